@@ -1,0 +1,42 @@
+"""kerasq: binary and fixed-point networks, from Keras 3 to a machine without floating point.
+
+Importing kerasq and running a model needs NumPy and flatbuffers only; Keras and TensorFlow are imported when a layer, a
+callback, a model of the zoo or the converter is first touched.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it; imported on first use (PEP 562).
+_NAMES = {
+    "QFormat": "kerasq.qformat",
+    "Interpreter": "kerasq.interpreter",
+    "BinaryConnectConv2D": "kerasq.layers",
+    "BinaryConnectDense": "kerasq.layers",
+    "BinaryWeightConv2D": "kerasq.layers",
+    "BinaryWeightDense": "kerasq.layers",
+    "FixedPointQuantize": "kerasq.layers",
+    "FixedPointQuantizedConv2D": "kerasq.layers",
+    "FixedPointQuantizedDense": "kerasq.layers",
+    "Converter": "kerasq_convert",
+    "convert": "kerasq_convert",
+}
+_MODULES = ("callbacks", "datasets", "format", "interpreter", "layers", "models", "ops", "qformat", "quantizers")
+
+__all__ = ["__version__", *_NAMES, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"kerasq.{name}")
+    raise AttributeError(f"module 'kerasq' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

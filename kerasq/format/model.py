@@ -1,0 +1,166 @@
+"""The contents of a .kq file as Python values: what writer, reader, verifier, converter and interpreter share.
+
+Layout conventions:
+
+* Activations are channels-last with a batch axis of 1: `(1, height, width, channels)` or `(1, features)`.
+* Every kernel has its output channels first: Conv2D `(outputs, height, width, inputs / groups)`, Dense `(outputs, inputs)`.
+  A depthwise convolution is a Conv2D with `groups` equal to its input channels.
+* A tensor holds either constant data or, as an activation, the byte offset of its place in the arena.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from kerasq.qformat import QFormat
+
+FORMAT_VERSION = 1
+FILE_IDENTIFIER = b"KRSQ"
+ABSENT = -1  # index of an optional input that an operator does without
+
+
+class OperatorKind(enum.StrEnum):
+    """The operators of the file format, in the order of the schema's enum. NUMERICS.md section 3 defines each."""
+
+    CONV_2D = "CONV_2D"
+    DENSE = "DENSE"
+    ADD = "ADD"
+    MAX_POOL_2D = "MAX_POOL_2D"
+    AVERAGE_POOL_2D = "AVERAGE_POOL_2D"
+    RESHAPE = "RESHAPE"
+    SOFTMAX = "SOFTMAX"
+    QUANTIZE = "QUANTIZE"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tensor:
+    """One tensor: a constant or a place in the arena.
+
+    Attributes:
+        name: `layer/output`, `layer/kernel`, `layer/multiplier`, `layer/bias`: unique in a model.
+        shape: Sizes, at least 1 each; activations begin with the batch axis 1.
+        format: How values are stored; never a family.
+        data: Stored values, unpacked, of `format.dtype` (SIGN: +1 and -1 as int8); `None` for an activation.
+        offset: Byte offset in the arena; `None` for a constant.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    format: QFormat
+    data: np.ndarray | None = None
+    offset: int | None = None
+
+    @property
+    def is_constant(self) -> bool:
+        return self.data is not None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the file, or in the arena."""
+        return self.format.nbytes(self.shape)
+
+    @property
+    def values(self) -> np.ndarray:
+        """The real values of a constant, float64."""
+        if self.data is None:
+            raise ValueError(f"{self.name!r} is an activation: it holds no values before it is computed")
+        return self.format.dequantize(self.data, np.float64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """One operator.
+
+    Attributes:
+        kind: What it computes.
+        inputs: Indices of tensors in the order that the kind fixes; `ABSENT` for an optional one:
+            CONV_2D, DENSE: x, kernel, multiplier or ABSENT, bias or ABSENT. ADD: a, b. SOFTMAX: x, table or ABSENT.
+            MAX_POOL_2D, AVERAGE_POOL_2D, RESHAPE, QUANTIZE: x.
+        outputs: Indices of the tensors written: exactly one for every kind so far.
+        strides: Vertical and horizontal step (CONV_2D and pooling).
+        dilations: Vertical and horizontal distance of taps (CONV_2D).
+        padding: Rows and columns of absent taps at the top, bottom, left and right (CONV_2D and pooling).
+        window: Height and width (pooling; a convolution's are its kernel's).
+        groups: Groups of channels (CONV_2D).
+        clamp: Smallest and largest output: stored integers of the output's format, or floats for a FLOAT32 output.
+            `None` where nothing is clamped beyond the format's own range.
+        accumulator_bits: 32 or 64: the width that provably holds every intermediate sum (0 for float operators).
+        total_bits: The same after the multiplier and the bias (CONV_2D and DENSE; 0 elsewhere).
+    """
+
+    kind: OperatorKind
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    strides: tuple[int, int] = (1, 1)
+    dilations: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    window: tuple[int, int] = (0, 0)
+    groups: int = 1
+    clamp: tuple[float, float] | None = None
+    accumulator_bits: int = 0
+    total_bits: int = 0
+
+    def replace(self, **changes: Any) -> Operator:
+        return dataclasses.replace(self, **changes)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A whole network, operators in execution order.
+
+    Attributes:
+        tensors: All tensors; operators, inputs and outputs refer to them by index.
+        operators: In the order in which they run.
+        inputs, outputs: Indices of activations.
+        arena_bytes: Bytes of working memory for batch 1: every activation lies inside.
+        arena_alignment: Every offset is a multiple of it; the arena itself must be so aligned.
+        metadata: Text by key: who produced the file, from what.
+    """
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    arena_bytes: int = 0
+    arena_alignment: int = 16
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor called `name`."""
+        for tensor in self.tensors:
+            if tensor.name == name:
+                return tensor
+        raise KeyError(name)
+
+    def operands(self, operator: Operator) -> list[Tensor | None]:
+        """Input tensors of an operator, `None` where absent."""
+        return [None if index == ABSENT else self.tensors[index] for index in operator.inputs]
+
+    def output(self, operator: Operator) -> Tensor:
+        """The tensor that an operator writes."""
+        return self.tensors[operator.outputs[0]]
+
+    def lifetimes(self) -> dict[int, tuple[int, int]]:
+        """First and last operator (by position, both included) during which each activation must be kept.
+
+        Inputs of the network live from -1 on (they are written before the first operator), outputs until after the last.
+        """
+        spans: dict[int, tuple[int, int]] = {index: (-1, -1) for index in self.inputs}
+        for position, operator in enumerate(self.operators):
+            for index in (*operator.inputs, *operator.outputs):
+                if index != ABSENT and not self.tensors[index].is_constant:
+                    spans[index] = (spans.get(index, (position, position))[0], position)
+        for index in self.outputs:
+            spans[index] = (spans.get(index, (-1, -1))[0], len(self.operators))
+        return spans
+
+    def constants(self) -> Iterator[Tensor]:
+        return (tensor for tensor in self.tensors if tensor.is_constant)
+
+    def activations(self) -> Iterator[Tensor]:
+        return (tensor for tensor in self.tensors if not tensor.is_constant)

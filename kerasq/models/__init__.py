@@ -1,0 +1,5 @@
+"""Networks of the literature, built from any layer family."""
+
+from kerasq.models.resnet23 import resnet23
+
+__all__ = ["resnet23"]
