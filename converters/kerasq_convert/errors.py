@@ -1,0 +1,25 @@
+"""The exceptions of the converter: one for its users, one for its inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ConversionError(ValueError):
+    """A model, its settings or its data can't be converted. The message lists every problem found, not only the first.
+
+    Attributes:
+        problems: One sentence each, naming the layer, tensor or file and the remedy.
+    """
+
+    def __init__(self, what: str, problems: Iterable[str]):
+        self.problems = list(dict.fromkeys(problems))
+        if len(self.problems) == 1:
+            super().__init__(f"{what}: {self.problems[0]}")
+        else:
+            listed = "".join(f"\n  - {problem}" for problem in self.problems)
+            super().__init__(f"{what}: {len(self.problems)} problems{listed}")
+
+
+class UnsupportedError(Exception):
+    """One operation of a network can't be converted; the front end collects these into a `ConversionError`."""

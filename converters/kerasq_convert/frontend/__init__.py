@@ -1,0 +1,25 @@
+"""The one front end: any model becomes a frozen TensorFlow graph, and that becomes the converter's graph."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from kerasq_convert.frontend.frozen import freeze
+from kerasq_convert.frontend.importer import import_graph
+from kerasq_convert.frontend.sources import saved_model
+from kerasq_convert.graph import Graph
+
+
+def read_model(source: Any) -> Graph:
+    """The graph of a model.
+
+    Args:
+        source: Path of a SavedModel folder, a `.keras` or an `.h5` file; or a `keras.Model`.
+
+    Raises:
+        ConversionError: The model can't be read, or holds what can't be converted; every such layer is listed.
+    """
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"model {getattr(source, 'name', source)!r}"
+    with saved_model(source) as folder:
+        return import_graph(freeze(folder), name)

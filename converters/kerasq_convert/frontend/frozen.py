@@ -1,0 +1,151 @@
+"""A SavedModel as one flat TensorFlow graph: functions inlined, variables and all that depends only on them folded.
+
+The graph-mode loader restores the variables by the saver that every SavedModel carries; no Python object is revived. So
+models of any Keras are read alike, those saved after training included, whose optimizers today's object loader refuses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from kerasq_convert.errors import ConversionError
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenGraph:
+    """A flat graph, traced for batch 1.
+
+    Attributes:
+        operations: `tf.Operation`s in topological order.
+        inputs: Name of each input, with its tensor.
+        outputs: Name of each output, with its tensor.
+        constants: Values of the tensors that depend on no input, by tensor name.
+    """
+
+    operations: list[Any]
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    constants: dict[str, np.ndarray]
+
+
+def freeze(folder: pathlib.Path) -> FrozenGraph:
+    """Reads the serving signature of the SavedModel in `folder`.
+
+    Raises:
+        ConversionError: The folder is damaged, has no usable signature, or an input has an unknown size.
+    """
+    import tensorflow as tf
+
+    definition, inputs, outputs = _inlined(folder)
+    graph = tf.Graph()
+    with graph.as_default():
+        placeholders = {
+            name: tf.compat.v1.placeholder(dtype, _batch_of_one(folder, name, shape), name="kerasq_input")
+            for name, (_, dtype, shape) in inputs.items()
+        }
+        imported = tf.graph_util.import_graph_def(
+            definition,
+            input_map={inputs[name][0]: placeholder for name, placeholder in placeholders.items()},
+            return_elements=[tensor for tensor in outputs.values()],
+            name="",
+        )
+    shown = dict(zip(outputs, imported, strict=True))
+    operations = _needed(graph, shown.values())
+    return FrozenGraph(operations, placeholders, shown, _constants(graph, operations))
+
+
+def _inlined(folder: pathlib.Path) -> tuple[Any, dict[str, tuple[str, Any, Any]], dict[str, str]]:
+    """The signature's GraphDef with variables as constants and without function calls; its inputs and outputs."""
+    import tensorflow as tf
+    from tensorflow.python.framework import convert_to_constants as constants
+
+    try:
+        with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
+            meta = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+            signature = _signature(folder, meta.signature_def)
+            inputs = {name: (info.name, tf.as_dtype(info.dtype), info.tensor_shape) for name, info in signature.inputs.items()}
+            outputs = {name: info.name for name, info in signature.outputs.items()}
+            nodes = sorted({name.split(":")[0] for name in outputs.values()})
+            frozen = constants.convert_variables_to_constants_from_session_graph(session, session.graph_def, nodes)
+        wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(frozen, name=""), [])
+        pruned = wrapped.prune([name for name, _, _ in inputs.values()], list(outputs.values()))
+        flat = constants.convert_variables_to_constants_v2(pruned)
+    except ConversionError:
+        raise
+    except Exception as error:
+        raise ConversionError(str(folder), [f"TensorFlow can't read this SavedModel ({type(error).__name__}: {error})"]) from error
+    return flat.graph.as_graph_def(), inputs, outputs
+
+
+def _signature(folder: pathlib.Path, signatures: Any) -> Any:
+    usable = {name: signature for name, signature in signatures.items() if signature.outputs and signature.inputs}
+    for name in ("serving_default", "serve"):
+        if name in usable:
+            return usable[name]
+    if len(usable) == 1:
+        return next(iter(usable.values()))
+    raise ConversionError(
+        str(folder),
+        [f"it has no signature serving_default (it has: {', '.join(sorted(usable)) or 'none'}): write it with model.export(folder)"],
+    )
+
+
+def _batch_of_one(folder: pathlib.Path, name: str, shape: Any) -> list[int]:
+    sizes = [dimension.size for dimension in shape.dim]
+    if shape.unknown_rank or not sizes or any(size < 1 for size in sizes[1:]) or sizes[0] not in (-1, 1):
+        raise ConversionError(
+            str(folder),
+            [
+                f"input {name!r} has the shape {tuple(sizes)}: every size but the batch must be fixed, and the batch open or 1. "
+                "Build the model with keras.Input(shape) of the size that the device will see"
+            ],
+        )
+    return [1, *sizes[1:]]
+
+
+def _needed(graph: Any, outputs: Any) -> list[Any]:
+    """The operations that the outputs depend on, in topological order."""
+    needed, waiting = set(), [tensor.op for tensor in outputs]
+    while waiting:
+        operation = waiting.pop()
+        if operation not in needed:
+            needed.add(operation)
+            waiting.extend(tensor.op for tensor in operation.inputs)
+    ordered, placed = [], set()
+    # Operations of an imported graph need not be in order: place each after its inputs.
+    stack = sorted(needed, key=lambda operation: operation.name, reverse=True)
+    while stack:
+        operation = stack[-1]
+        missing = [tensor.op for tensor in operation.inputs if tensor.op not in placed]
+        if operation in placed:
+            stack.pop()
+        elif missing:
+            stack.extend(missing)
+        else:
+            placed.add(operation)
+            ordered.append(operation)
+            stack.pop()
+    return ordered
+
+
+def _constants(graph: Any, operations: list[Any]) -> dict[str, np.ndarray]:
+    """Values of every tensor that no input reaches, those of shapes included, which batch 1 makes constant."""
+    import tensorflow as tf
+
+    computed: dict[str, Any] = {}
+    shapes: dict[str, np.ndarray] = {}
+    for operation in operations:
+        known = all(tensor.name in computed or tensor.name in shapes for tensor in operation.inputs)
+        for tensor in operation.outputs:
+            if known and operation.type != "Placeholder":
+                computed[tensor.name] = tensor
+            elif operation.type == "Shape" and operation.inputs[0].shape.is_fully_defined():
+                shapes[tensor.name] = np.array(operation.inputs[0].shape.as_list(), tensor.dtype.as_numpy_dtype)
+    if not computed:
+        return shapes
+    with tf.compat.v1.Session(graph=graph) as session:
+        return session.run(computed, feed_dict=shapes) | shapes

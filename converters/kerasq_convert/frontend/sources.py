@@ -1,0 +1,89 @@
+"""Every way in leads to a SavedModel: a folder, a .keras or .h5 file, or a live model."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from kerasq_convert.errors import ConversionError
+
+
+@contextlib.contextmanager
+def saved_model(source: Any) -> Iterator[pathlib.Path]:
+    """The SavedModel folder of a model; a temporary one where the model is not a SavedModel already.
+
+    Args:
+        source: Path of a SavedModel folder, of a `.keras` or of an `.h5` file, or a `keras.Model`.
+
+    Raises:
+        ConversionError: There is no such model, or it can't be loaded or exported.
+    """
+    if isinstance(source, str | os.PathLike):
+        path = pathlib.Path(source)
+        if path.is_dir():
+            yield _checked_folder(path)
+            return
+        model = load_keras_file(path)
+    else:
+        model = source
+    with tempfile.TemporaryDirectory(prefix="kerasq-") as folder:
+        _export(model, folder)
+        yield pathlib.Path(folder)
+
+
+def _checked_folder(path: pathlib.Path) -> pathlib.Path:
+    if not (path / "saved_model.pb").is_file():
+        raise ConversionError(
+            str(path), ["this folder holds no saved_model.pb: name the folder that model.export(...) wrote, or a .keras or .h5 file"]
+        )
+    return path
+
+
+def load_keras_file(path: pathlib.Path) -> Any:
+    """The Keras model in a `.keras` or `.h5` file, Keras 2's included, without its optimizer."""
+    if not path.exists():
+        raise ConversionError(str(path), ["there is no such file or folder"])
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise ConversionError(
+            str(path), ["a model is a SavedModel folder, a .keras file or an .h5 file; rename the file if it is one of them"]
+        )
+    import keras
+
+    import kerasq.layers  # noqa: F401  (registers the classes that the file may name)
+
+    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
+        """Keras 2 wrote `groups` into the configuration, which Keras 3 no longer accepts; it was always 1."""
+
+        def __init__(self, *args: Any, groups: int = 1, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+
+    legacy = {"DepthwiseConv2D": DepthwiseConv2D} if path.suffix != ".keras" else {}
+    try:
+        return keras.models.load_model(path, custom_objects=legacy, compile=False)
+    except Exception as error:
+        raise ConversionError(
+            str(path),
+            [
+                f"Keras can't load it ({_first_line(error)}). A file with weights only needs its model around it: build the model, "
+                "call load_weights, and convert the model itself or its export; a class of your own must be registered and imported"
+            ],
+        ) from error
+
+
+def _export(model: Any, folder: str) -> None:
+    try:
+        model.export(folder, verbose=False)
+    except Exception as error:
+        name = getattr(model, "name", type(model).__name__)
+        raise ConversionError(
+            f"model {name!r}", [f"Keras can't export it ({_first_line(error)}). A subclassed model must have been called once"]
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,172 @@
+"""The converter's view of a network: a float graph of few kinds of nodes, which the passes rewrite.
+
+Values (activations) are named by strings; a node computes one value from others. Everything is immutable: a pass takes a
+`Graph` and returns another. Layouts are those of the .kq file (kerasq/format/model.py): channels last, batch axis 1,
+kernels with their output channels first. Constants are float32 as the network computes them; what the passes derive
+from them is float64.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kerasq.qformat import QFormat
+
+Shape = tuple[int, ...]
+Limits = tuple[float, float]
+UNLIMITED: Limits = (-np.inf, np.inf)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Node:
+    """One computation.
+
+    Attributes:
+        output: Name of the value computed.
+        inputs: Names of the values read.
+        shape: Shape of the output, batch axis 1.
+        layers: The Keras layers that this node stands for, in their order: a fused node has several. The last one names
+            the tensor in settings and reports.
+        clamp: Smallest and largest output (a fused activation).
+        format: Format that a quantizer of the network demands of the output.
+    """
+
+    output: str
+    inputs: tuple[str, ...]
+    shape: Shape
+    layers: tuple[str, ...]
+    clamp: Limits = UNLIMITED
+    format: QFormat | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class WeightedNode(Node):
+    """`y = clamp((x · kernel) · multiplier + bias)`, multiplier and bias per output channel or absent.
+
+    `layer` is the Keras layer that the kernel belongs to: it names kernel, multiplier and bias.
+    """
+
+    layer: str
+    kernel: np.ndarray
+    multiplier: np.ndarray | None = None
+    bias: np.ndarray | None = None
+
+    def scaled(self, scale: np.ndarray, offset: np.ndarray) -> WeightedNode:
+        """This node followed by `y · scale + offset`."""
+        multiplier = np.broadcast_to(scale if self.multiplier is None else self.multiplier * scale, len(self.kernel))
+        bias = np.broadcast_to(offset if self.bias is None else self.bias * scale + offset, len(self.kernel))
+        return dataclasses.replace(
+            self,
+            multiplier=None if np.all(multiplier == 1) else multiplier,
+            bias=None if not np.any(bias) else bias,
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Convolution(WeightedNode):
+    """Kernel `(outputs, height, width, inputs / groups)`; padding is top, bottom, left, right, of zeros."""
+
+    strides: tuple[int, int] = (1, 1)
+    dilations: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    groups: int = 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Dense(WeightedNode):
+    """Kernel `(outputs, inputs)`; reads its input flattened."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Affine(Node):
+    """`y = x · scale + offset`, each a scalar or one value per channel (last axis): BatchNorm, Rescaling, a bias."""
+
+    scale: np.ndarray
+    offset: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Add(Node):
+    """The sum of two values of one shape."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Pool(Node):
+    """Maximum or average over the valid taps of a window."""
+
+    average: bool
+    window: tuple[int, int]
+    strides: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Reshape(Node):
+    """The same values in another shape."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Softmax(Node):
+    """Softmax over the last axis."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Identity(Node):
+    """Its input, clamped or brought to another format: a ReLU or a quantizer that nothing could take in."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """Nodes in execution order.
+
+    Attributes:
+        inputs: Names of the network's inputs with their shapes, in order.
+        outputs: Names of the network's outputs with the values they show.
+        nodes: Every value is computed once, before it is read.
+    """
+
+    inputs: dict[str, Shape]
+    outputs: dict[str, str]
+    nodes: tuple[Node, ...]
+
+    def shape(self, value: str) -> Shape:
+        """Shape of a value."""
+        return self.inputs[value] if value in self.inputs else self.producers()[value].shape
+
+    def producers(self) -> dict[str, Node]:
+        """The node that computes each value (inputs of the network have none)."""
+        return {node.output: node for node in self.nodes}
+
+    def consumers(self) -> dict[str, list[Node]]:
+        """The nodes that read each value."""
+        readers: dict[str, list[Node]] = {name: [] for name in (*self.inputs, *(node.output for node in self.nodes))}
+        for node in self.nodes:
+            for value in node.inputs:
+                readers[value].append(node)
+        return readers
+
+    def with_nodes(self, nodes: Iterable[Node]) -> Graph:
+        return dataclasses.replace(self, nodes=tuple(nodes))
+
+
+AnyNode = TypeVar("AnyNode", bound=Node)
+
+
+def replace(node: AnyNode, **changes: Any) -> AnyNode:
+    """A node with some attributes changed."""
+    return dataclasses.replace(node, **changes)
+
+
+def merge_into_producer(graph: Graph, producer: Node, merged: Node, consumer: Node) -> Graph:
+    """`graph` without `consumer`: `merged`, in `producer`'s place, computes `consumer`'s value."""
+    merged = replace(merged, output=consumer.output)
+    return graph.with_nodes(merged if node is producer else node for node in graph.nodes if node is not consumer)
+
+
+def is_exclusive(graph: Graph, value: str, readers: dict[str, list[Node]]) -> bool:
+    """Whether exactly one node reads `value` and the network does not show it."""
+    return len(readers[value]) == 1 and value not in graph.outputs.values()

@@ -1,0 +1,113 @@
+"""BatchNorm, biases and Rescaling fold into the convolution or Dense beside them.
+
+After it: y = (x·w)·m + b followed by y·s + o is y = (x·w)·(m·s) + (b·s + o), whatever the weights are; the scale stays
+outside of w, in the multiplier, and is folded into w only when w's format is known (a SIGN kernel can't take it).
+
+Before it: (x·s + o)·w = x·(s·w) + o·w. The offset moves into the bias only where every window is whole: a padding zero is
+not o. A scalar s goes to the multiplier and leaves the weights as they are; a vector goes into the weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kerasq_convert.graph import (
+    UNLIMITED,
+    Affine,
+    Convolution,
+    Dense,
+    Graph,
+    Node,
+    WeightedNode,
+    is_exclusive,
+    merge_into_producer,
+    replace,
+)
+
+
+def fold_affine_into_producers(graph: Graph) -> Graph:
+    """An affine node that alone reads a convolution or Dense becomes part of it."""
+    changed = True
+    while changed:
+        changed = False
+        producers, readers = graph.producers(), graph.consumers()
+        for node in graph.nodes:
+            producer = producers.get(node.inputs[0])
+            if (
+                isinstance(node, Affine)
+                and isinstance(producer, WeightedNode)
+                and is_exclusive(graph, producer.output, readers)
+                and _plain(producer)
+            ):
+                merged = replace(producer.scaled(node.scale, node.offset), layers=_joined(producer, node))
+                graph = merge_into_producer(graph, producer, merged, node)
+                changed = True
+                break
+    return graph
+
+
+def compose_affine(graph: Graph) -> Graph:
+    """Two affine nodes in a row become one."""
+    changed = True
+    while changed:
+        changed = False
+        producers, readers = graph.producers(), graph.consumers()
+        for node in graph.nodes:
+            first = producers.get(node.inputs[0])
+            if isinstance(node, Affine) and isinstance(first, Affine) and is_exclusive(graph, first.output, readers) and _plain(first):
+                merged = replace(
+                    first, scale=first.scale * node.scale, offset=first.offset * node.scale + node.offset, layers=_joined(first, node)
+                )
+                graph = merge_into_producer(graph, first, merged, node)
+                changed = True
+                break
+    return graph
+
+
+def fold_affine_forward(graph: Graph) -> Graph:
+    """An affine node moves into the convolutions and Dense layers that read it, if all its readers can take it."""
+    for node in graph.nodes:
+        if not isinstance(node, Affine) or not _plain(node) or node.output in graph.outputs.values():
+            continue
+        readers = graph.consumers()[node.output]
+        taken = {id(reader): _absorb(node, reader) for reader in readers}
+        if readers and all(taken.values()):
+            graph = graph.with_nodes(taken.get(id(other)) or other for other in graph.nodes if other is not node)
+    return graph
+
+
+def _plain(node: Node) -> bool:
+    return node.clamp == UNLIMITED and node.format is None
+
+
+def _joined(first: Node, second: Node) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first.layers, *second.layers)))
+
+
+def _absorb(affine: Affine, reader: Node) -> WeightedNode | None:
+    """`reader` reading the affine node's input instead, or None if it can't."""
+    if isinstance(reader, Convolution):
+        if np.any(affine.offset) and any(reader.padding):
+            return None
+        per_group = reader.kernel.shape[-1]
+        axes, channels = (1, 2, 3), per_group * reader.groups
+    elif isinstance(reader, Dense) and len(affine.shape) == 2:
+        per_group = channels = reader.kernel.shape[-1]
+        axes = (1,)
+    else:
+        return None
+    groups = channels // per_group
+    # Row g of these is what group g of the outputs reads.
+    scale = np.broadcast_to(affine.scale, channels).reshape(groups, per_group)
+    offset = np.broadcast_to(affine.offset, channels).reshape(groups, per_group)
+    group_of_output = np.arange(len(reader.kernel)) // (len(reader.kernel) // groups)
+    shape = (len(reader.kernel), *(1,) * (len(axes) - 1), per_group)
+    added = np.sum(reader.kernel * offset[group_of_output].reshape(shape), axis=axes, dtype=np.float64)
+    absorbed = replace(reader, inputs=affine.inputs, layers=_joined(affine, reader))
+    multiplier = 1.0 if reader.multiplier is None else reader.multiplier
+    if np.any(added):
+        absorbed = replace(absorbed, bias=added * multiplier + (0.0 if reader.bias is None else reader.bias))
+    if np.all(affine.scale == affine.scale.flat[0]):
+        multiplier = np.broadcast_to(multiplier * affine.scale.flat[0], len(reader.kernel))
+        return replace(absorbed, multiplier=None if np.all(multiplier == 1) else multiplier)
+    return replace(absorbed, kernel=reader.kernel * scale[group_of_output].reshape(shape))

@@ -1,0 +1,32 @@
+"""The settings template: every tensor with its format, and in a comment what is known of it."""
+
+from __future__ import annotations
+
+from kerasq_convert.formats import Formats
+from kerasq_convert.report import Report, TensorRow
+
+_HEAD = """\
+# Formats of a kerasq network, as they are now. Edit a line, delete what may be chosen automatically, and pass the file back
+# with --settings. A format is FLOAT32, SIGN, FIXED4/8/16/32_n or UFIXED8/16_n with n fractional bits; without _n the converter
+# chooses n. A name may be a pattern: "conv2_*/output: FIXED16".
+"""
+
+
+def settings_template(report: Report, formats: Formats) -> str:
+    """YAML text that `kerasq_convert.settings` reads back to the same formats."""
+    sections = [_HEAD, "buffers:", *_lines(report.buffers, formats), "", "parameters:", *_lines(report.parameters, formats)]
+    return "\n".join(sections) + "\n"
+
+
+def _lines(rows: list[TensorRow], formats: Formats) -> list[str]:
+    lines = []
+    for row in rows:
+        if row.name.endswith(("/exp", "/moved")):  # made by the converter, for a softmax or a change of format
+            continue
+        comment = "x".join(map(str, row.shape))
+        if row.low is not None:
+            comment += f", {row.low:.4g} .. {row.high:.4g}"
+        if row.name in formats.automatic:
+            comment += f", automatic {formats.automatic[row.name].format}"
+        lines.append(f"  {row.name}: {row.format}".ljust(48) + f"  # {comment}")
+    return lines
