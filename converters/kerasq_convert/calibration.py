@@ -1,0 +1,82 @@
+"""Observing a network: statistics of every activation over a representative dataset."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from kerasq.format import Model
+from kerasq.interpreter import Interpreter
+from kerasq.progress import Progress
+from kerasq.statistics import Statistics
+from kerasq_convert.errors import ConversionError
+
+BATCH = 16
+Dataset = np.ndarray | str | os.PathLike | Callable[[], Iterable[Any]] | Iterable[Any]
+
+
+def load_dataset(source: Dataset, shapes: list[tuple[int, ...]]) -> Iterator[list[np.ndarray]]:
+    """Batches of the network's inputs.
+
+    Args:
+        source: Path of an `.npy` file, an array `(count, ...)`, or (as TFLite's converter takes it) a callable without
+            arguments, or an iterable, that yields arrays or lists of arrays, one per input.
+        shapes: Shape of each input, batch axis 1.
+
+    Raises:
+        ConversionError: The file or the shapes are wrong, values are not finite, or there is nothing at all.
+    """
+    if isinstance(source, str | os.PathLike):
+        source = _load_file(pathlib.Path(source))
+    if isinstance(source, np.ndarray):
+        array = source if source.ndim == len(shapes[0]) else source[None]
+        source = (array[start : start + BATCH] for start in range(0, len(array), BATCH))
+    elif callable(source):
+        source = source()
+    count = 0
+    for batch in source:
+        arrays = [np.asarray(part) for part in (batch if isinstance(batch, list | tuple) else [batch])]
+        _check(arrays, shapes)
+        count += len(arrays[0])
+        yield arrays
+    if not count:
+        raise ConversionError("representative dataset", ["it is empty: give some hundred examples of what the network will see"])
+
+
+def _load_file(path: pathlib.Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ConversionError(str(path), [f"this is not a readable .npy file ({error}); write it with numpy.save"]) from error
+
+
+def _check(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> None:
+    found = [array.shape for array in arrays]
+    if len(found) != len(shapes) or any(a[1:] != tuple(b[1:]) for a, b in zip(found, shapes, strict=True)):
+        expected = ", ".join(str(("count", *shape[1:])) for shape in shapes)
+        raise ConversionError(
+            "representative dataset",
+            [f"the network takes arrays of shape {expected}. Received: {', '.join(map(str, found))}"],
+        )
+    for array in arrays:
+        if not np.issubdtype(array.dtype, np.number) or not np.all(np.isfinite(array)):
+            raise ConversionError("representative dataset", [f"it must hold finite numbers. Received: dtype={array.dtype}, or NaN"])
+
+
+def observe(model: Model, dataset: Dataset, *, verbose: bool = False) -> Statistics:
+    """Statistics of every activation of `model`, which computes in FLOAT32, over `dataset`."""
+    interpreter = Interpreter(model_content=model, engine="reference")
+    shapes = [model.tensors[index].shape for index in model.inputs]
+    statistics = Statistics()
+    total = -(-len(dataset) // BATCH) if isinstance(dataset, np.ndarray) else None
+    with Progress("observing activations", total, enabled=verbose) as progress:
+        for arrays in load_dataset(dataset, shapes):
+            floats = [array.astype(np.float32) for array in arrays]
+            for name, values in interpreter.tensors(floats if len(floats) > 1 else floats[0]).items():
+                statistics.add(name, values)
+            progress.advance()
+    return statistics

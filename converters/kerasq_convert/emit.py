@@ -1,0 +1,178 @@
+"""From the graph and its formats to the model that is written: constants quantized, operators with their integer attributes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from kerasq import ops
+from kerasq.format import Model, Operator, OperatorKind, Tensor
+from kerasq.format.model import ABSENT
+from kerasq.ops.spec import width
+from kerasq.qformat import FLOAT32, QFormat, fixed
+from kerasq_convert import ranges
+from kerasq_convert.errors import ConversionError
+from kerasq_convert.formats import FIXED16, FIXED32, Formats, folded_kernel, keeps_multiplier
+from kerasq_convert.graph import Add, Convolution, Dense, Graph, Limits, Node, Pool, Reshape, Shape, Softmax, WeightedNode
+from kerasq_convert.kernels import binary_scale
+from kerasq_convert.naming import Names
+from kerasq_convert.settings import Settings
+
+SOFTMAX_TABLE = fixed(16, 15, signed=False)
+
+
+def emit(graph: Graph, names: Names, formats: Formats, settings: Settings, metadata: dict[str, str]) -> Model:
+    """The model without a memory plan.
+
+    Raises:
+        ConversionError: An operator's result provably may not fit 64 bits, or a format set for a constant can't hold it.
+    """
+    emitter = _Emitter(graph, names, formats, settings)
+    model = emitter.run(metadata)
+    if emitter.problems:
+        raise ConversionError("the network does not fit its formats", emitter.problems)
+    return model
+
+
+class _Emitter:
+    def __init__(self, graph: Graph, names: Names, formats: Formats, settings: Settings):
+        self.graph, self.names, self.formats, self.settings = graph, names, formats, settings
+        self.tensors: list[Tensor] = []
+        self.operators: list[Operator] = []
+        self.index: dict[str, int] = {}
+        self.problems: list[str] = []
+
+    def run(self, metadata: dict[str, str]) -> Model:
+        for value, shape in self.graph.inputs.items():
+            self.index[value] = self._activation(value, shape)
+        for node in self.graph.nodes:
+            self._emit(node)
+        inputs = tuple(self.index[value] for value in self.graph.inputs)
+        outputs = tuple(self.index[value] for value in self.graph.outputs.values())
+        model = Model(tuple(self.tensors), tuple(self.operators), inputs, outputs, metadata=metadata)
+        return dataclasses.replace(model, operators=tuple(self._proven(model, operator) for operator in model.operators))
+
+    def _proven(self, model: Model, operator: Operator) -> Operator:
+        """The operator with the widths that its accumulator proof gives."""
+        row = ops.TABLE[operator.kind]
+        if not row.is_integer(model, operator):
+            return operator
+        bounds = row.bounds(model, operator)
+        accumulator, total = width(bounds.accumulator), 0 if bounds.total is None else width(bounds.total)
+        if accumulator is None or total is None:
+            self.problems.append(
+                f"{model.output(operator).name}: its sums may reach {bounds.largest:.3g}, more than 64 bits hold; give its input, kernel or "
+                "multiplier fewer bits"
+            )
+            return operator
+        return operator.replace(accumulator_bits=accumulator, total_bits=total)
+
+    def _activation(self, value: str, shape: Shape) -> int:
+        name = self.names.buffer(value)
+        return self._tensor(Tensor(name, shape, self.formats.buffers[name].format))
+
+    def _constant(self, name: str, format_: QFormat, values: np.ndarray) -> int:
+        return self._tensor(Tensor(name, values.shape, format_, data=format_.quantize(values)))
+
+    def _tensor(self, tensor: Tensor) -> int:
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def _emit(self, node: Node) -> None:
+        inputs = tuple(self.index[value] for value in node.inputs)
+        output = self._activation(node.output, node.shape)
+        self.index[node.output] = output
+        format_ = self.tensors[output].format
+        clamp = stored_clamp(node.clamp, format_)
+        moves = isinstance(node, Reshape) or (isinstance(node, Pool) and not node.average)
+        if moves and self.tensors[inputs[0]].format != format_:
+            self._requantized_move(node, inputs, output, clamp)
+            return
+        kind, arguments = self._operation(node, inputs, format_)
+        self._operator(kind, arguments.pop("inputs", inputs), output, clamp=clamp, **arguments)
+
+    def _operator(self, kind: OperatorKind, inputs: tuple[int, ...], output: int, **arguments: Any) -> None:
+        self.operators.append(Operator(kind, inputs, (output,), **arguments))
+
+    def _requantized_move(self, node: Node, inputs: tuple[int, ...], output: int, clamp: Limits | None) -> None:
+        """A pooling or reshape whose output has another format than its input: it moves first and is requantized then."""
+        source = self.tensors[inputs[0]].format
+        moved = self._tensor(Tensor(f"{self.tensors[output].name}/moved", node.shape, source))
+        kind, arguments = self._operation(node, inputs, source)
+        self._operator(kind, inputs, moved, **arguments)
+        self._operator(OperatorKind.QUANTIZE, (moved,), output, clamp=clamp)
+
+    def _operation(self, node: Node, inputs: tuple[int, ...], format_: QFormat) -> tuple[OperatorKind, dict[str, Any]]:
+        match node:
+            case Convolution():
+                window = {key: getattr(node, key) for key in ("strides", "dilations", "padding", "groups")}
+                return OperatorKind.CONV_2D, window | {"inputs": self._weighted(node, inputs[0])}
+            case Dense():
+                return OperatorKind.DENSE, {"inputs": self._weighted(node, inputs[0])}
+            case Add():
+                return OperatorKind.ADD, {}
+            case Pool():
+                kind = OperatorKind.AVERAGE_POOL_2D if node.average else OperatorKind.MAX_POOL_2D
+                return kind, {key: getattr(node, key) for key in ("window", "strides", "padding")}
+            case Reshape():
+                return OperatorKind.RESHAPE, {}
+            case Softmax():
+                return OperatorKind.SOFTMAX, {"inputs": (inputs[0], self._softmax_table(inputs[0], format_))}
+            case _:
+                return OperatorKind.QUANTIZE, {}
+
+    def _weighted(self, node: WeightedNode, x: int) -> tuple[int, ...]:
+        """Indices of x, kernel, multiplier and bias."""
+        kernel_format = self.formats.kernels[self.names.kernel(node)].format
+        multiplier = node.multiplier
+        values = node.kernel.astype(np.float64)
+        if kernel_format.is_sign:
+            scale = binary_scale(node.kernel)
+            assert scale is not None
+            multiplier = scale if multiplier is None else scale * multiplier
+            multiplier = None if np.all(multiplier == 1) else multiplier
+            values = np.where(node.kernel >= 0, 1.0, -1.0)
+        elif not keeps_multiplier(node, kernel_format):
+            values, multiplier = folded_kernel(node), None
+        kernel = self._constant(self.names.kernel(node), kernel_format, values)
+        fractions = [self.tensors[x].format, kernel_format]
+        m = ABSENT
+        if multiplier is not None:
+            m = self._vector(self.names.multiplier(node), multiplier, FIXED16, fractions)
+            fractions.append(self.tensors[m].format)
+        b = ABSENT if node.bias is None else self._vector(self.names.bias(node), node.bias, FIXED32, fractions)
+        return x, kernel, m, b
+
+    def _vector(self, name: str, values: np.ndarray, family: QFormat, others: list[QFormat]) -> int:
+        """A multiplier or bias: as the settings say, else FLOAT32 beside floats and as exact as `family` allows otherwise."""
+        wanted = self.settings.parameter(name)
+        if any(other.is_float for other in others) and wanted is None:
+            return self._constant(name, FLOAT32, values)
+        family = wanted or family
+        if not family.is_fixed or family.frac_bits is not None:
+            return self._constant(name, family, values)
+        # A bias is added at the fractional bits of the sum, and may be coarser but not finer than that.
+        finest = sum(other.frac_bits or 0 for other in others) if name.endswith("/bias") else 63
+        return self._constant(name, ranges.exact_as_possible(family, values, min(finest, 63)), values)
+
+    def _softmax_table(self, x: int, format_: QFormat) -> int:
+        source = self.tensors[x].format
+        if not source.is_fixed or not format_.is_fixed or not 0 <= (format_.frac_bits or 0) <= 16:
+            return ABSENT
+        steps = np.arange(256) * source.step
+        exponents = [steps] if source.bits == 8 else [256 * steps, steps]
+        values = np.concatenate([np.exp(-exponent) for exponent in exponents])
+        return self._constant(f"{self.tensors[-1].name}/exp", SOFTMAX_TABLE, values)
+
+
+def stored_clamp(limits: Limits, format_: QFormat) -> tuple[float, float] | None:
+    """A node's clamp in its output's format; None where the format itself limits as much.
+
+    A limit is rounded as every value is: rounding is monotone, so clamping before and after it agree.
+    """
+    if format_.is_float:
+        return None if limits == (-np.inf, np.inf) else (float(np.float32(limits[0])), float(np.float32(limits[1])))
+    low, high = (int(value) for value in format_.quantize(np.array(limits)))
+    return None if (low, high) == (format_.min_int, format_.max_int) else (low, high)

@@ -1,0 +1,211 @@
+"""Which format every tensor gets: the settings first, then what the network itself demands, then what was observed."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+
+import numpy as np
+
+from kerasq.qformat import FLOAT32, SIGN, QFormat, fixed
+from kerasq.statistics import Statistics
+from kerasq_convert import ranges
+from kerasq_convert.errors import ConversionError
+from kerasq_convert.graph import Convolution, Dense, Graph, Node, Pool, Reshape, Softmax, WeightedNode
+from kerasq_convert.kernels import binary_scale, grid_of, holds
+from kerasq_convert.naming import Names
+from kerasq_convert.settings import Settings
+
+FIXED8, UFIXED8, FIXED16, FIXED32 = fixed(8), fixed(8, signed=False), fixed(16), fixed(32)
+PROBABILITIES = fixed(8, 8, signed=False)
+BUFFER_FAMILIES = ("FLOAT32", "FIXED8", "FIXED16", "UFIXED8", "UFIXED16")
+KERNEL_FAMILIES = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "SIGN")
+VECTOR_FAMILIES = ("FLOAT32", "FIXED8", "FIXED16", "FIXED32")
+
+
+class Reason(enum.StrEnum):
+    """Why a tensor has its format."""
+
+    SETTINGS = "settings"
+    QUANTIZER = "quantizer of the network"
+    OBSERVED = "observed range"
+    INPUT = "format of its input"
+    BINARY = "binary kernel"
+    GRID = "kernel on a grid"
+    ERROR = "least squared error"
+    RANGE = "known range"
+    UNOBSERVED = "no range known: give --representative_dataset or --statistics"
+    DERIVED = "derived"
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A format and why."""
+
+    format: QFormat
+    reason: Reason
+
+
+@dataclasses.dataclass(frozen=True)
+class Formats:
+    """Formats by name: of every buffer and every kernel; of multipliers and biases a family, or nothing where automatic.
+
+    `automatic` has what would be chosen without settings.
+    """
+
+    buffers: dict[str, Choice]
+    kernels: dict[str, Choice]
+    automatic: dict[str, Choice]
+
+
+def float_formats(graph: Graph, names: Names) -> Formats:
+    """FLOAT32 throughout: the network as it was, for observing and for comparing."""
+    choice = Choice(FLOAT32, Reason.SETTINGS)
+    kernels = {names.kernel(node): choice for node in graph.nodes if isinstance(node, WeightedNode)}
+    return Formats({names.buffer(value): choice for value in values_of(graph)}, kernels, {})
+
+
+def choose_formats(graph: Graph, names: Names, settings: Settings, statistics: Statistics | None) -> Formats:
+    """The format of every buffer and kernel.
+
+    Raises:
+        ConversionError: The settings name what there is not, or ask for what can't be; everything is listed.
+    """
+    problems = settings.problems(names.buffers(), names.parameters())
+    chooser = _Chooser(graph, names, settings, statistics or Statistics())
+    problems += chooser.run()
+    if problems:
+        raise ConversionError(settings.source, problems)
+    return Formats(chooser.buffers, chooser.kernels, chooser.automatic)
+
+
+def values_of(graph: Graph) -> Iterator[str]:
+    """Every value of the graph, inputs first."""
+    yield from graph.inputs
+    yield from (node.output for node in graph.nodes)
+
+
+class _Chooser:
+    def __init__(self, graph: Graph, names: Names, settings: Settings, statistics: Statistics):
+        self.graph, self.names, self.settings, self.statistics = graph, names, settings, statistics
+        self.buffers: dict[str, Choice] = {}
+        self.kernels: dict[str, Choice] = {}
+        self.automatic: dict[str, Choice] = {}
+        self.non_negative: set[str] = set()
+
+    def run(self) -> list[str]:
+        problems: list[str] = []
+        for value in self.graph.inputs:
+            self._buffer(value, None, problems)
+        for node in self.graph.nodes:
+            if isinstance(node, WeightedNode):
+                self._kernel(node, problems)
+                self._vectors(node, problems)
+            self._buffer(node.output, node, problems)
+        return problems
+
+    def _buffer(self, value: str, node: Node | None, problems: list[str]) -> None:
+        name = self.names.buffer(value)
+        automatic = self.automatic[name] = self._automatic_buffer(value, node)
+        wanted = self.settings.buffer(name)
+        choice = automatic
+        if wanted is not None:
+            if wanted.family not in BUFFER_FAMILIES:
+                problems.append(f"{name}: a buffer can't be {wanted}; it is one of {', '.join(BUFFER_FAMILIES)}")
+            elif wanted.frac_bits is not None:
+                choice = Choice(wanted, Reason.SETTINGS)
+            elif name in self.statistics:
+                choice = Choice(ranges.best_for_histogram(wanted, self.statistics[name]), Reason.SETTINGS)
+            elif automatic.format.family == wanted.family:
+                choice = Choice(automatic.format, Reason.SETTINGS)
+            else:
+                problems.append(
+                    f"{name}: nothing was observed from which to choose the fractional bits of {wanted}; write {wanted}_n, or give "
+                    "--representative_dataset or --statistics"
+                )
+        self.buffers[name] = choice
+
+    def _automatic_buffer(self, value: str, node: Node | None) -> Choice:
+        name = self.names.buffer(value)
+        self._note_sign(value, node)
+        if node is not None and node.format is not None:
+            return Choice(node.format, Reason.QUANTIZER)
+        if node is not None and (isinstance(node, Reshape) or (isinstance(node, Pool) and not node.average)):
+            return Choice(self.buffers[self.names.buffer(node.inputs[0])].format, Reason.INPUT)
+        if isinstance(node, Softmax):
+            is_fixed = self.buffers[self.names.buffer(node.inputs[0])].format.is_fixed
+            return Choice(PROBABILITIES, Reason.RANGE) if is_fixed else Choice(FLOAT32, Reason.INPUT)
+        if name not in self.statistics:
+            return Choice(FLOAT32, Reason.UNOBSERVED)
+        family = UFIXED8 if value in self.non_negative else FIXED8
+        return Choice(ranges.best_for_histogram(family, self.statistics[name]), Reason.OBSERVED)
+
+    def _note_sign(self, value: str, node: Node | None) -> None:
+        """Marks values that can't be negative: clamped at zero, or moved or averaged from such; inputs by observation."""
+        if node is None:
+            name = self.names.buffer(value)
+            never = name in self.statistics and self.statistics[name].min >= 0
+        else:
+            passes_on = isinstance(node, Pool | Reshape)
+            never = node.clamp[0] >= 0 or isinstance(node, Softmax) or (passes_on and node.inputs[0] in self.non_negative)
+        if never:
+            self.non_negative.add(value)
+
+    def _kernel(self, node: WeightedNode, problems: list[str]) -> None:
+        name = self.names.kernel(node)
+        automatic = self.automatic[name] = automatic_kernel(node)
+        wanted = self.settings.parameter(name)
+        choice = automatic
+        if wanted is not None:
+            if wanted.family not in KERNEL_FAMILIES:
+                problems.append(f"{name}: a kernel can't be {wanted}; it is one of {', '.join(KERNEL_FAMILIES)}")
+            elif wanted.is_sign and automatic.format != SIGN:
+                problems.append(
+                    f"{name}: its weights are not binary (one magnitude per output channel), so it can't be SIGN; train it in a "
+                    f"BinaryWeight or BinaryConnect layer, or write {automatic.format.family}"
+                )
+            elif wanted.is_fixed and wanted.frac_bits is None:
+                choice = Choice(best_kernel_format(wanted, node), Reason.SETTINGS)
+            else:
+                choice = Choice(wanted, Reason.SETTINGS)
+        self.kernels[name] = choice
+
+    def _vectors(self, node: WeightedNode, problems: list[str]) -> None:
+        for name in (self.names.multiplier(node), self.names.bias(node)):
+            wanted = self.settings.parameter(name)
+            if wanted is not None and wanted.family not in VECTOR_FAMILIES:
+                problems.append(f"{name}: it can't be {wanted}; it is one of {', '.join(VECTOR_FAMILIES)}")
+
+
+def automatic_kernel(node: WeightedNode) -> Choice:
+    """SIGN where the kernel is binary, its own grid where it has one of at most 8 (else 16) bits, else FIXED8."""
+    if binary_scale(node.kernel) is not None:
+        return Choice(SIGN, Reason.BINARY)
+    grid = grid_of(node.kernel, (8, 16))
+    if grid is not None:
+        return Choice(grid, Reason.GRID)
+    return Choice(best_kernel_format(FIXED8, node), Reason.ERROR)
+
+
+def best_kernel_format(family: QFormat, node: WeightedNode) -> QFormat:
+    """The member of `family` that the kernel fits best: its own grid where the family has it."""
+    grid = grid_of(node.kernel, (family.bits,))
+    if grid is not None and grid.kind is family.kind:
+        return grid
+    return ranges.best_for_values(family, folded_kernel(node))
+
+
+def keeps_multiplier(node: WeightedNode, format_: QFormat) -> bool:
+    """Whether the kernel is stored as it is, the scale of BatchNorm beside it: binary kernels and those on a grid."""
+    return format_.is_sign or (format_.is_fixed and holds(format_, node.kernel))
+
+
+def folded_kernel(node: WeightedNode) -> np.ndarray:
+    """The kernel with its multiplier folded in, float64."""
+    if node.multiplier is None:
+        return node.kernel.astype(np.float64)
+    return node.kernel * node.multiplier.reshape(-1, *(1,) * (node.kernel.ndim - 1))
+
+
+__all__ = ["Choice", "Convolution", "Dense", "Formats", "Reason", "choose_formats", "float_formats"]

@@ -1,0 +1,116 @@
+"""The conversion report: what became of each tensor, what was fused, and how large the result is."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from kerasq.format import Model
+from kerasq.format.plan import lower_bound
+from kerasq.statistics import Statistics
+from kerasq_convert.formats import Formats, Reason
+from kerasq_convert.graph import Graph
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorRow:
+    """One tensor of the report. Ranges and saturation are of what was observed (buffers) or is stored (parameters)."""
+
+    name: str
+    shape: tuple[int, ...]
+    format: str
+    reason: str
+    low: float | None
+    high: float | None
+    saturated: float | None
+    nbytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a conversion did.
+
+    Attributes:
+        buffers, parameters: A row per tensor.
+        fused: Layers that share one operator, per operator with more than one.
+        removed: Nodes that each pass took away.
+        model_bytes: Size of the file.
+        arena_bytes: Working memory for one example, and the least that any plan needs.
+        notes: What the user should know: why buffers stay FLOAT32, for one.
+    """
+
+    buffers: list[TensorRow]
+    parameters: list[TensorRow]
+    fused: list[list[str]]
+    removed: dict[str, int]
+    model_bytes: int
+    arena_bytes: int
+    arena_lower_bound: int
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return dataclasses.asdict(self)
+
+    def to_text(self) -> str:
+        """The report as a person reads it."""
+        lines = []
+        for title, rows in (("buffers", self.buffers), ("parameters", self.parameters)):
+            lines += [f"{title}:", *_table(rows), ""]
+        if self.fused:
+            lines += ["fused into one operator:", *(f"  {' + '.join(layers)}" for layers in self.fused), ""]
+        gap = self.arena_bytes - self.arena_lower_bound
+        verdict = "optimal for this order" if gap == 0 else f"{gap:,} bytes above the lower bound {self.arena_lower_bound:,}"
+        lines += [f"model  {self.model_bytes:>9,} bytes", f"arena  {self.arena_bytes:>9,} bytes, {verdict}"]
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+def make_report(
+    graph: Graph, model: Model, formats: Formats, statistics: Statistics | None, removed: dict[str, int], model_bytes: int
+) -> Report:
+    """The report of a conversion."""
+    reasons = {name: choice.reason for table in (formats.kernels, formats.buffers) for name, choice in table.items()}
+    buffers, parameters = [], []
+    for tensor in model.tensors:
+        low = high = saturated = None
+        if tensor.is_constant:
+            values = tensor.values
+            low, high = float(values.min()), float(values.max())
+        elif statistics is not None and tensor.name in statistics:
+            histogram = statistics[tensor.name]
+            low, high = histogram.min, histogram.max
+            saturated = histogram.saturated_share(tensor.format) if tensor.format.is_fixed else 0.0
+        reason = reasons.get(tensor.name, Reason.DERIVED)
+        row = TensorRow(tensor.name, tensor.shape, str(tensor.format), reason, low, high, saturated, tensor.nbytes)
+        (parameters if tensor.is_constant else buffers).append(row)
+    fused = [list(node.layers) for node in graph.nodes if len(node.layers) > 1]
+    return Report(
+        buffers, parameters, fused, removed, model_bytes, model.arena_bytes, lower_bound(model), _notes(formats, statistics)
+    )
+
+
+def _notes(formats: Formats, statistics: Statistics | None) -> list[str]:
+    unknown = [name for name, choice in formats.buffers.items() if choice.reason is Reason.UNOBSERVED]
+    if not unknown:
+        return []
+    if statistics is None:
+        return [
+            "the buffers stay FLOAT32: their ranges are not known. Give --representative_dataset (some hundred examples) or "
+            "--statistics (what kerasq.callbacks.ActivationStatistics wrote)"
+        ]
+    return [f"these buffers stay FLOAT32, since the statistics do not name them: {', '.join(unknown)}"]
+
+
+def _table(rows: list[TensorRow]) -> list[str]:
+    cells = [("name", "shape", "format", "range", "saturated", "bytes", "why")]
+    for row in rows:
+        span = "" if row.low is None else f"{row.low:.4g} .. {row.high:.4g}"
+        saturated = "" if row.saturated is None else f"{100 * row.saturated:.3f}%"
+        cells.append((row.name, "x".join(map(str, row.shape)), row.format, span, saturated, f"{row.nbytes:,}", str(row.reason)))
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    right = (4, 5)
+    return [
+        "  " + "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))).rstrip()
+        for line in cells
+    ]
