@@ -1,10 +1,10 @@
 """kerasq_convert: from a Keras model to one .kq file.
 
-    front end   any model -> frozen TensorFlow graph -> Graph         (frontend/)
-    passes      Graph -> Graph: fold, fuse, lower                      (passes/)
-    formats     settings, observed ranges, the kernels' own values     (settings, calibration, ranges, formats)
-    emit        Graph + formats -> Model, with the accumulator proof   (emit)
-    memory      where in the arena each activation lies                (memory)
+front end   any model -> frozen TensorFlow graph -> Graph         (frontend/)
+passes      Graph -> Graph: fold, fuse, lower                      (passes/)
+formats     settings, observed ranges, the kernels' own values     (settings, calibration, ranges, formats)
+emit        Graph + formats -> Model, with the accumulator proof   (emit)
+memory      where in the arena each activation lies                (memory)
 """
 
 from kerasq_convert.converter import Converter, convert

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from kerasq.progress import Progress
 
 from kerasq.format import Model
 from kerasq.interpreter import Interpreter
-from kerasq.progress import Progress
 from kerasq.statistics import Statistics
 from kerasq_convert.errors import ConversionError
 
@@ -64,7 +64,7 @@ def _check(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> None:
         )
     for array in arrays:
         if not np.issubdtype(array.dtype, np.number) or not np.all(np.isfinite(array)):
-            raise ConversionError("representative dataset", [f"it must hold finite numbers. Received: dtype={array.dtype}, or NaN"])
+            raise ConversionError("representative dataset", [f"it must hold finite numbers only. Received: dtype={array.dtype}"])
 
 
 def observe(model: Model, dataset: Dataset, *, verbose: bool = False) -> Statistics:

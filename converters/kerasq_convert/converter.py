@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from typing import Any
 
 import kerasq
@@ -91,13 +92,12 @@ class Converter:
     def _load_statistics(self) -> Statistics | None:
         if self.statistics is None or isinstance(self.statistics, Statistics):
             return self.statistics
-        path = os.fspath(self.statistics)
-        if os.path.isdir(path):
-            path = os.path.join(path, FILE_NAME)
+        path = pathlib.Path(self.statistics)
+        path = path / FILE_NAME if path.is_dir() else path
         try:
             return Statistics.load(path)
         except (OSError, ValueError) as error:
-            raise ConversionError(path, [str(error)]) from error
+            raise ConversionError(str(path), [str(error)]) from error
 
     @property
     def report(self) -> Report:

@@ -63,8 +63,8 @@ class _Emitter:
         accumulator, total = width(bounds.accumulator), 0 if bounds.total is None else width(bounds.total)
         if accumulator is None or total is None:
             self.problems.append(
-                f"{model.output(operator).name}: its sums may reach {bounds.largest:.3g}, more than 64 bits hold; give its input, kernel or "
-                "multiplier fewer bits"
+                f"{model.output(operator).name}: its sums may reach {bounds.largest:.3g}, more than 64 bits hold; give its "
+                "input, kernel or multiplier fewer bits"
             )
             return operator
         return operator.replace(accumulator_bits=accumulator, total_bits=total)

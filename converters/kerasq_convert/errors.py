@@ -23,3 +23,9 @@ class ConversionError(ValueError):
 
 class UnsupportedError(Exception):
     """One operation of a network can't be converted; the front end collects these into a `ConversionError`."""
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another library says, short enough for a line of ours."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

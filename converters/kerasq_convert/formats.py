@@ -12,7 +12,7 @@ from kerasq.qformat import FLOAT32, SIGN, QFormat, fixed
 from kerasq.statistics import Statistics
 from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.graph import Convolution, Dense, Graph, Node, Pool, Reshape, Softmax, WeightedNode
+from kerasq_convert.graph import Graph, Node, Pool, Reshape, Softmax, WeightedNode
 from kerasq_convert.kernels import binary_scale, grid_of, holds
 from kerasq_convert.naming import Names
 from kerasq_convert.settings import Settings
@@ -121,8 +121,8 @@ class _Chooser:
                 choice = Choice(automatic.format, Reason.SETTINGS)
             else:
                 problems.append(
-                    f"{name}: nothing was observed from which to choose the fractional bits of {wanted}; write {wanted}_n, or give "
-                    "--representative_dataset or --statistics"
+                    f"{name}: nothing was observed from which to choose the fractional bits of {wanted}; write {wanted}_n, or "
+                    "give --representative_dataset or --statistics"
                 )
         self.buffers[name] = choice
 
@@ -179,13 +179,18 @@ class _Chooser:
 
 
 def automatic_kernel(node: WeightedNode) -> Choice:
-    """SIGN where the kernel is binary, its own grid where it has one of at most 8 (else 16) bits, else FIXED8."""
+    """SIGN where the kernel is binary, its own grid where it has one of at most 8 (else 16) bits, else FIXED8.
+
+    A kernel of one weight per output channel (a scaling that stands alone) gets 16 bits: it is small, and all that follows
+    depends on it.
+    """
     if binary_scale(node.kernel) is not None:
         return Choice(SIGN, Reason.BINARY)
     grid = grid_of(node.kernel, (8, 16))
     if grid is not None:
         return Choice(grid, Reason.GRID)
-    return Choice(best_kernel_format(FIXED8, node), Reason.ERROR)
+    family = FIXED16 if node.kernel.size == len(node.kernel) else FIXED8
+    return Choice(best_kernel_format(family, node), Reason.ERROR)
 
 
 def best_kernel_format(family: QFormat, node: WeightedNode) -> QFormat:
@@ -206,6 +211,3 @@ def folded_kernel(node: WeightedNode) -> np.ndarray:
     if node.multiplier is None:
         return node.kernel.astype(np.float64)
     return node.kernel * node.multiplier.reshape(-1, *(1,) * (node.kernel.ndim - 1))
-
-
-__all__ = ["Choice", "Convolution", "Dense", "Formats", "Reason", "choose_formats", "float_formats"]

@@ -71,7 +71,8 @@ def make_report(
 ) -> Report:
     """The report of a conversion."""
     reasons = {name: choice.reason for table in (formats.kernels, formats.buffers) for name, choice in table.items()}
-    buffers, parameters = [], []
+    buffers: list[TensorRow] = []
+    parameters: list[TensorRow] = []
     for tensor in model.tensors:
         low = high = saturated = None
         if tensor.is_constant:
@@ -111,6 +112,7 @@ def _table(rows: list[TensorRow]) -> list[str]:
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     right = (4, 5)
     return [
-        "  " + "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))).rstrip()
+        "  "
+        + "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))).rstrip()
         for line in cells
     ]

@@ -75,7 +75,8 @@ class Settings:
     def _from_document(cls, document: Any, source: str) -> Settings:
         if not isinstance(document, Mapping):
             raise ConversionError(source, [f"the sections {' and '.join(SECTIONS)} were expected, each with lines `name: TYPE`"])
-        problems, sections = [], {}
+        problems: list[str] = []
+        sections: dict[str, dict[str, QFormat]] = {}
         for section, entries in document.items():
             if section not in SECTIONS:
                 problems.append(f"there is no section {section!r}{nearest(str(section), SECTIONS)}")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import secrets
 from typing import Any
 
 import numpy as np
 
-from kerasq_convert.errors import ConversionError
+from kerasq_convert.errors import ConversionError, first_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ def freeze(folder: pathlib.Path) -> FrozenGraph:
         imported = tf.graph_util.import_graph_def(
             definition,
             input_map={inputs[name][0]: placeholder for name, placeholder in placeholders.items()},
-            return_elements=[tensor for tensor in outputs.values()],
+            return_elements=list(outputs.values()),
             name="",
         )
     shown = dict(zip(outputs, imported, strict=True))
@@ -71,14 +72,43 @@ def _inlined(folder: pathlib.Path) -> tuple[Any, dict[str, tuple[str, Any, Any]]
             outputs = {name: info.name for name, info in signature.outputs.items()}
             nodes = sorted({name.split(":")[0] for name in outputs.values()})
             frozen = constants.convert_variables_to_constants_from_session_graph(session, session.graph_def, nodes)
+        _make_inlinable(frozen)
         wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(frozen, name=""), [])
         pruned = wrapped.prune([name for name, _, _ in inputs.values()], list(outputs.values()))
         flat = constants.convert_variables_to_constants_v2(pruned)
     except ConversionError:
         raise
     except Exception as error:
-        raise ConversionError(str(folder), [f"TensorFlow can't read this SavedModel ({type(error).__name__}: {error})"]) from error
+        problem = f"TensorFlow can't read this SavedModel ({first_line(error)})"
+        raise ConversionError(str(folder), [problem]) from error
     return flat.graph.as_graph_def(), inputs, outputs
+
+
+def _make_inlinable(definition: Any) -> None:
+    """Gives the graph's functions names of their own and lifts what keeps them from being inlined.
+
+    A function of the same name may live in this process already, left by the tracing that exported the model. Keras compiles
+    grouped convolutions apart, for the training's sake, in functions marked never to be inlined.
+    """
+    mark = f"_kerasq_{secrets.token_hex(4)}"
+    functions = {function.signature.name for function in definition.library.function}
+    holders = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    for holder in (*holders, *definition.library.function):
+        for attribute in ("_noinline", "_XlaMustCompile"):
+            if attribute in holder.attr:
+                del holder.attr[attribute]
+    for function in definition.library.function:
+        function.signature.name += mark
+    for gradient in definition.library.gradient:
+        gradient.function_name += mark
+        gradient.gradient_func += mark
+    for node in holders:
+        if node.op in functions:
+            node.op += mark
+        for attribute in node.attr.values():
+            for called in (attribute.func, *attribute.list.func):
+                if called.name in functions:
+                    called.name += mark
 
 
 def _signature(folder: pathlib.Path, signatures: Any) -> Any:
@@ -90,7 +120,10 @@ def _signature(folder: pathlib.Path, signatures: Any) -> Any:
         return next(iter(usable.values()))
     raise ConversionError(
         str(folder),
-        [f"it has no signature serving_default (it has: {', '.join(sorted(usable)) or 'none'}): write it with model.export(folder)"],
+        [
+            f"it has no signature serving_default (it has: {', '.join(sorted(usable)) or 'none'}); "
+            "write the folder with model.export(folder)"
+        ],
     )
 
 

@@ -155,7 +155,7 @@ def _cast(importer: Importer, operation: Any) -> None:
 
 def _bias_add(importer: Importer, operation: Any) -> None:
     channel_last_pair(operation, None)
-    _affine(importer, operation, operation.inputs[0], np.float32(1), importer.constant(operation.inputs[1]))
+    _affine(importer, operation, operation.inputs[0], np.array(1.0), importer.constant(operation.inputs[1]))
 
 
 def _affine(importer: Importer, operation: Any, x: Any, scale: Any, offset: Any) -> None:
@@ -169,7 +169,7 @@ def _affine(importer: Importer, operation: Any, x: Any, scale: Any, offset: Any)
             raise UnsupportedError(f"{operation.type} with a constant of shape {vector.shape} is not one value per channel")
         vectors.append(vector.reshape(-1) if vector.size > 1 else vector.reshape(()))
     if shape_of(x) != shape_of(operation.outputs[0]):
-        raise UnsupportedError(f"{operation.type} that broadcasts {shape_of(x)} to {shape_of(operation.outputs[0])} is not supported")
+        raise UnsupportedError(f"{operation.type} that widens {shape_of(x)} to {shape_of(operation.outputs[0])} is not supported")
     importer.add(Affine(**importer.common(operation, x), scale=vectors[0], offset=vectors[1]))
 
 
@@ -183,7 +183,10 @@ def _arithmetic(importer: Importer, operation: Any) -> None:
             importer.add(Add(**importer.common(operation, a, b)))
             return
         raise UnsupportedError(f"{kind} of activations of shapes {shape_of(a)} and {shape_of(b)} is not supported")
-    one, zero = np.float64(1), np.float64(0)
+    one, zero = np.array(1.0), np.array(0.0)
+    x: Any
+    scale: np.ndarray | None
+    offset: np.ndarray | None
     if kind in ("Add", "AddV2"):
         x, scale, offset = (b, one, u) if v is None else (a, one, v)
     elif kind == "Sub":
@@ -232,24 +235,61 @@ def _clamp(importer: Importer, operation: Any) -> None:
 
 
 def _convolution(importer: Importer, operation: Any) -> None:
-    x, kernel_tensor = operation.inputs
-    kernel = importer.constant(kernel_tensor)
+    x = operation.inputs[0]
+    if x.op.type == "SpaceToBatchND":  # a dilated convolution: BatchToSpaceND, which ends it, imports the whole
+        return
+    _, height, width, _ = shape_of(x)
+    strides, dilations = channel_last_pair(operation, "strides"), channel_last_pair(operation, "dilations")
+    kernel_shape = operation.inputs[1].shape
+    padding = padding_of(operation, (height, width), (kernel_shape[0], kernel_shape[1]), strides, dilations)
+    _add_convolution(importer, operation, operation, x, strides, dilations, padding)
+
+
+def _dilated_convolution(importer: Importer, operation: Any) -> None:
+    """BatchToSpaceND(convolution(SpaceToBatchND(x))): how TensorFlow computes a dilated convolution.
+
+    The padding of the first and the cropping of the last also make sizes whole multiples of the dilation; their
+    difference is the padding of the convolution meant.
+    """
+    convolution = operation.inputs[0].op
+    spread = convolution.inputs[0].op if convolution.type in ("Conv2D", "DepthwiseConv2dNative") else None
+    if spread is None or spread.type != "SpaceToBatchND":
+        raise UnsupportedError("operation BatchToSpaceND is not supported outside of a dilated convolution")
+    blocks, pads, crops = (importer.constant(tensor) for tensor in (*spread.inputs[1:], operation.inputs[2]))
+    if blocks is None or pads is None or crops is None or len(blocks) != 2:
+        raise UnsupportedError("a dilation that depends on the input is not supported")
+    (top, bottom), (left, right) = (np.asarray(pads) - np.asarray(crops)).tolist()
+    dilations = int(blocks[0]), int(blocks[1])
+    _add_convolution(importer, operation, convolution, spread.inputs[0], (1, 1), dilations, (top, bottom, left, right))
+
+
+def _inside_dilated_convolution(importer: Importer, operation: Any) -> None:
+    """SpaceToBatchND: imported with the operation that ends the convolution."""
+
+
+def _add_convolution(
+    importer: Importer,
+    operation: Any,
+    convolution: Any,
+    x: Any,
+    strides: tuple[int, int],
+    dilations: tuple[int, int],
+    padding: tuple[int, int, int, int],
+) -> None:
+    kernel = importer.constant(convolution.inputs[1])
     if kernel is None:
         raise UnsupportedError("a kernel that is computed from the input is not supported")
-    depthwise = operation.type == "DepthwiseConv2dNative"
-    strides, dilations = channel_last_pair(operation, "strides"), channel_last_pair(operation, "dilations")
     height, width, inputs, outputs = kernel.shape
-    _, in_height, in_width, channels = shape_of(x)
-    if depthwise:
-        stored = kernel.transpose(2, 3, 0, 1).reshape(inputs * outputs, height, width, 1)
-        groups = channels
+    channels = shape_of(x)[3]
+    if convolution.type == "DepthwiseConv2dNative":
+        stored, groups = kernel.transpose(2, 3, 0, 1).reshape(inputs * outputs, height, width, 1), channels
     else:
         stored, groups = kernel.transpose(3, 0, 1, 2), channels // inputs
-    padding = padding_of(operation, (in_height, in_width), (height, width), strides, dilations)
+    layer = importer.layer(convolution)
     importer.add(
         Convolution(
-            **importer.common(operation, x),
-            layer=importer.layer(operation),
+            **importer.common(operation, x) | {"layers": (layer,)},
+            layer=layer,
             kernel=np.ascontiguousarray(stored, np.float32),
             strides=strides,
             dilations=dilations,
@@ -320,5 +360,6 @@ HANDLERS: dict[str, Callable[[Importer, Any], None]] = (
     | dict.fromkeys(("MaxPool", "MaxPoolV2", "AvgPool"), _pool)
     | dict.fromkeys(("Mean", "Max"), _global_pool)
     | dict.fromkeys(("Reshape", "Squeeze", "ExpandDims"), _reshape)
+    | {"SpaceToBatchND": _inside_dilated_convolution, "BatchToSpaceND": _dilated_convolution}
     | {"Cast": _cast, "BiasAdd": _bias_add, "Softmax": _softmax}
 )

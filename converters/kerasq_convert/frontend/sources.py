@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from kerasq_convert.errors import ConversionError
+from kerasq_convert.errors import ConversionError, first_line
 
 
 @contextlib.contextmanager
@@ -38,7 +38,8 @@ def saved_model(source: Any) -> Iterator[pathlib.Path]:
 def _checked_folder(path: pathlib.Path) -> pathlib.Path:
     if not (path / "saved_model.pb").is_file():
         raise ConversionError(
-            str(path), ["this folder holds no saved_model.pb: name the folder that model.export(...) wrote, or a .keras or .h5 file"]
+            str(path),
+            ["this folder holds no saved_model.pb: name what model.export(folder) wrote, or a .keras or .h5 file"],
         )
     return path
 
@@ -68,8 +69,8 @@ def load_keras_file(path: pathlib.Path) -> Any:
         raise ConversionError(
             str(path),
             [
-                f"Keras can't load it ({_first_line(error)}). A file with weights only needs its model around it: build the model, "
-                "call load_weights, and convert the model itself or its export; a class of your own must be registered and imported"
+                f"Keras can't load it ({first_line(error)}). A file of weights only needs its model: build it, call "
+                "load_weights, and convert the model itself or its export; a class of your own must be registered and imported"
             ],
         ) from error
 
@@ -80,10 +81,5 @@ def _export(model: Any, folder: str) -> None:
     except Exception as error:
         name = getattr(model, "name", type(model).__name__)
         raise ConversionError(
-            f"model {name!r}", [f"Keras can't export it ({_first_line(error)}). A subclassed model must have been called once"]
+            f"model {name!r}", [f"Keras can't export it ({first_line(error)}). A subclassed model must have been called once"]
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

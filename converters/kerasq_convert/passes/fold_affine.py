@@ -54,9 +54,17 @@ def compose_affine(graph: Graph) -> Graph:
         producers, readers = graph.producers(), graph.consumers()
         for node in graph.nodes:
             first = producers.get(node.inputs[0])
-            if isinstance(node, Affine) and isinstance(first, Affine) and is_exclusive(graph, first.output, readers) and _plain(first):
+            if (
+                isinstance(node, Affine)
+                and isinstance(first, Affine)
+                and is_exclusive(graph, first.output, readers)
+                and _plain(first)
+            ):
                 merged = replace(
-                    first, scale=first.scale * node.scale, offset=first.offset * node.scale + node.offset, layers=_joined(first, node)
+                    first,
+                    scale=first.scale * node.scale,
+                    offset=first.offset * node.scale + node.offset,
+                    layers=_joined(first, node),
                 )
                 graph = merge_into_producer(graph, first, merged, node)
                 changed = True
@@ -86,6 +94,7 @@ def _joined(first: Node, second: Node) -> tuple[str, ...]:
 
 def _absorb(affine: Affine, reader: Node) -> WeightedNode | None:
     """`reader` reading the affine node's input instead, or None if it can't."""
+    axes: tuple[int, ...]
     if isinstance(reader, Convolution):
         if np.any(affine.offset) and any(reader.padding):
             return None

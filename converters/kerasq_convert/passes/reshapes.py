@@ -19,7 +19,9 @@ def fold_reshapes(graph: Graph) -> Graph:
                 continue
         if isinstance(node, Dense):
             while isinstance(producer := producers.get(node.inputs[0]), Reshape):
-                node = replace(node, inputs=(source.get(producer.inputs[0], producer.inputs[0]),), layers=(*producer.layers, *node.layers))
+                node = replace(
+                    node, inputs=(source.get(producer.inputs[0], producer.inputs[0]),), layers=(*producer.layers, *node.layers)
+                )
         nodes.append(node)
     read = {value for node in nodes for value in node.inputs} | set(graph.outputs.values())
     return graph.with_nodes(node for node in nodes if not isinstance(node, Reshape) or node.output in read)
