@@ -7,6 +7,7 @@ callback, a model of the zoo or the converter is first touched.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
@@ -40,3 +41,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if "keras" in sys.modules:  # Keras is paid for already: register the layers, so that keras.models.load_model knows them
+    importlib.import_module("kerasq.layers")

@@ -1,0 +1,43 @@
+"""Keras layers that train what a device will compute: binary or fixed-point weights, fixed-point activations.
+
+Each layer is a Keras layer with the same arguments in the same order, plus the keyword arguments of its quantizer
+(`kerasq.quantizers`, where the formulas are). It holds the *latent* float weights: the optimizer moves them, `.keras` and
+`.weights.h5` files store them, `layer.kernel` is them. The forward pass computes with `layer.quantized_kernel`, exactly the
+values that the converted file stores in the format `layer.kernel_format` (for BinaryWeight: the signs; alpha becomes part of a
+multiplier, which the converter may round).
+
+| layer | weights | nnabla's |
+| --- | --- | --- |
+| `BinaryConnectConv2D`, `BinaryConnectDense` | +1, -1 | BinaryConnectConvolution, BinaryConnectAffine |
+| `BinaryWeightConv2D`, `BinaryWeightDense` | +alpha, -alpha per output channel | BinaryWeightConvolution, BinaryWeightAffine |
+| `FixedPointQuantizedConv2D`, `FixedPointQuantizedDense` | multiples of 2^-frac_bits | FixedPointQuantizedConvolution, -Affine |
+| `FixedPointQuantize` | none: it quantizes activations | FixedPointQuantize |
+
+The forward pass is a float32 computation on exact values. It equals the device's integers bit for bit, in whatever order the
+products are added, as long as every partial sum has a magnitude of at most 2^24 steps of a product: for 8-bit inputs, up to
+1,024 8-bit weights or 131,072 of BinaryConnect's per output (NUMERICS.md, section 4). Beyond that, for BinaryWeight, whose
+alpha is any float, and with TF32 on a GPU, the last places may differ. Mixed precision is for training: weights are quantized
+in float32 and then cast. Evaluate and export under float32.
+
+`model.quantize` and LoRA do not apply to these layers: they are quantized already.
+
+The classes are registered with Keras when this module is imported: `import kerasq.layers` before `keras.models.load_model`.
+"""
+
+from kerasq.layers.activations.fixed_point_quantize import FixedPointQuantize
+from kerasq.layers.convolutional.binary_connect_conv2d import BinaryConnectConv2D
+from kerasq.layers.convolutional.binary_weight_conv2d import BinaryWeightConv2D
+from kerasq.layers.convolutional.fixed_point_quantized_conv2d import FixedPointQuantizedConv2D
+from kerasq.layers.core.binary_connect_dense import BinaryConnectDense
+from kerasq.layers.core.binary_weight_dense import BinaryWeightDense
+from kerasq.layers.core.fixed_point_quantized_dense import FixedPointQuantizedDense
+
+__all__ = [
+    "BinaryConnectConv2D",
+    "BinaryConnectDense",
+    "BinaryWeightConv2D",
+    "BinaryWeightDense",
+    "FixedPointQuantize",
+    "FixedPointQuantizedConv2D",
+    "FixedPointQuantizedDense",
+]

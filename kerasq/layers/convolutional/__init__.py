@@ -1,0 +1,1 @@
+"""Layers that stand for those of `keras.layers` with a convolution kernel."""

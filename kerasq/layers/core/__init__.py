@@ -1,0 +1,1 @@
+"""Layers that stand for the core layers of `keras.layers`."""

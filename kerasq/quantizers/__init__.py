@@ -1,0 +1,34 @@
+"""Straight-through quantizers: functions q(x) with a few output values, and a gradient that training can use.
+
+A quantizer's derivative is zero almost everywhere, so gradient descent would stop at it. Training therefore keeps a *latent*
+float weight x, computes with q(x), and lets the gradient pass q by a pseudo-gradient (the straight-through estimator,
+Hinton 2012; Bengio et al., [arXiv:1308.3432](https://arxiv.org/abs/1308.3432)). Two of them are offered everywhere:
+
+    identity        dx = dy
+    fine_grained    dx = dy where x lies in the quantizer's range, ends included; 0 outside
+
+`fine_grained` stops pushing a value further out once it has saturated, but a latent weight that is outside comes back
+only by weight decay or by a constraint. `identity` never loses a weight.
+
+| quantizer | q(x) | stored as | straight-through by default |
+| --- | --- | --- | --- |
+| `FixedPoint` | nearest multiple of 2^-frac_bits, limited to the range of `bits` bits | FIXED, UFIXED | fine_grained |
+| `BinaryConnect` | +1 or -1 | SIGN | identity |
+| `BinaryWeight` | +alpha or -alpha, alpha = mean \\|W\\| of the output channel | SIGN and a multiplier | identity |
+
+What the forward pass computes with is *exactly* the stored value, not the value up to float rounding: the estimator is
+`stop_gradient(q) + (x - stop_gradient(x))`, whose bracket is a true zero, rather than `x + stop_gradient(q - x)`, which rounds
+twice. A network so trained, and the integers of the converted file, can agree bit for bit (NUMERICS.md, section 4).
+
+Quantizers are immutable and hold no state. They know nothing of layers: call one on any float tensor.
+
+>>> kerasq.quantizers.FixedPoint(bits=8, frac_bits=4)(keras.ops.array([0.03, 0.04, 9.0])).numpy()
+array([0.    , 0.0625, 7.9375], dtype=float32)
+"""
+
+from kerasq.quantizers.base import Quantizer
+from kerasq.quantizers.binary_connect import BinaryConnect
+from kerasq.quantizers.binary_weight import BinaryWeight
+from kerasq.quantizers.fixed_point import FixedPoint
+
+__all__ = ["BinaryConnect", "BinaryWeight", "FixedPoint", "Quantizer"]
