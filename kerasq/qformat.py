@@ -68,9 +68,7 @@ class QFormat:
         if not self.is_fixed and self.frac_bits != 0:
             raise ValueError(f"{self.kind} has no fractional bits. Received: frac_bits={self.frac_bits}")
         if self.frac_bits is not None and not MIN_FRAC_BITS <= self.frac_bits <= MAX_FRAC_BITS:
-            raise ValueError(
-                f"frac_bits must lie in [{MIN_FRAC_BITS}, {MAX_FRAC_BITS}]. Received: frac_bits={self.frac_bits}"
-            )
+            raise ValueError(f"frac_bits must lie in [{MIN_FRAC_BITS}, {MAX_FRAC_BITS}]. Received: frac_bits={self.frac_bits}")
 
     @classmethod
     def parse(cls, text: str) -> QFormat:

@@ -150,7 +150,7 @@ class Model:
 
         Inputs of the network live from -1 on (they are written before the first operator), outputs until after the last.
         """
-        spans: dict[int, tuple[int, int]] = {index: (-1, -1) for index in self.inputs}
+        spans: dict[int, tuple[int, int]] = dict.fromkeys(self.inputs, (-1, -1))
         for position, operator in enumerate(self.operators):
             for index in (*operator.inputs, *operator.outputs):
                 if index != ABSENT and not self.tensors[index].is_constant:

@@ -1,0 +1,197 @@
+"""kerasq-inspect model.kq [--json]: what is in a .kq file.
+
+Prints sizes and origin, inputs and outputs, one line per operator (formats of everything it touches, window, clamp,
+accumulator width, multiply-accumulates), and the memory plan as a picture with its lower bound.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from kerasq import ops
+from kerasq.commands.plan_picture import LEGEND, picture
+from kerasq.commands.text import printable, table
+from kerasq.format import plan
+from kerasq.format.errors import ModelError
+from kerasq.format.model import FORMAT_VERSION, Model, Operator, OperatorKind, Tensor
+from kerasq.format.reader import load
+
+USAGE = "usage: kerasq-inspect model.kq [--json]"
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Everything that the command shows but the picture, as plain values for JSON.
+
+    Returns:
+        `version`, `arena_bytes`, `arena_alignment`, `lower_bound`, `metadata`, `constant_bytes` by type, `macs`, `inputs` and
+        `outputs` (index, name, shape, format, offset, bytes), `operators` (formats by the names of kerasq.ops' slots).
+    """
+    live = plan.live_bytes(model)
+    operators = [{**_operator(model, operator), "live_bytes": live[index]} for index, operator in enumerate(model.operators)]
+    constant_bytes: Counter[str] = Counter()
+    for tensor in model.constants():
+        constant_bytes[tensor.format.family] += tensor.nbytes
+    return {
+        "version": FORMAT_VERSION,
+        "arena_bytes": model.arena_bytes,
+        "arena_alignment": model.arena_alignment,
+        "lower_bound": plan.lower_bound(model),
+        "metadata": dict(model.metadata),
+        "constant_bytes": dict(constant_bytes.most_common()),
+        "macs": sum(operator["macs"] for operator in operators),
+        "inputs": [_tensor(index, model.tensors[index]) for index in model.inputs],
+        "outputs": [_tensor(index, model.tensors[index]) for index in model.outputs],
+        "operators": operators,
+    }
+
+
+def _tensor(index: int, tensor: Tensor) -> dict[str, Any]:
+    return {
+        "index": index,
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "format": str(tensor.format),
+        "offset": tensor.offset,
+        "bytes": tensor.nbytes,
+    }
+
+
+def _operator(model: Model, operator: Operator) -> dict[str, Any]:
+    spec, output = ops.TABLE[operator.kind], model.output(operator)
+    operands = list(zip(spec.slots, model.operands(operator), strict=True))
+    window = list(operator.window)
+    if operator.kind is OperatorKind.CONV_2D:
+        window = list(model.tensors[operator.inputs[1]].shape[1:3])
+    return {
+        "kind": str(operator.kind),
+        "output": output.name,
+        "shape": list(output.shape),
+        "inputs": {slot.name: str(tensor.format) for slot, tensor in operands if tensor and not slot.constant},
+        "constants": {slot.name: str(tensor.format) for slot, tensor in operands if tensor and slot.constant},
+        "format": str(output.format),
+        "window": window,
+        "strides": list(operator.strides),
+        "dilations": list(operator.dilations),
+        "padding": list(operator.padding),
+        "groups": operator.groups,
+        # JSON has no infinity: a limit that limits nothing is null.
+        "clamp": operator.clamp and [None if abs(limit) == float("inf") else limit for limit in operator.clamp],
+        "accumulator_bits": operator.accumulator_bits,
+        "total_bits": operator.total_bits,
+        "macs": spec.macs(model, operator),
+    }
+
+
+def report(facts: dict[str, Any]) -> str:
+    """The sections before the memory plan as text, from what `describe` returns, "file" and "file_bytes"."""
+    by_type = ", ".join(f"{size:,} {family}" for family, size in facts["constant_bytes"].items()) or "none"
+    header = [
+        f"{printable(facts['file'])}: {facts['file_bytes']:,} bytes, version {facts['version']}",
+        f"constants: {sum(facts['constant_bytes'].values()):,} bytes ({by_type})",
+        f"arena: {facts['arena_bytes']:,} bytes, aligned to {facts['arena_alignment']}",
+        f"work: {len(facts['operators'])} operators, {facts['macs']:,} multiply-accumulates",
+        *(f"{printable(key)}: {printable(value)}" for key, value in facts["metadata"].items()),
+    ]
+    ends = [
+        [end[:-1], str(tensor["index"]), printable(tensor["name"]), _times(tensor["shape"]), tensor["format"]]
+        for end in ("inputs", "outputs")
+        for tensor in facts[end]
+    ]
+    constants = list(dict.fromkeys(slot.name for spec in ops.TABLE.values() for slot in spec.slots if slot.constant))
+    columns = ("#", "operator", "output", "shape", "x", *constants, "y", "window", "clamp", "bits", "MACs")
+    rows = [_cells(index, operator, constants) for index, operator in enumerate(facts["operators"])]
+    sections = (
+        "\n".join(header),
+        table(("", "tensor", "name", "shape", "format"), ends, right=("tensor",)),
+        table(columns, rows, right=("#", "MACs")),
+    )
+    return "\n\n".join(sections)
+
+
+def _cells(index: int, operator: dict[str, Any], constants: Sequence[str]) -> list[str]:
+    limits = ["inf" if limit is None else f"{limit:g}" for limit in operator["clamp"] or ()]
+    widths = [str(bits) for bits in (operator["accumulator_bits"], operator["total_bits"]) if bits]
+    return [
+        str(index),
+        operator["kind"],
+        printable(operator["output"]),
+        _times(operator["shape"]),
+        " + ".join(operator["inputs"].values()),
+        *(operator["constants"].get(name, "") for name in constants),
+        operator["format"],
+        _window(operator),
+        "..".join(limits),
+        "/".join(widths),
+        f"{operator['macs']:,}" if operator["macs"] else "",
+    ]
+
+
+def _window(operator: dict[str, Any]) -> str:
+    """`3x3 stride 2x2 padding 0,1,0,1`: what differs from a dense window with step 1."""
+    if operator["window"] == [0, 0]:
+        return ""
+    parts = [_times(operator["window"])]
+    for name, value, default in (
+        ("stride", _times(operator["strides"]), "1x1"),
+        ("dilation", _times(operator["dilations"]), "1x1"),
+        ("padding", ",".join(map(str, operator["padding"])), "0,0,0,0"),
+        ("groups", str(operator["groups"]), "1"),
+    ):
+        if value != default:
+            parts.append(f"{name} {value}")
+    return " ".join(parts)
+
+
+def memory_plan(model: Model) -> str:
+    """The section with the picture of the arena and its lower bound."""
+    bound = plan.lower_bound(model)
+    gap = plan.aligned(model.arena_bytes, model.arena_alignment) - bound
+    verdict = "optimal" if gap <= 0 else f"{gap:,} bytes ({gap / bound:.1%}) above it"
+    return f"memory plan   {LEGEND}\n{picture(model)}\narena {model.arena_bytes:,} bytes, lower bound {bound:,} bytes: {verdict}"
+
+
+def _times(sizes: Sequence[int]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; `argv` begins with its name. Returns the exit status."""
+    options = flags.FlagValues()
+    flags.DEFINE_bool("json", False, "Print the same facts as one JSON object.", flag_values=options)
+    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=options)
+    try:
+        names = options(argv)[1:]
+    except flags.Error as error:
+        print(f"kerasq-inspect: {error}\n{USAGE}", file=sys.stderr)
+        return 2
+    if options.help:
+        print(f"{__doc__}{options.get_help()}")
+        return 0
+    if len(names) != 1:
+        print(f"kerasq-inspect: one file is expected. Received: {len(names)}\n{USAGE}", file=sys.stderr)
+        return 2
+    path = Path(names[0])
+    try:
+        model = load(path)
+        facts = {"file": str(path), "file_bytes": path.stat().st_size, **describe(model)}
+    except ModelError as error:
+        more = f" (and {len(error.problems) - 1} more problems)" if len(error.problems) > 1 else ""
+        print(f"kerasq-inspect: {path} is not a usable kerasq model: {error.problems[0]}{more}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"kerasq-inspect: {path}: {error.strerror}", file=sys.stderr)
+        return 1
+    print(json.dumps(facts, indent=2) if options.json else f"{report(facts)}\n\n{memory_plan(model)}")
+    return 0
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv))

@@ -1,0 +1,16 @@
+"""The .kq file: one network in Q-formats, its constants packed, its memory plan included.
+
+    model = kerasq.format.load("model.kq")          # or loads(bytes); ModelError lists everything that is wrong
+    kerasq.format.dump(model, "copy.kq")            # or dumps(model): the same model gives the same bytes
+
+kerasq.fbs is the schema and model.py the same as Python values; packing.py says how constants lie in the file; structure.py,
+reader.py and verifier.py hold the rules by which a file is accepted.
+"""
+
+from kerasq.format.errors import ModelError
+from kerasq.format.model import Model, Operator, OperatorKind, Tensor
+from kerasq.format.reader import load, loads
+from kerasq.format.verifier import verify
+from kerasq.format.writer import dump, dumps
+
+__all__ = ["Model", "ModelError", "Operator", "OperatorKind", "Tensor", "dump", "dumps", "load", "loads", "verify"]

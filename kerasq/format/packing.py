@@ -1,0 +1,83 @@
+"""How constants lie in a file: between arrays of stored values and bytes.
+
+All numbers are little endian. Values that take less than a byte share bytes:
+
+* 4-bit values: two per byte, the earlier one in the low nibble.
+* SIGN: one bit per value, 1 for +1 and 0 for -1, in 32-bit words from the lowest bit up. Each row of the first axis (an output
+  channel) begins a new word, so that a kernel can work on whole words.
+
+Bits after the last value (of a row, for SIGN) are zero: a tensor has exactly one representation.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from kerasq.qformat import QFormat
+
+
+def pack(values: np.ndarray, format: QFormat) -> bytes:
+    """Stored values as the bytes of a file.
+
+    Args:
+        values: Array of `format.dtype` with at least one axis, unpacked; SIGN as +1 and -1.
+        format: How to store them.
+
+    Raises:
+        ValueError: A SIGN array holds something other than +1 and -1, a 4-bit one something outside its range.
+    """
+    values = np.asarray(values)
+    if format.bits >= 8:
+        return values.astype(_file_dtype(format)).tobytes()
+    if format.is_sign:
+        if not np.isin(values, (-1, 1)).all():
+            raise ValueError(f"SIGN stores +1 and -1 only. Received: values={np.unique(values)}")
+        rows = values.reshape(values.shape[0], -1) > 0
+        return np.packbits(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 32))), axis=1, bitorder="little").tobytes()
+    if values.min() < format.min_int or values.max() > format.max_int:
+        raise ValueError(f"{format.family} stores {format.min_int}..{format.max_int}. Received: {values.min()}..{values.max()}")
+    nibbles = np.pad(values.reshape(-1).view(np.uint8) & 15, (0, values.size % 2))
+    return (nibbles[0::2] | nibbles[1::2] << 4).tobytes()
+
+
+def unpack(content: bytes | memoryview, format: QFormat, shape: tuple[int, ...]) -> np.ndarray:
+    """The inverse of `pack`.
+
+    Args:
+        content: As many bytes as `format.nbytes(shape)`.
+        format: How they are stored.
+        shape: Of the result.
+
+    Returns:
+        Read-only array of `format.dtype`; from 8 bits up a view on `content`.
+
+    Raises:
+        ValueError: There are more or fewer bytes, or a bit after the last value is not zero.
+    """
+    expected = format.nbytes(shape)
+    if len(content) != expected:
+        raise ValueError(f"{format.family} data of shape {shape} takes {expected} bytes. Received: {len(content)} bytes")
+    count = math.prod(shape)
+    if format.bits >= 8:
+        return np.frombuffer(content, _file_dtype(format)).astype(format.dtype, copy=False).reshape(shape)
+    packed = np.frombuffer(content, np.uint8)
+    if format.is_sign:
+        bits = np.unpackbits(packed.reshape(shape[0], -1), axis=1, bitorder="little")
+        row = count // shape[0]
+        values, spare = 2 * bits[:, :row].view(np.int8) - 1, bits[:, row:]
+    else:
+        nibbles = np.stack([packed & 15, packed >> 4], axis=-1).reshape(-1)
+        values, spare = nibbles[:count], nibbles[count:]
+        if format.signed:
+            values = (values ^ 8).view(np.int8) - 8  # sign extension: 8..15 become -8..-1
+    if spare.any():
+        raise ValueError(f"{format.family} data of shape {shape}: a bit after the last value is not zero")
+    values = values.astype(format.dtype, copy=False).reshape(shape)
+    values.setflags(write=False)
+    return values
+
+
+def _file_dtype(format: QFormat) -> np.dtype:
+    return format.dtype.newbyteorder("<")

@@ -1,0 +1,165 @@
+"""From a .kq file to a Model. Nothing in the file is trusted.
+
+Three gates, one after the other: structure.py (are the bytes the tables of the schema?), this module (do codes, types and
+packed data mean something?), verifier.py (is it a network that runs in bounds?). The last two report everything they
+find. The rules of this one:
+
+* version lies in MIN_VERSION..FORMAT_VERSION; otherwise only that is reported.
+* Type and operator kind are members of their enums; frac_bits lies in -32..63 and is 0 for FLOAT32 and SIGN.
+* A tensor with data has exactly as many bytes as its format and shape take, bits after the last value are zero, and its
+  offset is 0.
+* An operator without a Window has that table's defaults; a Clamp counts as min and max, or min_float and max_float where the
+  operator's first output is FLOAT32.
+* Metadata keys differ from each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasq.format.errors import ModelError
+from kerasq.format.model import FORMAT_VERSION, Model, Operator, OperatorKind, Tensor
+from kerasq.format.packing import unpack
+from kerasq.format.schema import MAX_FILE_BYTES, TYPES
+from kerasq.format.structure import parse
+from kerasq.format.verifier import problems, shape_problems, shown
+from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat
+
+MIN_VERSION = 1
+_FAMILIES = tuple(QFormat.parse(name) for name in TYPES)
+_KINDS = tuple(OperatorKind)
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model in a file.
+
+    Args:
+        path: Of a .kq file.
+
+    Raises:
+        OSError: The file can't be read.
+        ModelError: It is not a .kq file, or the network in it is not safe to run. The message lists every problem.
+
+    Example:
+
+    >>> len(kerasq.format.load("model.kq").operators)
+    31
+    """
+    with Path(path).open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    try:
+        return loads(content)
+    except ModelError as error:
+        raise ModelError(error.problems, os.fspath(path)) from None
+
+
+def loads(data: bytes) -> Model:
+    """The model in the bytes of a file.
+
+    Args:
+        data: Contents of a .kq file. Constants of the model are views on it where they are not packed.
+
+    Raises:
+        ModelError: As `load`.
+    """
+    content = data if isinstance(data, bytes) else bytes(memoryview(data))  # a copy nobody else can change
+    fields = parse(content)
+    if not MIN_VERSION <= fields["version"] <= FORMAT_VERSION:
+        raise ModelError([f"version {fields['version']} of the format: this is a reader of {MIN_VERSION}..{FORMAT_VERSION}"])
+    damage = [*_code_problems(fields)]
+    if damage:
+        raise ModelError(damage)
+    tensors, damage = _tensors(fields["tensors"])
+    if damage:
+        raise ModelError(damage)
+    model = Model(
+        tensors=tensors,
+        operators=tuple(_operator(operator, tensors) for operator in fields["operators"]),
+        inputs=tuple(fields["inputs"]),
+        outputs=tuple(fields["outputs"]),
+        arena_bytes=fields["arena_bytes"],
+        arena_alignment=fields["arena_alignment"],
+        metadata={entry["key"]: entry["value"] for entry in fields["metadata"]},
+    )
+    damage = problems(model)
+    if damage:
+        raise ModelError(damage)
+    return model
+
+
+def _code_problems(fields: dict[str, Any]) -> Iterator[str]:
+    """Numbers that stand for nothing."""
+    for index, tensor in enumerate(fields["tensors"]):
+        label = f"tensor {index} {shown(tensor['name'])}"
+        if tensor["type"] >= len(TYPES):
+            yield f"{label}: there are types 0..{len(TYPES) - 1}. Received: type={tensor['type']}"
+            continue
+        fixed = _FAMILIES[tensor["type"]].is_fixed
+        low, high = (MIN_FRAC_BITS, MAX_FRAC_BITS) if fixed else (0, 0)
+        if not low <= tensor["frac_bits"] <= high:
+            yield f"{label}: frac_bits of {TYPES[tensor['type']]} lie in {low}..{high}. Received: frac_bits={tensor['frac_bits']}"
+    for position, operator in enumerate(fields["operators"]):
+        if operator["kind"] >= len(_KINDS):
+            yield f"operator {position}: there are kinds 0..{len(_KINDS) - 1}. Received: kind={operator['kind']}"
+    keys = [entry["key"] for entry in fields["metadata"]]
+    if len(set(keys)) < len(keys):
+        yield "a metadata key occurs twice"
+
+
+def _tensors(tables: list[dict[str, Any]]) -> tuple[tuple[Tensor, ...], list[str]]:
+    """The tensors, and what is wrong with the data of those that are left out."""
+    tensors, damage = [], []
+    for index, table in enumerate(tables):
+        shape = tuple(table["shape"])
+        family = _FAMILIES[table["type"]]
+        format = family.with_frac_bits(table["frac_bits"]) if family.is_fixed else family
+        data = None
+        offset = table["offset"] if table["data"] is None or table["offset"] else None
+        try:
+            if table["data"] is not None:
+                data = _unpack(table["data"], format, shape)
+        except ValueError as error:
+            damage.append(f"tensor {index} {shown(table['name'])}: {error}")
+        tensors.append(Tensor(table["name"], shape, format, data, offset))
+    return tuple(tensors), damage
+
+
+def _unpack(data: memoryview, format: QFormat, shape: tuple[int, ...]) -> np.ndarray:
+    for problem in shape_problems(shape):
+        raise ValueError(problem)
+    return unpack(data, format, shape)
+
+
+def _operator(table: dict[str, Any], tensors: tuple[Tensor, ...]) -> Operator:
+    operator = Operator(
+        kind=_KINDS[table["kind"]],
+        inputs=tuple(table["inputs"]),
+        outputs=tuple(table["outputs"]),
+        clamp=_clamp(table, tensors),
+        accumulator_bits=table["accumulator_bits"],
+        total_bits=table["total_bits"],
+    )
+    window = table["window"]
+    if window is None:
+        return operator
+    return operator.replace(
+        strides=(window["stride_height"], window["stride_width"]),
+        dilations=(window["dilation_height"], window["dilation_width"]),
+        padding=tuple(window[f"padding_{side}"] for side in ("top", "bottom", "left", "right")),
+        window=(window["height"], window["width"]),
+        groups=window["groups"],
+    )
+
+
+def _clamp(table: dict[str, Any], tensors: tuple[Tensor, ...]) -> tuple[float, float] | None:
+    clamp, outputs = table["clamp"], table["outputs"]
+    if clamp is None:
+        return None
+    if outputs and 0 <= outputs[0] < len(tensors) and tensors[outputs[0]].format.is_float:
+        return clamp["min_float"], clamp["max_float"]
+    return clamp["min"], clamp["max"]

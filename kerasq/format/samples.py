@@ -1,0 +1,196 @@
+"""Small hand-made models that use every kind of operator and every storage: seeds for fuzzing, and examples for tests.
+
+Each is a few hundred bytes to two kilobytes, and runs in a blink.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from kerasq import ops
+from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
+from kerasq.format.plan import aligned, reusable_input
+from kerasq.ops.softmax import exponentials
+from kerasq.qformat import QFormat
+
+
+class ModelBuilder:
+    """Collects tensors and operators in order and places the activations.
+
+    Example:
+
+    >>> net = ModelBuilder()
+    >>> x = net.activation("x", "FIXED8_4", 1, 8)
+    >>> net.operator(OperatorKind.QUANTIZE, [x], net.activation("y", "FIXED8_2", 1, 8))
+    >>> model = net.model(inputs=[x])
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.tensors: list[Tensor] = []
+        self.operators: list[Operator] = []
+        self.random = np.random.default_rng(seed)
+
+    def activation(self, name: str, format: str, *shape: int) -> int:
+        """Adds an activation; returns its index."""
+        self.tensors.append(Tensor(name, shape, QFormat.parse(format), offset=0))
+        return len(self.tensors) - 1
+
+    def constant(self, name: str, format: str, *shape: int, data: np.ndarray | None = None) -> int:
+        """Adds a constant, random over its whole range unless `data` are given; returns its index."""
+        parsed = QFormat.parse(format)
+        if data is None:
+            if parsed.is_sign:
+                data = self.random.choice([-1, 1], shape)
+            elif parsed.is_float:
+                data = self.random.normal(size=shape)
+            else:
+                data = self.random.integers(parsed.min_int, parsed.max_int, shape, endpoint=True)
+        self.tensors.append(Tensor(name, shape, parsed, np.asarray(data).astype(parsed.dtype)))
+        return len(self.tensors) - 1
+
+    def operator(self, kind: OperatorKind, inputs: list[int], output: int, **attributes: object) -> int:
+        """Adds an operator; returns the index of the tensor it writes."""
+        self.operators.append(Operator(kind, tuple(inputs), (output,)).replace(**attributes))
+        return output
+
+    def model(self, inputs: list[int], outputs: list[int] | None = None, metadata: dict[str, str] | None = None) -> Model:
+        """The finished model; its output is what the last operator writes, unless given."""
+        last = [*self.operators[-1].outputs]
+        model = Model(tuple(self.tensors), tuple(self.operators), tuple(inputs), tuple(outputs or last), metadata=metadata or {})
+        operators = tuple(ops.with_widths(model, operator) for operator in model.operators)
+        return place(dataclasses.replace(model, operators=operators))
+
+
+def place(model: Model) -> Model:
+    """The same model with every activation at the lowest free offset when it is first written (not the best plan)."""
+    spans = model.lifetimes()
+    offsets: dict[int, int] = {}
+    for index in sorted(spans, key=lambda index: spans[index][0]):
+        first, last = spans[index]
+        shared = reusable_input(model, first, spans) if first >= 0 else None
+        if shared is not None and index in model.operators[first].outputs:
+            offsets[index] = offsets[shared]
+            continue
+        alive = [other for other in offsets if spans[other][0] <= last and spans[other][1] >= first]
+        offset = 0
+        for other in sorted(alive, key=lambda other: offsets[other]):
+            if offset + model.tensors[index].nbytes <= offsets[other]:
+                break
+            offset = max(offset, aligned(offsets[other] + model.tensors[other].nbytes, model.arena_alignment))
+        offsets[index] = offset
+    tensors = tuple(
+        dataclasses.replace(tensor, offset=offsets[index]) if index in offsets else tensor
+        for index, tensor in enumerate(model.tensors)
+    )
+    arena_bytes = max(offset + model.tensors[index].nbytes for index, offset in offsets.items())
+    return dataclasses.replace(model, tensors=tensors, arena_bytes=aligned(arena_bytes, model.arena_alignment))
+
+
+def binary_network() -> Model:
+    """A residual network with SIGN and 4-bit kernels between 8-bit activations, up to the softmax."""
+    net = ModelBuilder(seed=1)
+    x = net.activation("image", "UFIXED8_8", 1, 6, 5, 3)
+    conv = net.operator(
+        OperatorKind.CONV_2D,
+        [
+            x,
+            net.constant("conv/kernel", "SIGN", 5, 3, 3, 3),
+            net.constant("conv/multiplier", "FIXED8_7", 5),
+            net.constant("conv/bias", "FIXED16_12", 5),
+        ],
+        net.activation("conv/output", "UFIXED8_4", 1, 6, 5, 5),
+        padding=(1, 1, 1, 1),
+        clamp=(0, 96),
+    )
+    pool = net.operator(
+        OperatorKind.MAX_POOL_2D,
+        [conv],
+        net.activation("pool/output", "UFIXED8_4", 1, 3, 2, 5),
+        window=(2, 2),
+        strides=(2, 2),
+    )
+    depthwise = net.operator(
+        OperatorKind.CONV_2D,
+        [pool, net.constant("depthwise/kernel", "FIXED4_3", 5, 3, 3, 1), ABSENT, ABSENT],
+        net.activation("depthwise/output", "FIXED8_3", 1, 3, 2, 5),
+        padding=(1, 1, 1, 1),
+        groups=5,
+    )
+    total = net.operator(OperatorKind.ADD, [pool, depthwise], net.activation("add/output", "FIXED8_2", 1, 3, 2, 5))
+    mean = net.operator(
+        OperatorKind.AVERAGE_POOL_2D,
+        [total],
+        net.activation("mean/output", "FIXED8_2", 1, 1, 1, 5),
+        window=(3, 2),
+    )
+    flat = net.operator(OperatorKind.RESHAPE, [mean], net.activation("flatten/output", "FIXED8_2", 1, 5))
+    logits = net.operator(
+        OperatorKind.DENSE,
+        [flat, net.constant("dense/kernel", "SIGN", 3, 5), ABSENT, net.constant("dense/bias", "FIXED8_2", 3)],
+        net.activation("dense/output", "FIXED8_2", 1, 3),
+    )
+    net.operator(
+        OperatorKind.SOFTMAX,
+        [logits, net.constant("softmax/table", "UFIXED16_15", 256, data=exponentials(QFormat.parse("FIXED8_2")))],
+        net.activation("probabilities", "UFIXED8_8", 1, 3),
+    )
+    return net.model([x], metadata={"producer": "kerasq samples", "network": "binär"})
+
+
+def float_network() -> Model:
+    """FLOAT32 activations over constants of every storage, with two inputs and two outputs."""
+    net = ModelBuilder(seed=2)
+    x, bypass = net.activation("x", "FLOAT32", 1, 4, 4, 2), net.activation("bypass", "FIXED16_10", 1, 6)
+    conv = net.operator(
+        OperatorKind.CONV_2D,
+        [x, net.constant("conv/kernel", "FIXED8_12", 3, 2, 2, 2), ABSENT, net.constant("conv/bias", "FLOAT32", 3)],
+        net.activation("conv/output", "FLOAT32", 1, 2, 2, 3),
+        strides=(2, 2),
+        clamp=(0.0, float("inf")),
+    )
+    flat = net.operator(OperatorKind.RESHAPE, [conv], net.activation("flatten/output", "FLOAT32", 1, 12))
+    dense = net.operator(
+        OperatorKind.DENSE,
+        [flat, net.constant("dense/kernel", "SIGN", 6, 12), net.constant("dense/multiplier", "FLOAT32", 6), ABSENT],
+        net.activation("dense/output", "FIXED8_3", 1, 6),
+        clamp=(-100, 100),
+    )
+    back = net.operator(OperatorKind.QUANTIZE, [dense], net.activation("back/output", "FLOAT32", 1, 6))
+    total = net.operator(OperatorKind.ADD, [back, bypass], net.activation("add/output", "FLOAT32", 1, 6))
+    net.operator(OperatorKind.SOFTMAX, [total, ABSENT], net.activation("probabilities", "FLOAT32", 1, 6))
+    return net.model([x, bypass], outputs=[len(net.tensors) - 1, dense])
+
+
+def wide_network() -> Model:
+    """16-bit activations, a dilated convolution, 64-bit totals, negative fractional bits."""
+    net = ModelBuilder(seed=3)
+    x = net.activation("x", "FIXED16_-2", 1, 5, 5, 1)
+    conv = net.operator(
+        OperatorKind.CONV_2D,
+        [
+            x,
+            net.constant("conv/kernel", "FIXED16_14", 2, 3, 3, 1),
+            net.constant("conv/multiplier", "FIXED16_15", 2),
+            net.constant("conv/bias", "FIXED32_0", 2),
+        ],
+        net.activation("conv/output", "UFIXED16_3", 1, 3, 3, 2),
+        dilations=(2, 2),
+        padding=(1, 1, 1, 1),
+    )
+    total = net.operator(
+        OperatorKind.ADD,
+        [conv, net.operator(OperatorKind.QUANTIZE, [conv], net.activation("copy/output", "FIXED16_-1", 1, 3, 3, 2))],
+        net.activation("add/output", "FIXED16_2", 1, 3, 3, 2),
+    )
+    net.operator(
+        OperatorKind.AVERAGE_POOL_2D,
+        [total],
+        net.activation("mean/output", "FIXED8_-3", 1, 1, 1, 2),
+        window=(3, 3),
+    )
+    return net.model([x])
+
+
+SAMPLES = {"binary": binary_network, "float": float_network, "wide": wide_network}

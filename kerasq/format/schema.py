@@ -1,0 +1,129 @@
+"""The tables of kerasq.fbs as data: what structure.py walks through.
+
+The order of fields and enum members is that of the schema (a test compares the two texts). Absent scalars read as their
+default, absent vectors as empty, absent strings as "", and only `Tensor.data` and the nested tables tell absent from empty.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+
+MAX_FILE_BYTES = 1 << 30
+MAX_TENSORS = 1 << 16
+MAX_OPERATORS = 1 << 16
+MAX_METADATA = 256
+MAX_RANK = 4
+# Objects of a file may be shared, but following every reference must not visit more than this many times the file's bytes:
+# otherwise a small file could describe an enormous model.
+MAX_REUSE = 8
+
+# Members of the enum Type; each is the name of a family of QFormats.
+TYPES = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "FIXED32", "UFIXED4", "UFIXED8", "UFIXED16", "SIGN")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scalar:
+    """A number inside a table or a vector, aligned to its own size."""
+
+    type: str
+    code: struct.Struct
+    default: int | float = 0
+
+    def with_default(self, default: int) -> Scalar:
+        return dataclasses.replace(self, default=default)
+
+
+@dataclasses.dataclass(frozen=True)
+class String:
+    """UTF-8 text."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bytes:
+    """A vector of ubyte, read as a view on the file; `None` where absent."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Vector:
+    """A vector of numbers, or of references to tables, of at most `limit` elements."""
+
+    element: Scalar | Table
+    limit: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table: its fields in the order of their vtable slots."""
+
+    name: str
+    fields: dict[str, Field]
+
+
+Field = Scalar | String | Bytes | Vector | Table
+
+
+UBYTE = Scalar("ubyte", struct.Struct("<B"))
+BYTE = Scalar("byte", struct.Struct("<b"))
+USHORT = Scalar("ushort", struct.Struct("<H"))
+INT = Scalar("int", struct.Struct("<i"))
+UINT = Scalar("uint", struct.Struct("<I"))
+FLOAT = Scalar("float", struct.Struct("<f"), 0.0)
+STRING = String()
+BYTES = Bytes()
+INDICES = Vector(INT, MAX_TENSORS)
+
+TENSOR = Table(
+    "Tensor",
+    {
+        "name": STRING,
+        "shape": Vector(UINT, MAX_RANK),
+        "type": UBYTE,
+        "frac_bits": BYTE,
+        "data": BYTES,
+        "offset": UINT,
+    },
+)
+WINDOW = Table(
+    "Window",
+    {
+        "height": USHORT,
+        "width": USHORT,
+        "stride_height": USHORT.with_default(1),
+        "stride_width": USHORT.with_default(1),
+        "dilation_height": USHORT.with_default(1),
+        "dilation_width": USHORT.with_default(1),
+        "padding_top": USHORT,
+        "padding_bottom": USHORT,
+        "padding_left": USHORT,
+        "padding_right": USHORT,
+        "groups": USHORT.with_default(1),
+    },
+)
+CLAMP = Table("Clamp", {"min": INT, "max": INT, "min_float": FLOAT, "max_float": FLOAT})
+OPERATOR = Table(
+    "Operator",
+    {
+        "kind": UBYTE,
+        "inputs": INDICES,
+        "outputs": INDICES,
+        "window": WINDOW,
+        "clamp": CLAMP,
+        "accumulator_bits": UBYTE,
+        "total_bits": UBYTE,
+    },
+)
+METADATA = Table("Metadata", {"key": STRING, "value": STRING})
+MODEL = Table(
+    "Model",
+    {
+        "version": UINT,
+        "tensors": Vector(TENSOR, MAX_TENSORS),
+        "operators": Vector(OPERATOR, MAX_OPERATORS),
+        "inputs": INDICES,
+        "outputs": INDICES,
+        "arena_bytes": UINT,
+        "arena_alignment": UINT,
+        "metadata": Vector(METADATA, MAX_METADATA),
+    },
+)

@@ -1,0 +1,247 @@
+"""What a model must fulfil before anything may be computed with it.
+
+structure.py makes sure that the bytes of a file are tables; this page says which tables are a network that runs in bounds,
+with no check left to the kernels. `problems` reports everything at once. The rules (the C loader has the same):
+
+* At least one input and one output. Inputs are activations that no operator writes; outputs are inputs or written
+  activations; neither list names a tensor twice.
+* Tensors: a unique name of 1 to MAX_NAME_BYTES bytes; 1 to 4 axes of at least 1, together fewer than 2**31 elements. A tensor
+  has either data or an offset. FLOAT32 data are finite, SIGN data +1 or -1, 4-bit data in range.
+* Activations are FLOAT32, (U)FIXED8 or (U)FIXED16, begin with the batch axis 1 and have at least one more, and are used by
+  an operator or by the caller.
+* Operators: every index is a tensor, or `ABSENT` among the inputs; an activation is read after it was written, and written
+  once, by exactly one operator; constants are never written. Window sizes fit 16 bits, the clamp of a FLOAT32 output is
+  two float32 values. The rest (arity, types, shapes, clamp, accumulator proof) is in kerasq.ops.
+* Plan: the alignment is a power of two up to MAX_ALIGNMENT, the arena has fewer than 2**31 bytes, every activation lies inside it
+  and is aligned, and plan.collisions finds nothing.
+
+The work is bounded by that of one run of the network: a proof reads every weight once per operator that uses it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from kerasq.format import plan
+from kerasq.format.errors import ModelError
+from kerasq.format.model import ABSENT, Model, Operator, Tensor
+from kerasq.format.schema import MAX_METADATA, MAX_OPERATORS, MAX_RANK, MAX_TENSORS
+
+MAX_NAME_BYTES = 1024
+MAX_ALIGNMENT = 256
+MAX_ARENA_BYTES = 2**31 - 1
+MAX_ELEMENTS = 2**31 - 1
+_ACTIVATIONS = frozenset(("FLOAT32", "FIXED8", "UFIXED8", "FIXED16", "UFIXED16"))
+
+
+def verify(model: Model) -> None:
+    """Accept a model or say everything that is wrong with it.
+
+    Raises:
+        ModelError: `problems(model)` is not empty.
+    """
+    found = problems(model)
+    if found:
+        raise ModelError(found)
+
+
+def problems(model: Model) -> list[str]:
+    """Every reason why a model can't be used, as sentences that name the operator or tensor; empty for a good model."""
+    found = [*_counts(model), *_metadata(model), *_names(model)]
+    unsound = set()
+    for index, tensor in enumerate(model.tensors):
+        wrong = [*_tensor(tensor), *_place(model, tensor)]
+        found += (f"tensor {index} {shown(tensor.name)}: {text}" for text in wrong)
+        if wrong:
+            unsound.add(index)
+    links = list(_links(model))
+    found += links
+    for position, operator in enumerate(model.operators):
+        if _is_sound(model, operator, unsound):
+            found += _operator(model, position)
+    if not links and not unsound:
+        found += plan.collisions(model)
+    return found
+
+
+def label(model: Model, position: int) -> str:
+    """How messages call an operator: its position, kind and the name of its output."""
+    operator = model.operators[position]
+    index = operator.outputs[0] if operator.outputs else ABSENT
+    name = shown(model.tensors[index].name) if _is_index(model, index) else "without output"
+    return f"operator {position}, {operator.kind} {name}"
+
+
+def shape_problems(shape: tuple[int, ...]) -> Iterator[str]:
+    """What is wrong with a tensor's shape, be it constant or activation."""
+    if not 1 <= len(shape) <= MAX_RANK:
+        yield f"a tensor has 1 to {MAX_RANK} axes. Received: shape={shape}"
+    elif not all(_is_integer(size) and size >= 1 for size in shape):
+        yield f"every axis has at least 1 element. Received: shape={shape}"
+    elif math.prod(int(size) for size in shape) > MAX_ELEMENTS:
+        yield f"a tensor has at most {MAX_ELEMENTS} elements. Received: shape={shape}"
+
+
+def _counts(model: Model) -> Iterator[str]:
+    for what, count, limit in (
+        ("tensors", len(model.tensors), MAX_TENSORS),
+        ("operators", len(model.operators), MAX_OPERATORS),
+        ("metadata entries", len(model.metadata), MAX_METADATA),
+    ):
+        if count > limit:
+            yield f"a model has at most {limit} {what}. Received: {count}"
+    alignment = model.arena_alignment
+    if not (_is_integer(alignment) and 1 <= alignment <= MAX_ALIGNMENT and alignment & (alignment - 1) == 0):
+        yield f"arena_alignment must be a power of two, 1..{MAX_ALIGNMENT}. Received: arena_alignment={alignment}"
+    if not (_is_integer(model.arena_bytes) and 0 <= model.arena_bytes <= MAX_ARENA_BYTES):
+        yield f"arena_bytes must lie in 0..{MAX_ARENA_BYTES}. Received: arena_bytes={model.arena_bytes}"
+
+
+def _metadata(model: Model) -> Iterator[str]:
+    for key, value in model.metadata.items():
+        if not key or not _is_text(key) or not _is_text(value):
+            yield f"metadata are texts without NUL, under keys that are not empty. Received: {shown(key)}: {shown(value)}"
+
+
+def _names(model: Model) -> Iterator[str]:
+    for name, count in Counter(tensor.name for tensor in model.tensors).items():
+        if count > 1:
+            yield f"{count} tensors are called {shown(name)}: names must be unique"
+
+
+def _tensor(tensor: Tensor) -> Iterator[str]:
+    """What is wrong with a tensor by itself."""
+    if not tensor.name or not _is_text(tensor.name) or len(tensor.name.encode()) > MAX_NAME_BYTES:
+        yield f"a name is a text without NUL of 1 to {MAX_NAME_BYTES} bytes"
+    yield from shape_problems(tensor.shape)
+    if tensor.format.is_fixed and tensor.format.frac_bits is None:
+        yield f"the number of fractional bits is not chosen. Received: format={tensor.format}"
+    if tensor.data is not None:
+        yield from _data(tensor, tensor.data)
+        return
+    if tensor.format.family not in _ACTIVATIONS:
+        yield f"an activation is {', '.join(sorted(_ACTIVATIONS))}. Received: format={tensor.format}"
+    if len(tensor.shape) < 2 or tensor.shape[0] != 1:
+        yield f"an activation begins with the batch axis 1 and has another one. Received: shape={tensor.shape}"
+
+
+def _data(tensor: Tensor, data: np.ndarray) -> Iterator[str]:
+    if tensor.offset is not None:
+        yield f"a constant has no place in the arena. Received: offset={tensor.offset}"
+    if data.dtype != tensor.format.dtype or data.shape != tuple(tensor.shape):
+        yield (
+            f"data of {tensor.format} must be an array of {tensor.format.dtype} and shape {tensor.shape}. "
+            f"Received: {data.dtype}, {data.shape}"
+        )
+    elif tensor.format.is_float and not np.isfinite(data).all():
+        yield f"constants are finite. Received: {np.count_nonzero(~np.isfinite(data))} values that are NaN or infinite"
+    elif tensor.format.is_sign and not (np.abs(data) == 1).all():
+        yield f"SIGN stores +1 and -1. Received: {np.count_nonzero(data == 0)} zeros, values {data.min()}..{data.max()}"
+    elif tensor.format.bits == 4 and data.size and not tensor.format.min_int <= data.min() <= data.max() <= tensor.format.max_int:
+        yield f"{tensor.format} stores {tensor.format.min_int}..{tensor.format.max_int}. Received: {data.min()}..{data.max()}"
+
+
+def _place(model: Model, tensor: Tensor) -> Iterator[str]:
+    """What is wrong with an activation's place in the arena."""
+    if tensor.is_constant or next(shape_problems(tensor.shape), None) or tensor.format.family not in _ACTIVATIONS:
+        return
+    offset = tensor.offset
+    if not _is_integer(offset) or offset < 0:
+        yield f"an activation has a place in the arena. Received: offset={offset}"
+    elif offset + tensor.nbytes > model.arena_bytes:
+        yield f"{tensor.nbytes} bytes at offset {offset} leave the arena of {model.arena_bytes} bytes"
+    elif _is_integer(model.arena_alignment) and model.arena_alignment > 0 and offset % model.arena_alignment:
+        yield f"the offset must be a multiple of {model.arena_alignment}. Received: offset={offset}"
+
+
+def _links(model: Model) -> Iterator[str]:
+    """What is wrong with who reads and writes what, in the order of execution."""
+    written = set()
+    for what, indices in (("inputs", model.inputs), ("outputs", model.outputs)):
+        if not indices or len(set(indices)) < len(indices):
+            yield f"a model has {what}, each named once. Received: {what}={shown(indices)}"
+        for index in indices:
+            if not _is_index(model, index) or model.tensors[index].is_constant:
+                yield f"{what} are indices of activations. Received: {_named(model, index)}"
+            elif what == "inputs":
+                written.add(index)
+    used = {*model.inputs, *model.outputs}
+    for position, operator in enumerate(model.operators):
+        used |= {*operator.inputs, *operator.outputs}
+        for index in operator.inputs:
+            if index != ABSENT and not _is_index(model, index):
+                yield f"{label(model, position)}: an input is the index of a tensor or {ABSENT}. Received: {index}"
+            elif index != ABSENT and not model.tensors[index].is_constant and index not in written:
+                yield f"{label(model, position)}: reads {_named(model, index)} before anything has written it"
+        if len(operator.outputs) != 1:
+            yield f"{label(model, position)}: every operator writes one tensor. Received: outputs={shown(operator.outputs)}"
+        for index in operator.outputs:
+            if not _is_index(model, index) or model.tensors[index].is_constant:
+                yield f"{label(model, position)}: an output is the index of an activation. Received: {_named(model, index)}"
+            elif index in written:
+                yield f"{label(model, position)}: writes {_named(model, index)}, which is an input or written before"
+            written.add(index)
+    for index in model.outputs:
+        if _is_index(model, index) and not model.tensors[index].is_constant and index not in written:
+            yield f"output {_named(model, index)} is never written"
+    for index, tensor in enumerate(model.tensors):
+        if not tensor.is_constant and index not in used:
+            yield f"{_named(model, index)} is an activation that nothing uses"
+
+
+def _is_sound(model: Model, operator: Operator, unsound: set[int]) -> bool:
+    """Whether an operator can be judged by itself: what it refers to exists and is well formed."""
+    given = [index for index in operator.inputs if index != ABSENT]
+    return (
+        len(operator.outputs) == 1
+        and all(_is_index(model, index) and index not in unsound for index in (*given, *operator.outputs))
+        and not model.output(operator).is_constant
+    )
+
+
+def _operator(model: Model, position: int) -> Iterator[str]:
+    """What is wrong with an operator by itself."""
+    from kerasq import ops  # here: kerasq.ops imports kerasq.format.model, hence this package
+
+    operator = model.operators[position]
+    sizes = (*operator.strides, *operator.dilations, *operator.padding, *operator.window, operator.groups)
+    if not all(_is_integer(size) and 0 <= size < 1 << 16 for size in sizes):
+        yield f"{label(model, position)}: strides, dilations, padding, window and groups are 16-bit numbers. Received: {sizes}"
+        return
+    clamp = operator.clamp
+    if clamp is not None and model.output(operator).format.is_float and not all(map(_is_float32, clamp)):
+        yield f"{label(model, position)}: the clamp of a FLOAT32 output is two float32 values. Received: clamp={clamp}"
+    yield from (f"operator {position}, {problem}" for problem in ops.TABLE[operator.kind].problems(model, operator))
+
+
+def _is_float32(value: float) -> bool:
+    with np.errstate(over="ignore"):
+        return float(np.float32(value)) == value
+
+
+def _is_integer(value: Any) -> TypeGuard[int]:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_index(model: Model, index: int) -> bool:
+    return _is_integer(index) and 0 <= index < len(model.tensors)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a file can hold it: text that UTF-8 can express, without the zero character that ends a text in C."""
+    return isinstance(value, str) and "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _named(model: Model, index: int) -> str:
+    return f"tensor {index} {shown(model.tensors[index].name)}" if _is_index(model, index) else f"index {index}"
+
+
+def shown(value: Any, limit: int = 200) -> str:
+    """`repr` of bounded length, control characters escaped: what is shown may come from a hostile file."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."

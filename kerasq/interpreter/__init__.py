@@ -1,0 +1,16 @@
+"""Running a .kq file: the calling pattern of tf.lite.Interpreter, and whole batches in one call.
+
+    interpreter = kerasq.Interpreter(model_path="model.kq")
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    y = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+    y = interpreter.predict(images)          # any number of examples, float or stored integers
+
+interpreter.py is the interface, reference.py the engine that defines what is right. Neither imports TensorFlow or Keras.
+"""
+
+from kerasq.interpreter.interpreter import Interpreter
+
+__all__ = ["Interpreter"]

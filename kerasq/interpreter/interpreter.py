@@ -1,0 +1,254 @@
+"""The interpreter's interface; the engine behind it is chosen by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from kerasq import format as file_format
+from kerasq.format.model import Model, Tensor
+from kerasq.interpreter.batches import Batches, batch_size, processors, slices
+from kerasq.interpreter.reference import ReferenceEngine
+from kerasq.progress import Progress
+
+
+class Interpreter:
+    """Runs a .kq file; called like `tf.lite.Interpreter`, or with whole batches.
+
+    A fixed-point network gives the same integers on every machine, for every batch size and number of threads;
+    FLOAT32 tensors may differ in the last bits. `NUMERICS.md` is the definition. The reference engine keeps the value of
+    every tensor of the last `invoke()` for `get_tensor`. Shapes are fixed: inputs can't be resized; `predict` takes any
+    number of examples.
+
+    Args:
+        model_path: A .kq file.
+        model_content: Its bytes, or a `kerasq.format.Model`. Give either this or `model_path`.
+        engine: `"reference"`, the engine in NumPy. (`"native"` is reserved for an engine in C.)
+        num_threads: Threads over the examples of a batch; `None` for the number of processors.
+
+    Raises:
+        kerasq.format.ModelError: The file breaks a rule of the format; the message lists everything.
+        OSError: The file can't be read.
+
+    Example:
+
+    >>> interpreter = kerasq.Interpreter(model_path="resnet23.kq")
+    >>> interpreter.predict(images).shape        # images: uint8 (10000, 32, 32, 3)
+    (10000, 10)
+    """
+
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str] | None = None,
+        model_content: bytes | Model | None = None,
+        *,
+        engine: str = "reference",
+        num_threads: int | None = None,
+    ) -> None:
+        if engine == "native":
+            raise NotImplementedError(
+                "This version of kerasq has no native engine. Use engine='reference', which gives the same integers."
+            )
+        if engine != "reference":
+            raise ValueError(f"`engine` must be 'reference'. Received: engine={engine!r}")
+        if num_threads is not None and num_threads < 1:
+            raise ValueError(f"`num_threads` must be at least 1. Received: num_threads={num_threads}")
+        self._model = _load(model_path, model_content)
+        self._engine = ReferenceEngine(self._model)
+        self._threads = num_threads or processors()
+        self._values: dict[int, np.ndarray] | None = None
+
+    @property
+    def model(self) -> Model:
+        """The network as it was read."""
+        return self._model
+
+    def allocate_tensors(self) -> None:
+        """Prepare for `set_tensor` and `invoke`; inputs are 0 until they are set."""
+        inputs = ((index, self._model.tensors[index]) for index in self._model.inputs)
+        self._values = {index: np.zeros(tensor.shape, tensor.format.dtype) for index, tensor in inputs}
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        """Details of the network's inputs, as `get_tensor_details` gives them."""
+        return [self._details(index) for index in self._model.inputs]
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        """Details of the network's outputs, as `get_tensor_details` gives them."""
+        return [self._details(index) for index in self._model.outputs]
+
+    def get_tensor_details(self) -> list[dict[str, Any]]:
+        """Details of every tensor, constants included.
+
+        Returns:
+            A dict for each tensor: `name`; `index`, for `set_tensor` and `get_tensor`; `shape`, an int32 array;
+            `dtype`, the NumPy type of its stored values; `format`, a `kerasq.QFormat`; `quantization`, the pair
+            (scale, zero point) with value = scale * (stored - zero point): the zero point is always 0, the scale a power
+            of two, and (0.0, 0) stands for a FLOAT32 tensor.
+        """
+        return [self._details(index) for index in range(len(self._model.tensors))]
+
+    def set_tensor(self, tensor_index: int, value: np.ndarray) -> None:
+        """Copy stored values into an input of the network.
+
+        Args:
+            tensor_index: `index` of the input's details.
+            value: Array of exactly the input's shape and dtype: stored integers of a fixed input.
+
+        Raises:
+            ValueError: Not an input of the network, or another shape or dtype.
+            RuntimeError: Before `allocate_tensors()`.
+        """
+        values, tensor = self._allocated(), self._tensor(tensor_index)
+        if tensor_index not in self._model.inputs:
+            names = {self._model.tensors[index].name: index for index in self._model.inputs}
+            raise ValueError(
+                f"Only inputs of the network can be set: {names}. Received: tensor_index={tensor_index}, {tensor.name!r}"
+            )
+        value = np.asarray(value)
+        if value.dtype != tensor.format.dtype or value.shape != tensor.shape:
+            raise ValueError(
+                f"Input {tensor.name!r} ({tensor.format}) must have dtype={tensor.format.dtype}, shape={tensor.shape}. "
+                f"Received: dtype={value.dtype}, shape={value.shape}"
+            )
+        values[tensor_index] = value.copy()
+
+    def invoke(self) -> None:
+        """Compute every tensor from the inputs that are set.
+
+        Raises:
+            RuntimeError: Before `allocate_tensors()`.
+        """
+        values = self._allocated()
+        self._engine.run([values[index] for index in self._model.inputs], values.__setitem__)
+
+    def get_tensor(self, tensor_index: int) -> np.ndarray:
+        """A copy of a tensor's stored values: a constant, an input, or what the last `invoke()` computed.
+
+        Raises:
+            ValueError: There is no such tensor.
+            RuntimeError: The tensor has no value yet.
+        """
+        tensor = self._tensor(tensor_index)
+        if tensor.data is not None:
+            return tensor.data.copy()
+        values = self._allocated()
+        if tensor_index not in values:
+            raise RuntimeError(f"Tensor {tensor.name!r} has no value yet: call invoke() first")
+        return values[tensor_index].copy()
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: int = 0, raw: bool = False
+    ) -> np.ndarray | list[np.ndarray]:
+        """Outputs for any number of examples.
+
+        Args:
+            x: Array with a batch axis; a list of arrays where the network has several inputs. Floats are values and
+                are quantized to the input's format; arrays of the stored dtype are stored integers. (For raw pixels, UFIXED8_0,
+                both are the same.)
+            batch_size: Examples computed together by one thread; `None` chooses a fast one. It changes no fixed result.
+            verbose: 1 draws a progress bar on standard error, if that is a terminal.
+            raw: Return stored integers instead of float32 values.
+
+        Returns:
+            Array (examples, ...), float32 values or stored integers; a list of arrays where the network has several outputs.
+
+        Raises:
+            ValueError: Shapes, number of arrays or `batch_size` don't fit.
+            TypeError: An element type fits neither values nor stored integers.
+        """
+        batches, size = Batches(self._model, x), self._size(batch_size)
+        tensors = [self._model.tensors[index] for index in self._model.outputs]
+        dtypes = [tensor.format.dtype if raw else np.dtype(np.float32) for tensor in tensors]
+        outputs = [np.empty((batches.examples, *tensor.shape[1:]), dtype) for tensor, dtype in zip(tensors, dtypes, strict=True)]
+
+        def compute(examples: slice) -> int:
+            for tensor, output, stored in zip(tensors, outputs, self._engine.run(batches.stored(examples)), strict=True):
+                output[examples] = stored if raw else tensor.format.dequantize(stored)
+            return examples.stop - examples.start
+
+        with Progress("predict", batches.examples, "examples", enabled=bool(verbose)) as progress:
+            for count in self._each(compute, slices(batches.examples, size)):
+                progress.advance(count)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def observe(self, x: Any, callback: Callable[[str, np.ndarray], None], batch_size: int | None = None) -> None:
+        """Call `callback(name, stored values)` for every activation, batch by batch, in the order of execution.
+
+        Nothing is kept, so that any number of examples can be looked at: for statistics, or to compare engines.
+
+        Args:
+            x: As for `predict`.
+            callback: Gets the tensor's name and an array (examples, ...) of stored values, not to be modified.
+            batch_size: Examples per call; `None` chooses a fast number.
+        """
+        batches, size = Batches(self._model, x), self._size(batch_size)
+        for examples in slices(batches.examples, size):
+            self._engine.run(batches.stored(examples), lambda index, stored: callback(self._model.tensors[index].name, stored))
+
+    def tensors(self, x: Any) -> dict[str, np.ndarray]:
+        """Stored values of every activation for a batch, by name.
+
+        Args:
+            x: As for `predict`, at least one example. All activations of all examples are kept in memory.
+        """
+        pieces: dict[str, list[np.ndarray]] = {}
+        self.observe(x, lambda name, stored: pieces.setdefault(name, []).append(stored))
+        return {name: np.concatenate(arrays) for name, arrays in pieces.items()}
+
+    def _each(self, compute: Callable[[slice], int], pieces: Iterator[slice]) -> Iterator[int]:
+        """`compute` of every piece, in several threads (NumPy releases the interpreter lock while it computes)."""
+        if self._threads == 1:
+            yield from map(compute, pieces)
+            return
+        pool = ThreadPoolExecutor(self._threads)
+        try:
+            yield from pool.map(compute, pieces)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _size(self, size: int | None) -> int:
+        if size is None:
+            return batch_size(self._model)
+        if size < 1:
+            raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={size}")
+        return size
+
+    def _tensor(self, index: int) -> Tensor:
+        if not 0 <= index < len(self._model.tensors):
+            raise ValueError(f"Tensors are 0 to {len(self._model.tensors) - 1}. Received: tensor_index={index}")
+        return self._model.tensors[index]
+
+    def _allocated(self) -> dict[int, np.ndarray]:
+        if self._values is None:
+            raise RuntimeError("Call allocate_tensors() first")
+        return self._values
+
+    def _details(self, index: int) -> dict[str, Any]:
+        tensor = self._model.tensors[index]
+        return {
+            "name": tensor.name,
+            "index": index,
+            "shape": np.array(tensor.shape, np.int32),
+            "dtype": tensor.format.dtype.type,
+            "format": tensor.format,
+            "quantization": (0.0 if tensor.format.is_float else tensor.format.step, 0),
+        }
+
+
+def _load(model_path: str | os.PathLike[str] | None, model_content: bytes | Model | None) -> Model:
+    if (model_path is None) == (model_content is None):
+        raise ValueError(
+            "Give either `model_path` or `model_content`. "
+            f"Received: model_path={model_path!r}, model_content={type(model_content).__name__}"
+        )
+    if model_content is None:
+        assert model_path is not None
+        return file_format.load(model_path)
+    if isinstance(model_content, Model):
+        file_format.verify(model_content)
+        return model_content
+    return file_format.loads(model_content)

@@ -1,0 +1,66 @@
+"""The reference engine: every operator in NumPy, exact for fixed-point tensors (kerasq/NUMERICS.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from kerasq import ops
+from kerasq.format.model import ABSENT, Model
+
+Observer = Callable[[int, np.ndarray], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    """One prepared operator: the activations that it reads, the one that it writes, those that nothing reads after it."""
+
+    run: Callable[..., np.ndarray]
+    inputs: tuple[int, ...]
+    output: int
+    released: tuple[int, ...]
+
+
+class ReferenceEngine:
+    """Runs a verified model on batches of stored values; holds no state between runs, so threads may share it.
+
+    Args:
+        model: A model that `kerasq.format.verify` accepts.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        lifetimes = model.lifetimes()
+        self._steps = [
+            _Step(
+                run=ops.prepare(model, operator),
+                inputs=tuple(i for i in operator.inputs if i != ABSENT and not model.tensors[i].is_constant),
+                output=operator.outputs[0],
+                released=tuple(index for index, (_, last) in lifetimes.items() if last == position),
+            )
+            for position, operator in enumerate(model.operators)
+        ]
+
+    def run(self, inputs: Sequence[np.ndarray], observe: Observer | None = None) -> list[np.ndarray]:
+        """Stored outputs of one batch.
+
+        Args:
+            inputs: Stored values for each input of the network, all with the same batch size. Not modified.
+            observe: Called with index and stored values of every activation as soon as it is computed, inputs first.
+        """
+        values = dict(zip(self._model.inputs, inputs, strict=True))
+        if observe is not None:
+            for index, stored in values.items():
+                observe(index, stored)
+        for step in self._steps:
+            # Overflow to infinity and NaN are results of FLOAT32 arithmetic here, not mistakes to warn of.
+            with np.errstate(all="ignore"):
+                result = step.run(*[values[index] for index in step.inputs])
+            values[step.output] = result
+            if observe is not None:
+                observe(step.output, result)
+            for index in step.released:
+                del values[index]
+        return [values[index] for index in self._model.outputs]

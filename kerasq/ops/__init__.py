@@ -1,0 +1,25 @@
+"""The operators of the file format, one module per family, and the one table that all parts of kerasq drive them by.
+
+A row of `TABLE` holds an operator's rules, its shape rule, its accumulator bound and its semantics in NumPy. The converter asks
+for shapes and bounds, the verifier for problems, the reference engine for a callable. `kerasq/NUMERICS.md` defines what the
+operators compute; fixed-point results are equal to it in every bit. The division of labour is TFLM's: *problems* and *prepare*
+look at everything once, and what prepare returns runs blind.
+"""
+
+from kerasq.ops.spec import Bounds, OperatorSpec, Slot, width
+from kerasq.ops.table import TABLE, bounds, is_integer, macs, output_shape, prepare, problems, with_widths
+
+__all__ = [
+    "TABLE",
+    "Bounds",
+    "OperatorSpec",
+    "Slot",
+    "bounds",
+    "is_integer",
+    "macs",
+    "output_shape",
+    "prepare",
+    "problems",
+    "width",
+    "with_widths",
+]

@@ -1,0 +1,111 @@
+"""The rules that every operator shares: its inputs and output, its clamp, and the accumulator proof."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from kerasq.format.model import ABSENT, Model, Operator, Tensor
+from kerasq.ops.spec import ACTIVATIONS, OperatorSpec, Slot, width
+from kerasq.qformat import QFormat
+
+
+def problems(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
+    """Problems of one operator, each message beginning with its kind and the name of its output tensor.
+
+    Rules come in layers; a layer is looked at only if the one before it holds, because it relies on it.
+    """
+    name = repr(model.tensors[operator.outputs[0]].name) if operator.outputs and operator.outputs[0] >= 0 else "without output"
+    for layer in (_operands, _shapes_and_formats, _attributes, _output_shape, _proof):
+        found = False
+        for problem in layer(spec, model, operator):
+            found = True
+            yield f"{operator.kind} {name}: {problem}"
+        if found:
+            return
+
+
+def _operands(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
+    if len(operator.outputs) != 1 or operator.outputs[0] < 0:
+        yield f"must write exactly one tensor. Received: outputs={operator.outputs}"
+    elif model.output(operator).is_constant:
+        yield "the output is a constant, but must be an activation"
+    if len(operator.inputs) != len(spec.slots):
+        expected = ", ".join(slot.name for slot in spec.slots)
+        yield f"must have {len(spec.slots)} inputs ({expected}). Received: inputs={operator.inputs}"
+        return
+    for slot, index in zip(spec.slots, operator.inputs, strict=True):
+        if index < 0:
+            if not (slot.optional and index == ABSENT):
+                yield f"the {slot.name} is absent"
+        elif model.tensors[index].is_constant != slot.constant:
+            wanted, received = ("a constant", "an activation") if slot.constant else ("an activation", "a constant")
+            yield f"the {slot.name} must be {wanted}. Received: {model.tensors[index].name!r}, {received}"
+
+
+def _shapes_and_formats(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
+    for slot, tensor in zip(spec.slots, model.operands(operator), strict=True):
+        if tensor is not None:
+            yield from _tensor(slot, tensor)
+    yield from _tensor(Slot("output"), model.output(operator))
+
+
+def _tensor(slot: Slot, tensor: Tensor) -> Iterator[str]:
+    if not tensor.shape or min(tensor.shape) < 1:
+        yield f"the {slot.name}'s sizes must be at least 1. Received: shape={tensor.shape}"
+    elif not slot.constant and tensor.shape[0] != 1:
+        yield f"the {slot.name}'s first axis must be the batch axis, of size 1. Received: shape={tensor.shape}"
+    families = slot.families if slot.constant else ACTIVATIONS
+    if tensor.format.frac_bits is None:
+        yield f"the {slot.name}'s number of fractional bits is missing. Received: {tensor.format}"
+    elif tensor.format.family not in families:
+        yield f"the {slot.name} must be one of {', '.join(families)}. Received: {tensor.format}"
+
+
+def _attributes(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
+    yield from spec.rules(model, operator)
+    if operator.clamp is not None:
+        yield from _clamp(model.output(operator).format, operator.clamp)
+
+
+def _clamp(output: QFormat, clamp: tuple[float, float]) -> Iterator[str]:
+    low, high = clamp
+    if not low <= high:  # also refuses NaN
+        yield f"the clamp's minimum must not exceed its maximum. Received: clamp={clamp}"
+    elif output.is_float:
+        return
+    elif not output.min_int <= low <= high <= output.max_int:
+        yield f"the clamp must lie in [{output.min_int}, {output.max_int}], the range of {output}. Received: clamp={clamp}"
+    elif low != math.floor(low) or high != math.floor(high):
+        yield f"the clamp of a {output} output is two integers. Received: clamp={clamp}"
+
+
+def _output_shape(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
+    shapes = [() if tensor is None else tensor.shape for tensor in model.operands(operator)]
+    expected, received = spec.output_shape(operator, shapes), model.output(operator).shape
+    if min(expected) < 1:
+        yield f"the window is larger than the padded input. Received: input shape={shapes[0]}"
+    elif spec.any_shape and math.prod(expected) != math.prod(received):
+        yield f"the output must have {math.prod(expected)} elements. Received: shape={received}"
+    elif not spec.any_shape and expected != received:
+        yield f"the output must have shape {expected}. Received: shape={received}"
+
+
+def _proof(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
+    """The accumulator proof of NUMERICS.md section 3, repeated; wider accumulators than necessary are allowed."""
+    recorded = {"accumulator_bits": operator.accumulator_bits, "total_bits": operator.total_bits}
+    if not spec.is_integer(model, operator):
+        for field, bits in recorded.items():
+            if bits != 0:
+                yield f"an operator that computes in float records {field}=0. Received: {field}={bits}"
+        return
+    bounds = spec.bounds(model, operator)
+    for field, bound in zip(recorded, (bounds.accumulator, bounds.total), strict=True):
+        bits, needed = recorded[field], 0 if bound is None else width(bound)
+        if needed is None:
+            yield f"intermediate results reach {bound}, beyond 2**63 - 1: no accumulator holds them ({field})"
+        elif needed == 0 and bits != 0:
+            yield f"{field} must be 0. Received: {field}={bits}"
+        elif needed and (bits not in (32, 64) or bits < needed):
+            allowed = "32 or 64" if needed == 32 else "64"
+            yield f"{field} must be {allowed} (intermediate results reach {bound}). Received: {field}={bits}"

@@ -1,0 +1,114 @@
+"""CONV_2D: convolution with groups, from one group to depthwise.
+
+A convolution is a product of matrices: patches of the input, a row for each output place, by the kernel, a column for each
+output channel. BLAS does it exactly wherever the accumulator proof allows (kerasq.ops.requantization). A depthwise
+convolution has no such matrices and is summed tap by tap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.ops import weighted
+from kerasq.ops.product import product
+from kerasq.ops.spec import OperatorSpec, Shape
+from kerasq.ops.windows import Window, blocks
+
+
+def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
+    """(1, rows, columns, output channels)."""
+    x, kernel = shapes[:2]
+    return (x[0], *Window.of(operator, (kernel[1], kernel[2])).output_size(x[1], x[2]), kernel[0])
+
+
+def rules(model: Model, operator: Operator) -> Iterator[str]:
+    """Ranks, groups, window, multiplier and bias."""
+    x, kernel = weighted.Operands.of(model, operator).shapes
+    if len(x) != 4 or len(kernel) != 4:
+        yield f"input and kernel must have 4 axes. Received: shapes {x} and {kernel}"
+        return
+    channels, outputs, groups = x[3], kernel[0], operator.groups
+    if groups < 1 or channels % groups or outputs % groups:
+        yield f"groups must divide the {channels} input and {outputs} output channels. Received: groups={groups}"
+    elif kernel[3] != channels // groups:
+        yield (
+            f"the kernel must have {channels // groups} input channels ({channels} in {groups} groups). Received: shape={kernel}"
+        )
+    yield from Window.of(operator, (kernel[1], kernel[2])).problems()
+    yield from weighted.vector_problems(model, operator)
+
+
+def macs(model: Model, operator: Operator) -> int:
+    """Output elements times taps times input channels of a group."""
+    _, kernel = weighted.Operands.of(model, operator).shapes
+    return math.prod(model.output(operator).shape) * math.prod(kernel[1:])
+
+
+def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
+    """A callable from stored (batch, height, width, channels) to the stored output."""
+    stages, output = weighted.stages(model, operator), model.output(operator).shape
+    window = Window.of(operator, (stages.kernel.shape[1], stages.kernel.shape[2]))
+    depthwise = operator.groups > 1 and stages.kernel.shape[3] == 1
+    sums_of = _tapwise(stages.kernel, operator.groups) if depthwise else _columnwise(stages.kernel, operator.groups)
+    sum_dtype = stages.kernel.dtype
+    # Temporary arrays: the patches (or a product of one tap) and the sums.
+    place_elements = output[3] * 2 if depthwise else stages.kernel[0].size * operator.groups + output[3]
+    row_bytes = output[2] * place_elements * sum_dtype.itemsize
+
+    def run(x: np.ndarray) -> np.ndarray:
+        # One cast of the input for all taps; patches are cast as they are copied.
+        patches = window.patches(x, sum_dtype if depthwise else x.dtype)
+        y = np.empty((len(x), *output[1:]), stages.dtype)
+        for block in blocks(len(x), output[1], row_bytes):
+            stages.finish(sums_of(patches[block]), y[block].reshape(-1, output[3]))
+        return y
+
+    return run
+
+
+def _columnwise(kernel: np.ndarray, groups: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Sums (places, output channels) of a block of patches: one product of matrices per group."""
+    outputs, height, width, channels = kernel.shape
+    matrix = np.ascontiguousarray(kernel.reshape(groups, outputs // groups, -1).transpose(0, 2, 1))
+
+    def sums_of(patches: np.ndarray) -> np.ndarray:
+        grouped = patches.reshape(*patches.shape[:5], groups, channels) if groups > 1 else patches[..., None, :]
+        columns = np.ascontiguousarray(grouped.transpose(5, 0, 1, 2, 3, 4, 6), kernel.dtype)
+        columns = columns.reshape(groups, -1, height * width * channels)
+        sums = np.empty((columns.shape[1], groups, outputs // groups), kernel.dtype)
+        product(columns, matrix, out=sums.transpose(1, 0, 2))
+        return sums.reshape(-1, outputs)
+
+    return sums_of
+
+
+def _tapwise(kernel: np.ndarray, groups: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Sums (places, output channels) of a block of patches with one input channel per group, tap by tap."""
+    outputs, height, width, _ = kernel.shape
+    taps = kernel.reshape(groups, outputs // groups, height, width).transpose(2, 3, 0, 1)
+
+    def sums_of(patches: np.ndarray) -> np.ndarray:
+        sums = np.zeros((*patches.shape[:3], groups, outputs // groups), kernel.dtype)
+        product = np.empty_like(sums)
+        for row in range(height):
+            for column in range(width):
+                np.multiply(patches[:, :, :, row, column, :, None], taps[row, column], out=product)
+                np.add(sums, product, out=sums)
+        return sums.reshape(-1, outputs)
+
+    return sums_of
+
+
+SPEC = OperatorSpec(
+    kind=OperatorKind.CONV_2D,
+    slots=weighted.SLOTS,
+    output_shape=output_shape,
+    rules=rules,
+    bounds=weighted.bounds,
+    prepare=prepare,
+    macs=macs,
+)

@@ -1,0 +1,141 @@
+"""kerasq-inspect on the hand-made samples."""
+
+import dataclasses
+import json
+
+import pytest
+
+from kerasq.commands.inspect import main
+from kerasq.format import OperatorKind, dump, dumps, plan
+from kerasq.format.samples import SAMPLES, ModelBuilder
+
+
+@pytest.fixture
+def inspect(capsys):
+    def run(*arguments):
+        status = main(["kerasq-inspect", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def binary(tmp_path):
+    path = tmp_path / "binary.kq"
+    dump(SAMPLES["binary"](), path)
+    return path
+
+
+def row(text, start):
+    return next(line.split() for line in text.splitlines() if line.split()[:2] == start.split())
+
+
+def test_report(inspect, binary):
+    status, text, errors = inspect(binary)
+    assert (status, errors) == (0, "")
+    lines = text.splitlines()
+    assert lines[0] == f"{binary}: {binary.stat().st_size:,} bytes, version 1"
+    assert lines[1] == "constants: 585 bytes (512 UFIXED16, 32 SIGN, 23 FIXED4, 10 FIXED16, 8 FIXED8)"
+    assert lines[2] == "arena: 256 bytes, aligned to 16"
+    assert lines[3] == "work: 8 operators, 4,335 multiply-accumulates"
+    assert "producer: kerasq samples" in lines
+    assert row(text, "input 0") == ["input", "0", "image", "1x6x5x3", "UFIXED8_8"]
+    assert row(text, "output 15") == ["output", "15", "probabilities", "1x3", "UFIXED8_8"]
+    assert " ".join(row(text, "0 CONV_2D")) == (
+        "0 CONV_2D conv/output 1x6x5x5 UFIXED8_8 SIGN FIXED8_7 FIXED16_12 UFIXED8_4 3x3 padding 1,1,1,1 0..96 32/32 4,050"
+    )
+    assert " ".join(row(text, "1 MAX_POOL_2D")) == "1 MAX_POOL_2D pool/output 1x3x2x5 UFIXED8_4 UFIXED8_4 2x2 stride 2x2 32"
+    assert "UFIXED8_4 + FIXED8_3" in text
+    assert lines[-1] == "arena 256 bytes, lower bound 256 bytes: optimal"
+
+
+def test_memory_picture(inspect, tmp_path):
+    """Four tensors of 16 bytes in 64: each takes a quarter of the picture's 64 columns."""
+    net = ModelBuilder()
+    a, b, c, d = (net.activation(name, "FIXED8_0", 1, 16) for name in "abcd")
+    net.operator(OperatorKind.QUANTIZE, [a], b)
+    net.operator(OperatorKind.QUANTIZE, [a], c)
+    net.operator(OperatorKind.ADD, [b, c], d)
+    model = net.model([a])
+    tensors = [dataclasses.replace(t, offset=16 * "abcd".index(t.name)) for t in model.tensors]
+    path = tmp_path / "model.kq"
+    dump(dataclasses.replace(model, tensors=tuple(tensors), arena_bytes=64), path)
+    lines = inspect(path)[1].splitlines()
+    picture = [line[6:70] for line in lines[-5:-1]]
+    free, kept, read, written = (mark * 16 for mark in " .=#")
+    assert picture == [
+        written + free + free + free,
+        read + written + free + free,
+        read + kept + written + free,
+        free + read + read + written,
+    ]
+    assert [line.endswith("<- peak") for line in lines[-5:-1]] == [False, False, True, True]
+    assert lines[-1] == "arena 64 bytes, lower bound 48 bytes: 16 bytes (33.3%) above it"
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_json(inspect, tmp_path, sample):
+    model = SAMPLES[sample]()
+    path = tmp_path / "model.kq"
+    dump(model, path)
+    status, text, _ = inspect("--json", path)
+    facts = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert status == 0
+    assert facts["file_bytes"] == path.stat().st_size
+    assert facts["arena_bytes"] == model.arena_bytes
+    assert facts["lower_bound"] == plan.lower_bound(model)
+    assert [operator["live_bytes"] for operator in facts["operators"]] == plan.live_bytes(model)
+    assert [operator["output"] for operator in facts["operators"]] == [model.output(o).name for o in model.operators]
+    assert sum(facts["constant_bytes"].values()) == sum(tensor.nbytes for tensor in model.constants())
+    assert inspect(path, "--json")[1] == text
+
+
+def test_bad_file(inspect, tmp_path):
+    path = tmp_path / "bad.kq"
+    path.write_bytes(b"not a model")
+    status, text, errors = inspect(path)
+    assert (status, text) == (1, "")
+    assert errors.startswith(f"kerasq-inspect: {path} is not a usable kerasq model: ")
+    assert errors.count("\n") == 1
+
+
+def test_many_problems_are_one_line(inspect, tmp_path, binary):
+    path = tmp_path / "bad.kq"
+    path.write_bytes(dumps(SAMPLES["binary"]()).replace(b"image\0", b"i\nage\0").replace(b"conv/kernel\0", b"conv/output\0"))
+    status, _, errors = inspect(path)
+    assert status == 1
+    assert errors.count("\n") == 1
+
+
+def test_missing_file(inspect, tmp_path):
+    status, _, errors = inspect(tmp_path / "missing.kq")
+    assert status == 1
+    assert errors == f"kerasq-inspect: {tmp_path / 'missing.kq'}: No such file or directory\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["a.kq", "b.kq"], ["--unknown", "a.kq"], ["--json=maybe", "a.kq"]])
+def test_wrong_usage(inspect, arguments):
+    status, text, errors = inspect(*arguments)
+    assert (status, text) == (2, "")
+    assert "usage: kerasq-inspect model.kq [--json]" in errors
+
+
+def test_help(inspect):
+    status, text, _ = inspect("--help")
+    assert status == 0
+    assert "--[no]json" in text
+    assert "kerasq-inspect model.kq [--json]" in text
+
+
+def test_names_are_escaped(inspect, tmp_path):
+    net = ModelBuilder()
+    x = net.activation("x\x1b[2J\n", "FIXED8_0", 1, 4)
+    net.operator(OperatorKind.QUANTIZE, [x], net.activation("größe", "FIXED8_1", 1, 4))
+    path = tmp_path / "model.kq"
+    dump(net.model([x], metadata={"k\r": "v\x07"}), path)
+    text = inspect(path)[1]
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert r"x\x1b[2J\n" in text
+    assert "größe" in text
