@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
@@ -72,11 +73,14 @@ def observe(model: Model, dataset: Dataset, *, verbose: bool = False) -> Statist
     interpreter = Interpreter(model_content=model, engine="reference")
     shapes = [model.tensors[index].shape for index in model.inputs]
     statistics = Statistics()
-    total = -(-len(dataset) // BATCH) if isinstance(dataset, np.ndarray) else None
-    with Progress("observing activations", total, enabled=verbose) as progress:
+    if isinstance(dataset, str | os.PathLike):
+        dataset = _load_file(pathlib.Path(dataset))
+    # How many examples a generator holds is not known beforehand: it gets no bar.
+    counted = verbose and isinstance(dataset, np.ndarray)
+    with Progress(len(dataset), "observing activations", "examples") if counted else contextlib.nullcontext() as progress:
         for arrays in load_dataset(dataset, shapes):
             floats = [array.astype(np.float32) for array in arrays]
-            for name, values in interpreter.tensors(floats if len(floats) > 1 else floats[0]).items():
-                statistics.add(name, values)
-            progress.advance()
+            interpreter.observe(floats if len(floats) > 1 else floats[0], statistics.add)
+            if progress is not None:
+                progress.advance(len(floats[0]))
     return statistics

@@ -2,61 +2,73 @@
 
     kerasq-convert saved_model/ --representative_dataset images.npy --output model.kq
 
-The report goes to standard output (--json for machines). --write_settings writes every tensor's format with what is known of it;
-edited and given back with --settings it decides the formats.
+The report goes to standard output (--json for machines). --write_settings writes every tensor's format with what is known of
+it; edited and given back with --settings it decides the formats.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
+from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
+from kerasq.commands.arguments import CommandError, parse, run_command, wrong_usage
 from kerasq.files import write_whole
 
-FLAGS = flags.FLAGS
-_OUTPUT = flags.DEFINE_string("output", None, "File to write; default: the model's name with .kq, in the current folder.")
-_DATASET = flags.DEFINE_string("representative_dataset", None, ".npy file of some hundred examples (count, ...).")
-_STATISTICS = flags.DEFINE_string("statistics", None, "File or folder that kerasq.callbacks.ActivationStatistics wrote.")
-_SETTINGS = flags.DEFINE_string("settings", None, "YAML file with the format of each tensor.")
-_WRITE_SETTINGS = flags.DEFINE_string("write_settings", None, "YAML file to write: every tensor and its format, to be edited.")
-_JSON = flags.DEFINE_boolean("json", False, "Print the report as JSON.")
+NAME = "kerasq-convert"
+USAGE = "usage: kerasq-convert MODEL [--output model.kq] [--representative_dataset images.npy] [--settings settings.yaml] ..."
 
 
-def main(argv: list[str]) -> int:
-    """Runs the command; 0 on success, 1 if the model can't be converted, 2 on wrong usage."""
-    if len(argv) != 2:
-        print("usage: kerasq-convert MODEL [--output model.kq] [--representative_dataset images.npy] ...", file=sys.stderr)
-        return 2
-    import keras  # noqa: F401  (TensorFlow's own messages come before ours, not between)
+def _define(options: flags.FlagValues) -> None:
+    def text(name: str, meaning: str) -> None:
+        flags.DEFINE_string(name, None, meaning, flag_values=options)
 
+    text("output", "File to write; default: the model's name with .kq, in the current folder.")
+    text("representative_dataset", ".npy file of some hundred examples (count, ...): the formats of buffers are chosen on them.")
+    text("statistics", "File or folder that kerasq.callbacks.ActivationStatistics wrote, instead of a dataset.")
+    text("settings", "YAML file with the format of each tensor.")
+    text("write_settings", "YAML file to write: every tensor with its format, to be edited.")
+    flags.DEFINE_bool("json", False, "Print the report as JSON.", flag_values=options)
+
+
+def _convert(argv: Sequence[str]) -> None:
+    options, names = parse(NAME, USAGE, __doc__, _define, argv)
+    if len(names) != 1:
+        raise wrong_usage(NAME, USAGE, f"one model is expected. Received: {len(names)}")
+    # TensorFlow, loaded from here on, tells of its own start on standard error.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from kerasq_convert.converter import Converter
     from kerasq_convert.errors import ConversionError
 
-    source = pathlib.Path(argv[1])
-    output = pathlib.Path(_OUTPUT.value or f"{source.resolve().name.removesuffix(source.suffix) or 'model'}.kq")
+    source = pathlib.Path(names[0])
+    output = pathlib.Path(options.output or f"{source.resolve().name.removesuffix(source.suffix) or 'model'}.kq")
     converter = Converter(source)
-    converter.representative_dataset = _DATASET.value
-    converter.statistics = _STATISTICS.value
-    converter.settings = _SETTINGS.value
+    converter.representative_dataset = options.representative_dataset
+    converter.statistics = options.statistics
+    converter.settings = options.settings
     converter.verbose = True
     try:
         content = converter.convert()
         write_whole(output, content)
-        if _WRITE_SETTINGS.value:
-            write_whole(pathlib.Path(_WRITE_SETTINGS.value), converter.settings_template().encode())
+        if options.write_settings:
+            write_whole(options.write_settings, converter.settings_template().encode())
     except (ConversionError, OSError) as error:
-        print(f"kerasq-convert: {error}", file=sys.stderr)
-        return 1
-    if _JSON.value:
+        raise CommandError(str(error)) from error
+    if options.json:
         print(json.dumps({"output": str(output)} | converter.report.to_dict()))
     else:
         print(f"{converter.report.to_text()}\nwrote {output}")
-    return 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; `argv` begins with its name. Returns the exit status."""
+    return run_command(NAME, _convert, argv)
 
 
 def run() -> None:
-    """Console script."""
-    app.run(main)
+    """The console script."""
+    sys.exit(main(sys.argv))

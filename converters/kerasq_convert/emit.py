@@ -10,7 +10,6 @@ import numpy as np
 from kerasq import ops
 from kerasq.format import Model, Operator, OperatorKind, Tensor
 from kerasq.format.model import ABSENT
-from kerasq.ops.spec import width
 from kerasq.qformat import FLOAT32, QFormat, fixed
 from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
@@ -56,18 +55,11 @@ class _Emitter:
 
     def _proven(self, model: Model, operator: Operator) -> Operator:
         """The operator with the widths that its accumulator proof gives."""
-        row = ops.TABLE[operator.kind]
-        if not row.is_integer(model, operator):
+        try:
+            return ops.with_widths(model, operator)
+        except OverflowError as error:
+            self.problems.append(str(error))
             return operator
-        bounds = row.bounds(model, operator)
-        accumulator, total = width(bounds.accumulator), 0 if bounds.total is None else width(bounds.total)
-        if accumulator is None or total is None:
-            self.problems.append(
-                f"{model.output(operator).name}: its sums may reach {bounds.largest:.3g}, more than 64 bits hold; give its "
-                "input, kernel or multiplier fewer bits"
-            )
-            return operator
-        return operator.replace(accumulator_bits=accumulator, total_bits=total)
 
     def _activation(self, value: str, shape: Shape) -> int:
         name = self.names.buffer(value)

@@ -100,7 +100,7 @@ class Settings:
         for section in SECTIONS:
             other = SECTIONS[1 - SECTIONS.index(section)]
             for name in getattr(self, section):
-                if any(_fits(name, tensor) for tensor in known[section]):
+                if name == "*" or any(_fits(name, tensor) for tensor in known[section]):
                     continue
                 if any(_fits(name, tensor) for tensor in known[other]):
                     found.append(f"{name!r} stands under {section} and belongs under {other}")

@@ -21,9 +21,7 @@ import kerasq
 from kerasq.datasets import cifar10
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum(
-    "layers", "float", ["float", "binary_connect", "binary_weight", "fixed_point"], "Family of the convolutions."
-)
+flags.DEFINE_enum("layers", "float", ["float", "binary_connect", "binary_weight", "fixed_point"], "Family of the convolutions.")
 flags.DEFINE_string("start_from", None, "A .keras file of the same network: its weights are the first values.")
 flags.DEFINE_integer("epochs", 12, "Passes over the training images.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 128, "Images per step.", lower_bound=1)
@@ -70,9 +68,7 @@ def learning_rate(steps_per_epoch: int) -> keras.optimizers.schedules.LearningRa
     """Linear warm-up over a tenth of the run, then a cosine down to zero."""
     steps = steps_per_epoch * FLAGS.epochs
     warmup = max(1, math.ceil(steps / 10))
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warmup, warmup_target=FLAGS.peak_rate, warmup_steps=warmup
-    )
+    return keras.optimizers.schedules.CosineDecay(0.0, steps - warmup, warmup_target=FLAGS.peak_rate, warmup_steps=warmup)
 
 
 def main(_) -> None:

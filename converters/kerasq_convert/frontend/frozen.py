@@ -59,6 +59,23 @@ def freeze(folder: pathlib.Path) -> FrozenGraph:
     return FrozenGraph(operations, placeholders, shown, _constants(graph, operations))
 
 
+def serving_function(folder: pathlib.Path) -> Any:
+    """The serving signature of the SavedModel in `folder` as a function, with the batch as open as the signature leaves it.
+
+    Returns:
+        A `tf.ConcreteFunction` without variables: `inputs` and `outputs` are its tensors in the signature's order; called with
+        one tensor per input, it returns the list of outputs.
+
+    Raises:
+        ConversionError: As `freeze`, but for the sizes of inputs, which are not looked at.
+    """
+    import tensorflow as tf
+
+    definition, inputs, outputs = _inlined(folder)
+    imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
+    return imported.prune([name for name, _, _ in inputs.values()], list(outputs.values()))
+
+
 def _inlined(folder: pathlib.Path) -> tuple[Any, dict[str, tuple[str, Any, Any]], dict[str, str]]:
     """The signature's GraphDef with variables as constants and without function calls; its inputs and outputs."""
     import tensorflow as tf
