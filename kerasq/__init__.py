@@ -26,7 +26,19 @@ _NAMES = {
     "Converter": "kerasq_convert",
     "convert": "kerasq_convert",
 }
-_MODULES = ("callbacks", "datasets", "format", "interpreter", "layers", "models", "ops", "qformat", "quantizers")
+_MODULES = (
+    "callbacks",
+    "datasets",
+    "format",
+    "interpreter",
+    "layers",
+    "models",
+    "ops",
+    "plots",
+    "qformat",
+    "quantizers",
+    "statistics",
+)
 
 __all__ = ["__version__", *_NAMES, *_MODULES]
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import re
 
 import numpy as np
@@ -163,12 +164,30 @@ class QFormat:
             raise ValueError(f"{self} is a family: its number of fractional bits is not chosen yet")
         return self.frac_bits
 
+    def finest(self, low: float, high: float) -> int | None:
+        """The largest number of fractional bits with which this family saturates neither `low` nor `high`.
+
+        Within -32..63; `None` where both are zero, which every format holds. An unsigned family ignores a negative `low`.
+
+        >>> QFormat.parse("FIXED8").finest(-1.0, 127 / 128)
+        7
+        """
+        low, high = (low if self.signed else 0.0), max(high, 0.0)
+        if low >= 0.0 and high == 0.0:
+            return None
+        # |x| * 2**n >= 2**bits leaves the range whatever the rounding: begin above, step down. -128.5 rounds into the
+        # range and 127.5 out of it, since halves are rounded up.
+        frac_bits = self.bits + 1 - math.frexp(max(-low, high))[1]
+        while low < math.ldexp(self.min_int - 0.5, -frac_bits) or high >= math.ldexp(self.max_int + 0.5, -frac_bits):
+            frac_bits -= 1
+        return min(max(frac_bits, MIN_FRAC_BITS), MAX_FRAC_BITS)
+
     def nbytes(self, shape: tuple[int, ...]) -> int:
         """Bytes that a tensor of this shape takes in a file or in the arena.
 
         SIGN pads each row of the first axis (an output channel) to whole 32-bit words; 4-bit values share bytes.
         """
-        count = int(np.prod(shape, dtype=object)) if shape else 1
+        count = math.prod(map(int, shape))
         if self.kind is Kind.SIGN:
             rows = shape[0] if shape else 1
             return rows * -(-(count // rows) // 32) * 4

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from kerasq.progress import Progress
 
 from kerasq.format import Model
 from kerasq.interpreter import Interpreter
+from kerasq.progress import Progress
 from kerasq.statistics import Statistics
 from kerasq_convert.errors import ConversionError
 
@@ -75,12 +74,10 @@ def observe(model: Model, dataset: Dataset, *, verbose: bool = False) -> Statist
     statistics = Statistics()
     if isinstance(dataset, str | os.PathLike):
         dataset = _load_file(pathlib.Path(dataset))
-    # How many examples a generator holds is not known beforehand: it gets no bar.
-    counted = verbose and isinstance(dataset, np.ndarray)
-    with Progress(len(dataset), "observing activations", "examples") if counted else contextlib.nullcontext() as progress:
+    total = len(dataset) if isinstance(dataset, np.ndarray) else None
+    with Progress("observing activations", total, "examples", enabled=verbose) as progress:
         for arrays in load_dataset(dataset, shapes):
             floats = [array.astype(np.float32) for array in arrays]
             interpreter.observe(floats if len(floats) > 1 else floats[0], statistics.add)
-            if progress is not None:
-                progress.advance(len(floats[0]))
+            progress.advance(len(floats[0]))
     return statistics

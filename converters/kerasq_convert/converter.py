@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from typing import Any
 
 import kerasq
 from kerasq.format import dumps
-from kerasq.statistics import FILE_NAME, Statistics
+from kerasq.statistics import Statistics
 from kerasq_convert.calibration import Dataset, observe
 from kerasq_convert.emit import emit
 from kerasq_convert.errors import ConversionError
@@ -92,12 +91,10 @@ class Converter:
     def _load_statistics(self) -> Statistics | None:
         if self.statistics is None or isinstance(self.statistics, Statistics):
             return self.statistics
-        path = pathlib.Path(self.statistics)
-        path = path / FILE_NAME if path.is_dir() else path
         try:
-            return Statistics.load(path)
+            return Statistics.load(self.statistics)
         except (OSError, ValueError) as error:
-            raise ConversionError(str(path), [str(error)]) from error
+            raise ConversionError(os.fspath(self.statistics), [str(error)]) from error
 
     @property
     def report(self) -> Report:

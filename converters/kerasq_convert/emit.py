@@ -100,9 +100,9 @@ class _Emitter:
         match node:
             case Convolution():
                 window = {key: getattr(node, key) for key in ("strides", "dilations", "padding", "groups")}
-                return OperatorKind.CONV_2D, window | {"inputs": self._weighted(node, inputs[0])}
+                return OperatorKind.CONV_2D, window | {"inputs": self._weighted(node, inputs[0], format_)}
             case Dense():
-                return OperatorKind.DENSE, {"inputs": self._weighted(node, inputs[0])}
+                return OperatorKind.DENSE, {"inputs": self._weighted(node, inputs[0], format_)}
             case Add():
                 return OperatorKind.ADD, {}
             case Pool():
@@ -115,7 +115,7 @@ class _Emitter:
             case _:
                 return OperatorKind.QUANTIZE, {}
 
-    def _weighted(self, node: WeightedNode, x: int) -> tuple[int, ...]:
+    def _weighted(self, node: WeightedNode, x: int, output: QFormat) -> tuple[int, ...]:
         """Indices of x, kernel, multiplier and bias."""
         kernel_format = self.formats.kernels[self.names.kernel(node)].format
         multiplier = node.multiplier
@@ -131,6 +131,8 @@ class _Emitter:
         kernel = self._constant(self.names.kernel(node), kernel_format, values)
         fractions = [self.tensors[x].format, kernel_format]
         m = ABSENT
+        if multiplier is None and node.bias is not None:
+            multiplier = _finer_grid(node.bias, fractions, output)
         if multiplier is not None:
             m = self._vector(self.names.multiplier(node), multiplier, FIXED16, fractions)
             fractions.append(self.tensors[m].format)
@@ -157,6 +159,22 @@ class _Emitter:
         exponents = [steps] if source.bits == 8 else [256 * steps, steps]
         values = np.concatenate([np.exp(-exponent) for exponent in exponents])
         return self._constant(f"{self.tensors[-1].name}/exp", SOFTMAX_TABLE, values)
+
+
+def _finer_grid(bias: np.ndarray, others: list[QFormat], output: QFormat) -> np.ndarray | None:
+    """A multiplier of ones where, without it, the sum is too coarse for its bias, as below signs without alpha.
+
+    The bias is stored on the grid of the sum (NUMERICS.md section 3). Rounding it there may cost a 32nd of the output's
+    step (of the input's, where the output is FLOAT32); where the grid is coarser, the fractional bits of a multiplier
+    refine it.
+    """
+    if any(other.is_float for other in others):
+        return None
+    grid = sum(other.frac_bits or 0 for other in others)
+    step = output if output.is_fixed else others[0]
+    enough = grid >= (step.frac_bits or 0) + 4
+    representable = np.all(np.ldexp(bias, grid) == np.floor(np.ldexp(bias, grid)))
+    return None if enough or representable else np.ones(len(bias))
 
 
 def stored_clamp(limits: Limits, format_: QFormat) -> tuple[float, float] | None:

@@ -76,7 +76,7 @@ def _read_pickle(folder: pathlib.Path, name: str) -> Split:
         with path.open("rb") as file:
             batch = _ArraysOnly(file, encoding="bytes").load()
         return _images(batch[b"data"]), np.asarray(batch[b"labels"], np.int64)
-    except (KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path} is not a CIFAR-10 batch: {error}") from error
 
 

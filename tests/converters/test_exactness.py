@@ -5,12 +5,14 @@ Where every tensor is quantized in the network and every sum fits the 24 bits of
 from the same integers may differ by one unit in the last place.
 """
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
-from converters.zoo import L, randomized
 
 import kerasq
+from converters.zoo import L, randomized
 from kerasq import format as kq
 
 SHAPE = (12, 12, 3)
@@ -92,7 +94,7 @@ def test_normalized_networks_agree_to_one_unit_at_each_tensor(seed):
     layers = quantizers(model)
     values = {name: loaded.tensor(name).format.dequantize(stored) for name, stored in found.items()}
     compared = 0
-    for previous, layer in zip(layers, layers[1:], strict=False):
+    for previous, layer in itertools.pairwise(layers):
         before, name = values.get(f"{previous.name}/output", x), f"{layer.name}/output"
         expected = keras.Model(previous.output, layer.output).predict_on_batch(before)
         units = np.abs(values[name] - expected) / loaded.tensor(name).format.step

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from converters.zoo import NETWORKS, SHAPE, images
 
 import kerasq
+from converters.zoo import NETWORKS, SHAPE, build, images
 from kerasq import format as kq
 from kerasq_convert import Converter
 
@@ -13,7 +13,7 @@ FLOAT = {"buffers": {"*": "FLOAT32"}, "parameters": {"*": "FLOAT32"}}
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
 def network(request):
-    model = NETWORKS[request.param]()
+    model = build(request.param)
     return model, np.asarray(model(images(), training=False))
 
 

@@ -91,7 +91,9 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
         L.Conv2D(4, 3, name="add_conv_pool"), L.BatchNormalization(scale=False, center=False, epsilon=1e-5), L.ReLU()
     ),
     "normalization_after_relu": lambda: sequential(
-        L.Conv2D(4, 3, activation="relu", name="conv"), L.BatchNormalization(name="bn"), L.Conv2D(2, 3, padding="same", name="next")
+        L.Conv2D(4, 3, activation="relu", name="conv"),
+        L.BatchNormalization(name="bn"),
+        L.Conv2D(2, 3, padding="same", name="next"),
     ),
     "normalization_before_dense": lambda: sequential(
         L.Conv2D(4, 3, activation="relu"), L.Flatten(), L.BatchNormalization(), L.Dense(3, name="dense")
@@ -107,6 +109,12 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
     "global_max": lambda: sequential(L.Conv2D(4, 3), L.GlobalMaxPooling2D(), L.Dropout(0.5), L.Softmax()),
     "reshape_output": lambda: sequential(L.Conv2D(4, 3), L.Reshape((7, 32))),
 }
+
+
+def build(name: str) -> keras.Model:
+    """A network of the zoo, always with the same weights."""
+    keras.utils.set_random_seed(21)
+    return NETWORKS[name]()
 
 
 def images(count: int = 4, seed: int = 12) -> np.ndarray:

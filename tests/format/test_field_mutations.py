@@ -9,7 +9,6 @@ import random
 from collections import Counter
 
 from format.kq_bytes import build
-
 from kerasq.format import dumps, fuzz
 from kerasq.format.samples import SAMPLES
 from kerasq.format.schema import TYPES

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from format.kq_bytes import MINIMAL, build
 
+from format.kq_bytes import MINIMAL, build
 from kerasq.format import Model, ModelError, Operator, OperatorKind, Tensor, dump, dumps, load, loads
 from kerasq.format.samples import SAMPLES, ModelBuilder
 from kerasq.format.schema import TYPES

@@ -6,8 +6,8 @@ import struct
 import tracemalloc
 
 import pytest
-from format.kq_bytes import MINIMAL, build
 
+from format.kq_bytes import MINIMAL, build
 from kerasq.format import ModelError, loads, regenerate, schema
 from kerasq.format.schema import Bytes, Scalar, String, Vector
 from kerasq.format.structure import parse

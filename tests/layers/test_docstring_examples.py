@@ -6,10 +6,10 @@ import pkgutil
 
 import keras
 import pytest
-from layers.layer_cases import TENSORFLOW
 
 import kerasq
 from kerasq import layers, quantizers
+from layers.layer_cases import TENSORFLOW
 
 MODULES = [
     module.name

@@ -6,10 +6,10 @@ import pydoc
 import keras
 import numpy as np
 import pytest
-from layers.layer_cases import KERNEL_LAYERS, batch, input_shape, keras_layer, make, own_arguments
 
 import kerasq
 from kerasq import layers
+from layers.layer_cases import KERNEL_LAYERS, batch, input_shape, keras_layer, make, own_arguments
 
 ALL_LAYERS = [*KERNEL_LAYERS, layers.FixedPointQuantize]
 

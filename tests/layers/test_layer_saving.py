@@ -8,9 +8,9 @@ import sys
 import keras
 import numpy as np
 import pytest
-from layers.layer_cases import TENSORFLOW
 
 from kerasq import layers
+from layers.layer_cases import TENSORFLOW
 
 to_numpy = keras.ops.convert_to_numpy
 

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from layers.layer_cases import KERNEL_LAYERS, TENSORFLOW, batch, input_shape, keras_layer, make, spread_weights
 
 from kerasq import layers
+from layers.layer_cases import KERNEL_LAYERS, TENSORFLOW, batch, input_shape, keras_layer, make, spread_weights
 
 to_numpy = keras.ops.convert_to_numpy
 needs_tensorflow = pytest.mark.skipif(not TENSORFLOW, reason="uses tf.GradientTape or tf.function")

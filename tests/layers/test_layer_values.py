@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from layers.layer_cases import CONVOLUTIONS, DENSE, KERNEL_LAYERS, batch, input_shape, make, spread_weights
 
 from kerasq import layers
 from kerasq.qformat import FLOAT32, SIGN
+from layers.layer_cases import CONVOLUTIONS, DENSE, KERNEL_LAYERS, batch, input_shape, make, spread_weights
 
 to_numpy = keras.ops.convert_to_numpy
 

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from quantizers.gradients import value_and_gradient
 
 from kerasq.qformat import SIGN
 from kerasq.quantizers import BinaryConnect, BinaryWeight
+from quantizers.gradients import value_and_gradient
 
 SHAPES = [(3, 3, 5, 7), (11, 4)]
 

@@ -6,9 +6,9 @@ from fractions import Fraction
 import keras
 import numpy as np
 import pytest
-from quantizers.gradients import value_and_gradient
 
 from kerasq.quantizers import FixedPoint
+from quantizers.gradients import value_and_gradient
 
 FORMATS = [(8, 4, True), (8, 4, False), (2, 0, True), (16, 12, True), (16, 16, False), (6, 3, True), (8, -2, True)]
 FORMATS += [(8, 12, True), (16, -32, True), (16, 63, False)]

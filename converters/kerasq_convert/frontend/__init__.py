@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
@@ -21,5 +22,8 @@ def read_model(source: Any) -> Graph:
         ConversionError: The model can't be read, or holds what can't be converted; every such layer is listed.
     """
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"model {getattr(source, 'name', source)!r}"
-    with saved_model(source) as folder:
-        return import_graph(freeze(folder), name)
+    with saved_model(source) as (folder, order):
+        graph = import_graph(freeze(folder), name)
+    if sorted(order) == sorted(graph.inputs):
+        graph = dataclasses.replace(graph, inputs={name: graph.inputs[name] for name in order})
+    return graph

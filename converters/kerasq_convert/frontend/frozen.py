@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 import secrets
 from typing import Any
 
@@ -85,8 +86,8 @@ def _inlined(folder: pathlib.Path) -> tuple[Any, dict[str, tuple[str, Any, Any]]
         with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
             meta = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
             signature = _signature(folder, meta.signature_def)
-            inputs = {name: (info.name, tf.as_dtype(info.dtype), info.tensor_shape) for name, info in signature.inputs.items()}
-            outputs = {name: info.name for name, info in signature.outputs.items()}
+            inputs = {name: (info.name, tf.as_dtype(info.dtype), info.tensor_shape) for name, info in _ordered(signature.inputs)}
+            outputs = {name: info.name for name, info in _ordered(signature.outputs)}
             nodes = sorted({name.split(":")[0] for name in outputs.values()})
             frozen = constants.convert_variables_to_constants_from_session_graph(session, session.graph_def, nodes)
         _make_inlinable(frozen)
@@ -142,6 +143,11 @@ def _signature(folder: pathlib.Path, signatures: Any) -> Any:
             "write the folder with model.export(folder)"
         ],
     )
+
+
+def _ordered(infos: Any) -> list[tuple[str, Any]]:
+    """Entries of a signature, which keeps no order, by name: output_2 before output_10."""
+    return sorted(infos.items(), key=lambda item: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", item[0])])
 
 
 def _batch_of_one(folder: pathlib.Path, name: str, shape: Any) -> list[int]:

@@ -8,6 +8,7 @@ layer, since weights are called `conv2/kernel` in both.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -30,9 +31,10 @@ class LayerNames:
         scopes = [scope for name in operations if (scope := _scope(name))]
         roots = {scope[0] for scope in scopes}
         self._root = roots.pop() if len(roots) == 1 and all(len(scope) > 1 for scope in scopes) else None
-        self._numbered = self._are_numbered(weights)
+        numbered = self._are_numbered(weights)
+        self._numbered = numbered if numbered is not None else all(map(_NUMBER.search, map(self._outermost, scopes)))
 
-    def _are_numbered(self, weights: Iterable[tuple[str, str]]) -> bool:
+    def _are_numbered(self, weights: Iterable[tuple[str, str]]) -> bool | None:
         votes: Counter[bool] = Counter()
         for operation, constant in weights:
             match = _WEIGHT.fullmatch(constant)
@@ -41,18 +43,25 @@ class LayerNames:
                 named = match[1].split("/")[-1]
                 if scope[-1] == named or _NUMBER.sub("", scope[-1]) == named:
                     votes[scope[-1] != named] += 1
-        return bool(votes) and votes.most_common(1)[0][0]
+        return votes.most_common(1)[0][0] if votes else None
 
     def _below_root(self, operation: str) -> list[str]:
         scope = _scope(operation)
         return scope[1:] if scope and scope[0] == self._root else scope
+
+    def _outermost(self, scope: list[str]) -> str:
+        return scope[1] if scope[0] == self._root else scope[0]
 
     def layer(self, operation: str) -> str:
         """The path of the layer that an operation belongs to, `block1/conv`; the operation's own name outside of any."""
         scope = self._below_root(operation)
         if not scope:
             return operation.split("/")[-1]
-        return "/".join(_NUMBER.sub("", part) if self._numbered else part for part in scope)
+        if not self._numbered:
+            return "/".join(scope)
+        # Scopes without a number are not of layers, but of what a layer does inside.
+        layers = list(itertools.takewhile(_NUMBER.search, scope)) or scope
+        return "/".join(_NUMBER.sub("", part) for part in layers)
 
 
 def _scope(operation: str) -> list[str]:

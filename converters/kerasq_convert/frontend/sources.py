@@ -13,8 +13,10 @@ from kerasq_convert.errors import ConversionError, first_line
 
 
 @contextlib.contextmanager
-def saved_model(source: Any) -> Iterator[pathlib.Path]:
-    """The SavedModel folder of a model; a temporary one where the model is not a SavedModel already.
+def saved_model(source: Any) -> Iterator[tuple[pathlib.Path, list[str]]]:
+    """The SavedModel folder of a model, a temporary one where it is not a SavedModel already, and the names of its inputs.
+
+    A SavedModel keeps no order of inputs; the names are in the model's order, and none where only the folder is known.
 
     Args:
         source: Path of a SavedModel folder, of a `.keras` or of an `.h5` file, or a `keras.Model`.
@@ -25,14 +27,14 @@ def saved_model(source: Any) -> Iterator[pathlib.Path]:
     if isinstance(source, str | os.PathLike):
         path = pathlib.Path(source)
         if path.is_dir():
-            yield _checked_folder(path)
+            yield _checked_folder(path), []
             return
         model = load_keras_file(path)
     else:
         model = source
     with tempfile.TemporaryDirectory(prefix="kerasq-") as folder:
         _export(model, folder)
-        yield pathlib.Path(folder)
+        yield pathlib.Path(folder), _input_names(model)
 
 
 def _checked_folder(path: pathlib.Path) -> pathlib.Path:
@@ -73,6 +75,13 @@ def load_keras_file(path: pathlib.Path) -> Any:
                 "load_weights, and convert the model itself or its export; a class of your own must be registered and imported"
             ],
         ) from error
+
+
+def _input_names(model: Any) -> list[str]:
+    try:
+        return [tensor.name for tensor in model.inputs]
+    except (AttributeError, TypeError, ValueError):  # a subclassed model has no symbolic inputs
+        return []
 
 
 def _export(model: Any, folder: str) -> None:

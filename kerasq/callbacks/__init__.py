@@ -1,0 +1,5 @@
+"""Callbacks for `fit`."""
+
+from kerasq.callbacks.activation_statistics import ActivationStatistics
+
+__all__ = ["ActivationStatistics"]

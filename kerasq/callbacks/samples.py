@@ -1,0 +1,87 @@
+"""A fixed sample of a network's inputs, as batches of NumPy arrays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class Sample:
+    """Batches of inputs, the same ones whenever they are iterated over.
+
+    Args:
+        data: An array with the samples along its first axis; for a network of several inputs a tuple, list or dictionary
+            (by input name) of arrays; or an iterable of batches such as a `tf.data.Dataset` or a `PyDataset`, each
+            batch as `fit` takes it: inputs, or a tuple `(inputs, targets, ...)`.
+        batch_size: Samples per batch, where `data` is arrays.
+        batches: How many batches to take (and keep in memory), where `data` is an iterable. Arrays are used whole.
+
+    Raises:
+        ValueError: There are no samples, or the arrays differ in length.
+    """
+
+    def __init__(self, data: Any, batch_size: int, batches: int) -> None:
+        for name, value in (("batch_size", batch_size), ("batches", batches)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+        if _is_array(data) or isinstance(data, (tuple, list, dict)):
+            arrays = _as_arrays(data)
+            self._batches: Sequence[Any] = _Slices(arrays, batch_size)
+        elif isinstance(data, Iterable) or hasattr(data, "__getitem__"):
+            self._batches = [
+                _as_arrays(keras.utils.unpack_x_y_sample_weight(batch)[0]) for batch in itertools.islice(_iterate(data), batches)
+            ]
+        else:
+            raise ValueError(
+                "`data` must be an array, a tuple, list or dictionary of arrays, or an iterable of batches. "
+                f"Received: data={data!r}"
+            )
+        self.size = sum(_length(batch) for batch in self._batches)
+        if not self.size:
+            raise ValueError("`data` holds no samples: at least one is needed")
+
+    def __iter__(self) -> Iterator[Any]:
+        """Batches of the structure of `data`."""
+        return iter(self._batches)
+
+
+class _Slices(Sequence[Any]):
+    """Batches cut from arrays, without copying them."""
+
+    def __init__(self, arrays: Any, batch_size: int) -> None:
+        self._arrays, self._batch_size = arrays, batch_size
+        self._length = -(-_length(arrays) // batch_size)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        rows = slice(index * self._batch_size, (index + 1) * self._batch_size)
+        return keras.tree.map_structure(lambda array: array[rows], self._arrays)
+
+
+def _is_array(data: Any) -> bool:
+    return hasattr(data, "__array__")
+
+
+def _as_arrays(data: Any) -> Any:
+    return keras.tree.map_structure(np.asarray, data)
+
+
+def _length(arrays: Any) -> int:
+    lengths = [len(array) if array.ndim else 0 for array in keras.tree.flatten(arrays)]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"All inputs need the same number of samples. Received: {lengths} samples")
+    return lengths[0] if lengths else 0
+
+
+def _iterate(data: Any) -> Iterator[Any]:
+    if isinstance(data, keras.utils.PyDataset):
+        return (data[index] for index in range(len(data)))
+    return iter(data)

@@ -1,0 +1,125 @@
+"""Classifiers: models that are known to take the images and to give one score per class."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasq.evaluation.sources import Input, Source, open_source
+
+
+class EvaluationError(ValueError):
+    """Models can't be evaluated.
+
+    Attributes:
+        problems: One line each: the model, what is wrong with it, the remedy.
+    """
+
+    def __init__(self, problems: Iterable[str]):
+        self.problems = list(dict.fromkeys(problems))
+        super().__init__("\n".join(self.problems))
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A model that takes images of a data set and gives scores for its classes.
+
+    Attributes:
+        name: Path of the model as it was given.
+        source: The opened model.
+        input_dtype: Element type that it takes.
+        single: Whether it takes one image at a time only.
+    """
+
+    name: str
+    source: Source
+    input_dtype: np.dtype
+    single: bool
+
+    def scores(self, batch: np.ndarray) -> np.ndarray:
+        """Scores `(count, classes)` of a batch of images of `input_dtype`, `(count, height, width, channels)`."""
+        return _only_output(self.source.run(batch)).reshape(len(batch), -1)
+
+
+def open_classifiers(
+    paths: Sequence[str | os.PathLike[str]], image_shape: tuple[int, ...], classes: int, num_threads: int | None = None
+) -> list[Classifier]:
+    """Opens all models and runs each on one black image.
+
+    Args:
+        paths: .kq, .keras and .h5 files and SavedModel folders.
+        image_shape: Height, width and channels.
+        classes: Number of classes.
+        num_threads: Threads of the .kq interpreter; `None` for the number of processors.
+
+    Raises:
+        EvaluationError: At least one of them is no classifier of such images; every such model is listed.
+    """
+    classifiers, problems = [], []
+    for path in paths:
+        name = os.fspath(path)
+        try:
+            classifiers.append(_open(name, image_shape, classes, num_threads))
+        except ValueError as error:
+            problems.append(f"{name}: {' '.join(str(error).split())}")
+    if problems:
+        raise EvaluationError(problems)
+    return classifiers
+
+
+def _open(name: str, image_shape: tuple[int, ...], classes: int, num_threads: int | None) -> Classifier:
+    source = open_source(name, num_threads)
+    dtype, single = np.dtype(np.float32), False
+    if source.inputs is not None:
+        _, shape, dtype = _only_input(source.inputs)
+        if shape is not None:
+            _check_shape(shape, image_shape)
+            single = shape[0] == 1
+    scores = _try(source, np.zeros((1, *image_shape), dtype))
+    if scores.size != classes or scores.shape[-1] != classes:
+        raise ValueError(
+            f"it gives {_text((None, *scores.shape[1:]))}, the images have {classes} classes: "
+            f"use a network whose output is one score for each of {classes} classes"
+        )
+    return Classifier(name, source, dtype, single)
+
+
+def _only_input(inputs: Sequence[Input]) -> Input:
+    if len(inputs) != 1:
+        names = ", ".join(tensor.name for tensor in inputs)
+        raise ValueError(f"it has {len(inputs)} inputs ({names}): export a model that has the image as its only input")
+    return inputs[0]
+
+
+def _check_shape(shape: tuple[int | None, ...], image_shape: tuple[int, ...]) -> None:
+    if len(shape) != 1 + len(image_shape) or any(
+        size not in (None, wanted) for size, wanted in zip(shape[1:], image_shape, strict=True)
+    ):
+        raise ValueError(f"it takes {_text(shape)}, the images are {_text((None, *image_shape))}: use a network for such images")
+    if shape[0] not in (None, 1):
+        raise ValueError(f"it takes {shape[0]} images at a time, no more and no less: export a model with an open batch size")
+
+
+def _text(shape: tuple[int | None, ...]) -> str:
+    sizes = ["any" if size is None else str(size) for size in shape]
+    return f"({', '.join(['batch' if shape[:1] == (None,) else sizes[0], *sizes[1:]] if sizes else sizes)})"
+
+
+def _try(source: Source, image: np.ndarray) -> np.ndarray:
+    try:
+        outputs = source.run(image)
+    except Exception as error:  # anything may come from a network that somebody else made
+        raise ValueError(f"it can't be run on a batch of shape {image.shape} ({type(error).__name__}: {error})") from error
+    return _only_output(outputs)
+
+
+def _only_output(outputs: Any) -> np.ndarray:
+    """The array of a model's only output, which Keras may wrap into a list or a dict."""
+    arrays = list(outputs.values()) if isinstance(outputs, dict) else outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    if len(arrays) != 1:
+        raise ValueError(f"it has {len(arrays)} outputs: export a model that has the class scores as its only output")
+    return np.asarray(arrays[0])

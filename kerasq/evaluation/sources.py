@@ -1,0 +1,141 @@
+"""The kinds of models that can be evaluated: .kq files, Keras' own files, SavedModel folders.
+
+Each opener returns a `Source`; it raises `ValueError` with one sentence, the remedy included, where a file is damaged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasq.format import ModelError, loads
+from kerasq.interpreter import Interpreter
+
+_FLOAT_BYTES = 4
+
+
+class Input(NamedTuple):
+    """An input of a model: `None` in place of a size, or of all, stands for any."""
+
+    name: str
+    shape: tuple[int | None, ...] | None
+    dtype: np.dtype
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A model as it was found in its file.
+
+    Attributes:
+        inputs: What it takes; `None` where only running the model would tell.
+        run: Takes a batch of the only input and returns the outputs: one array, or a list or dict of arrays.
+        model_bytes: Bytes of the .kq file, or of the values that a float model needs for inference, as float32.
+        arena_bytes: Computes the bytes of working memory for one image; `None` where that is not known.
+    """
+
+    inputs: Sequence[Input] | None
+    run: Callable[[np.ndarray], Any]
+    model_bytes: int
+    arena_bytes: Callable[[], int | None]
+
+
+def open_source(path: str | os.PathLike[str], num_threads: int | None = None) -> Source:
+    """Opens the model in a file or folder, by the end of its name.
+
+    Args:
+        num_threads: Threads of the .kq interpreter; `None` for the number of processors.
+
+    Raises:
+        ValueError: There is no model, or none that can be loaded.
+    """
+    place = pathlib.Path(path)
+    if not place.exists():
+        raise ValueError("there is no such file or folder: check the path")
+    if place.is_dir():
+        return _open_saved_model(place)
+    if place.suffix == ".kq":
+        return _open_kq(place, num_threads)
+    if place.suffix in (".keras", ".h5", ".hdf5"):
+        return _open_keras(place)
+    raise ValueError("a model is a .kq, .keras or .h5 file or a SavedModel folder: rename the file if it is one of them")
+
+
+def _open_kq(path: pathlib.Path, num_threads: int | None) -> Source:
+    try:
+        interpreter = Interpreter(model_path=path, num_threads=num_threads)
+        model_bytes = path.stat().st_size
+    except ModelError as error:
+        more = f" (and {len(error.problems) - 1} more problems)" if len(error.problems) > 1 else ""
+        raise ValueError(f"it is not a usable kerasq model: {error.problems[0]}{more}; convert the network again") from error
+    except OSError as error:
+        raise ValueError(f"it can't be read: {error.strerror}") from error
+    model = interpreter.model
+    # Fixed inputs take values too (the interpreter quantizes them), hence float32 for all.
+    tensors = [model.tensors[index] for index in model.inputs]
+    inputs = [Input(tensor.name, (None, *tensor.shape[1:]), np.dtype(np.float32)) for tensor in tensors]
+    return Source(inputs, interpreter.predict, model_bytes, lambda: model.arena_bytes)
+
+
+def _open_keras(path: pathlib.Path) -> Source:
+    from kerasq_convert import ConversionError
+    from kerasq_convert.frontend.sources import load_keras_file
+
+    try:
+        model = load_keras_file(path)
+    except ConversionError as error:
+        raise ValueError("; ".join(error.problems)) from error
+    tensors = getattr(model, "inputs", None)  # a subclassed model knows its inputs only by being called
+    return Source(
+        inputs=tensors and [Input(tensor.name, tuple(tensor.shape), np.dtype(tensor.dtype)) for tensor in tensors],
+        run=model.predict_on_batch,
+        model_bytes=sum(_FLOAT_BYTES * int(np.prod(weight.shape)) for weight in model.weights),
+        arena_bytes=lambda: _float_arena(model),
+    )
+
+
+def _open_saved_model(folder: pathlib.Path) -> Source:
+    from kerasq_convert import ConversionError
+    from kerasq_convert.frontend.frozen import serving_function
+
+    if not (folder / "saved_model.pb").is_file():
+        raise ValueError("this folder holds no saved_model.pb: name the folder that model.export(...) wrote")
+    try:
+        function = serving_function(folder)
+    except ConversionError as error:
+        raise ValueError("; ".join(error.problems)) from error
+    import tensorflow as tf
+
+    dtype = function.inputs[0].dtype
+    return Source(
+        inputs=[Input(tensor.op.name, _shape(tensor), np.dtype(tensor.dtype.as_numpy_dtype)) for tensor in function.inputs],
+        run=lambda batch: [output.numpy() for output in function(tf.constant(batch, dtype))],
+        model_bytes=_FLOAT_BYTES * sum(_values(operation) for operation in function.graph.get_operations()),
+        arena_bytes=lambda: _float_arena(folder),
+    )
+
+
+def _shape(tensor: Any) -> tuple[int | None, ...] | None:
+    return None if tensor.shape.rank is None else tuple(tensor.shape.as_list())
+
+
+def _values(operation: Any) -> int:
+    """Weights in an operation of a frozen graph: its constants but integers (axes, shapes) and scalars (epsilons, limits)."""
+    if operation.type != "Const":
+        return 0
+    (tensor,) = operation.outputs
+    return tensor.shape.num_elements() if tensor.dtype.is_floating and tensor.shape.rank else 0
+
+
+def _float_arena(model: Any) -> int | None:
+    """Bytes of the arena that the model's conversion with FLOAT32 activations takes."""
+    from kerasq_convert import ConversionError, Converter
+
+    try:
+        return loads(Converter(model).convert()).arena_bytes
+    except ConversionError:
+        return None

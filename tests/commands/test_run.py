@@ -1,0 +1,116 @@
+"""kerasq-run: files in, files out, one line on errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kerasq import format as file_format
+from kerasq.commands.run import main
+from kerasq.interpreter import Interpreter
+from networks import NetworkBuilder, random_resnet23
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with two models and inputs for them, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    file_format.dump(random_resnet23("SIGN", maps=8, size=16), "net.kq")
+    net = NetworkBuilder()
+    a, b = net.activation("a", (1, 4), "FIXED8_4"), net.activation("b", (1, 4), "FIXED8_4")
+    total = net.apply("ADD", (a, b), "FIXED8_3", "total")
+    half = net.apply("QUANTIZE", (total,), "FIXED8_1", "half")
+    file_format.dump(net.build((a, b), (total, half)), "two.kq")
+    rng = np.random.default_rng(0)
+    np.save("images.npy", rng.integers(0, 256, (5, 16, 16, 3)).astype(np.uint8))
+    np.save("a.npy", rng.standard_normal((3, 4)))
+    np.save("b.npy", rng.standard_normal((3, 4)).astype(np.float32))
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    return main(["kerasq-run", *arguments])
+
+
+def test_a_batch(folder):
+    assert run("net.kq", "images.npy", "--output", "y.npy") == 0
+    y = np.load("y.npy")
+    np.testing.assert_array_equal(y, Interpreter(model_path="net.kq").predict(np.load("images.npy")))
+    assert y.dtype == np.float32
+
+
+def test_raw(folder):
+    assert run("net.kq", "images.npy", "--output=y", "--raw") == 0
+    y = np.load("y")
+    np.testing.assert_array_equal(y, Interpreter(model_path="net.kq").predict(np.load("images.npy"), raw=True))
+    assert y.dtype == np.int8
+
+
+def test_a_single_example_without_batch_axis(folder):
+    images = np.load("images.npy")
+    np.save("one.npy", images[2])
+    assert run("net.kq", "one.npy", "-o", "one_result.npy") == 0
+    y = np.load("one_result.npy")
+    np.testing.assert_array_equal(y, Interpreter(model_path="net.kq").predict(images[2:3])[0])
+
+
+def test_several_inputs_and_outputs(folder):
+    assert run("two.kq", "a.npy", "b.npy", "--output", "total.npy", "--output", "half.npy") == 0
+    total, half = Interpreter(model_path="two.kq").predict([np.load("a.npy"), np.load("b.npy")])
+    np.testing.assert_array_equal(np.load("total.npy"), total)
+    np.testing.assert_array_equal(np.load("half.npy"), half)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("missing.kq", "images.npy"), "missing.kq: No such file"),
+        (("images.npy", "images.npy"), "images.npy is not a usable kerasq model"),
+        (("net.kq", "missing.npy"), "missing.npy: No such file"),
+        (("net.kq", "net.kq"), "net.kq is not a .npy file of numbers"),
+        (("net.kq", "a.npy"), "'image' must have shape (batch, 16, 16, 3). Received: shape=(3, 4)"),
+        (("net.kq", "a.npy", "b.npy"), "has 1 input ('image'). Received: 2 input files"),
+        (("net.kq", "text.npy"), "'image' is UFIXED8_0: pass values as floats"),
+        (("net.kq", "arrays.npz"), "holds several arrays"),
+        (("net.kq", "objects.npy"), "objects.npy is not a .npy file of numbers"),
+        (("two.kq", "a.npy", "b.npy"), "has 2 outputs ('total', 'half'). Received: 1 output files"),
+        (("two.kq", "a.npy", "single.npy"), "some inputs are batches and some are single examples"),
+    ],
+)
+def test_failures_are_one_line(folder, capsys, arguments, message):
+    np.save("text.npy", np.full((1, 16, 16, 3), "x"))
+    np.save("objects.npy", np.array([{}, None], object), allow_pickle=True)
+    np.savez("arrays.npz", x=np.zeros(3))
+    np.save("single.npy", np.zeros(4))
+    outputs = ["--output", "y.npy"] if message.find("output files") >= 0 or arguments[0] != "two.kq" else ["-o", "y", "-o", "z"]
+    assert run(*arguments, *outputs) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("kerasq-run: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+    assert not (folder / "y.npy").exists()
+
+
+@pytest.mark.parametrize("last", ["missing/half.npy", "folder"])
+def test_outputs_are_written_whole_or_not_at_all(folder, capsys, last):
+    (folder / "folder").mkdir()
+    np.save("total.npy", np.array([42]))
+    before = sorted(folder.rglob("*"))
+    assert run("two.kq", "a.npy", "b.npy", "--output", "total.npy", "--output", last) == 1
+    assert last in capsys.readouterr().err
+    assert np.load("total.npy").tolist() == [42]
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("net.kq",), ("net.kq", "images.npy"), ("net.kq", "--output", "y.npy"), ("net.kq", "images.npy", "--wrong")]
+)
+def test_wrong_usage(folder, capsys, arguments):
+    assert run(*arguments) == 2
+    assert "usage: kerasq-run" in capsys.readouterr().err
+
+
+def test_help(capsys):
+    assert run("--help") == 0
+    assert "--output" in capsys.readouterr().out
