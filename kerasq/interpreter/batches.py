@@ -70,7 +70,7 @@ def _stored(tensor: Tensor, array: np.ndarray) -> np.ndarray:
     return array if array.dtype == tensor.format.dtype else tensor.format.quantize(array)
 
 
-def batch_size(model: Model) -> int:
+def fast_batch_size(model: Model) -> int:
     """A batch size that is fast: activations of a batch stay in the cache, yet calls are few."""
     largest = max(tensor.nbytes for tensor in model.activations())
     return int(np.clip(_ACTIVATION_BYTES // largest, 1, _MAX_BATCH))

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasq import format as file_format
 from kerasq.format.model import Model, Tensor
-from kerasq.interpreter.batches import Batches, batch_size, processors, slices
+from kerasq.interpreter.batches import Batches, fast_batch_size, processors, slices
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
 
@@ -212,7 +212,7 @@ class Interpreter:
 
     def _size(self, size: int | None) -> int:
         if size is None:
-            return batch_size(self._model)
+            return fast_batch_size(self._model)
         if size < 1:
             raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={size}")
         return size

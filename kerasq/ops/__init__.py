@@ -6,7 +6,9 @@ operators compute; fixed-point results are equal to it in every bit. The divisio
 look at everything once, and what prepare returns runs blind.
 """
 
-from kerasq.ops.spec import Bounds, OperatorSpec, Slot, width
+from kerasq.ops.bounds import Bounds, width
+from kerasq.ops.slots import Slot
+from kerasq.ops.spec import OperatorSpec
 from kerasq.ops.table import TABLE, bounds, is_integer, macs, output_shape, prepare, problems, with_widths
 
 __all__ = [

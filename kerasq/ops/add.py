@@ -8,8 +8,10 @@ import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq.ops import float_path
+from kerasq.ops.bounds import Bounds
 from kerasq.ops.requantization import requantization, rounding_half
-from kerasq.ops.spec import Bounds, OperatorSpec, Shape, Slot, fixed_inputs
+from kerasq.ops.slots import Slot
+from kerasq.ops.spec import OperatorSpec, Shape, fixed_inputs
 from kerasq.qformat import QFormat
 
 MAX_DISTANCE = 32  # of the inputs' fractional bits

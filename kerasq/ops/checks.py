@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from kerasq.format.model import ABSENT, Model, Operator, Tensor
-from kerasq.ops.spec import ACTIVATIONS, OperatorSpec, Slot, width
+from kerasq.ops.bounds import width
+from kerasq.ops.slots import ACTIVATIONS, Slot
 from kerasq.qformat import QFormat
+
+if TYPE_CHECKING:
+    from kerasq.ops.spec import OperatorSpec
 
 
 def problems(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:

@@ -93,11 +93,12 @@ def _tapwise(kernel: np.ndarray, groups: int) -> Callable[[np.ndarray], np.ndarr
 
     def sums_of(patches: np.ndarray) -> np.ndarray:
         sums = np.zeros((*patches.shape[:3], groups, outputs // groups), kernel.dtype)
-        product = np.empty_like(sums)
-        for row in range(height):
-            for column in range(width):
-                np.multiply(patches[:, :, :, row, column, :, None], taps[row, column], out=product)
-                np.add(sums, product, out=sums)
+        terms = np.empty_like(sums)
+        for row, column in np.ndindex(height, width):
+            # A tap's weights repeated for a row of places let NumPy run along whole rows, not one place's channels.
+            weights = np.repeat(taps[row, column][np.newaxis], patches.shape[2], axis=0)
+            np.multiply(patches[:, :, :, row, column, :, np.newaxis], weights, out=terms)
+            np.add(sums, terms, out=sums)
         return sums.reshape(-1, outputs)
 
     return sums_of

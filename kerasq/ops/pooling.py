@@ -12,8 +12,10 @@ import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq.ops import float_path, reshape
+from kerasq.ops.bounds import Bounds
 from kerasq.ops.requantization import limits
-from kerasq.ops.spec import Bounds, OperatorSpec, Shape, Slot, fixed_inputs
+from kerasq.ops.slots import Slot
+from kerasq.ops.spec import OperatorSpec, Shape, fixed_inputs
 from kerasq.ops.windows import Window
 
 MAX_DISTANCE = 24  # of the input's and the output's fractional bits, for an average

@@ -8,8 +8,10 @@ import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq.ops import float_path
+from kerasq.ops.bounds import Bounds
 from kerasq.ops.requantization import requantization, rounding_half
-from kerasq.ops.spec import Bounds, OperatorSpec, Shape, Slot
+from kerasq.ops.slots import Slot
+from kerasq.ops.spec import OperatorSpec, Shape
 from kerasq.qformat import QFormat
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasq.format.model import Operator
-from kerasq.ops.spec import Bounds
+from kerasq.ops.bounds import Bounds
 from kerasq.qformat import QFormat
 
 # Shifting a non-zero integer left by so much leaves every stored range, so that larger left shifts saturate alike.

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
-from kerasq.ops.spec import Bounds, OperatorSpec, Shape, Slot
+from kerasq.ops.bounds import Bounds
+from kerasq.ops.slots import Slot
+from kerasq.ops.spec import OperatorSpec, Shape
 
 
 def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:

@@ -12,8 +12,10 @@ import numpy as np
 
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
 from kerasq.ops import float_path
+from kerasq.ops.bounds import Bounds
 from kerasq.ops.requantization import limits
-from kerasq.ops.spec import Bounds, OperatorSpec, Shape, Slot
+from kerasq.ops.slots import Slot
+from kerasq.ops.spec import OperatorSpec, Shape
 from kerasq.qformat import QFormat, fixed
 
 TABLE_FORMAT = fixed(16, 15, signed=False)

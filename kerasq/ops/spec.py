@@ -1,4 +1,4 @@
-"""What the operator table knows of one operator: the shape of a row, and the bounds of the accumulator proof."""
+"""A row of the operator table: all that is known of one kind of operator."""
 
 from __future__ import annotations
 
@@ -8,57 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.ops import checks
+from kerasq.ops.bounds import Bounds
+from kerasq.ops.slots import Slot
 from kerasq.qformat import Kind
 
 Shape = tuple[int, ...]
-
-# Formats that an activation may have, and those of the constants of a weighted operator.
-ACTIVATIONS = ("FLOAT32", "FIXED8", "FIXED16", "UFIXED8", "UFIXED16")
-KERNELS = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "SIGN")
-VECTORS = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "FIXED32")
-
-
-@dataclasses.dataclass(frozen=True)
-class Slot:
-    """One input of an operator.
-
-    Attributes:
-        name: What the input is called in messages.
-        families: Formats it may have, without their fractional bits.
-        constant: Whether it is a constant; otherwise it is an activation.
-        optional: Whether it may be `ABSENT`.
-    """
-
-    name: str
-    families: tuple[str, ...] = ACTIVATIONS
-    constant: bool = False
-    optional: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Bounds:
-    """Largest magnitudes that an integer operator can reach, exactly, over all channels and all inputs of its format.
-
-    Attributes:
-        accumulator: A of NUMERICS.md: no partial sum is larger, in whatever order it is formed.
-        total: T: the same after the multiplier, the bias and the rounding half. `None` where an operator has no such
-            second stage; then the rounding half is in `accumulator`.
-    """
-
-    accumulator: int
-    total: int | None = None
-
-    @property
-    def largest(self) -> int:
-        """The larger of the two."""
-        return max(self.accumulator, self.total or 0)
-
-
-def width(bound: int) -> int | None:
-    """Bits of the narrowest accumulator, 32 or 64, that holds magnitudes up to `bound`; `None` where neither does."""
-    if bound < 1 << 31:
-        return 32
-    return 64 if bound < 1 << 63 else None
 
 
 def no_macs(model: Model, operator: Operator) -> int:
@@ -108,6 +63,4 @@ class OperatorSpec:
         Never raises and never allocates more than the constants themselves take (as int64), whatever the operator
         holds, as long as its indices are in range and its constants have the sizes that their shapes say.
         """
-        from kerasq.ops import checks
-
         return checks.problems(self, model, operator)

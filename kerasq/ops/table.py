@@ -8,7 +8,8 @@ import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq.ops import add, convolution, dense, pooling, quantize, reshape, softmax
-from kerasq.ops.spec import Bounds, OperatorSpec, Shape, width
+from kerasq.ops.bounds import Bounds, width
+from kerasq.ops.spec import OperatorSpec, Shape
 
 TABLE: dict[OperatorKind, OperatorSpec] = {
     spec.kind: spec

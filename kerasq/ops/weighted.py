@@ -9,8 +9,10 @@ import numpy as np
 
 from kerasq.format.model import Model, Operator, Tensor
 from kerasq.ops import float_path
+from kerasq.ops.bounds import Bounds
 from kerasq.ops.requantization import requantization, rounding_half
-from kerasq.ops.spec import KERNELS, VECTORS, Bounds, Shape, Slot, fixed_inputs
+from kerasq.ops.slots import KERNELS, VECTORS, Slot
+from kerasq.ops.spec import Shape, fixed_inputs
 from kerasq.qformat import QFormat
 
 SLOTS = (

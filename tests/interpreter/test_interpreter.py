@@ -1,0 +1,290 @@
+"""The calling pattern of tf.lite.Interpreter, and whole batches."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+import kerasq
+from kerasq import format as file_format
+from kerasq import ops
+from kerasq.format.model import ABSENT, Model
+from kerasq.interpreter import Interpreter
+from kerasq.qformat import QFormat
+from networks import NetworkBuilder, random_resnet23, random_stored
+
+SMALL = {"maps": 8, "size": 16}
+
+
+def two_ends() -> Model:
+    """Two inputs, a fixed and a float one; two outputs; the first is also read by the operator after it."""
+    rng = np.random.default_rng(0)
+    net = NetworkBuilder()
+    a, b = net.activation("a", (1, 6), "FIXED8_4"), net.activation("b", (1, 3), "FLOAT32")
+    kernel = net.constant("kernel", random_stored(rng, QFormat.parse("SIGN"), (3, 6)), "SIGN")
+    first = net.apply("DENSE", (a, kernel, ABSENT, ABSENT), "FIXED8_2", "first")
+    second = net.apply("ADD", (first, b), "FLOAT32", "second")
+    return net.build((a, b), (first, second))
+
+
+def images(count: int, size: int = 16, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3)).astype(np.uint8)
+
+
+def test_the_calling_pattern_of_tf_lite(tmp_path):
+    model = random_resnet23("SIGN", **SMALL)
+    path = tmp_path / "model.kq"
+    file_format.dump(model, path)
+    x = images(1)
+    interpreter = kerasq.Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    y = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    assert y.shape == (1, 10)
+    assert y.dtype == np.int8
+    for again in (Interpreter(model_content=path.read_bytes()), Interpreter(model_content=model), Interpreter(model_path=path)):
+        np.testing.assert_array_equal(again.predict(x, raw=True), y)
+
+
+def test_details():
+    interpreter = Interpreter(model_content=two_ends())
+    details = interpreter.get_tensor_details()
+    assert [entry["name"] for entry in details] == ["a", "b", "kernel", "first", "second"]
+    assert [entry["index"] for entry in details] == [0, 1, 2, 3, 4]
+    first = details[3]
+    assert first["shape"].tolist() == [1, 3]
+    assert first["shape"].dtype == np.int32
+    assert first["dtype"] is np.int8
+    assert first["format"] == QFormat.parse("FIXED8_2")
+    assert first["quantization"] == (0.25, 0)
+    assert details[1]["dtype"] is np.float32
+    assert details[1]["quantization"] == (0.0, 0)
+    assert [entry["name"] for entry in interpreter.get_input_details()] == ["a", "b"]
+    assert [entry["name"] for entry in interpreter.get_output_details()] == ["first", "second"]
+
+
+def test_every_tensor_can_be_read_after_invoke():
+    model = random_resnet23(**SMALL)
+    x = images(1)
+    interpreter = Interpreter(model_content=model)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(model.inputs[0], x)
+    interpreter.invoke()
+    values = {model.inputs[0]: x}
+    for operator in model.operators:
+        operands = [values[index] for index in operator.inputs if index in values]
+        values[operator.outputs[0]] = ops.prepare(model, operator)(*operands)
+    for index, tensor in enumerate(model.tensors):
+        expected = values[index] if tensor.data is None else tensor.data
+        received = interpreter.get_tensor(index)
+        np.testing.assert_array_equal(received, expected)
+        assert received.dtype == tensor.format.dtype
+
+
+def test_get_tensor_returns_a_copy_and_set_tensor_takes_one():
+    interpreter = Interpreter(model_content=two_ends())
+    interpreter.allocate_tensors()
+    x = np.full((1, 6), 3, np.int8)
+    interpreter.set_tensor(0, x)
+    x[:] = 99
+    assert interpreter.get_tensor(0).tolist() == [[3] * 6]
+    interpreter.get_tensor(0)[:] = 99
+    assert interpreter.get_tensor(0).tolist() == [[3] * 6]
+    kernel = interpreter.get_tensor(2)
+    kernel[:] = 0
+    assert np.abs(interpreter.get_tensor(2)).min() == 1
+
+
+def test_inputs_are_zero_until_they_are_set():
+    interpreter = Interpreter(model_content=two_ends())
+    interpreter.allocate_tensors()
+    interpreter.invoke()
+    assert interpreter.get_tensor(3).tolist() == [[0, 0, 0]]
+
+
+def test_the_same_model_gives_the_same_outputs_every_time():
+    x = images(3)
+    first, second = (Interpreter(model_content=random_resnet23("SIGN", **SMALL)) for _ in range(2))
+    runs = [interpreter.predict(x, raw=True) for interpreter in (first, first, first, second)]
+    assert len(np.unique(runs[0])) > 3
+    for run in runs[1:]:
+        np.testing.assert_array_equal(run, runs[0])
+
+
+@pytest.mark.parametrize("kernels", ["FIXED8", "SIGN"])
+@pytest.mark.parametrize("buffers", ["FIXED8", "FIXED16"])
+def test_predict_does_not_depend_on_batch_size_and_threads(kernels, buffers):
+    model = random_resnet23(kernels, buffers, **SMALL)
+    x = images(13)
+    expected = np.concatenate(
+        [Interpreter(model_content=model, num_threads=1).predict(x[i : i + 1], raw=True) for i in range(13)]
+    )
+    for threads in (1, 2, 5):
+        interpreter = Interpreter(model_content=model, num_threads=threads)
+        for size in (None, 1, 4, 13, 100):
+            np.testing.assert_array_equal(interpreter.predict(x, batch_size=size, raw=True), expected)
+
+
+def test_float_networks_are_close_for_every_batch_size():
+    interpreter = Interpreter(model_content=random_resnet23(buffers="FLOAT32", **SMALL))
+    x = images(7)
+    np.testing.assert_allclose(interpreter.predict(x, batch_size=1), interpreter.predict(x), rtol=1e-4, atol=1e-4)
+
+
+def test_predict_takes_values_and_stored_integers():
+    model = two_ends()
+    interpreter = Interpreter(model_content=model)
+    stored = np.random.default_rng(1).integers(-128, 128, (4, 6)).astype(np.int8)
+    b = np.random.default_rng(2).standard_normal((4, 3)).astype(np.float32)
+    first, second = interpreter.predict([stored, b])
+    again, _ = interpreter.predict((stored / 16, b.astype(np.float64)))
+    raw, raw_second = interpreter.predict([stored, b], raw=True)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(raw * np.float32(0.25), first)
+    np.testing.assert_array_equal(second, raw_second)
+    np.testing.assert_array_equal(second, first + b)
+    assert (first.dtype, raw.dtype, second.dtype) == (np.float32, np.int8, np.float32)
+
+
+def test_predict_quantizes_as_section_2_says():
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 5), "FIXED8_0")
+    y = net.apply("QUANTIZE", (x,), "FIXED8_0")
+    interpreter = Interpreter(model_content=net.build((x,), (y,)))
+    assert interpreter.predict(np.array([[0.5, -0.5, -1.5, 1e9, np.nan]])).tolist() == [[1, 0, -1, 127, 0]]
+
+
+def test_pixels_are_the_same_as_values_and_as_stored_integers():
+    interpreter = Interpreter(model_content=random_resnet23(**SMALL))
+    x = images(3)
+    np.testing.assert_array_equal(interpreter.predict(x), interpreter.predict(x.astype(np.float32)))
+
+
+def test_float_inputs_take_integers_as_values():
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 3), "FLOAT32")
+    y = net.apply("QUANTIZE", (x,), "FIXED8_1")
+    interpreter = Interpreter(model_content=net.build((x,), (y,)))
+    assert interpreter.predict(np.array([[1, 2, 3]])).tolist() == [[1.0, 2.0, 3.0]]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_any_number_of_examples(count):
+    interpreter = Interpreter(model_content=random_resnet23(**SMALL))
+    assert interpreter.predict(images(count)).shape == (count, 10)
+
+
+def test_tensors_and_observe():
+    model = random_resnet23("SIGN", **SMALL)
+    interpreter = Interpreter(model_content=model)
+    x = images(5)
+    tensors = interpreter.tensors(x)
+    assert list(tensors) == ["image", *(model.output(operator).name for operator in model.operators)]
+    np.testing.assert_array_equal(tensors["image"], x)
+    np.testing.assert_array_equal(tensors["affine/output"], interpreter.predict(x, raw=True))
+    seen: dict[str, list[np.ndarray]] = {}
+    interpreter.observe(x, lambda name, stored: seen.setdefault(name, []).append(stored), batch_size=2)
+    assert list(seen) == list(tensors)
+    for name, pieces in seen.items():
+        assert [len(piece) for piece in pieces] == [2, 2, 1]
+        np.testing.assert_array_equal(np.concatenate(pieces), tensors[name])
+        assert pieces[0].dtype == model.tensor(name).format.dtype
+
+
+def test_an_output_of_the_network_may_be_its_input():
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 4), "FIXED8_0")
+    y = net.apply("RESHAPE", (x,), "FIXED8_0", shape=(1, 2, 2))
+    interpreter = Interpreter(model_content=net.build((x,), (x, y)))
+    values = np.arange(8, dtype=np.int8).reshape(2, 4)
+    same, reshaped = interpreter.predict(values, raw=True)
+    np.testing.assert_array_equal(same, values)
+    np.testing.assert_array_equal(reshaped, values.reshape(2, 2, 2))
+    same[:] = 0
+    assert values.max() == 7
+
+
+def test_progress_is_drawn_on_a_terminal_only(monkeypatch, capsys):
+    interpreter = Interpreter(model_content=random_resnet23(**SMALL))
+    interpreter.predict(images(4), verbose=1)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    interpreter.predict(images(4), verbose=1)
+    assert "4/4 examples" in capsys.readouterr().err
+    interpreter.predict(images(4))
+    assert capsys.readouterr().err == ""
+
+
+def interpreter_of_two_ends() -> Interpreter:
+    interpreter = Interpreter(model_content=two_ends())
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+A, B = np.zeros((2, 6), np.int8), np.zeros((2, 3), np.float32)
+
+ERRORS = [
+    (
+        lambda i: i.set_tensor(0, np.zeros((1, 6), np.float32)),
+        ValueError,
+        r"'a' \(FIXED8_4\) must have dtype=int8.*dtype=float32",
+    ),
+    (lambda i: i.set_tensor(0, np.zeros((2, 6), np.int8)), ValueError, r"shape=\(1, 6\).*Received.*shape=\(2, 6\)"),
+    (lambda i: i.set_tensor(3, np.zeros((1, 3), np.int8)), ValueError, "Only inputs of the network.*'first'"),
+    (lambda i: i.set_tensor(2, np.ones((3, 6), np.int8)), ValueError, "Only inputs of the network.*'kernel'"),
+    (lambda i: i.set_tensor(9, np.zeros((1, 3), np.int8)), ValueError, "Tensors are 0 to 4. Received: tensor_index=9"),
+    (lambda i: i.get_tensor(-1), ValueError, "Tensors are 0 to 4. Received: tensor_index=-1"),
+    (lambda i: i.get_tensor(3), RuntimeError, r"'first' has no value yet: call invoke\(\)"),
+    (lambda i: i.predict(A), ValueError, r"2 inputs \('a', 'b'\).*Received: ndarray"),
+    (lambda i: i.predict([A]), ValueError, "Received: 1 arrays"),
+    (lambda i: i.predict([A, B[:1]]), ValueError, r"same batch size. Received: \[2, 1\]"),
+    (lambda i: i.predict([A[:, :5], B]), ValueError, r"'a' must have shape \(batch, 6\). Received: shape=\(2, 5\)"),
+    (lambda i: i.predict([A[0], B]), ValueError, r"'a' must have shape \(batch, 6\). Received: shape=\(6,\)"),
+    (
+        lambda i: i.predict([A.astype(np.int16), B]),
+        TypeError,
+        "'a' is FIXED8_4: pass values as floats, or.*int8. Received: dtype=int16",
+    ),
+    (lambda i: i.predict([A, B.astype(complex)]), TypeError, "'b' is FLOAT32.*complex128"),
+    (lambda i: i.predict([A, B.astype(str)]), TypeError, "'b' is FLOAT32.*Received: dtype=<U"),
+    (lambda i: i.predict([A, B], batch_size=0), ValueError, "`batch_size` must be at least 1. Received: batch_size=0"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), ERRORS)
+def test_errors_name_what_was_expected_and_received(call, error, message):
+    with pytest.raises(error, match=message):
+        call(interpreter_of_two_ends())
+
+
+@pytest.mark.parametrize("call", [lambda i: i.invoke(), lambda i: i.get_tensor(0), lambda i: i.set_tensor(0, A[:1])])
+def test_tensors_must_be_allocated_first(call):
+    with pytest.raises(RuntimeError, match=r"allocate_tensors\(\) first"):
+        call(Interpreter(model_content=two_ends()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({}, ValueError, "either `model_path` or `model_content`"),
+        ({"model_path": "x.kq", "model_content": b""}, ValueError, "either `model_path` or `model_content`"),
+        ({"model_path": "no such file.kq"}, FileNotFoundError, "no such file"),
+        ({"model_content": b"not a model"}, file_format.ModelError, "KRSQ"),
+        ({"model_content": two_ends(), "engine": "native"}, NotImplementedError, "engine='reference'"),
+        ({"model_content": two_ends(), "engine": "fast"}, ValueError, "must be 'reference'. Received: engine='fast'"),
+        ({"model_content": two_ends(), "num_threads": 0}, ValueError, "`num_threads` must be at least 1"),
+    ],
+)
+def test_what_can_not_be_constructed(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Interpreter(**arguments)
+
+
+def test_a_model_that_breaks_a_rule_is_refused():
+    model = two_ends()
+    broken = Model(model.tensors, (model.operators[0].replace(accumulator_bits=0),), model.inputs, (3,), model.arena_bytes)
+    with pytest.raises(file_format.ModelError, match="accumulator_bits must be 32 or 64"):
+        Interpreter(model_content=broken)
