@@ -10,7 +10,8 @@ import numpy as np
 from kerasq import ops
 from kerasq.format import Model, Operator, OperatorKind, Tensor
 from kerasq.format.model import ABSENT
-from kerasq.qformat import FLOAT32, QFormat, fixed
+from kerasq.ops import softmax
+from kerasq.qformat import FLOAT32, QFormat
 from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import FIXED16, FIXED32, Formats, folded_kernel, keeps_multiplier
@@ -18,8 +19,6 @@ from kerasq_convert.graph import Add, Convolution, Dense, Graph, Limits, Node, P
 from kerasq_convert.kernels import binary_scale
 from kerasq_convert.naming import Names
 from kerasq_convert.settings import Settings
-
-SOFTMAX_TABLE = fixed(16, 15, signed=False)
 
 
 def emit(graph: Graph, names: Names, formats: Formats, settings: Settings, metadata: dict[str, str]) -> Model:
@@ -153,12 +152,10 @@ class _Emitter:
 
     def _softmax_table(self, x: int, format_: QFormat) -> int:
         source = self.tensors[x].format
-        if not source.is_fixed or not format_.is_fixed or not 0 <= (format_.frac_bits or 0) <= 16:
+        if not source.is_fixed or not format_.is_fixed or not 0 <= (format_.frac_bits or 0) <= softmax.MAX_FRAC_BITS:
             return ABSENT
-        steps = np.arange(256) * source.step
-        exponents = [steps] if source.bits == 8 else [256 * steps, steps]
-        values = np.concatenate([np.exp(-exponent) for exponent in exponents])
-        return self._constant(f"{self.tensors[-1].name}/exp", SOFTMAX_TABLE, values)
+        table = softmax.exponentials(source)
+        return self._tensor(Tensor(f"{self.tensors[-1].name}/exp", table.shape, softmax.TABLE_FORMAT, data=table))
 
 
 def _finer_grid(bias: np.ndarray, others: list[QFormat], output: QFormat) -> np.ndarray | None:

@@ -1,0 +1,84 @@
+"""Compares every tensor of a .kq file with the Keras network it came from, over real images.
+
+    python examples/cifar10/agreement.py --model work/binary_weight/model.keras --converted examples/cifar10/models/resnet23_binary.kq
+
+Each tensor is computed twice from the same integers, those that the interpreter holds before it: by the interpreter, and by the
+Keras layers in between, whose result is then rounded to the tensor's format. What is counted is the distance in units of the
+last place. Keras computes in float32, with alpha and BatchNorm unrounded; the file holds their product in 16 bits. Kernels that
+the conversion rounded (a float Dense layer) are put into the Keras layer as they are stored.
+"""
+
+import keras
+import numpy as np
+from absl import app, flags
+
+import kerasq
+from kerasq import format as kq
+from kerasq.datasets import cifar10
+from kerasq.progress import Progress
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, ".keras file of the network.", required=True)
+flags.DEFINE_string("converted", None, ".kq file that it became, with fixed buffers.", required=True)
+flags.DEFINE_integer("count", 1000, "Test images to compare on.", lower_bound=1)
+flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
+BATCH = 50
+
+
+def layer_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
+    """The Keras tensor of each buffer's name."""
+    outputs = {f"{layer.name}/output": layer.output for layer in model.layers}
+    return outputs | {tensor.name: tensor for tensor in model.inputs}
+
+
+def put_stored_kernels(model: keras.Model, converted: kq.Model) -> None:
+    """Gives plain Dense layers the kernel and the bias that the file holds."""
+    for layer in model.layers:
+        if type(layer) is keras.layers.Dense:
+            layer.kernel.assign(converted.tensor(f"{layer.name}/kernel").values.T)
+            layer.bias.assign(converted.tensor(f"{layer.name}/bias").values)
+
+
+def steps(model: keras.Model, converted: kq.Model) -> list[tuple[kq.Tensor, list[kq.Tensor], keras.Model]]:
+    """For each operator its output, the activations that it reads, and the Keras layers in between."""
+    known = layer_outputs(model)
+    found = []
+    for operator in converted.operators:
+        target = converted.output(operator)
+        sources = [tensor for tensor in converted.operands(operator) if tensor is not None and not tensor.is_constant]
+        between = keras.Model([known[source.name] for source in sources], known[target.name])
+        found.append((target, sources, between))
+    return found
+
+
+def main(_) -> None:
+    model = keras.models.load_model(FLAGS.model, compile=False)
+    converted = kq.load(FLAGS.converted)
+    put_stored_kernels(model, converted)
+    interpreter = kerasq.Interpreter(model_path=FLAGS.converted)
+    _, (images, _) = cifar10.load_data(FLAGS.data_dir)
+    compared = steps(model, converted)
+    counts = {target.name: np.zeros(3, np.int64) for target, _, _ in compared}  # values, those that differ, largest distance
+    with Progress("comparing", min(FLAGS.count, len(images)), "images") as progress:
+        for start in range(0, FLAGS.count, BATCH):
+            batch = images[start : min(start + BATCH, FLAGS.count)]
+            stored = interpreter.tensors(batch)
+            for target, sources, between in compared:
+                values = [source.format.dequantize(stored[source.name]) for source in sources]
+                expected = target.format.quantize(np.asarray(between(values if len(values) > 1 else values[0])))
+                distance = np.abs(expected.astype(np.int64) - stored[target.name])
+                row = counts[target.name]
+                counts[target.name] = np.array([row[0] + distance.size, row[1] + (distance > 0).sum(), max(row[2], distance.max())])
+            progress.advance(len(batch))
+    print(f"{'tensor':24} {'format':11} {'values':>12} {'different':>10} {'largest distance':>17}")
+    for target, _, _ in compared:
+        values, different, largest = counts[target.name]
+        print(f"{target.name:24} {target.format!s:11} {values:12,} {100 * different / values:9.4f}% {largest:17}")
+    worst = max(int(row[2]) for row in counts.values())
+    print(f"largest distance {worst} over {FLAGS.count:,} images")
+    if worst > 1:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    app.run(main)
