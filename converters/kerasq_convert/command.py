@@ -1,46 +1,43 @@
-"""kerasq-convert: a SavedModel, .keras or .h5 file becomes one .kq file.
+"""kerasq-convert: from a trained network to one .kq file.
 
-    kerasq-convert saved_model/ --representative_dataset images.npy --output model.kq
+    kerasq-convert model.keras --representative_dataset images.npy
 
-The report goes to standard output (--json for machines). --write_settings writes every tensor's format with what is known of
-it; edited and given back with --settings it decides the formats.
+MODEL is a SavedModel folder, as model.export(...) writes it, or a .keras or .h5
+file. Binary and fixed-point weights are stored as they were trained, others as
+FIXED8. Activations become FIXED8 where it is known what values they take, from
+examples (--representative_dataset) or from a training (--statistics); without
+either they stay FLOAT32.
+
+--write_settings writes a file with the format of every tensor; edited, and given
+back with --settings, it decides them. The report goes to standard output.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import sys
-from collections.abc import Sequence
 
 from absl import flags
 
-from kerasq.commands.arguments import CommandError, parse, run_command, wrong_usage
+from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.files import write_whole
-
-NAME = "kerasq-convert"
-USAGE = "usage: kerasq-convert MODEL [--output model.kq] [--representative_dataset images.npy] [--settings settings.yaml] ..."
 
 
 def _define(options: flags.FlagValues) -> None:
     def text(name: str, meaning: str) -> None:
         flags.DEFINE_string(name, None, meaning, flag_values=options)
 
-    text("output", "File to write; default: the model's name with .kq, in the current folder.")
-    text("representative_dataset", ".npy file of some hundred examples (count, ...): the formats of buffers are chosen on them.")
-    text("statistics", "File or folder that kerasq.callbacks.ActivationStatistics wrote, instead of a dataset.")
-    text("settings", "YAML file with the format of each tensor.")
-    text("write_settings", "YAML file to write: every tensor with its format, to be edited.")
+    text("output", "`FILE` to write. Default: the model's name with .kq, in the current folder.")
+    text("representative_dataset", "`FILE` (.npy) with some hundred examples of what the network will see, shape (count, ...).")
+    text("statistics", "`FILE` or folder that kerasq.callbacks.ActivationStatistics wrote.")
+    text("settings", "YAML `FILE` with formats by tensor name.")
+    text("write_settings", "YAML `FILE` to write: the format chosen for each tensor, and what is known of it.")
     flags.DEFINE_bool("json", False, "Print the report as JSON.", flag_values=options)
 
 
-def _convert(argv: Sequence[str]) -> None:
-    options, names = parse(NAME, USAGE, __doc__, _define, argv)
+def _convert(options: flags.FlagValues, names: list[str]) -> None:
     if len(names) != 1:
-        raise wrong_usage(NAME, USAGE, f"one model is expected. Received: {len(names)}")
-    # TensorFlow, loaded from here on, tells of its own start on standard error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        raise UsageError(f"one model is expected. Received: {len(names)}")
     from kerasq_convert.converter import Converter
     from kerasq_convert.errors import ConversionError
 
@@ -53,22 +50,26 @@ def _convert(argv: Sequence[str]) -> None:
     converter.verbose = True
     try:
         content = converter.convert()
-        write_whole(output, content)
-        if options.write_settings:
-            write_whole(options.write_settings, converter.settings_template().encode())
-    except (ConversionError, OSError) as error:
+    except ConversionError as error:
         raise CommandError(str(error)) from error
+    written = {output: content}
+    if options.write_settings:
+        written[pathlib.Path(options.write_settings)] = converter.settings_template().encode()
+    for path, data in written.items():
+        with naming(path):
+            write_whole(path, data)
     if options.json:
         print(json.dumps({"output": str(output)} | converter.report.to_dict()))
     else:
-        print(f"{converter.report.to_text()}\nwrote {output}")
+        print(converter.report.to_text(), *(f"wrote {path}" for path in written), sep="\n")
 
 
-def main(argv: Sequence[str]) -> int:
-    """The command; `argv` begins with its name. Returns the exit status."""
-    return run_command(NAME, _convert, argv)
-
-
-def run() -> None:
-    """The console script."""
-    sys.exit(main(sys.argv))
+COMMAND = Command(
+    "kerasq-convert",
+    "MODEL [--representative_dataset images.npy] [--output model.kq] ...",
+    __doc__,
+    _define,
+    _convert,
+    tensorflow=True,
+)
+main, run = COMMAND.main, COMMAND.run

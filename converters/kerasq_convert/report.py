@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from typing import Any
 
 from kerasq.format import Model
 from kerasq.format.plan import lower_bound
 from kerasq.statistics import Statistics
+from kerasq.text import printable, table
 from kerasq_convert.formats import Formats, Reason
 from kerasq_convert.graph import Graph
 
@@ -56,7 +58,8 @@ class Report:
         """The report as a person reads it."""
         lines = []
         for title, rows in (("buffers", self.buffers), ("parameters", self.parameters)):
-            lines += [f"{title}:", *_table(rows), ""]
+            if rows:
+                lines += [f"{title}:", textwrap.indent(_table(rows), "  "), ""]
         if self.fused:
             lines += ["fused into one operator:", *(f"  {' + '.join(layers)}" for layers in self.fused), ""]
         gap = self.arena_bytes - self.arena_lower_bound
@@ -103,16 +106,11 @@ def _notes(formats: Formats, statistics: Statistics | None) -> list[str]:
     return [f"these buffers stay FLOAT32, since the statistics do not name them: {', '.join(unknown)}"]
 
 
-def _table(rows: list[TensorRow]) -> list[str]:
-    cells = [("name", "shape", "format", "range", "saturated", "bytes", "why")]
+def _table(rows: list[TensorRow]) -> str:
+    cells = []
     for row in rows:
         span = "" if row.low is None else f"{row.low:.4g} .. {row.high:.4g}"
         saturated = "" if row.saturated is None else f"{100 * row.saturated:.3f}%"
-        cells.append((row.name, "x".join(map(str, row.shape)), row.format, span, saturated, f"{row.nbytes:,}", str(row.reason)))
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    right = (4, 5)
-    return [
-        "  "
-        + "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))).rstrip()
-        for line in cells
-    ]
+        shape = "x".join(map(str, row.shape))
+        cells.append((printable(row.name), shape, row.format, span, saturated, f"{row.nbytes:,}", row.reason))
+    return table(("name", "shape", "format", "range", "saturated", "bytes", "why"), cells, right=("saturated", "bytes"))

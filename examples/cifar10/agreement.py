@@ -65,7 +65,7 @@ def main(_) -> None:
             stored = interpreter.tensors(batch)
             for target, sources, between in compared:
                 values = [source.format.dequantize(stored[source.name]) for source in sources]
-                expected = target.format.quantize(np.asarray(between(values if len(values) > 1 else values[0])))
+                expected = target.format.quantize(np.asarray(between(values)))
                 distance = np.abs(expected.astype(np.int64) - stored[target.name])
                 row = counts[target.name]
                 counts[target.name] = np.array([row[0] + distance.size, row[1] + (distance > 0).sum(), max(row[2], distance.max())])
