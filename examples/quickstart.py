@@ -10,19 +10,20 @@ model.keras, saved_model/, statistics/, settings.yaml (the formats chosen, ready
 installed, two pictures.
 """
 
-import os
 import pathlib
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
+from absl import app, flags
 
-import keras
-from absl import app, flags, logging
-
-import kerasq
-from kerasq.callbacks import ActivationStatistics
+from kerasq.commands.quiet import quiet_tensorflow
 from kerasq.datasets import cifar10, shapes
-from kerasq.evaluation import evaluate, format_table
 from kerasq.files import write_whole
+
+with quiet_tensorflow():
+    import keras
+
+    import kerasq
+    from kerasq.callbacks import ActivationStatistics
+    from kerasq.evaluation import evaluate, format_table
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("dataset", "shapes", ["shapes", "cifar10"], "Images to train on.")
@@ -106,7 +107,6 @@ def draw(statistics: ActivationStatistics, path: pathlib.Path, output: pathlib.P
 
 
 def main(_) -> None:
-    logging.set_verbosity(logging.ERROR)
     keras.utils.set_random_seed(FLAGS.seed)
     output = pathlib.Path(FLAGS.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -122,4 +122,5 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    with quiet_tensorflow():
+        app.run(main)

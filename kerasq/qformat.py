@@ -167,7 +167,8 @@ class QFormat:
     def finest(self, low: float, high: float) -> int | None:
         """The largest number of fractional bits with which this family saturates neither `low` nor `high`.
 
-        Within -32..63; `None` where both are zero, which every format holds. An unsigned family ignores a negative `low`.
+        Within -32..63: -32 also where that saturates. `None` where both are zero, which every format holds. An unsigned
+        family ignores a negative `low`.
 
         >>> QFormat.parse("FIXED8").finest(-1.0, 127 / 128)
         7
@@ -177,10 +178,13 @@ class QFormat:
             return None
         # |x| * 2**n >= 2**bits leaves the range whatever the rounding: begin above, step down. -128.5 rounds into the
         # range and 127.5 out of it, since halves are rounded up.
-        frac_bits = self.bits + 1 - math.frexp(max(-low, high))[1]
-        while low < math.ldexp(self.min_int - 0.5, -frac_bits) or high >= math.ldexp(self.max_int + 0.5, -frac_bits):
+        above = self.bits + 1 - math.frexp(max(-low, high))[1]
+        frac_bits = min(max(above, MIN_FRAC_BITS), MAX_FRAC_BITS)
+        while frac_bits > MIN_FRAC_BITS and (
+            low < math.ldexp(self.min_int - 0.5, -frac_bits) or high >= math.ldexp(self.max_int + 0.5, -frac_bits)
+        ):
             frac_bits -= 1
-        return min(max(frac_bits, MIN_FRAC_BITS), MAX_FRAC_BITS)
+        return frac_bits
 
     def nbytes(self, shape: tuple[int, ...]) -> int:
         """Bytes that a tensor of this shape takes in a file or in the arena.

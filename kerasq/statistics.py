@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasq import qformat as qformats
-from kerasq.commands.text import printable, table
 from kerasq.files import write_whole
 from kerasq.histogram import Histogram
 from kerasq.qformat import QFormat
+from kerasq.text import printable, table
 
 FILE_NAME = "activation_statistics.json"
 FILE_FORMAT = "kerasq.statistics"
@@ -160,8 +160,8 @@ def candidate_formats(histogram: Histogram, bits: int = 8, *, signed: bool = Tru
         finer: How many formats beyond the first.
 
     Returns:
-        `finer + 1` candidates, the coarsest first; fewer at the ends of -32..63 fractional bits. Without any value but
-        zero all formats are alike: only the one with `bits - 1` (unsigned: `bits`) fractional bits. None before the
+        `finer + 1` candidates, the coarsest first; fewer where 63 fractional bits end them. Without any value but zero
+        all formats are alike: only the one with `bits - 1` (unsigned: `bits`) fractional bits. None before the
         first finite value.
     """
     if not histogram.count:

@@ -55,7 +55,7 @@ def test_targets_name_what_they_import_and_nothing_else(targets, owners):
     everything = {f":{target.name}" for target in targets if target.rule == "py_library"}
     wrong = {}
     for target in targets:
-        paths = [path for path in target.srcs if (ROOT / path).is_file()]
+        paths = [path for path in target.srcs if path.endswith(".py") and (ROOT / path).is_file()]
         needed = {f":{owner}" for path in paths for file in imported_files(ROOT, path, kerasq._NAMES) for owner in owners[file]}
         named = everything if {":kerasq", ":testing"} & set(target.deps) else set(target.deps)
         missing = needed - named - {f":{target.name}"}

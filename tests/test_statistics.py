@@ -171,7 +171,13 @@ def test_candidates_get_finer_and_saturate_more():
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(2.0**60, ["FIXED8_-32"]), (2.0**-100, ["FIXED8_63"]), (2.0**-55, ["FIXED8_61", "FIXED8_62", "FIXED8_63"])],
+    [
+        (2.0**60, ["FIXED8_-32", "FIXED8_-31", "FIXED8_-30", "FIXED8_-29"]),
+        (-(2.0**127), ["FIXED8_-32", "FIXED8_-31", "FIXED8_-30", "FIXED8_-29"]),
+        (2.0**-55, ["FIXED8_61", "FIXED8_62", "FIXED8_63"]),
+        (2.0**-100, ["FIXED8_63"]),
+        (5e-324, ["FIXED8_63"]),
+    ],
 )
 def test_candidates_at_the_ends_of_the_frac_bits(value, expected):
     assert [str(candidate.qformat) for candidate in candidate_formats(histogram_of([value]))] == expected

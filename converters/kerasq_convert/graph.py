@@ -9,7 +9,7 @@ from them is float64.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -165,6 +165,13 @@ def merge_into_producer(graph: Graph, producer: Node, merged: Node, consumer: No
     """`graph` without `consumer`: `merged`, in `producer`'s place, computes `consumer`'s value."""
     merged = replace(merged, output=consumer.output)
     return graph.with_nodes(merged if node is producer else node for node in graph.nodes if node is not consumer)
+
+
+def until_stable(graph: Graph, step: Callable[[Graph], Graph | None]) -> Graph:
+    """`step`, which rewrites one place, applied until it finds no more and returns None."""
+    while (rewritten := step(graph)) is not None:
+        graph = rewritten
+    return graph
 
 
 def is_exclusive(graph: Graph, value: str, readers: dict[str, list[Node]]) -> bool:

@@ -65,7 +65,9 @@ class Settings:
         path = pathlib.Path(source)
         try:
             document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise ConversionError(str(path), [f"the settings can't be read: {error.strerror}"]) from error
+        except UnicodeDecodeError as error:
             raise ConversionError(str(path), [f"the settings can't be read: {error}"]) from error
         except yaml.YAMLError as error:
             raise ConversionError(str(path), [f"this is not valid YAML: {' '.join(str(error).split())}"]) from error

@@ -1,6 +1,7 @@
-"""Compares every tensor of a .kq file with the Keras network it came from, over real images.
+r"""Compares every tensor of a .kq file with the Keras network it came from, over real images.
 
-    python examples/cifar10/agreement.py --model work/binary_weight/model.keras --converted examples/cifar10/models/resnet23_binary.kq
+    python examples/cifar10/agreement.py --model work/binary_weight/model.keras \
+        --converted examples/cifar10/models/resnet23_binary.kq
 
 Each tensor is computed twice from the same integers, those that the interpreter holds before it: by the interpreter, and by the
 Keras layers in between, whose result is then rounded to the tensor's format. What is counted is the distance in units of the
@@ -64,11 +65,12 @@ def main(_) -> None:
             batch = images[start : min(start + BATCH, FLAGS.count)]
             stored = interpreter.tensors(batch)
             for target, sources, between in compared:
-                values = [source.format.dequantize(stored[source.name]) for source in sources]
-                expected = target.format.quantize(np.asarray(between(values)))
+                read = [source.format.dequantize(stored[source.name]) for source in sources]
+                expected = target.format.quantize(np.asarray(between(read)))
                 distance = np.abs(expected.astype(np.int64) - stored[target.name])
-                row = counts[target.name]
-                counts[target.name] = np.array([row[0] + distance.size, row[1] + (distance > 0).sum(), max(row[2], distance.max())])
+                values, different, largest = counts[target.name]
+                different, largest = different + np.count_nonzero(distance), max(largest, distance.max())
+                counts[target.name] = np.array([values + distance.size, different, largest])
             progress.advance(len(batch))
     print(f"{'tensor':24} {'format':11} {'values':>12} {'different':>10} {'largest distance':>17}")
     for target, _, _ in compared:

@@ -1,13 +1,14 @@
-"""kerasq-inspect model.kq [--json]: what is in a .kq file.
+"""kerasq-inspect: what is in a .kq file.
 
-Prints sizes and origin, inputs and outputs, one line per operator (formats of everything it touches, window, clamp,
-accumulator width, multiply-accumulates), and the memory plan as a picture with its lower bound.
+Prints its sizes and origin; its inputs and outputs; a line for each operator: the
+formats of all that it touches, window, clamp, accumulator width,
+multiply-accumulates; and the memory plan as a picture, with the least that any
+plan would need.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +17,12 @@ from typing import Any
 from absl import flags
 
 from kerasq import ops
+from kerasq.commands.arguments import Command, UsageError, naming
 from kerasq.commands.plan_picture import LEGEND, picture
-from kerasq.commands.text import printable, table
 from kerasq.format import plan
-from kerasq.format.errors import ModelError
 from kerasq.format.model import FORMAT_VERSION, Model, Operator, OperatorKind, Tensor
 from kerasq.format.reader import load
-
-USAGE = "usage: kerasq-inspect model.kq [--json]"
+from kerasq.text import printable, table
 
 
 def describe(model: Model) -> dict[str, Any]:
@@ -161,37 +160,19 @@ def _times(sizes: Sequence[int]) -> str:
     return "x".join(map(str, sizes))
 
 
-def main(argv: Sequence[str]) -> int:
-    """The command; `argv` begins with its name. Returns the exit status."""
-    options = flags.FlagValues()
-    flags.DEFINE_bool("json", False, "Print the same facts as one JSON object.", flag_values=options)
-    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=options)
-    try:
-        names = options(argv)[1:]
-    except flags.Error as error:
-        print(f"kerasq-inspect: {error}\n{USAGE}", file=sys.stderr)
-        return 2
-    if options.help:
-        print(f"{__doc__}{options.get_help()}")
-        return 0
+def _define(options: flags.FlagValues) -> None:
+    flags.DEFINE_bool("json", False, "Print the same facts, but for the picture, as one JSON object.", flag_values=options)
+
+
+def _inspect(options: flags.FlagValues, names: list[str]) -> None:
     if len(names) != 1:
-        print(f"kerasq-inspect: one file is expected. Received: {len(names)}\n{USAGE}", file=sys.stderr)
-        return 2
+        raise UsageError(f"one file is expected. Received: {len(names)}")
     path = Path(names[0])
-    try:
+    with naming(path):
         model = load(path)
         facts = {"file": str(path), "file_bytes": path.stat().st_size, **describe(model)}
-    except ModelError as error:
-        more = f" (and {len(error.problems) - 1} more problems)" if len(error.problems) > 1 else ""
-        print(f"kerasq-inspect: {path} is not a usable kerasq model: {error.problems[0]}{more}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"kerasq-inspect: {path}: {error.strerror}", file=sys.stderr)
-        return 1
     print(json.dumps(facts, indent=2) if options.json else f"{report(facts)}\n\n{memory_plan(model)}")
-    return 0
 
 
-def run() -> None:
-    """The console script."""
-    sys.exit(main(sys.argv))
+COMMAND = Command("kerasq-inspect", "model.kq [--json]", __doc__, _define, _inspect)
+main, run = COMMAND.main, COMMAND.run

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kerasq.commands.text import printable
 from kerasq.format import plan
 from kerasq.format.model import Model
+from kerasq.text import printable
 
 WIDTH = 64
 LEGEND = "# written   = read   . kept"

@@ -1,28 +1,26 @@
-"""kerasq-run model.kq input.npy [more.npy ...] --output result.npy [--raw]: runs a network on files of NumPy arrays.
+"""kerasq-run: runs a network on files of NumPy arrays.
 
-There is one .npy file for each input of the network, and one --output for each output, in the network's order. A file holds
-a batch of examples, or a single example without the batch axis; then the result has none either. Floats are values and are
-quantized to the input's format; integers of the stored type are taken as stored.
+    kerasq-run model.kq images.npy --output scores.npy
+
+There is one .npy file for each input of the network, and one --output for each
+output, in the network's order (kerasq-inspect shows it). A file holds a batch of
+examples, or a single example without the batch axis; then the result has none
+either. Floats are values, and are quantized to the input's format; integers of the
+input's stored type are taken as they are.
 """
 
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
-from kerasq.format import Model, ModelError, Tensor
+from kerasq.commands.arguments import Command, CommandError, UsageError, naming
+from kerasq.format import Model, Tensor
 from kerasq.interpreter import Interpreter
-
-USAGE = "usage: kerasq-run model.kq input.npy [more.npy ...] --output result.npy [--raw]"
-
-
-class CommandError(Exception):
-    """Why the command failed, in one line."""
 
 
 def read_inputs(model: Model, paths: Sequence[Path]) -> tuple[list[np.ndarray], bool]:
@@ -41,9 +39,8 @@ def read_inputs(model: Model, paths: Sequence[Path]) -> tuple[list[np.ndarray], 
 
 def _read(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror or error}") from None
+        with naming(path):
+            array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise CommandError(f"{path} is not a .npy file of numbers: {error}") from None
     if not isinstance(array, np.ndarray):
@@ -67,12 +64,11 @@ def write_outputs(arrays: Sequence[np.ndarray], paths: Sequence[Path]) -> None:
         for array, path, temporary in zip(arrays, paths, temporaries, strict=True):
             if path.is_dir():
                 raise CommandError(f"{path}: is a folder")
-            with temporary.open("xb") as file:
+            with naming(path), temporary.open("xb") as file:
                 np.save(file, array)
         for path, temporary in zip(paths, temporaries, strict=True):
-            temporary.replace(path)
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror or error}") from None
+            with naming(path):
+                temporary.replace(path)
     finally:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
@@ -84,13 +80,8 @@ def execute(model_path: Path, inputs: Sequence[Path], outputs: Sequence[Path], r
     Raises:
         CommandError: With the reason.
     """
-    try:
+    with naming(model_path):
         interpreter = Interpreter(model_path=model_path)
-    except OSError as error:
-        raise CommandError(f"{model_path}: {error.strerror or error}") from None
-    except ModelError as error:
-        more = f" (and {len(error.problems) - 1} more problems)" if len(error.problems) > 1 else ""
-        raise CommandError(f"{model_path} is not a usable kerasq model: {error.problems[0]}{more}") from None
     model = interpreter.model
     for what, given, tensors in (("input", inputs, model.inputs), ("output", outputs, model.outputs)):
         if len(given) != len(tensors):
@@ -106,33 +97,18 @@ def execute(model_path: Path, inputs: Sequence[Path], outputs: Sequence[Path], r
     write_outputs([result[0] if single else result for result in results], outputs)
 
 
-def main(argv: Sequence[str]) -> int:
-    """The command; `argv` begins with its name. Returns the exit status."""
-    options = flags.FlagValues()
-    flags.DEFINE_multi_string(
-        "output", [], "File to write, one for each output of the network.", short_name="o", flag_values=options
-    )
+def _define(options: flags.FlagValues) -> None:
+    meaning = "`FILE` to write, one for each output of the network"  # absl adds that the flag may be repeated
+    flags.DEFINE_multi_string("output", [], meaning, short_name="o", flag_values=options)
     flags.DEFINE_bool("raw", False, "Write stored integers instead of float32 values.", flag_values=options)
-    flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=options)
-    try:
-        names = [Path(name) for name in options(argv)[1:]]
-    except flags.Error as error:
-        print(f"kerasq-run: {error}\n{USAGE}", file=sys.stderr)
-        return 2
-    if options.help:
-        print(f"{__doc__}{options.get_help()}")
-        return 0
+
+
+def _run(options: flags.FlagValues, names: list[str]) -> None:
     if len(names) < 2 or not options.output:
-        print(f"kerasq-run: a model, its input files and --output are expected\n{USAGE}", file=sys.stderr)
-        return 2
-    try:
-        execute(names[0], names[1:], [Path(name) for name in options.output], options.raw)
-    except CommandError as error:
-        print(f"kerasq-run: {error}", file=sys.stderr)
-        return 1
-    return 0
+        raise UsageError("a model, its input files and --output are expected")
+    model, *inputs = map(Path, names)
+    execute(model, inputs, [Path(name) for name in options.output], options.raw)
 
 
-def run() -> None:
-    """The console script."""
-    sys.exit(main(sys.argv))
+COMMAND = Command("kerasq-run", "model.kq input.npy [more.npy ...] --output result.npy [--raw]", __doc__, _define, _run)
+main, run = COMMAND.main, COMMAND.run

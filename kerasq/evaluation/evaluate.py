@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasq.commands.text import printable
 from kerasq.evaluation.classifiers import Classifier, open_classifiers
 from kerasq.evaluation.results import Result
 from kerasq.progress import Progress
+from kerasq.text import printable
 
 BATCH_SIZE = 128
 

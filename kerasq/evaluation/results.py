@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from kerasq.commands.text import printable, table
+from kerasq.text import printable, table
 
 
 @dataclasses.dataclass(frozen=True)

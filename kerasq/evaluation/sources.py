@@ -15,6 +15,7 @@ import numpy as np
 
 from kerasq.format import ModelError, loads
 from kerasq.interpreter import Interpreter
+from kerasq.text import first_of
 
 _FLOAT_BYTES = 4
 
@@ -70,8 +71,7 @@ def _open_kq(path: pathlib.Path, num_threads: int | None) -> Source:
         interpreter = Interpreter(model_path=path, num_threads=num_threads)
         model_bytes = path.stat().st_size
     except ModelError as error:
-        more = f" (and {len(error.problems) - 1} more problems)" if len(error.problems) > 1 else ""
-        raise ValueError(f"it is not a usable kerasq model: {error.problems[0]}{more}; convert the network again") from error
+        raise ValueError(f"it is not a usable kerasq model: {first_of(error.problems)}; convert the network again") from error
     except OSError as error:
         raise ValueError(f"it can't be read: {error.strerror}") from error
     model = interpreter.model

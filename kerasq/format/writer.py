@@ -7,13 +7,12 @@ data are aligned to 16 bytes as the schema asks; the names and shapes written be
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Hashable, Sequence
-from pathlib import Path
 
 import flatbuffers
 import numpy as np
 
+from kerasq.files import write_whole
 from kerasq.format.generated import Clamp as ClampTable
 from kerasq.format.generated import Metadata as MetadataTable
 from kerasq.format.generated import Model as ModelTable
@@ -37,16 +36,7 @@ def dump(model: Model, path: str | os.PathLike[str]) -> None:
         ModelError: The model breaks a rule of the format (nothing is written).
         OSError: The file can't be written (nothing is left behind).
     """
-    content = dumps(model)
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, dumps(model))
 
 
 def dumps(model: Model) -> bytes:

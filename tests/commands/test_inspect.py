@@ -124,7 +124,7 @@ def test_wrong_usage(inspect, arguments):
 def test_help(inspect):
     status, text, _ = inspect("--help")
     assert status == 0
-    assert "--[no]json" in text
+    assert "--json" in text
     assert "kerasq-inspect model.kq [--json]" in text
 
 

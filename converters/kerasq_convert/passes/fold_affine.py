@@ -9,6 +9,8 @@ not o. A scalar s goes to the multiplier and leaves the weights as they are; a v
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from kerasq_convert.graph import (
@@ -22,54 +24,49 @@ from kerasq_convert.graph import (
     is_exclusive,
     merge_into_producer,
     replace,
+    until_stable,
 )
 
 
 def fold_affine_into_producers(graph: Graph) -> Graph:
     """An affine node that alone reads a convolution or Dense becomes part of it."""
-    changed = True
-    while changed:
-        changed = False
-        producers, readers = graph.producers(), graph.consumers()
-        for node in graph.nodes:
-            producer = producers.get(node.inputs[0])
-            if (
-                isinstance(node, Affine)
-                and isinstance(producer, WeightedNode)
-                and is_exclusive(graph, producer.output, readers)
-                and _plain(producer)
-            ):
-                merged = replace(producer.scaled(node.scale, node.offset), layers=_joined(producer, node))
-                graph = merge_into_producer(graph, producer, merged, node)
-                changed = True
-                break
-    return graph
+    return until_stable(graph, _fold_one)
+
+
+def _fold_one(graph: Graph) -> Graph | None:
+    for node, producer in _affine_pairs(graph):
+        if isinstance(producer, WeightedNode):
+            merged = replace(producer.scaled(node.scale, node.offset), layers=_joined(producer, node))
+            return merge_into_producer(graph, producer, merged, node)
+    return None
 
 
 def compose_affine(graph: Graph) -> Graph:
     """Two affine nodes in a row become one."""
-    changed = True
-    while changed:
-        changed = False
-        producers, readers = graph.producers(), graph.consumers()
-        for node in graph.nodes:
-            first = producers.get(node.inputs[0])
-            if (
-                isinstance(node, Affine)
-                and isinstance(first, Affine)
-                and is_exclusive(graph, first.output, readers)
-                and _plain(first)
-            ):
-                merged = replace(
-                    first,
-                    scale=first.scale * node.scale,
-                    offset=first.offset * node.scale + node.offset,
-                    layers=_joined(first, node),
-                )
-                graph = merge_into_producer(graph, first, merged, node)
-                changed = True
-                break
-    return graph
+    return until_stable(graph, _compose_one)
+
+
+def _compose_one(graph: Graph) -> Graph | None:
+    for node, first in _affine_pairs(graph):
+        if isinstance(first, Affine):
+            scale, offset = first.scale * node.scale, first.offset * node.scale + node.offset
+            merged = replace(first, scale=scale, offset=offset, layers=_joined(first, node))
+            return merge_into_producer(graph, first, merged, node)
+    return None
+
+
+def _affine_pairs(graph: Graph) -> Iterator[tuple[Affine, Node]]:
+    """Each affine node with its producer, where that has no other reader, no clamp and no format."""
+    producers, readers = graph.producers(), graph.consumers()
+    for node in graph.nodes:
+        producer = producers.get(node.inputs[0])
+        if (
+            isinstance(node, Affine)
+            and producer is not None
+            and is_exclusive(graph, producer.output, readers)
+            and _plain(producer)
+        ):
+            yield node, producer
 
 
 def fold_affine_forward(graph: Graph) -> Graph:

@@ -10,25 +10,34 @@ from __future__ import annotations
 import math
 
 from kerasq.qformat import QFormat
-from kerasq_convert.graph import UNLIMITED, Graph, Identity, Limits, Node, is_exclusive, merge_into_producer, replace
+from kerasq_convert.graph import (
+    UNLIMITED,
+    Graph,
+    Identity,
+    Limits,
+    Node,
+    is_exclusive,
+    merge_into_producer,
+    replace,
+    until_stable,
+)
 
 
 def fuse_clamps_and_formats(graph: Graph) -> Graph:
     """Every `Identity` node merges into its producer, where that has no other reader and no conflicting format."""
-    changed = True
-    while changed:
-        changed = False
-        producers, readers = graph.producers(), graph.consumers()
-        for node in graph.nodes:
-            producer = producers.get(node.inputs[0])
-            if not isinstance(node, Identity) or producer is None or not is_exclusive(graph, producer.output, readers):
-                continue
-            merged = _merged(producer, node)
-            if merged is not None:
-                graph = merge_into_producer(graph, producer, merged, node)
-                changed = True
-                break
-    return _without_empty_identities(graph)
+    return _without_empty_identities(until_stable(graph, _fuse_one))
+
+
+def _fuse_one(graph: Graph) -> Graph | None:
+    producers, readers = graph.producers(), graph.consumers()
+    for node in graph.nodes:
+        producer = producers.get(node.inputs[0])
+        if not isinstance(node, Identity) or producer is None or not is_exclusive(graph, producer.output, readers):
+            continue
+        merged = _merged(producer, node)
+        if merged is not None:
+            return merge_into_producer(graph, producer, merged, node)
+    return None
 
 
 def _merged(producer: Node, node: Identity) -> Node | None:
