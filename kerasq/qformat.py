@@ -254,8 +254,8 @@ def shift_right(integers: np.ndarray, shift: int) -> np.ndarray:
         return integers
     if shift > 64:
         return np.zeros_like(integers)
-    # floor(a / 2**s + 1/2) = floor((floor(a / 2**(s-1)) + 1) / 2): the half never has to be added to a itself.
-    return ((integers >> min(shift - 1, 63)) + 1) >> 1
+    # floor(a / 2**s + 1/2) is floor(a / 2**s), plus one where the highest bit shifted out is set: nothing is added to a itself.
+    return (integers >> min(shift, 63)) + ((integers >> (shift - 1)) & 1)
 
 
 FLOAT32 = QFormat(Kind.FLOAT, 32)

@@ -1,7 +1,6 @@
 """The arithmetic of NUMERICS.md section 2, against exact rational numbers: ties, ends of the range and beyond."""
 
 import fractions
-import itertools
 import math
 
 import numpy as np
@@ -130,26 +129,12 @@ def test_names_are_read_and_printed(name):
     assert str(QFormat.parse(name)) == name
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "FIXED",
-        "FIXED8_",
-        "FIXED7_2",
-        "FIXED8_64",
-        "FIXED8_-33",
-        "UFIXED32_0",
-        "FLOAT16",
-        "SIGN_1",
-        "fixed8_4",
-        "FIXED8_4 ",
-        8,
-        None,
-    ],
-)
+NO_FORMATS = ["", "FIXED", "FIXED8_", "FIXED7_2", "FIXED8_64", "FIXED8_-33", "UFIXED32_0", "FLOAT16", "SIGN_1", "fixed8_4"]
+
+
+@pytest.mark.parametrize("text", [*NO_FORMATS, "FIXED8_4 ", 8, None])
 def test_what_is_no_format_is_refused_with_its_text(text):
-    with pytest.raises(ValueError, match="FIXED|frac_bits") as error:
+    with pytest.raises(ValueError, match=r"FIXED|frac_bits") as error:
         QFormat.parse(text)
     assert str(text) in str(error.value)
 
@@ -164,27 +149,17 @@ def test_a_family_has_no_step():
 
 
 def test_parts_that_do_not_fit_are_refused():
-    for arguments in [
-        (Kind.FIXED, 7, 0),
-        (Kind.UFIXED, 32, 0),
-        (Kind.SIGN, 1, 1),
-        (Kind.FLOAT, 32, 2),
-        (Kind.FIXED, 8, MAX_FRAC_BITS + 1),
-    ]:
+    too_fine = (Kind.FIXED, 8, MAX_FRAC_BITS + 1)
+    for arguments in [(Kind.FIXED, 7, 0), (Kind.UFIXED, 32, 0), (Kind.SIGN, 1, 1), (Kind.FLOAT, 32, 2), too_fine]:
         with pytest.raises(ValueError, match="Received"):
             QFormat(*arguments)
     assert QFormat(Kind.FIXED, 8, MIN_FRAC_BITS).step == 2.0**32
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"),
-    itertools.product(["SIGN", "FIXED4_0", "FIXED8_0", "FIXED16_0", "FLOAT32"], [(3, 5), (1, 32), (2, 3, 3, 4), (7,)]),
-)
+@pytest.mark.parametrize("name", ["SIGN", "FIXED4_0", "FIXED8_0", "FIXED16_0", "FLOAT32"])
+@pytest.mark.parametrize("shape", [(3, 5), (1, 32), (2, 3, 3, 4), (7,)])
 def test_bytes_of_a_tensor(name, shape):
     format_ = QFormat.parse(name)
     count = math.prod(shape)
-    if name == "SIGN":  # whole words for each output channel
-        expected = shape[0] * 4 * math.ceil(count / shape[0] / 32)
-    else:
-        expected = math.ceil(count * format_.bits / 8)
-    assert format_.nbytes(shape) == expected
+    words_of_signs = shape[0] * math.ceil(count / shape[0] / 32)  # each output channel has words of its own
+    assert format_.nbytes(shape) == (4 * words_of_signs if name == "SIGN" else math.ceil(count * format_.bits / 8))
