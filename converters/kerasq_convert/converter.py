@@ -93,7 +93,9 @@ class Converter:
             return self.statistics
         try:
             return Statistics.load(self.statistics)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise ConversionError(os.fspath(self.statistics), [f"the statistics can't be read: {error.strerror}"]) from error
+        except ValueError as error:
             raise ConversionError(os.fspath(self.statistics), [str(error)]) from error
 
     @property

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kerasq
-from converters.zoo import L, build, images, sequential
+from converters.zoo import L, build, images, randomized, sequential
 from kerasq import format as kq
 from kerasq.format.plan import lower_bound
 from kerasq.statistics import Statistics
@@ -270,3 +270,36 @@ def test_several_inputs_and_outputs():
     expected = model.predict(data[0], verbose=0)
     for one, other in zip(found, expected, strict=True):
         assert np.abs(one - other).max() < 0.15
+
+
+def keyword_spotting():
+    """MLPerf Tiny's DS-CNN: a rectangular kernel, depthwise-separable blocks, dropout, one average over the whole map."""
+    inputs = x = keras.Input((49, 10, 1), name="spectrogram")
+    x = L.ReLU()(L.BatchNormalization()(L.Conv2D(16, (10, 4), strides=2, padding="same")(x)))
+    for block in range(2):
+        x = L.ReLU()(L.BatchNormalization()(L.DepthwiseConv2D(3, padding="same", name=f"depthwise{block}")(x)))
+        x = L.ReLU()(L.BatchNormalization()(L.Conv2D(16, 1, padding="same", name=f"pointwise{block}")(x)))
+    x = L.Flatten()(L.AveragePooling2D((25, 5))(L.Dropout(0.4)(x)))
+    return keras.Model(inputs, L.Dense(12, activation="softmax")(x))
+
+
+def anomaly_detection():
+    """MLPerf Tiny's autoencoder: Dense layers, each with BatchNorm and ReLU."""
+    inputs = x = keras.Input((64,), name="frames")
+    for width in (32, 32, 8, 32, 32):
+        x = L.ReLU()(L.BatchNormalization()(L.Dense(width)(x)))
+    return keras.Model(inputs, L.Dense(64)(x))
+
+
+@pytest.mark.parametrize("network", [keyword_spotting, anomaly_detection])
+def test_networks_of_mlperf_tiny(network):
+    keras.utils.set_random_seed(31)
+    model = randomized(network())
+    data = np.random.default_rng(6).normal(size=(64, *model.input_shape[1:])).astype(np.float32)
+    expected = model.predict(data, verbose=0)
+    for options, decibels in (
+        ({"settings": {"buffers": {"*": "FLOAT32"}, "parameters": {"*": "FLOAT32"}}}, 90),
+        ({"representative_dataset": data}, 15),
+    ):
+        found = kerasq.Interpreter(model_content=converted(model, **options)[1]).predict(data)
+        assert 10 * np.log10(np.mean(expected**2) / np.mean((found - expected) ** 2)) > decibels

@@ -6,6 +6,7 @@ from the same integers may differ by one unit in the last place.
 """
 
 import itertools
+import os
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import kerasq
 from converters.zoo import L, randomized
 from kerasq import format as kq
+from kerasq.datasets import cifar10
 
 SHAPE = (12, 12, 3)
 
@@ -67,11 +69,25 @@ def images(seed, count=16):
     return np.concatenate([rng.integers(0, 256, (count, *SHAPE)), rng.choice([0, 255], (count, *SHAPE))]).astype(np.float32)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_proven_networks_agree_to_the_bit(seed):
+def photographs(count=64):
+    """The middle of CIFAR-10 test images, where they are at hand."""
+    if not os.environ.get(cifar10.ENVIRONMENT_VARIABLE):
+        pytest.skip(f"{cifar10.ENVIRONMENT_VARIABLE} names no folder of CIFAR-10")
+    _, (x, _) = cifar10.load_data()
+    return x[:count, 10:22, 10:22].astype(np.float32)
+
+
+DATA = [
+    *(pytest.param(lambda seed=seed: images(seed), id=f"random{seed}") for seed in range(3)),
+    pytest.param(photographs, id="real"),
+]
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_proven_networks_agree_to_the_bit(data):
     model = exact_network()
     loaded, interpreter = convert(model)
-    x = images(seed)
+    x = data()
     found = interpreter.tensors(x)
     layers = quantizers(model)
     expected = keras.Model(model.inputs, [layer.output for layer in layers]).predict_on_batch(x)
@@ -85,11 +101,11 @@ def test_proven_networks_agree_to_the_bit(seed):
     assert compared >= len(layers) - 1
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_normalized_networks_agree_to_one_unit_at_each_tensor(seed):
+@pytest.mark.parametrize("data", DATA)
+def test_normalized_networks_agree_to_one_unit_at_each_tensor(data):
     model = normalized_network()
     loaded, interpreter = convert(model, **{"average/output": "FIXED16_6"})
-    x = images(seed)
+    x = data()
     found = interpreter.tensors(x)
     layers = quantizers(model)
     values = {name: loaded.tensor(name).format.dequantize(stored) for name, stored in found.items()}

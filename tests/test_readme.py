@@ -1,0 +1,37 @@
+"""The README's example runs as it stands, on fewer images."""
+
+import functools
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from kerasq.commands import evaluate, inspect
+from kerasq.datasets import shapes
+from kerasq_convert import command
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+MAINS = {"kerasq-convert": command.main, "kerasq-inspect": inspect.main, "kerasq-eval": evaluate.main}
+
+
+def test_the_example_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shapes, "load_data", functools.partial(shapes.load_data, train=300, test=100))
+    text = README.read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    commands = [shlex.split(line) for line in text.splitlines() if re.match(r" {4}kerasq-", line)]
+    assert len(blocks) == 2
+    assert {arguments[0] for arguments in commands} == set(MAINS)
+    names: dict = {}
+    exec(blocks[0], names)
+    for arguments in commands:
+        assert MAINS[arguments[0]](arguments) == 0, capsys.readouterr().err
+    exec(blocks[1], names)
+    assert names["scores"].shape == (100, 10)
+    assert "model.kq" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8")))
+def test_links_lead_somewhere(link):
+    assert (README.parent / link).exists()
