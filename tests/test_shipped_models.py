@@ -1,0 +1,56 @@
+"""The trained files under examples/: they load, their plan and their arithmetic stay what they were, and they classify."""
+
+import os
+import pathlib
+import zlib
+
+import numpy as np
+import pytest
+
+import kerasq
+from kerasq import format as kq
+from kerasq.datasets import cifar10
+from kerasq.format.plan import lower_bound
+
+MODELS = pathlib.Path(__file__).parents[1] / "examples/cifar10/models"
+
+# Bytes of file and arena, and a checksum over every tensor of generated images: the fixed-point tensors of a stored model are
+# the same integers on every machine and in every release.
+GOLDEN = {
+    "resnet23.kq": (105_856, 196_608, 0x49C38F79),
+    "resnet23_binary.kq": (26_256, 196_608, 0x2D0307E9),
+}
+
+
+def generated_images():
+    return np.random.default_rng(2026).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
+
+
+def checksum(interpreter):
+    crc = 0
+    for name, stored in sorted(interpreter.tensors(generated_images()).items()):
+        crc = zlib.crc32(np.ascontiguousarray(stored), zlib.crc32(name.encode(), crc))
+    return crc
+
+
+@pytest.mark.parametrize("name", list(GOLDEN))
+def test_every_integer_is_what_it_was(name):
+    size, arena, expected = GOLDEN[name]
+    model = kq.load(MODELS / name)
+    assert (MODELS / name).stat().st_size == size
+    assert model.arena_bytes == arena == lower_bound(model)
+    assert checksum(kerasq.Interpreter(MODELS / name, engine="reference")) == expected
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*.kq")), ids=lambda path: path.name)
+def test_the_writer_gives_the_same_bytes_back(path):
+    assert kq.dumps(kq.load(path)) == path.read_bytes()
+
+
+@pytest.mark.parametrize(("name", "least"), [("resnet23.kq", 0.77), ("resnet23_binary.kq", 0.74)])
+def test_photographs_are_classified(name, least):
+    if not os.environ.get(cifar10.ENVIRONMENT_VARIABLE):
+        pytest.skip(f"{cifar10.ENVIRONMENT_VARIABLE} names no folder of CIFAR-10")
+    _, (images, labels) = cifar10.load_data()
+    scores = kerasq.Interpreter(MODELS / name).predict(images[:1000])
+    assert np.mean(scores.argmax(axis=1) == labels[:1000]) >= least
