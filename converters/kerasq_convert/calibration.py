@@ -33,10 +33,14 @@ def load_dataset(source: Dataset, shapes: list[tuple[int, ...]]) -> Iterator[lis
     if isinstance(source, str | os.PathLike):
         source = _load_file(pathlib.Path(source))
     if isinstance(source, np.ndarray):
-        array = source if source.ndim == len(shapes[0]) else source[None]
+        array = source if source.ndim in (0, len(shapes[0])) else source[None]
+        _check([array], shapes)
         source = (array[start : start + BATCH] for start in range(0, len(array), BATCH))
     elif callable(source):
         source = source()
+    if not isinstance(source, Iterable):
+        expected = "an array, the path of an .npy file, or a callable or iterable that yields arrays was expected"
+        raise ConversionError("representative dataset", [f"{expected}. Received: {type(source).__name__}"])
     count = 0
     for batch in source:
         arrays = [np.asarray(part) for part in (batch if isinstance(batch, list | tuple) else [batch])]
@@ -49,9 +53,12 @@ def load_dataset(source: Dataset, shapes: list[tuple[int, ...]]) -> Iterator[lis
 
 def _load_file(path: pathlib.Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ConversionError(str(path), [f"this is not a readable .npy file ({error}); write it with numpy.save"]) from error
+    if not isinstance(array, np.ndarray):
+        raise ConversionError(str(path), ["this is an archive of arrays; write one array with numpy.save"])
+    return array
 
 
 def _check(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> None:
@@ -63,8 +70,13 @@ def _check(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> None:
             [f"the network takes arrays of shape {expected}. Received: {', '.join(map(str, found))}"],
         )
     for array in arrays:
-        if not np.issubdtype(array.dtype, np.number) or not np.all(np.isfinite(array)):
-            raise ConversionError("representative dataset", [f"it must hold finite numbers only. Received: dtype={array.dtype}"])
+        if array.dtype.kind not in "iuf":
+            raise ConversionError("representative dataset", [f"it must hold real numbers. Received: dtype={array.dtype}"])
+        with np.errstate(over="ignore"):
+            unusable = int(np.count_nonzero(~np.isfinite(array.astype(np.float32))))
+        if unusable:
+            found_ones = f"{unusable} that are NaN, infinite or beyond float32"
+            raise ConversionError("representative dataset", [f"it must hold finite numbers only. Received: {found_ones}"])
 
 
 def observe(model: Model, dataset: Dataset, *, verbose: bool = False) -> Statistics:
@@ -74,7 +86,7 @@ def observe(model: Model, dataset: Dataset, *, verbose: bool = False) -> Statist
     statistics = Statistics()
     if isinstance(dataset, str | os.PathLike):
         dataset = _load_file(pathlib.Path(dataset))
-    total = len(dataset) if isinstance(dataset, np.ndarray) else None
+    total = len(dataset) if isinstance(dataset, np.ndarray) and dataset.ndim else None
     with Progress("observing activations", total, "examples", enabled=verbose) as progress:
         for arrays in load_dataset(dataset, shapes):
             floats = [array.astype(np.float32) for array in arrays]

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import kerasq
-from kerasq.format import dumps
+from kerasq.format import Model, ModelError, dumps
 from kerasq.statistics import Statistics
 from kerasq_convert.calibration import Dataset, observe
 from kerasq_convert.emit import emit
@@ -83,7 +83,7 @@ class Converter:
             statistics = observe(reference, self.representative_dataset, verbose=self.verbose)
         formats = choose_formats(graph, names, settings, statistics)
         model = plan_memory(emit(graph, names, formats, settings, metadata))
-        content = dumps(model)
+        content = _verified(model)
         self._formats = formats
         self._report = make_report(graph, model, formats, statistics, removed, len(content))
         return content
@@ -110,6 +110,14 @@ class Converter:
         if self._formats is None:
             raise RuntimeError("There are no formats yet: call convert() first")
         return settings_template(self.report, self._formats)
+
+
+def _verified(model: Model) -> bytes:
+    """The bytes of a model that keeps every rule of the file format."""
+    try:
+        return dumps(model)
+    except ModelError as error:
+        raise ConversionError("the network can't be written as a .kq file", error.problems) from error
 
 
 def convert(source: Any, **options: Any) -> bytes:

@@ -11,7 +11,7 @@ from kerasq import ops
 from kerasq.format import Model, Operator, OperatorKind, Tensor
 from kerasq.format.model import ABSENT
 from kerasq.ops import softmax
-from kerasq.qformat import FLOAT32, QFormat
+from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, QFormat
 from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import FIXED16, FIXED32, Formats, folded_kernel, keeps_multiplier
@@ -50,21 +50,35 @@ class _Emitter:
         inputs = tuple(self.index[value] for value in self.graph.inputs)
         outputs = tuple(self.index[value] for value in self.graph.outputs.values())
         model = Model(tuple(self.tensors), tuple(self.operators), inputs, outputs, metadata=metadata)
+        if self.problems:  # the proof relies on constants that fit
+            return model
         return dataclasses.replace(model, operators=tuple(self._proven(model, operator) for operator in model.operators))
 
     def _proven(self, model: Model, operator: Operator) -> Operator:
         """The operator with the widths that its accumulator proof gives."""
         try:
-            return ops.with_widths(model, operator)
+            proven = ops.with_widths(model, operator)
         except OverflowError as error:
             self.problems.append(str(error))
             return operator
+        tensors = (model.tensors[index] for index in (*operator.inputs, *operator.outputs) if index != ABSENT)
+        formats = ", ".join(f"{tensor.name} ({tensor.format})" for tensor in tensors if not tensor.is_constant)
+        for problem in ops.problems(model, proven):
+            self.problems.append(f"{problem}; give other formats, or FLOAT32, to {formats} in the settings")
+        return proven
 
     def _activation(self, value: str, shape: Shape) -> int:
         name = self.names.buffer(value)
         return self._tensor(Tensor(name, shape, self.formats.buffers[name].format))
 
     def _constant(self, name: str, format_: QFormat, values: np.ndarray) -> int:
+        largest = float(np.max(np.abs(values)))
+        if ranges.exceeds(format_, largest):
+            self.problems.append(
+                f"{name}: its values reach {largest:.3g}, which no {format_.family} holds; "
+                + ("the training diverged" if format_.is_float else "the training diverged, or give it FLOAT32 in the settings")
+            )
+            values = np.zeros(values.shape)
         return self._tensor(Tensor(name, values.shape, format_, data=format_.quantize(values)))
 
     def _tensor(self, tensor: Tensor) -> int:
@@ -144,11 +158,19 @@ class _Emitter:
         if any(other.is_float for other in others) and wanted is None:
             return self._constant(name, FLOAT32, values)
         family = wanted or family
-        if not family.is_fixed or family.frac_bits is not None:
+        if not family.is_fixed:
             return self._constant(name, family, values)
-        # A bias is added at the fractional bits of the sum, and may be coarser but not finer than that.
-        finest = sum(other.frac_bits or 0 for other in others) if name.endswith("/bias") else 63
-        return self._constant(name, ranges.exact_as_possible(family, values, min(finest, 63)), values)
+        finest = MAX_FRAC_BITS
+        if name.endswith("/bias") and not any(other.is_float for other in others):
+            # A bias is added at the fractional bits of the sum, and may be coarser but not finer than that.
+            finest = min(finest, sum(other.frac_bits or 0 for other in others))
+        chosen = family if family.frac_bits is not None else ranges.exact_as_possible(family, values, finest)
+        if (chosen.frac_bits or 0) > finest:
+            self.problems.append(
+                f"{name}: it can't be {chosen}: the sum to which it is added has {finest} fractional bits, and a bias at most as "
+                "many; give it fewer, or its input, kernel or multiplier more"
+            )
+        return self._constant(name, chosen, values)
 
     def _softmax_table(self, x: int, format_: QFormat) -> int:
         source = self.tensors[x].format

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+_TERMINAL_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_KERAS_PREAMBLE = "Exception encountered when calling"
 
 
 class ConversionError(ValueError):
@@ -27,5 +31,5 @@ class UnsupportedError(Exception):
 
 def first_line(error: Exception) -> str:
     """What an error of another library says, short enough for a line of ours."""
-    lines = str(error).strip().splitlines()
+    lines = [line for line in _TERMINAL_STYLE.sub("", str(error)).splitlines() if line and not line.startswith(_KERAS_PREAMBLE)]
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -124,7 +124,20 @@ class _Chooser:
                     f"{name}: nothing was observed from which to choose the fractional bits of {wanted}; write {wanted}_n, or "
                     "give --representative_dataset or --statistics"
                 )
+        if choice.reason is Reason.OBSERVED or (wanted is not None and wanted.is_fixed and wanted.frac_bits is None):
+            problems += self._unusable_range(name, choice.format)
         self.buffers[name] = choice
+
+    def _unusable_range(self, name: str, format_: QFormat) -> Iterator[str]:
+        """What keeps the format of a buffer from being chosen by what was observed of it."""
+        if name not in self.statistics:
+            return
+        histogram, remedy = self.statistics[name], "give it a format, or FLOAT32, in the settings"
+        if histogram.nan or histogram.infinite:
+            seen = f"{histogram.nan} NaNs and {histogram.infinite} infinities were observed"
+            yield f"{name}: {seen}; the training diverged, or {remedy}"
+        elif ranges.exceeds(format_, max(-histogram.min, histogram.max)):
+            yield f"{name}: {histogram.min:.3g} .. {histogram.max:.3g} was observed, which no {format_.family} holds; {remedy}"
 
     def _automatic_buffer(self, value: str, node: Node | None) -> Choice:
         name = self.names.buffer(value)

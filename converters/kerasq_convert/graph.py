@@ -133,10 +133,6 @@ class Graph:
     outputs: dict[str, str]
     nodes: tuple[Node, ...]
 
-    def shape(self, value: str) -> Shape:
-        """Shape of a value."""
-        return self.inputs[value] if value in self.inputs else self.producers()[value].shape
-
     def producers(self) -> dict[str, Node]:
         """The node that computes each value (inputs of the network have none)."""
         return {node.output: node for node in self.nodes}

@@ -17,6 +17,8 @@ FINER = 4  # candidates beyond the finest format that saturates nothing
 def best_for_histogram(family: QFormat, histogram: Histogram) -> QFormat:
     """The format with the least squared error on what was observed of an activation."""
     scored = candidate_formats(histogram, family.bits, signed=family.signed, finer=FINER)
+    if not scored:  # no finite value was seen
+        return family.with_frac_bits(family.bits - 1)
     return min(scored, key=lambda candidate: candidate.squared_error).qformat
 
 
@@ -32,6 +34,13 @@ def best_for_values(family: QFormat, values: np.ndarray) -> QFormat:
 
     last = min(first + FINER, MAX_FRAC_BITS)
     return min((family.with_frac_bits(n) for n in range(first, last + 1)), key=error)
+
+
+def exceeds(format_: QFormat, largest: float) -> bool:
+    """Whether a magnitude is beyond every format of its family: beyond float32, or the coarsest fixed-point format."""
+    if format_.is_float:
+        return largest > float(np.finfo(np.float32).max)
+    return format_.is_fixed and largest > format_.with_frac_bits(MIN_FRAC_BITS).max + 2.0**-MIN_FRAC_BITS
 
 
 def exact_as_possible(family: QFormat, values: np.ndarray, at_most: int = MAX_FRAC_BITS) -> QFormat:

@@ -31,9 +31,13 @@ TYPES = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "FIXED32", "UFIXED8", "UFIXED
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without repeated keys, of which the standard says nothing and PyYAML keeps the last silently."""
+    """YAML whose keys are texts, `on` and `010` too, and never repeated: PyYAML would keep the last silently."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a name must be a text", key.start_mark)
+            key.tag = "tag:yaml.org,2002:str"
         names = [key.value for key, _ in node.value]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
@@ -69,7 +73,7 @@ class Settings:
             raise ConversionError(str(path), [f"the settings can't be read: {error.strerror}"]) from error
         except UnicodeDecodeError as error:
             raise ConversionError(str(path), [f"the settings can't be read: {error}"]) from error
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
             raise ConversionError(str(path), [f"this is not valid YAML: {' '.join(str(error).split())}"]) from error
         return cls._from_document({} if document is None else document, str(path))
 

@@ -1,6 +1,6 @@
 """Converts a trained network into the rows of the tutorial's table: float, parameters quantized, buffers quantized too.
 
-    python examples/cifar10/convert.py --model work/float/saved_model --name resnet23_float --output examples/cifar10/models
+    python examples/cifar10/convert.py --model work/float/saved_model --name resnet23 --output examples/cifar10/models
 
 Writes NAME_float.kq (FLOAT32 throughout), NAME_parameters.kq (kernels SIGN where binary, else FIXED8; buffers FLOAT32) and
 NAME.kq (buffers FIXED8 as well, formats chosen on `--count` of the held-out training images), with the settings of the last.

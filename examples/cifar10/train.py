@@ -2,7 +2,7 @@
 
     python examples/cifar10/train.py --layers float --epochs 12 --output work/float
     python examples/cifar10/train.py --layers binary_weight --start_from work/float/model.keras \
-        --epochs 5 --peak_rate 0.05 --output work/binary_weight
+        --epochs 8 --peak_rate 0.05 --output work/binary_weight
 
 Writes OUTPUT/model.keras, OUTPUT/saved_model/, OUTPUT/statistics/ (what the converter reads) and OUTPUT/history.json.
 The last 5,000 training images are held out (`--holdout`): formats and hyper-parameters may look at them, never at test

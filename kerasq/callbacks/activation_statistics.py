@@ -44,7 +44,8 @@ class ActivationStatistics(keras.callbacks.Callback):
         histograms: Whether to write histograms for TensorBoard.
 
     Raises:
-        ValueError: An argument is of no use, or (when training begins) the model is subclassed or not built.
+        ValueError: An argument is of no use, or (when training begins) the model is subclassed or not built, or does not
+            take `data`.
 
     Example:
 
@@ -109,19 +110,15 @@ class ActivationStatistics(keras.callbacks.Callback):
     def collect(self) -> Statistics:
         """Collects the statistics of the model's present weights, and writes the file."""
         model = self.model  # under JAX this fetches the training step's weights into the model
-        if self._probe is None or self._probed is not model:
-            self._probe, self._probed = Probe(model), model
-        statistics = self._probe.collect(self._sample)
+        statistics = self._prepared(model).collect(self._sample)
         statistics.metadata = {"model": model.name, "samples": self._sample.size, "epoch": self._epoch}
-        self.log_dir.mkdir(parents=True, exist_ok=True)
         statistics.save(self.path)
         self._weights_seen = _digest(model)
         self._statistics = statistics
         return statistics
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self._probed is not self.model:  # a model that has no graph is refused before it has trained for an hour
-            self._probe, self._probed = Probe(self.model), self.model
+        self._prepared(self.model)  # what can't work is refused before the model has trained for an hour
         self._batches = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -145,6 +142,14 @@ class ActivationStatistics(keras.callbacks.Callback):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+    def _prepared(self, model: keras.Model) -> Probe:
+        """The probe of `model`, which takes the sample, and the folder to write."""
+        if self._probe is None or self._probed is not model:
+            self._probe, self._probed = Probe(model), model
+            self._probe.check(next(iter(self._sample)))
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        return self._probe
 
     def _collect_at(self, step: int) -> None:
         statistics = self.collect()

@@ -30,6 +30,15 @@ class Probe:
         self.layers = dict(_layers(model))
         self._model = keras.Model(model.inputs, [tensor for _, tensor in outputs], name=f"{model.name}_probe")
 
+    def check(self, batch: Any) -> None:
+        """Refuses a batch that `collect` could not take, without running the network.
+
+        Raises:
+            ValueError: The batch has other inputs than the network, or its arrays have other shapes.
+        """
+        arrays = zip(self._model.inputs, self._ordered(batch), strict=True)
+        self._model.compute_output_spec([keras.KerasTensor(values.shape, tensor.dtype) for tensor, values in arrays])
+
     def collect(self, batches: Iterable[Any]) -> Statistics:
         """Statistics of the network's inputs, of all layers' outputs over `batches`, and of all kernels.
 

@@ -58,12 +58,13 @@ def write_outputs(arrays: Sequence[np.ndarray], paths: Sequence[Path]) -> None:
     Raises:
         CommandError: A file can't be written.
     """
+    for path in paths:
+        if path.is_dir():
+            raise CommandError(f"{path}: is a folder")
     # In the same folder, so that all that is left to do at the end is to rename.
     temporaries = [path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp") for path in paths]
     try:
         for array, path, temporary in zip(arrays, paths, temporaries, strict=True):
-            if path.is_dir():
-                raise CommandError(f"{path}: is a folder")
             with naming(path), temporary.open("xb") as file:
                 np.save(file, array)
         for path, temporary in zip(paths, temporaries, strict=True):
@@ -107,7 +108,10 @@ def _run(options: flags.FlagValues, names: list[str]) -> None:
     if len(names) < 2 or not options.output:
         raise UsageError("a model, its input files and --output are expected")
     model, *inputs = map(Path, names)
-    execute(model, inputs, [Path(name) for name in options.output], options.raw)
+    outputs = [Path(name) for name in options.output]
+    if len(set(outputs)) < len(outputs):
+        raise UsageError(f"each --output needs a file of its own. Received: {', '.join(map(str, outputs))}")
+    execute(model, inputs, outputs, options.raw)
 
 
 COMMAND = Command("kerasq-run", "model.kq input.npy [more.npy ...] --output result.npy [--raw]", __doc__, _define, _run)

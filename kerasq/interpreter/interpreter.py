@@ -218,8 +218,8 @@ class Interpreter:
         return size
 
     def _tensor(self, index: int) -> Tensor:
-        if not 0 <= index < len(self._model.tensors):
-            raise ValueError(f"Tensors are 0 to {len(self._model.tensors) - 1}. Received: tensor_index={index}")
+        if not isinstance(index, int | np.integer) or not 0 <= index < len(self._model.tensors):
+            raise ValueError(f"Tensors are 0 to {len(self._model.tensors) - 1}. Received: tensor_index={index!r}")
         return self._model.tensors[index]
 
     def _allocated(self) -> dict[int, np.ndarray]:

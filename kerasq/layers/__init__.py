@@ -3,8 +3,8 @@
 Each layer is a Keras layer with the same arguments in the same order, plus the keyword arguments of its quantizer
 (`kerasq.quantizers`, where the formulas are). It holds the *latent* float weights: the optimizer moves them, `.keras` and
 `.weights.h5` files store them, `layer.kernel` is them. The forward pass computes with `layer.quantized_kernel`, exactly the
-values that the converted file stores in the format `layer.kernel_format` (for BinaryWeight: the signs; alpha becomes part of a
-multiplier, which the converter may round).
+values that the converted file stores, for which the format `layer.kernel_format` suffices (for BinaryWeight: the signs; alpha
+becomes part of a multiplier, which the converter may round).
 
 | layer | weights | nnabla's |
 | --- | --- | --- |
@@ -22,6 +22,7 @@ in float32 and then cast. Evaluate and export under float32.
 `model.quantize` and LoRA do not apply to these layers: they are quantized already.
 
 The classes are registered with Keras when this module is imported: `import kerasq.layers` before `keras.models.load_model`.
+(`import kerasq` alone does it after `import keras`, not before: it doesn't import Keras.)
 """
 
 from kerasq.layers.activations.fixed_point_quantize import FixedPointQuantize

@@ -86,7 +86,7 @@ class QuantizedKernel(AlreadyQuantized):
 
     @property
     def kernel_format(self) -> QFormat:
-        """The format in which a file stores `quantized_kernel` (SIGN: up to a factor per output channel)."""
+        """The narrowest format that holds every possible `quantized_kernel` (SIGN: up to a factor per output channel)."""
         return _constant_format(self.kernel_quantizer)
 
     @property

@@ -39,8 +39,8 @@ class BinaryConnect(Quantizer):
     """The sign of a weight.
 
     Attributes:
-        quantize_zero_to: What an exact zero becomes: 1, -1 or 0. A weight quantized to 0 is no sign: a file stores one bit
-            for a weight, so the converter refuses a kernel in which one occurs.
+        quantize_zero_to: What an exact zero becomes: 1, -1 or 0. A weight quantized to 0 is no sign, for which a file has one
+            bit: the converter stores a kernel in which one occurs as FIXED8, and refuses to store it as SIGN.
         stochastic: Whether the signs are drawn at random in training.
         straight_through: `"identity"`: gradient everywhere; `"fine_grained"`: where |w| <= 1 only.
 

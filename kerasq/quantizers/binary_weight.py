@@ -36,8 +36,8 @@ class BinaryWeight(Quantizer):
     """The sign of a weight times the mean magnitude of its output channel.
 
     Attributes:
-        quantize_zero_to: What the sign of an exact zero is: 1, -1 or 0. A weight quantized to 0 is no sign: a file stores
-            one bit for a weight, so the converter refuses a kernel in which one occurs.
+        quantize_zero_to: What the sign of an exact zero is: 1, -1 or 0. A weight quantized to 0 is no sign, for which a file
+            has one bit: the converter stores a kernel in which one occurs as FIXED8, and refuses to store it as SIGN.
         straight_through: `"identity"`: gradient everywhere; `"fine_grained"`: where |W| <= 1 only.
 
     Raises:

@@ -148,6 +148,23 @@ def test_an_unbuilt_model_is_refused_with_a_remedy(tmp_path):
         fit(model, [ActivationStatistics(tmp_path, X)])
 
 
+@pytest.mark.parametrize(
+    ("folder", "data", "error", "message"),
+    [
+        ("file/statistics", X, OSError, "file"),
+        ("statistics", X[:, :5], ValueError, r"'x'.*\(None, 6\)"),
+        ("statistics", {"image": X}, ValueError, r"\['x'\].*\['image'\]"),
+    ],
+    ids=["folder", "shape", "name"],
+)
+def test_what_can_not_work_is_refused_before_training(tmp_path, folder, data, error, message):
+    (tmp_path / "file").touch()
+    model = small_model()
+    with pytest.raises(error, match=message):
+        fit(model, [ActivationStatistics(tmp_path / folder, data)])
+    assert int(model.optimizer.iterations) == 0
+
+
 class Batches(keras.utils.PyDataset):
     def __len__(self):
         return 3

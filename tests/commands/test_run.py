@@ -92,7 +92,7 @@ def test_failures_are_one_line(folder, capsys, arguments, message):
     assert not (folder / "y.npy").exists()
 
 
-@pytest.mark.parametrize("last", ["missing/half.npy", "folder"])
+@pytest.mark.parametrize("last", ["missing/half.npy", "folder", "/"])
 def test_outputs_are_written_whole_or_not_at_all(folder, capsys, last):
     (folder / "folder").mkdir()
     np.save("total.npy", np.array([42]))
@@ -104,11 +104,20 @@ def test_outputs_are_written_whole_or_not_at_all(folder, capsys, last):
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("net.kq",), ("net.kq", "images.npy"), ("net.kq", "--output", "y.npy"), ("net.kq", "images.npy", "--wrong")]
+    "arguments",
+    [
+        (),
+        ("net.kq",),
+        ("net.kq", "images.npy"),
+        ("net.kq", "--output", "y.npy"),
+        ("net.kq", "images.npy", "--wrong"),
+        ("two.kq", "a.npy", "b.npy", "--output", "y.npy", "--output", "./y.npy"),
+    ],
 )
 def test_wrong_usage(folder, capsys, arguments):
     assert run(*arguments) == 2
     assert "usage: kerasq-run" in capsys.readouterr().err
+    assert not (folder / "y.npy").exists()
 
 
 def test_help(capsys):

@@ -18,6 +18,7 @@ from kerasq import format as kq
 from kerasq.datasets import cifar10
 
 SHAPE = (12, 12, 3)
+PIXELS = {"image": "UFIXED8_0"}
 
 
 def quantize(name, bits=8, frac_bits=4, signed=True):
@@ -58,8 +59,8 @@ def quantizers(model):
     return [layer for layer in model.layers if isinstance(layer, kerasq.FixedPointQuantize)]
 
 
-def convert(model, **buffers):
-    content = kerasq.convert(model, settings={"buffers": {"image": "UFIXED8_0"} | buffers})
+def convert(model, buffers):
+    content = kerasq.convert(model, settings={"buffers": buffers})
     return kq.loads(content), kerasq.Interpreter(model_content=content, engine="reference")
 
 
@@ -86,7 +87,7 @@ DATA = [
 @pytest.mark.parametrize("data", DATA)
 def test_proven_networks_agree_to_the_bit(data):
     model = exact_network()
-    loaded, interpreter = convert(model)
+    loaded, interpreter = convert(model, PIXELS)
     x = data()
     found = interpreter.tensors(x)
     layers = quantizers(model)
@@ -104,7 +105,7 @@ def test_proven_networks_agree_to_the_bit(data):
 @pytest.mark.parametrize("data", DATA)
 def test_normalized_networks_agree_to_one_unit_at_each_tensor(data):
     model = normalized_network()
-    loaded, interpreter = convert(model, **{"average/output": "FIXED16_6"})
+    loaded, interpreter = convert(model, PIXELS | {"average/output": "FIXED16_6"})
     x = data()
     found = interpreter.tensors(x)
     layers = quantizers(model)
@@ -122,7 +123,7 @@ def test_normalized_networks_agree_to_one_unit_at_each_tensor(data):
 
 
 def test_quantizers_decide_the_formats():
-    loaded, _ = convert(exact_network())
+    loaded, _ = convert(exact_network(), PIXELS)
     formats = {tensor.name: str(tensor.format) for tensor in loaded.tensors}
     assert formats["conv1/kernel"].startswith("FIXED8_")
     assert formats["conv2/kernel"] == formats["conv3/kernel"] == "SIGN"
@@ -130,3 +131,16 @@ def test_quantizers_decide_the_formats():
     assert formats["q2/output"] == "FIXED8_-3"
     assert formats["sum/output"] == "FIXED16_2"
     assert "conv2/multiplier" not in formats
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("bits", range(2, 17))
+def test_quantizers_of_every_width(bits, signed):
+    inputs = keras.Input((4, 4, 2), name="x")
+    model = keras.Model(
+        inputs, quantize("q", bits=bits, frac_bits=2, signed=signed)(L.ReLU(6.0)(quantize("p", bits, 1, signed)(inputs)))
+    )
+    loaded, interpreter = convert(model, {})
+    x = np.random.default_rng(bits).normal(0, 2.0 ** (bits - 2), (8, 4, 4, 2)).astype(np.float32)
+    np.testing.assert_array_equal(interpreter.predict(x), model.predict_on_batch(x))
+    assert loaded.tensor("q/output").format.bits == (8 if bits <= 8 else 16)

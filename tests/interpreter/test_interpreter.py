@@ -236,6 +236,7 @@ ERRORS = [
     (lambda i: i.set_tensor(3, np.zeros((1, 3), np.int8)), ValueError, "Only inputs of the network.*'first'"),
     (lambda i: i.set_tensor(2, np.ones((3, 6), np.int8)), ValueError, "Only inputs of the network.*'kernel'"),
     (lambda i: i.set_tensor(9, np.zeros((1, 3), np.int8)), ValueError, "Tensors are 0 to 4. Received: tensor_index=9"),
+    (lambda i: i.set_tensor("x", np.zeros((1, 3), np.int8)), ValueError, "Tensors are 0 to 4. Received: tensor_index='x'"),
     (lambda i: i.get_tensor(-1), ValueError, "Tensors are 0 to 4. Received: tensor_index=-1"),
     (lambda i: i.get_tensor(3), RuntimeError, r"'first' has no value yet: call invoke\(\)"),
     (lambda i: i.predict(A), ValueError, r"2 inputs \('a', 'b'\).*Received: ndarray"),

@@ -132,6 +132,16 @@ def test_average_of_negative_partial_windows():
     assert run(model, x).ravel().tolist() == [-5, -1, -1, -95]
 
 
+@pytest.mark.parametrize(
+    ("output", "bound"),
+    [("FIXED8_2", 2 * 12 * (128 * 4 + 1)), ("FIXED8_-1", 2 * 12 * (128 + 2)), ("FLOAT32", 12 * 128)],
+)
+def test_a_window_counts_as_at_most_the_input_in_the_bound_of_an_average(output, bound):
+    window = {"window": (5, 6), "strides": (1, 1), "padding": (2, 2, 2, 3)}  # over 3 x 4
+    model = one("AVERAGE_POOL_2D", "FIXED8_0", output, (1, 3, 4, 1), **window)
+    assert ops.bounds(model, model.operators[0]).largest == bound
+
+
 def test_average_as_float_is_rounded_once():
     model = one("AVERAGE_POOL_2D", "FIXED16_20", "FLOAT32", (1, 7, 3, 1), window=(7, 3))
     x = np.arange(-30000, -30000 + 21 * 977, 977, dtype=np.int16).reshape(1, 7, 3, 1)

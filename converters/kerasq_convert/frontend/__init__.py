@@ -23,7 +23,7 @@ def read_model(source: Any) -> Graph:
     """
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"model {getattr(source, 'name', source)!r}"
     with saved_model(source) as (folder, order):
-        graph = import_graph(freeze(folder), name)
+        graph = import_graph(freeze(folder, name), name)
     if sorted(order) == sorted(graph.inputs):
         graph = dataclasses.replace(graph, inputs={name: graph.inputs[name] for name in order})
     return graph

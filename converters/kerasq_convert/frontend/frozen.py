@@ -34,19 +34,19 @@ class FrozenGraph:
     constants: dict[str, np.ndarray]
 
 
-def freeze(folder: pathlib.Path) -> FrozenGraph:
-    """Reads the serving signature of the SavedModel in `folder`.
+def freeze(folder: pathlib.Path, source: str) -> FrozenGraph:
+    """Reads the serving signature of the SavedModel in `folder`, which error messages call `source`.
 
     Raises:
         ConversionError: The folder is damaged, has no usable signature, or an input has an unknown size.
     """
     import tensorflow as tf
 
-    definition, inputs, outputs = _inlined(folder)
+    definition, inputs, outputs = _inlined(folder, source)
     graph = tf.Graph()
     with graph.as_default():
         placeholders = {
-            name: tf.compat.v1.placeholder(dtype, _batch_of_one(folder, name, shape), name="kerasq_input")
+            name: tf.compat.v1.placeholder(dtype, _batch_of_one(source, name, shape), name="kerasq_input")
             for name, (_, dtype, shape) in inputs.items()
         }
         imported = tf.graph_util.import_graph_def(
@@ -72,12 +72,12 @@ def serving_function(folder: pathlib.Path) -> Any:
     """
     import tensorflow as tf
 
-    definition, inputs, outputs = _inlined(folder)
+    definition, inputs, outputs = _inlined(folder, str(folder))
     imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
     return imported.prune([name for name, _, _ in inputs.values()], list(outputs.values()))
 
 
-def _inlined(folder: pathlib.Path) -> tuple[Any, dict[str, tuple[str, Any, Any]], dict[str, str]]:
+def _inlined(folder: pathlib.Path, source: str) -> tuple[Any, dict[str, tuple[str, Any, Any]], dict[str, str]]:
     """The signature's GraphDef with variables as constants and without function calls; its inputs and outputs."""
     import tensorflow as tf
     from tensorflow.python.framework import convert_to_constants as constants
@@ -85,7 +85,7 @@ def _inlined(folder: pathlib.Path) -> tuple[Any, dict[str, tuple[str, Any, Any]]
     try:
         with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
             meta = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
-            signature = _signature(folder, meta.signature_def)
+            signature = _signature(source, meta.signature_def)
             inputs = {name: (info.name, tf.as_dtype(info.dtype), info.tensor_shape) for name, info in _ordered(signature.inputs)}
             outputs = {name: info.name for name, info in _ordered(signature.outputs)}
             nodes = sorted({name.split(":")[0] for name in outputs.values()})
@@ -98,7 +98,7 @@ def _inlined(folder: pathlib.Path) -> tuple[Any, dict[str, tuple[str, Any, Any]]
         raise
     except Exception as error:
         problem = f"TensorFlow can't read this SavedModel ({first_line(error)})"
-        raise ConversionError(str(folder), [problem]) from error
+        raise ConversionError(source, [problem]) from error
     return flat.graph.as_graph_def(), inputs, outputs
 
 
@@ -129,7 +129,7 @@ def _make_inlinable(definition: Any) -> None:
                     called.name += mark
 
 
-def _signature(folder: pathlib.Path, signatures: Any) -> Any:
+def _signature(source: str, signatures: Any) -> Any:
     usable = {name: signature for name, signature in signatures.items() if signature.outputs and signature.inputs}
     for name in ("serving_default", "serve"):
         if name in usable:
@@ -137,7 +137,7 @@ def _signature(folder: pathlib.Path, signatures: Any) -> Any:
     if len(usable) == 1:
         return next(iter(usable.values()))
     raise ConversionError(
-        str(folder),
+        source,
         [
             f"it has no signature serving_default (it has: {', '.join(sorted(usable)) or 'none'}); "
             "write the folder with model.export(folder)"
@@ -150,11 +150,11 @@ def _ordered(infos: Any) -> list[tuple[str, Any]]:
     return sorted(infos.items(), key=lambda item: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", item[0])])
 
 
-def _batch_of_one(folder: pathlib.Path, name: str, shape: Any) -> list[int]:
+def _batch_of_one(source: str, name: str, shape: Any) -> list[int]:
     sizes = [dimension.size for dimension in shape.dim]
     if shape.unknown_rank or not sizes or any(size < 1 for size in sizes[1:]) or sizes[0] not in (-1, 1):
         raise ConversionError(
-            str(folder),
+            source,
             [
                 f"input {name!r} has the shape {tuple(sizes)}: every size but the batch must be fixed, and the batch open or 1. "
                 "Build the model with keras.Input(shape) of the size that the device will see"

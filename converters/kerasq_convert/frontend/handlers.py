@@ -242,6 +242,16 @@ def _global_pool(importer: Importer, operation: Any) -> None:
         importer.add(Reshape(**common | {"inputs": (name,)}))
 
 
+def _transpose(importer: Importer, operation: Any) -> None:
+    """A transposition that moves only axes of size 1 is a reshape."""
+    source = operation.inputs[0]
+    order = importer.constant(operation.inputs[1])
+    shape = shape_of(source)
+    if order is None or not np.all(np.diff([axis for axis in np.reshape(order, -1) if shape[axis] != 1]) > 0):
+        raise UnsupportedError("operation Transpose is not supported")
+    importer.add(Reshape(**importer.common(operation, source)))
+
+
 def _reshape(importer: Importer, operation: Any) -> None:
     importer.add(Reshape(**importer.common(operation, operation.inputs[0])))
 
@@ -260,6 +270,6 @@ HANDLERS: dict[str, Callable[[Importer, Any], None]] = (
     | dict.fromkeys(("MaxPool", "MaxPoolV2", "AvgPool"), _pool)
     | dict.fromkeys(("Mean", "Max"), _global_pool)
     | dict.fromkeys(("Reshape", "Squeeze", "ExpandDims"), _reshape)
-    | {"SpaceToBatchND": _inside_dilated_convolution, "BatchToSpaceND": _dilated_convolution}
+    | {"Transpose": _transpose, "SpaceToBatchND": _inside_dilated_convolution, "BatchToSpaceND": _dilated_convolution}
     | {"Cast": _cast, "BiasAdd": _bias_add, "Softmax": _softmax}
 )

@@ -38,7 +38,8 @@ def import_graph(frozen: FrozenGraph, source: str) -> Graph:
         try:
             if operation in quantizers:
                 found = quantizers[operation]
-                importer.add(Identity(**importer.common(operation, found.source), format=found.format))
+                common = importer.common(operation, found.source)
+                importer.add(Identity(**common, format=found.format, clamp=found.clamp))
             else:
                 import_operation(importer, operation)
         except UnsupportedError as error:
@@ -51,7 +52,20 @@ def import_graph(frozen: FrozenGraph, source: str) -> Graph:
     if problems:
         raise ConversionError(f"{source} can't be converted", problems)
     inputs = {name: shape_of(tensor) for name, tensor in frozen.inputs.items()}
-    return Graph(inputs, {name: value for name, value in outputs_by_name.items() if value}, tuple(importer.nodes))
+    shown = _each_once(importer, frozen, {name: value for name, value in outputs_by_name.items() if value})
+    return Graph(inputs, shown, tuple(importer.nodes))
+
+
+def _each_once(importer: Importer, frozen: FrozenGraph, outputs: dict[str, str]) -> dict[str, str]:
+    """The outputs, a value that is shown several times copied for each time after the first."""
+    shown: dict[str, str] = {}
+    for name, value in outputs.items():
+        if value in shown.values():
+            copy, shape = f"{value}/{name}", shape_of(frozen.outputs[name])
+            importer.nodes.append(Identity(output=copy, inputs=(value,), shape=shape, layers=(name,)))
+            value = copy
+        shown[name] = value
+    return shown
 
 
 def _layer_names(frozen: FrozenGraph) -> LayerNames:

@@ -30,7 +30,13 @@ class Importer:
         return self.names.layer(operation.name)
 
     def common(self, operation: Any, *inputs: Any) -> dict[str, Any]:
-        """What every node has."""
+        """What every node has.
+
+        Raises:
+            UnsupportedError: It reads the inside of another operation, a dilated convolution of one dimension.
+        """
+        if any(tensor.name not in self.values for tensor in inputs):
+            raise UnsupportedError("a dilated Conv1D is not supported: use Conv2D on an input of shape (1, length, channels)")
         return {
             "output": operation.outputs[0].name,
             "inputs": tuple(self.values[tensor.name] for tensor in inputs),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kerasq.qformat import QFormat, fixed
+from kerasq_convert.graph import UNLIMITED, Limits
 
 Constant = Callable[[Any], np.ndarray | None]
 _TRANSPARENT = ("Identity", "StopGradient", "PreventGradient")
@@ -22,11 +23,15 @@ _TRANSPARENT = ("Identity", "StopGradient", "PreventGradient")
 
 @dataclasses.dataclass(frozen=True)
 class Quantizer:
-    """A quantizer found: `result` is `source` in `format`, by way of the operations `inner`."""
+    """A quantizer found: `result` is `source`, clamped, in `format`, by way of the operations `inner`.
+
+    Activations are stored in 8 or 16 bits; a quantizer of other widths uses some of their values only, and clamps.
+    """
 
     result: Any
     source: Any
     format: QFormat
+    clamp: Limits
     inner: frozenset[Any]
 
 
@@ -45,8 +50,8 @@ def match(operation: Any, constant: Constant) -> Quantizer | None:
             if left.name == right.name:
                 found = _rounding(_strip(a), constant)
                 if found is not None:
-                    source, format_ = found
-                    return Quantizer(operation.outputs[0], source, format_, frozenset(_between(operation, source.name)))
+                    source = found[0]
+                    return Quantizer(operation.outputs[0], *found, frozenset(_between(operation, source.name)))
     return None
 
 
@@ -72,7 +77,7 @@ def _with_scalar(tensor: Any, kinds: tuple[str, ...], constant: Constant) -> tup
     return None
 
 
-def _rounding(tensor: Any, constant: Constant) -> tuple[Any, QFormat] | None:
+def _rounding(tensor: Any, constant: Constant) -> tuple[Any, QFormat, Limits] | None:
     scaled = _with_scalar(tensor, ("Mul",), constant)
     if scaled is None or scaled[1] <= 0 or math.frexp(scaled[1])[0] != 0.5:
         return None
@@ -89,7 +94,8 @@ def _rounding(tensor: Any, constant: Constant) -> tuple[Any, QFormat] | None:
     return _clip(v[0], frac_bits, constant)
 
 
-def _clip(tensor: Any, frac_bits: int, constant: Constant) -> tuple[Any, QFormat] | None:
+def _clip(tensor: Any, frac_bits: int, constant: Constant) -> tuple[Any, QFormat, Limits] | None:
+    """What is clipped, the narrowest format of an activation that holds the limits, and they where it holds more."""
     limits = []
     if tensor.op.type == "ClipByValue":
         x, *bounds = tensor.op.inputs
@@ -102,11 +108,11 @@ def _clip(tensor: Any, frac_bits: int, constant: Constant) -> tuple[Any, QFormat
     if len(limits) != 2 or None in limits:
         return None
     low, high = sorted(int(limit * 2.0**frac_bits) for limit in limits if limit is not None)
-    for bits in (4, 8, 16):
-        for signed in (True, False):
-            format_ = fixed(bits, frac_bits, signed)
-            if (format_.min_int, format_.max_int) == (low, high):
-                return tensor, format_
+    for bits in (8, 16):
+        format_ = fixed(bits, frac_bits, signed=low < 0)
+        if format_.min_int <= low and high <= format_.max_int:
+            full = (format_.min_int, format_.max_int) == (low, high)
+            return tensor, format_, UNLIMITED if full else (low * format_.step, high * format_.step)
     return None
 
 
@@ -118,6 +124,6 @@ def _between(operation: Any, source: str) -> Iterator[Any]:
         if current in seen:
             continue
         seen.add(current)
-        if current is not operation:
+        if current is not operation and current.type not in _TRANSPARENT:  # those may serve others too
             yield current
         waiting.extend(tensor.op for tensor in current.inputs if tensor.name != source)

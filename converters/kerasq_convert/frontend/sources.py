@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pathlib
 import tempfile
@@ -86,9 +87,9 @@ def _input_names(model: Any) -> list[str]:
 
 def _export(model: Any, folder: str) -> None:
     try:
-        model.export(folder, verbose=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # earlier releases of Keras tell of the artifact whatever is asked
+            model.export(folder, verbose=False)
     except Exception as error:
         name = getattr(model, "name", type(model).__name__)
-        raise ConversionError(
-            f"model {name!r}", [f"Keras can't export it ({first_line(error)}). A subclassed model must have been called once"]
-        ) from error
+        hint = "" if getattr(model, "built", True) else ". A model without keras.Input must have been called once"
+        raise ConversionError(f"model {name!r}", [f"Keras can't export it ({first_line(error)}){hint}"]) from error

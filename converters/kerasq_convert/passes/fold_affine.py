@@ -4,7 +4,8 @@ After it: y = (x·w)·m + b followed by y·s + o is y = (x·w)·(m·s) + (b·s +
 outside of w, in the multiplier, and is folded into w only when w's format is known (a SIGN kernel can't take it).
 
 Before it: (x·s + o)·w = x·(s·w) + o·w. The offset moves into the bias only where every window is whole: a padding zero is
-not o. A scalar s goes to the multiplier and leaves the weights as they are; a vector goes into the weights.
+not o. A scalar s goes to the multiplier and leaves the weights as they are; a vector goes into the weights, but not into
+binary ones, which would then take 8 bits each instead of 1.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from kerasq_convert.graph import (
     replace,
     until_stable,
 )
+from kerasq_convert.kernels import binary_scale
 
 
 def fold_affine_into_producers(graph: Graph) -> Graph:
@@ -92,6 +94,9 @@ def _joined(first: Node, second: Node) -> tuple[str, ...]:
 def _absorb(affine: Affine, reader: Node) -> WeightedNode | None:
     """`reader` reading the affine node's input instead, or None if it can't."""
     axes: tuple[int, ...]
+    is_uniform = bool(np.all(affine.scale == affine.scale.flat[0]))
+    if not is_uniform and isinstance(reader, WeightedNode) and binary_scale(reader.kernel) is not None:
+        return None  # signs stay signs
     if isinstance(reader, Convolution):
         if np.any(affine.offset) and any(reader.padding):
             return None
@@ -113,7 +118,7 @@ def _absorb(affine: Affine, reader: Node) -> WeightedNode | None:
     multiplier = 1.0 if reader.multiplier is None else reader.multiplier
     if np.any(added):
         absorbed = replace(absorbed, bias=added * multiplier + (0.0 if reader.bias is None else reader.bias))
-    if np.all(affine.scale == affine.scale.flat[0]):
+    if is_uniform:
         multiplier = np.broadcast_to(multiplier * affine.scale.flat[0], len(reader.kernel))
         return replace(absorbed, multiplier=None if np.all(multiplier == 1) else multiplier)
     return replace(absorbed, kernel=reader.kernel * scale[group_of_output].reshape(shape))
