@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kerasq
-from converters.zoo import L, build, images, randomized, sequential
+from converters.zoo import FLOAT, L, build, images, randomized, sequential, signal_to_noise_db
 from kerasq import format as kq
 from kerasq.format.plan import lower_bound
 from kerasq.statistics import Statistics
@@ -298,8 +298,8 @@ def test_networks_of_mlperf_tiny(network):
     data = np.random.default_rng(6).normal(size=(64, *model.input_shape[1:])).astype(np.float32)
     expected = model.predict(data, verbose=0)
     for options, decibels in (
-        ({"settings": {"buffers": {"*": "FLOAT32"}, "parameters": {"*": "FLOAT32"}}}, 90),
+        ({"settings": FLOAT}, 90),
         ({"representative_dataset": data}, 15),
     ):
         found = kerasq.Interpreter(model_content=converted(model, **options)[1]).predict(data)
-        assert 10 * np.log10(np.mean(expected**2) / np.mean((found - expected) ** 2)) > decibels
+        assert signal_to_noise_db(expected, found) > decibels

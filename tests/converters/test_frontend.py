@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 import kerasq
-from converters.zoo import L, build, images, sequential
+from converters.zoo import FLOAT, L, build, images, sequential
 from kerasq import format as kq
 from kerasq_convert import ConversionError, Converter
 
 DATA = pathlib.Path(__file__).parents[1] / "data"
-FLOAT = {"buffers": {"*": "FLOAT32"}, "parameters": {"*": "FLOAT32"}}
 
 
 def tensors(content):

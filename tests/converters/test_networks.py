@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 import kerasq
-from converters.zoo import NETWORKS, SHAPE, build, images
+from converters.zoo import FLOAT, NETWORKS, SHAPE, build, images, signal_to_noise_db
 from kerasq import format as kq
 from kerasq_convert import Converter
-
-FLOAT = {"buffers": {"*": "FLOAT32"}, "parameters": {"*": "FLOAT32"}}
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
@@ -19,10 +17,6 @@ def network(request):
 
 def run(content, x):
     return kerasq.Interpreter(model_content=content, engine="reference").predict(x)
-
-
-def signal_to_noise_db(expected, found):
-    return 10 * np.log10(np.mean(expected**2) / max(np.mean((found - expected) ** 2), 1e-30))
 
 
 def test_float_conversion_computes_what_keras_computes(network):

@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 
 import kerasq
-from converters.zoo import L
+from converters.zoo import FLOAT, L
 from kerasq import format as kq
 from kerasq.statistics import Statistics
 from kerasq_convert import ConversionError, Converter
 from kerasq_convert.command import main
-
-FLOAT = {"buffers": {"*": "FLOAT32"}, "parameters": {"*": "FLOAT32"}}
 
 
 def data(*shape, seed=3):

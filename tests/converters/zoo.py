@@ -11,6 +11,7 @@ import kerasq
 
 L = keras.layers
 SHAPE = (9, 10, 3)
+FLOAT = {"buffers": {"*": "FLOAT32"}, "parameters": {"*": "FLOAT32"}}  # settings: nothing is quantized
 
 
 def randomized(model: keras.Model, seed: int = 11) -> keras.Model:
@@ -120,3 +121,8 @@ def build(name: str) -> keras.Model:
 def images(count: int = 4, seed: int = 12) -> np.ndarray:
     """Pixels 0..255 as float32."""
     return np.random.default_rng(seed).integers(0, 256, (count, *SHAPE)).astype(np.float32)
+
+
+def signal_to_noise_db(expected: np.ndarray, found: np.ndarray) -> float:
+    """Power of what was expected over that of the difference."""
+    return 10 * np.log10(np.mean(expected**2) / max(np.mean((found - expected) ** 2), 1e-30))
