@@ -212,20 +212,21 @@ class QFormat:
         if self.kind is Kind.SIGN:
             return np.where(values >= 0, 1, -1).astype(np.int8)
         with np.errstate(over="ignore", invalid="ignore"):
-            scaled = np.ldexp(values.astype(np.float64), self._frac_bits())
+            scaled = values.astype(np.float64) * 2.0 ** self._frac_bits()  # what ldexp does, in a tenth of its time
             whole = np.floor(scaled)
             # floor(v + 0.5) would round 0.49999999999999994 up: the sum itself rounds. v - floor(v) is exact where it matters.
             rounded = whole + (scaled - whole >= 0.5)
-        return np.clip(np.nan_to_num(rounded, nan=0.0, posinf=np.inf, neginf=-np.inf), self.min_int, self.max_int).astype(
-            self.dtype
-        )
+        unknown = np.isnan(rounded)
+        if unknown.any():
+            rounded = np.where(unknown, 0.0, rounded)
+        return np.clip(rounded, self.min_int, self.max_int).astype(self.dtype)
 
     def dequantize(self, stored: np.ndarray, dtype: np.typing.DTypeLike = np.float32) -> np.ndarray:
         """Values of stored integers, q * 2**-frac_bits (in float32: rounded to it where a FIXED32 needs more)."""
         stored = np.asarray(stored)
         if self.kind in (Kind.FLOAT, Kind.SIGN):
             return stored.astype(dtype)
-        return np.ldexp(stored.astype(np.float64), -self._frac_bits()).astype(dtype)
+        return (stored.astype(np.float64) * self.step).astype(dtype)
 
     def saturate(self, integers: np.ndarray) -> np.ndarray:
         """Integers limited to the stored range, as `self.dtype`."""

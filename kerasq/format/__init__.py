@@ -8,9 +8,9 @@ reader.py and verifier.py hold the rules by which a file is accepted.
 """
 
 from kerasq.format.errors import ModelError
-from kerasq.format.model import Model, Operator, OperatorKind, Tensor
+from kerasq.format.model import Model, Operator, OperatorKind, SelfTest, Tensor
 from kerasq.format.reader import load, loads
 from kerasq.format.verifier import verify
 from kerasq.format.writer import dump, dumps
 
-__all__ = ["Model", "ModelError", "Operator", "OperatorKind", "Tensor", "dump", "dumps", "load", "loads", "verify"]
+__all__ = ["Model", "ModelError", "Operator", "OperatorKind", "SelfTest", "Tensor", "dump", "dumps", "load", "loads", "verify"]

@@ -109,6 +109,19 @@ class Operator:
         return dataclasses.replace(self, **changes)
 
 
+@dataclasses.dataclass(frozen=True)
+class SelfTest:
+    """A test vector: an example, and what the reference engine computes from it, by which an engine can check itself.
+
+    Attributes:
+        input: Stored values of the example as bytes, little endian: all inputs of the network, one after the other.
+        checksums: For each operator the CRC-32 (`zlib.crc32`) of the stored bytes of its output; 0 where it is not checked.
+    """
+
+    input: bytes
+    checksums: tuple[int, ...]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Model:
     """A whole network, operators in execution order.
@@ -120,6 +133,7 @@ class Model:
         arena_bytes: Bytes of working memory for batch 1: every activation lies inside.
         arena_alignment: Every offset is a multiple of it; the arena itself must be so aligned.
         metadata: Text by key: who produced the file, from what.
+        test: The embedded test vector, if there is one.
     """
 
     tensors: tuple[Tensor, ...]
@@ -129,6 +143,7 @@ class Model:
     arena_bytes: int = 0
     arena_alignment: int = 16
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    test: SelfTest | None = None
 
     def tensor(self, name: str) -> Tensor:
         """The tensor called `name`."""

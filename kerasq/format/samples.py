@@ -14,6 +14,7 @@ from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.format.plan import aligned, reusable_input
 from kerasq.ops.softmax import exponentials
 from kerasq.qformat import QFormat
+from kerasq.selftest import random_example, with_selftest
 
 
 class ModelBuilder:
@@ -55,10 +56,22 @@ class ModelBuilder:
         self.operators.append(Operator(kind, tuple(inputs), (output,)).replace(**attributes))
         return output
 
-    def model(self, inputs: list[int], outputs: list[int] | None = None, metadata: dict[str, str] | None = None) -> Model:
+    def model(
+        self,
+        inputs: list[int],
+        outputs: list[int] | None = None,
+        metadata: dict[str, str] | None = None,
+        alignment: int = 16,
+    ) -> Model:
         """The finished model; its output is what the last operator writes, unless given."""
-        last = [*self.operators[-1].outputs]
-        model = Model(tuple(self.tensors), tuple(self.operators), tuple(inputs), tuple(outputs or last), metadata=metadata or {})
+        model = Model(
+            tensors=tuple(self.tensors),
+            operators=tuple(self.operators),
+            inputs=tuple(inputs),
+            outputs=tuple(outputs or self.operators[-1].outputs),
+            arena_alignment=alignment,
+            metadata=metadata or {},
+        )
         operators = tuple(ops.with_widths(model, operator) for operator in model.operators)
         return place(dataclasses.replace(model, operators=operators))
 
@@ -193,4 +206,25 @@ def wide_network() -> Model:
     return net.model([x])
 
 
-SAMPLES = {"binary": binary_network, "float": float_network, "wide": wide_network}
+def tested_network() -> Model:
+    """Three operators and a test vector for them, for an arena of the smallest alignment."""
+    net = ModelBuilder(seed=4)
+    x = net.activation("x", "FIXED8_3", 1, 3, 3, 2)
+    pool = net.operator(
+        OperatorKind.MAX_POOL_2D,
+        [x],
+        net.activation("pool/output", "FIXED8_3", 1, 2, 2, 2),
+        window=(2, 2),
+        clamp=(0, 127),
+    )
+    flat = net.operator(OperatorKind.RESHAPE, [pool], net.activation("flatten/output", "FIXED8_3", 1, 8))
+    net.operator(
+        OperatorKind.DENSE,
+        [flat, net.constant("dense/kernel", "SIGN", 3, 8), ABSENT, net.constant("dense/bias", "FIXED8_1", 3)],
+        net.activation("scores", "FIXED16_2", 1, 3),
+    )
+    model = net.model([x], alignment=4)
+    return with_selftest(model, random_example(model))
+
+
+SAMPLES = {"binary": binary_network, "float": float_network, "wide": wide_network, "tested": tested_network}

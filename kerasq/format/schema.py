@@ -114,6 +114,7 @@ OPERATOR = Table(
     },
 )
 METADATA = Table("Metadata", {"key": STRING, "value": STRING})
+SELF_TEST = Table("SelfTest", {"input": BYTES, "checksums": Vector(UINT, MAX_OPERATORS)})
 MODEL = Table(
     "Model",
     {
@@ -125,5 +126,6 @@ MODEL = Table(
         "arena_bytes": UINT,
         "arena_alignment": UINT,
         "metadata": Vector(METADATA, MAX_METADATA),
+        "test": SELF_TEST,
     },
 )

@@ -12,8 +12,9 @@ with no check left to the kernels. `problems` reports everything at once. The ru
 * Operators: every index is a tensor, or `ABSENT` among the inputs; an activation is read after it was written, and written
   once, by exactly one operator; constants are never written. Window sizes fit 16 bits, the clamp of a FLOAT32 output is
   two float32 values. The rest (arity, types, shapes, clamp, accumulator proof) is in kerasq.ops.
-* Plan: the alignment is a power of two up to MAX_ALIGNMENT, the arena has fewer than 2**31 bytes, every activation lies inside it
-  and is aligned, and plan.collisions finds nothing.
+* Plan: the alignment is a power of two in MIN_ALIGNMENT..MAX_ALIGNMENT (engines use 16- and 32-bit values where they lie), the
+  arena has fewer than 2**31 bytes, every activation lies inside it and is aligned, and plan.collisions finds nothing.
+* Test vector, where there is one: as many bytes as all inputs of the network together, and one checksum per operator.
 
 The work is bounded by that of one run of the network: a proof reads every weight once per operator that uses it.
 """
@@ -33,6 +34,7 @@ from kerasq.format.model import ABSENT, Model, Operator, Tensor
 from kerasq.format.schema import MAX_METADATA, MAX_OPERATORS, MAX_RANK, MAX_TENSORS
 
 MAX_NAME_BYTES = 1024
+MIN_ALIGNMENT = 4
 MAX_ALIGNMENT = 256
 MAX_ARENA_BYTES = 2**31 - 1
 MAX_ELEMENTS = 2**31 - 1
@@ -65,7 +67,7 @@ def problems(model: Model) -> list[str]:
         if _is_sound(model, operator, unsound):
             found += _operator(model, position)
     if not links and not unsound:
-        found += plan.collisions(model)
+        found += [*plan.collisions(model), *_test(model)]
     return found
 
 
@@ -96,8 +98,8 @@ def _counts(model: Model) -> Iterator[str]:
         if count > limit:
             yield f"a model has at most {limit} {what}. Received: {count}"
     alignment = model.arena_alignment
-    if not (_is_integer(alignment) and 1 <= alignment <= MAX_ALIGNMENT and alignment & (alignment - 1) == 0):
-        yield f"arena_alignment must be a power of two, 1..{MAX_ALIGNMENT}. Received: arena_alignment={alignment}"
+    if not (_is_integer(alignment) and MIN_ALIGNMENT <= alignment <= MAX_ALIGNMENT and alignment & (alignment - 1) == 0):
+        yield f"arena_alignment must be a power of two, {MIN_ALIGNMENT}..{MAX_ALIGNMENT}. Received: arena_alignment={alignment}"
     if not (_is_integer(model.arena_bytes) and 0 <= model.arena_bytes <= MAX_ARENA_BYTES):
         yield f"arena_bytes must lie in 0..{MAX_ARENA_BYTES}. Received: arena_bytes={model.arena_bytes}"
 
@@ -192,6 +194,22 @@ def _links(model: Model) -> Iterator[str]:
     for index, tensor in enumerate(model.tensors):
         if not tensor.is_constant and index not in used:
             yield f"{_named(model, index)} is an activation that nothing uses"
+
+
+def _test(model: Model) -> Iterator[str]:
+    """What is wrong with the embedded test vector of a model whose tensors and links are sound."""
+    if model.test is None:
+        return
+    size = sum(model.tensors[index].nbytes for index in model.inputs)
+    if len(model.test.input) != size:
+        yield f"the test vector's input must have {size} bytes, all inputs together. Received: {len(model.test.input)} bytes"
+    if len(model.test.checksums) != len(model.operators):
+        yield (
+            f"the test vector must have {len(model.operators)} checksums, one per operator. "
+            f"Received: {len(model.test.checksums)} checksums"
+        )
+    if not all(_is_integer(checksum) and 0 <= checksum < 1 << 32 for checksum in model.test.checksums):
+        yield f"checksums of the test vector lie in 0..{(1 << 32) - 1}. Received: {shown(model.test.checksums)}"
 
 
 def _is_sound(model: Model, operator: Operator, unsound: set[int]) -> bool:

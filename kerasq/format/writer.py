@@ -17,9 +17,10 @@ from kerasq.format.generated import Clamp as ClampTable
 from kerasq.format.generated import Metadata as MetadataTable
 from kerasq.format.generated import Model as ModelTable
 from kerasq.format.generated import Operator as OperatorTable
+from kerasq.format.generated import SelfTest as SelfTestTable
 from kerasq.format.generated import Tensor as TensorTable
 from kerasq.format.generated import Window as WindowTable
-from kerasq.format.model import FILE_IDENTIFIER, FORMAT_VERSION, Model, Operator, OperatorKind, Tensor
+from kerasq.format.model import FILE_IDENTIFIER, FORMAT_VERSION, Model, Operator, OperatorKind, SelfTest, Tensor
 from kerasq.format.packing import pack
 from kerasq.format.schema import TYPES, WINDOW, Scalar
 from kerasq.format.verifier import verify
@@ -62,6 +63,7 @@ class _Writer:
         operators = self.references([self.operator(operator, model.output(operator)) for operator in model.operators])
         tensors = self.references([self.tensor(tensor) for tensor in model.tensors])
         inputs, outputs = self.numbers(model.inputs, "<i4"), self.numbers(model.outputs, "<i4")
+        test = None if model.test is None else self.test(model.test)
         ModelTable.Start(builder)
         ModelTable.AddVersion(builder, FORMAT_VERSION)
         ModelTable.AddTensors(builder, tensors)
@@ -71,6 +73,8 @@ class _Writer:
         ModelTable.AddArenaBytes(builder, int(model.arena_bytes))
         ModelTable.AddArenaAlignment(builder, int(model.arena_alignment))
         ModelTable.AddMetadata(builder, metadata)
+        if test is not None:
+            ModelTable.AddTest(builder, test)
         builder.Finish(ModelTable.End(builder), FILE_IDENTIFIER)
         return bytes(builder.Output())
 
@@ -139,6 +143,13 @@ class _Writer:
         MetadataTable.AddKey(self.builder, key_text)
         MetadataTable.AddValue(self.builder, value_text)
         return MetadataTable.End(self.builder)
+
+    def test(self, test: SelfTest) -> int:
+        stored, checksums = self.data(test.input), self.numbers(test.checksums, "<u4")
+        SelfTestTable.Start(self.builder)
+        SelfTestTable.AddInput(self.builder, stored)
+        SelfTestTable.AddChecksums(self.builder, checksums)
+        return SelfTestTable.End(self.builder)
 
     def once(self, key: Hashable, write: Callable[[], int]) -> int:
         if key not in self.written:

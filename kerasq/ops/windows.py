@@ -12,6 +12,7 @@ from kerasq.format.model import Operator
 
 # Temporary arrays of one block: what two of them need stays in a core's second-level cache.
 BLOCK_BYTES = 1 << 19
+MAX_SIDE = (1 << 16) - 1  # of a window: with it, an extent fits 32 bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Window:
             if min(getattr(self, name)) < 1:
                 yield f"window {name} must be at least 1. Received: {name}={getattr(self, name)}"
                 return
+        if max(self.size) > MAX_SIDE:
+            yield f"a window is at most {MAX_SIDE} high and wide. Received: size={self.size}"
         top, bottom, left, right = self.padding
         if min(self.padding) < 0 or max(top, bottom) >= self.extent[0] or max(left, right) >= self.extent[1]:
             yield (

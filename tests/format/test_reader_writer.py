@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from format.broken_files import READER_RULES, with_field
 from format.kq_bytes import MINIMAL, build
 from kerasq.format import Model, ModelError, Operator, OperatorKind, Tensor, dump, dumps, load, loads
 from kerasq.format.samples import SAMPLES, ModelBuilder
@@ -91,6 +92,17 @@ def test_operator_attributes_survive():
     changed = dataclasses.replace(model, operators=(operator, *model.operators[1:]))
     assert loads(dumps(changed)).operators[0] == operator
     assert dumps(changed) != dumps(model)
+
+
+def test_test_vector_survives():
+    model = SAMPLES["tested"]()
+    assert len(model.test.input) == 18
+    assert len(model.test.checksums) == 3
+    content = dumps(model)
+    assert loads(content).test == model.test
+    without = dataclasses.replace(model, test=None)
+    assert loads(dumps(without)).test is None
+    assert len(dumps(without)) < len(content)
 
 
 @pytest.mark.parametrize("clamp", [(0.0, float("inf")), (float("-inf"), 0.5), (-1.5, 2.0**100), (1.0, 1.0)])
@@ -190,37 +202,11 @@ def test_zero_sign_is_refused_by_name():
         dumps(dataclasses.replace(model, tensors=(model.tensors[0], broken, model.tensors[2])))
 
 
-READER_RULES = {
-    "version 0": (("version",), 0, "version 0 of the format: this is a reader of 1..1"),
-    "version of the future": (("version",), 2, "version 2"),
-    "type": (("tensors", 0, "type"), 9, "tensor 0 'x': there are types 0..8. Received: type=9"),
-    "kind": (("operators", 0, "kind"), 8, "operator 0: there are kinds 0..7. Received: kind=8"),
-    "frac_bits too large": (("tensors", 0, "frac_bits"), 64, "tensor 0 'x': frac_bits of FIXED8 lie in -32..63. Received"),
-    "frac_bits too small": (("tensors", 1, "frac_bits"), -33, "tensor 1 'y': frac_bits"),
-    "frac_bits of SIGN": (("tensors", 2, "frac_bits"), 1, "tensor 2 'w': frac_bits of SIGN lie in 0..0"),
-    "too few bytes": (("tensors", 2, "data"), bytes(4), "tensor 2 'w': SIGN data of shape (2, 3) takes 8 bytes"),
-    "too many bytes": (("tensors", 2, "data"), bytes(12), "tensor 2 'w': SIGN data of shape (2, 3) takes 8 bytes"),
-    "no bytes": (("tensors", 2, "data"), b"", "tensor 2 'w': SIGN data of shape (2, 3) takes 8 bytes"),
-    "spare bits": (("tensors", 2, "data"), b"\x08" + bytes(7), "tensor 2 'w': SIGN data of shape (2, 3): a bit after"),
-    "rank 0 constant": (("tensors", 2, "shape"), [], "tensor 2 'w': a tensor has 1 to 4 axes"),
-    "axis of 0 in a constant": (("tensors", 2, "shape"), [0, 3], "tensor 2 'w': every axis has at least 1 element"),
-    "huge constant": (("tensors", 2, "shape"), [2**31, 2], "tensor 2 'w': a tensor has at most 2147483647 elements"),
-    "constant with an offset": (("tensors", 2, "offset"), 16, "tensor 2 'w': a constant has no place in the arena"),
-    "key twice": (("metadata",), [{"key": "a"}, {"key": "a"}], "a metadata key occurs twice"),
-    "empty key": (("metadata",), [{"value": "a"}], "metadata are texts without NUL, under keys that are not empty"),
-}
-
-
 @pytest.mark.parametrize("rule", READER_RULES)
 def test_file_rules(rule):
     path, value, message = READER_RULES[rule]
-    content = copy.deepcopy(MINIMAL)
-    place = content
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
     with pytest.raises(ModelError) as caught:
-        loads(build(content))
+        loads(with_field(path, value))
     assert message in str(caught.value)
     assert len(caught.value.problems) == 1
 

@@ -2,52 +2,15 @@
 
 import copy
 import re
-import struct
 import tracemalloc
 
 import pytest
 
+from format.broken_files import DAMAGE, GOOD
 from format.kq_bytes import MINIMAL, build
 from kerasq.format import ModelError, loads, regenerate, schema
 from kerasq.format.schema import Bytes, Scalar, String, Vector
 from kerasq.format.structure import parse
-
-
-def u16(content, position):
-    return struct.unpack_from("<H", content, position)[0]
-
-
-def u32(content, position):
-    return struct.unpack_from("<I", content, position)[0]
-
-
-def root(content):
-    return u32(content, 0)
-
-
-def vtable(content, table=None):
-    table = root(content) if table is None else table
-    return table - struct.unpack_from("<i", content, table)[0]
-
-
-def field(content, slot):
-    """Position of a field of the root table."""
-    return root(content) + u16(content, vtable(content) + 4 + 2 * slot)
-
-
-def target(content, position):
-    return position + u32(content, position)
-
-
-def put(content, position, code, value):
-    changed = bytearray(content)
-    struct.pack_into(code, changed, position, value)
-    return bytes(changed)
-
-
-GOOD = build(MINIMAL)
-VERSION, TENSORS, OPERATORS, INPUTS = range(4)
-NAME = GOOD.index(b"\x01\0\0\0x\0")  # count, then the text
 
 
 def test_values_arrive():
@@ -71,42 +34,6 @@ def test_absent_fields_have_defaults():
 
 def test_bytes_that_nothing_refers_to_are_ignored():
     assert loads(GOOD + b"appended").tensor("x").shape == (1, 8)
-
-
-DAMAGE = {
-    "empty": (lambda c: b"", "KRSQ"),
-    "cut in the identifier": (lambda c: c[:7], "KRSQ"),
-    "other identifier": (lambda c: c[:4] + b"TFL3" + c[8:], "KRSQ"),
-    "root reference 0": (lambda c: put(c, 0, "<I", 0), "root: the reference"),
-    "root at the end": (lambda c: put(c, 0, "<I", len(c) - 3), "root: the reference"),
-    "root reference negative": (lambda c: put(c, 0, "<i", -4), "root: the reference"),
-    "root not aligned": (lambda c: put(c, 0, "<I", root(c) + 2), "not aligned"),
-    "vtable before the file": (lambda c: put(c, root(c), "<i", root(c) + 2), "model: the vtable"),
-    "vtable behind the file": (lambda c: put(c, root(c), "<i", root(c) - len(c) + 2), "model: the vtable"),
-    "vtable odd": (lambda c: put(c, root(c), "<i", 5), "model: the vtable"),
-    "vtable distance INT_MIN": (lambda c: put(c, root(c), "<i", -(2**31)), "model: the vtable"),
-    "vtable of 2 bytes": (lambda c: put(c, vtable(c), "<H", 2), "a vtable of 2 bytes"),
-    "vtable of odd size": (lambda c: put(c, vtable(c), "<H", 19), "a vtable of 19 bytes"),
-    "vtable too large": (lambda c: put(c, vtable(c), "<H", 65534), "a vtable of 65534 bytes"),
-    "table of 2 bytes": (lambda c: put(c, vtable(c) + 2, "<H", 2), "a table of 2 bytes"),
-    "table too large": (lambda c: put(c, vtable(c) + 2, "<H", 65535), "a table of 65535 bytes"),
-    "field over the vtable distance": (lambda c: put(c, vtable(c) + 4, "<H", 3), "model.version: the field lies outside"),
-    "field behind its table": (
-        lambda c: put(c, vtable(c) + 4, "<H", u16(c, vtable(c) + 2) - 3),
-        "model.version: the field lies outside",
-    ),
-    "field not aligned": (lambda c: put(c, vtable(c) + 4, "<H", 6), "model.version: the field is not aligned to 4"),
-    "vector reference 0": (lambda c: put(c, field(c, INPUTS), "<I", 0), "model.inputs: the reference"),
-    "vector reference out": (lambda c: put(c, field(c, INPUTS), "<I", 0xFFFFFFFC), "model.inputs: the reference"),
-    "vector too long": (lambda c: put(c, target(c, field(c, INPUTS)), "<I", 1000), "model.inputs: a vector of 1000"),
-    "vector of -1": (lambda c: put(c, target(c, field(c, INPUTS)), "<i", -1), "model.inputs: a vector of 4294967295"),
-    "tensors of 2**30": (lambda c: put(c, target(c, field(c, TENSORS)), "<I", 1 << 30), "model.tensors: a vector"),
-    "tensor reference 0": (lambda c: put(c, target(c, field(c, TENSORS)) + 4, "<I", 0), "model.tensors[0]: the ref"),
-    "string without end": (lambda c: put(c, NAME + 5, "<B", 1), "model.tensors[0].name: a string does not end"),
-    "string with a zero": (lambda c: put(c, NAME + 4, "<B", 0), "model.tensors[0].name: a string contains"),
-    "string too long": (lambda c: put(c, NAME, "<I", len(c)), "model.tensors[0].name: a vector"),
-    "string not UTF-8": (lambda c: put(c, NAME + 4, "<B", 0xFF), "model.tensors[0].name: a string is not UTF-8"),
-}
 
 
 @pytest.mark.parametrize("name", DAMAGE)
@@ -194,8 +121,8 @@ def test_schema_as_data_is_the_schema():
         name: re.findall(r"(\w+): (\[?\w+\]?)\s*(?:= (\d+))?\s*;", body)
         for name, body in re.findall(r"table (\w+) \{(.*?)\}", text, re.S)
     }
-    assert set(tables) == {"Tensor", "Window", "Clamp", "Operator", "Metadata", "Model"}
-    for table in (schema.TENSOR, schema.WINDOW, schema.CLAMP, schema.OPERATOR, schema.METADATA, schema.MODEL):
+    assert set(tables) == {"Tensor", "Window", "Clamp", "Operator", "Metadata", "SelfTest", "Model"}
+    for table in (getattr(schema, name) for name in ("TENSOR", "WINDOW", "CLAMP", "OPERATOR", "METADATA", "SELF_TEST", "MODEL")):
         described = [
             (name, type_name(field), field.default if isinstance(field, Scalar) else 0) for name, field in table.fields.items()
         ]

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from kerasq import ops
-from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
-from kerasq.ops.softmax import exponentials
-from kerasq.qformat import QFormat, fixed
-from networks import NetworkBuilder
-from random_operators import OPERATORS, random_model
-
-
-def valid(kind: str, buffers: str = "FIXED8_4", **attributes) -> Model:
-    """A model of one operator without problems, with every optional input."""
-    net = NetworkBuilder()
-    inputs: tuple[int, ...]
-    shape: tuple[int, ...] | None = None
-    if kind == "CONV_2D":
-        kernel = net.constant("kernel", np.ones((4, 3, 2, 1)), "FIXED8_3")
-        vectors = net.constant("multiplier", np.ones(4), "FIXED16_2"), net.constant("bias", np.ones(4), "FIXED32_7")
-        inputs = (net.activation("x", (1, 6, 5, 2), buffers), kernel, *vectors)
-        attributes = {"groups": 2, "padding": (1, 2, 1, 0), **attributes}
-    elif kind == "DENSE":
-        kernel = net.constant("kernel", np.ones((4, 60)), "SIGN")
-        vectors = net.constant("multiplier", np.ones(4), "FIXED16_2"), net.constant("bias", np.ones(4), "FIXED32_4")
-        inputs = (net.activation("x", (1, 6, 5, 2), buffers), kernel, *vectors)
-    elif kind == "ADD":
-        inputs = (net.activation("x", (1, 6, 5, 2), buffers), net.activation("y", (1, 6, 5, 2), buffers))
-    elif kind == "SOFTMAX":
-        inputs = (
-            net.activation("x", (1, 10), buffers),
-            net.constant("table", exponentials(QFormat.parse(buffers)), "UFIXED16_15"),
-        )
-    else:
-        inputs = (net.activation("x", (1, 6, 5, 2), buffers),)
-        if "POOL" in kind:
-            attributes = {"window": (3, 2), "strides": (2, 1), "padding": (1, 2, 1, 0), **attributes}
-        shape = (1, 60) if kind == "RESHAPE" else None
-    output = net.apply(kind, inputs, buffers, "layer/output", shape, **attributes)
-    return net.build(tuple(index for index in inputs if index >= 0 and not net.tensors[index].is_constant), (output,))
+from kerasq.format.model import ABSENT, Model, OperatorKind
+from kerasq.qformat import fixed
+from ops.broken_operators import ATTRIBUTES, TENSORS, changed, nonsense, q, valid, with_tensor
 
 
 def problems(model: Model) -> list[str]:
@@ -51,67 +18,10 @@ def problems(model: Model) -> list[str]:
     return list(ops.problems(model, operator))
 
 
-def changed(model: Model, **changes) -> Model:
-    """The model with other attributes of its operator."""
-    return dataclasses.replace(model, operators=(model.operators[0].replace(**changes),))
-
-
-def with_tensor(model: Model, name: str, **changes) -> Model:
-    """The model with another tensor called `name`; another shape or format brings fitting data of ones."""
-    (index,) = (i for i, tensor in enumerate(model.tensors) if tensor.name == name)
-    tensor = dataclasses.replace(model.tensors[index], **changes)
-    if tensor.is_constant and "data" not in changes:
-        tensor = dataclasses.replace(tensor, data=np.ones(tensor.shape, tensor.format.dtype))
-    return dataclasses.replace(model, tensors=(*model.tensors[:index], tensor, *model.tensors[index + 1 :]))
-
-
-def q(text: str) -> QFormat:
-    return QFormat.parse(text)
-
-
 @pytest.mark.parametrize("kind", list(OperatorKind))
 @pytest.mark.parametrize("buffers", ["FIXED8_4", "UFIXED16_7"])
 def test_a_sound_operator_has_no_problems(kind, buffers):
     assert problems(valid(kind, buffers)) == []
-
-
-WINDOWED = ("CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D")
-ALL = tuple(OperatorKind)
-
-ATTRIBUTES = [
-    (ALL, {"clamp": (3, 2)}, "minimum must not exceed"),
-    (ALL, {"clamp": (float("nan"), 2)}, "minimum must not exceed"),
-    (ALL, {"clamp": (-129, 127)}, r"must lie in \[-128, 127\]"),
-    (ALL, {"clamp": (0, 128)}, r"must lie in \[-128, 127\]"),
-    (ALL, {"clamp": (0.5, 100)}, "two integers"),
-    (ALL, {"accumulator_bits": 0}, "accumulator_bits must be 32 or 64"),
-    (ALL, {"accumulator_bits": 16}, "accumulator_bits must be 32 or 64"),
-    (("CONV_2D", "DENSE"), {"total_bits": 0}, "total_bits must be 32 or 64"),
-    (("ADD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "RESHAPE", "SOFTMAX", "QUANTIZE"), {"total_bits": 32}, "total_bits must be 0"),
-    (WINDOWED, {"strides": (0, 1)}, "strides must be at least 1"),
-    (WINDOWED, {"strides": (1, -1)}, "strides must be at least 1"),
-    (("CONV_2D",), {"dilations": (1, 0)}, "dilations must be at least 1"),
-    (("MAX_POOL_2D", "AVERAGE_POOL_2D"), {"dilations": (2, 1)}, "no dilations"),
-    (("MAX_POOL_2D", "AVERAGE_POOL_2D"), {"window": (0, 2)}, "size must be at least 1"),
-    (WINDOWED, {"padding": (3, 0, 0, 0)}, "padding must be smaller"),
-    (WINDOWED, {"padding": (0, 3, 0, 0)}, "padding must be smaller"),
-    (WINDOWED, {"padding": (0, 0, 2, 0)}, "padding must be smaller"),
-    (WINDOWED, {"padding": (0, 0, 0, 2)}, "padding must be smaller"),
-    (WINDOWED, {"padding": (-1, 0, 0, 0)}, "padding must be smaller"),
-    (WINDOWED, {"padding": (1, 1, 1, 0)}, "output must have shape"),
-    (WINDOWED, {"strides": (1, 2)}, "output must have shape"),
-    (("CONV_2D",), {"dilations": (4, 1)}, "output must have shape"),
-    (("CONV_2D",), {"dilations": (8, 1)}, "larger than the padded input"),
-    (("MAX_POOL_2D", "AVERAGE_POOL_2D"), {"window": (10, 2)}, "larger than the padded input"),
-    (("AVERAGE_POOL_2D",), {"window": (65535, 65535)}, "at most 16777216 taps"),
-    (("CONV_2D",), {"groups": 0}, "groups must divide"),
-    (("CONV_2D",), {"groups": 3}, "groups must divide"),
-    (("CONV_2D",), {"groups": 1}, "kernel must have 2 input channels"),
-    (ALL, {"outputs": ()}, "must write exactly one"),
-    (ALL, {"outputs": (0, 0)}, "must write exactly one"),
-    (ALL, {"inputs": ()}, r"must have \d inputs"),
-    (ALL, {"inputs": (0, 0, 0, 0, 0)}, r"must have \d inputs"),
-]
 
 
 @pytest.mark.parametrize(("kind", "changes", "message"), [(kind, c, m) for kinds, c, m in ATTRIBUTES for kind in kinds])
@@ -127,60 +37,6 @@ def assert_names(found: list[str], kind: str, changes: dict) -> None:
     """Messages begin with the operator and its output."""
     if "outputs" not in changes:
         assert all(problem.startswith(f"{kind} 'layer/output': ") for problem in found)
-
-
-TENSORS = [
-    ("CONV_2D", "x", {"shape": (1, 60)}, "must have 4 axes"),
-    ("CONV_2D", "kernel", {"shape": (4, 6)}, "must have 4 axes"),
-    ("CONV_2D", "kernel", {"shape": (4, 3, 2, 2)}, "kernel must have 1 input channels"),
-    ("CONV_2D", "kernel", {"shape": (3, 3, 2, 1)}, "groups must divide"),
-    ("CONV_2D", "multiplier", {"shape": (3,)}, "multiplier must have one value per output channel"),
-    ("CONV_2D", "bias", {"shape": (1, 4)}, "bias must have one value per output channel"),
-    ("CONV_2D", "bias", {"format": q("FIXED32_10")}, "bias must have at most as many fractional bits"),
-    ("CONV_2D", "kernel", {"format": q("UFIXED8_3")}, "kernel must be one of"),
-    ("CONV_2D", "kernel", {"format": q("FIXED32_3")}, "kernel must be one of"),
-    ("CONV_2D", "multiplier", {"format": q("SIGN")}, "multiplier must be one of"),
-    ("CONV_2D", "bias", {"format": q("UFIXED16_3")}, "bias must be one of"),
-    ("CONV_2D", "bias", {"data": None}, "bias must be a constant"),
-    ("CONV_2D", "kernel", {"data": None}, "kernel must be a constant"),
-    ("CONV_2D", "x", {"data": np.ones((1, 6, 5, 2), np.int8)}, "input must be an activation"),
-    ("CONV_2D", "layer/output", {"data": np.ones((1, 7, 5, 4), np.int8)}, "output is a constant"),
-    ("CONV_2D", "x", {"format": q("FIXED4_1")}, "input must be one of"),
-    ("CONV_2D", "x", {"format": q("SIGN")}, "input must be one of"),
-    ("CONV_2D", "x", {"format": q("FIXED8")}, "fractional bits is missing"),
-    ("CONV_2D", "layer/output", {"format": q("FIXED32_4")}, "output must be one of"),
-    ("CONV_2D", "layer/output", {"shape": (2, 7, 5, 4)}, "batch axis"),
-    ("CONV_2D", "layer/output", {"shape": (1, 7, 5, 3)}, "output must have shape"),
-    ("CONV_2D", "layer/output", {"shape": (1, 7, 0, 4)}, "at least 1"),
-    ("CONV_2D", "x", {"shape": ()}, "at least 1"),
-    ("CONV_2D", "x", {"format": q("FLOAT32")}, "records accumulator_bits=0"),
-    ("DENSE", "kernel", {"shape": (60,)}, "kernel must have 2 axes"),
-    ("DENSE", "kernel", {"shape": (4, 59)}, "kernel must have 60 inputs"),
-    ("DENSE", "bias", {"format": q("FIXED32_7")}, "bias must have at most as many fractional bits"),
-    ("DENSE", "layer/output", {"shape": (1, 1, 4)}, "output must have shape"),
-    ("ADD", "y", {"shape": (1, 6, 5, 1)}, "must have the same shape"),
-    ("ADD", "y", {"format": q("FIXED8_37")}, "differ by at most 32"),
-    ("ADD", "layer/output", {"shape": (1, 60)}, "output must have shape"),
-    ("MAX_POOL_2D", "layer/output", {"format": q("FIXED8_3")}, "input's format"),
-    ("MAX_POOL_2D", "x", {"shape": (1, 30, 2)}, "must have 4 axes"),
-    ("AVERAGE_POOL_2D", "layer/output", {"format": q("FIXED8_29")}, "differ by at most 24"),
-    ("AVERAGE_POOL_2D", "layer/output", {"format": q("FIXED8_-21")}, "differ by at most 24"),
-    ("RESHAPE", "layer/output", {"format": q("UFIXED8_4")}, "input's format"),
-    ("RESHAPE", "layer/output", {"shape": (1, 59)}, "must have 60 elements"),
-    ("QUANTIZE", "layer/output", {"shape": (1, 6, 10)}, "output must have shape"),
-    ("QUANTIZE", "x", {"format": q("FIXED8_63")}, None),
-    ("SOFTMAX", "x", {"shape": (1,)}, "axis after the batch axis"),
-    ("SOFTMAX", "x", {"format": q("FLOAT32")}, "input and output must be fixed"),
-    ("SOFTMAX", "layer/output", {"format": q("FLOAT32")}, "input and output must be fixed"),
-    ("SOFTMAX", "layer/output", {"format": q("FIXED16_17")}, "0 to 16 fractional bits"),
-    ("SOFTMAX", "layer/output", {"format": q("FIXED8_-1")}, "0 to 16 fractional bits"),
-    ("SOFTMAX", "x", {"format": q("FIXED16_8")}, r"must have shape \(512,\)"),
-    ("SOFTMAX", "table", {"shape": (255,)}, r"must have shape \(256,\)"),
-    ("SOFTMAX", "table", {"format": q("UFIXED16_14")}, "table must be UFIXED16_15"),
-    ("SOFTMAX", "table", {"data": np.zeros(256, np.uint16)}, "must begin with it"),
-    ("SOFTMAX", "table", {"data": np.full(256, 32769, np.uint16)}, "must not exceed 32768"),
-    ("SOFTMAX", "x", {"shape": (1, 65537)}, "at most 65536 classes"),
-]
 
 
 @pytest.mark.parametrize(("kind", "name", "changes", "message"), [case for case in TENSORS if case[3]])
@@ -247,52 +103,6 @@ def test_clamps_of_float_outputs():
     model = valid("ADD", "FLOAT32")
     assert problems(changed(model, clamp=(0.0, float("inf")))) == []
     assert len(problems(changed(model, clamp=(1.0, 0.0)))) == 1
-
-
-FORMATS = [
-    *(fixed(bits, n, signed) for bits in (4, 8, 16) for n in (-32, 0, 7, 63, None) for signed in (False, True)),
-    *(fixed(32, n) for n in (-32, 5, 63)),
-    q("SIGN"),
-    q("FLOAT32"),
-]
-SIZES = [1, 1, 1, 2, 3, 5, 8, 0, 100_000, 2**31]
-
-
-def nonsense(rng: np.random.Generator) -> Model:
-    """Any operator with any attributes over any tensors, half of the time a sound one with a few changes."""
-    if rng.random() < 0.7:
-        model = random_model(str(rng.choice(list(OPERATORS))), int(rng.integers(1000)))
-        tensors, operator = list(model.tensors), model.operators[0]
-    else:
-        tensors, operator = [Tensor("y", (1, 2), q("FLOAT32"), offset=0)], Operator(OperatorKind.ADD, (0, 0), (0,))
-    for _ in range(rng.integers(1, 4)):
-        shape = tuple(int(size) for size in rng.choice(SIZES, rng.integers(0, 6)))
-        form = FORMATS[rng.integers(len(FORMATS))]
-        data = None
-        if rng.random() < 0.5 and math.prod(max(size, 1) for size in shape) < 1000:
-            data = rng.integers(min(form.min_int, 0), max(form.max_int, 1), shape, endpoint=True).astype(form.dtype)
-        tensor = Tensor("z", shape, form, data, None if data is not None else 0)
-        if rng.random() < 0.5:
-            tensors.append(tensor)
-        else:
-            tensors[rng.integers(len(tensors))] = tensor
-    for _ in range(rng.integers(0, 3)):
-        pair, four = rng.integers(-2, 6, 2).tolist(), rng.integers(-2, 4, 4).tolist()
-        huge = rng.choice([65535, 2**31, 2**70], 2).tolist()
-        change = [
-            {"kind": OperatorKind(rng.choice(list(OperatorKind)))},
-            {"inputs": tuple(rng.integers(-1, len(tensors), rng.integers(0, 6)).tolist())},
-            {"outputs": tuple(rng.integers(0, len(tensors), rng.integers(0, 3)).tolist())},
-            {"strides": tuple(pair)},
-            {"dilations": tuple(rng.permutation(huge).tolist())},
-            {"padding": tuple(four)},
-            {"window": tuple(huge)},
-            {"groups": pair[0]},
-            {"clamp": (float(pair[0]), float("nan"))},
-            {"accumulator_bits": pair[0], "total_bits": 64},
-        ][rng.integers(10)]
-        operator = operator.replace(**change)
-    return Model(tuple(tensors), (operator,), (), ())
 
 
 @pytest.mark.parametrize("seed", range(8))
