@@ -1,0 +1,35 @@
+/* The kernels in C99, by name: for lists of only those that a program needs, as kerasq-convert --emit_c writes them.  The names
+ * say kind, input and weights (s8: FIXED8, u8: UFIXED8, s16: FIXED16, u16: UFIXED16, s4: FIXED4, sign: SIGN). `wide` kernels sum
+ * in 64 bits, `to_float` kernels compute in integers for a FLOAT32 output, `float` kernels compute in float. */
+#ifndef KERASQ_KERNELS_H
+#define KERASQ_KERNELS_H
+
+#include "kerasq.h"
+
+/* X(name) for each. */
+#define KQ_WEIGHTED_KERNELS(X, kind)                                                                        \
+  X(kind##_s8_s8) X(kind##_s8_sign) X(kind##_s8_s4) X(kind##_s8_s16)                                        \
+  X(kind##_u8_s8) X(kind##_u8_sign) X(kind##_u8_s4) X(kind##_u8_s16)                                        \
+  X(kind##_s16_s8) X(kind##_s16_sign) X(kind##_s16_s4) X(kind##_s16_s16)                                    \
+  X(kind##_u16_s8) X(kind##_u16_sign) X(kind##_u16_s4) X(kind##_u16_s16)                                    \
+  X(kind##_wide) X(kind##_to_float) X(kind##_float)
+
+#define KQ_OTHER_KERNELS(X)                                                                                 \
+  X(kq_add) X(kq_add_float) X(kq_max_pool_2d) X(kq_max_pool_2d_float) X(kq_average_pool_2d)                 \
+  X(kq_average_pool_2d_float) X(kq_reshape) X(kq_reshape_float) X(kq_softmax) X(kq_softmax_float)           \
+  X(kq_quantize) X(kq_quantize_float)
+
+#define KQ_PORTABLE_KERNELS(X) \
+  KQ_WEIGHTED_KERNELS(X, kq_conv_2d) KQ_WEIGHTED_KERNELS(X, kq_dense) KQ_OTHER_KERNELS(X)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KQ_DECLARE_KERNEL(name) extern const kq_kernel name;
+KQ_PORTABLE_KERNELS(KQ_DECLARE_KERNEL)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,28 @@
+/* The fastest kernels of the processor at hand: portable C, and on x86-64 AVX2 and AVX-512 VNNI. All give the same integers. */
+#ifndef KERASQ_NATIVE_H
+#define KERASQ_NATIVE_H
+
+#include "kerasq.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The kernels of a tier.
+ *   isa     "portable", "avx2" or "avx512vnni"; NULL for the best that this processor has
+ *   chosen  the tier's name; may be NULL
+ * Returns NULL where this processor, or this build of the library, lacks the tier, or there is none of that name. */
+const kq_kernels *kq_native_kernels(const char *isa, const char **chosen);
+
+/* The multiplier's peak: runs `rounds` rounds of nothing but the tier's multiply instruction for 8-bit values (vpmaddubsw,
+ * vpdpbusd) on registers, as many as its pipelines take at once, for a caller to time. Returns the multiply-accumulates done; 0
+ * for "portable" and for tiers that don't run here. */
+uint64_t kq_native_peak(const char *isa, uint32_t rounds);
+
+/* Tier number 0, 1, ... of those that run here, the best last; NULL from their number on. */
+const char *kq_native_tier(uint32_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,87 @@
+/* The arithmetic of NUMERICS.md section 2 on integers, and stored values in memory. */
+#ifndef KQ_ARITHMETIC_H
+#define KQ_ARITHMETIC_H
+
+#include "kq_internal.h"
+
+/* floor(a / 2^places), 0 <= places <= 63. (C leaves >> of a negative number to the compiler: for a < 0 the complement is shifted,
+ * floor(a / 2^s) = -1 - floor((-1 - a) / 2^s). Compilers make one arithmetic shift of it.) */
+static inline int64_t kq_shift_floor(int64_t a, int places) { return a < 0 ? ~(~a >> places) : a >> places; }
+
+static inline int64_t kq_clamp(int64_t a, int64_t low, int64_t high) { return a < low ? low : a > high ? high : a; }
+
+/* clamp(floor(total / 2^shift + 1/2), low, high) for any shift up to 63. Shifted right, total and the half that rounds it fit
+ * 64 bits by the accumulator proof. Shifted left, magnitudes from 2^30 on leave every stored range: limiting them first keeps the
+ * product inside 64 bits. */
+static inline int32_t kq_requantize(int64_t total, int shift, int32_t low, int32_t high) {
+  if (shift > 0) {
+    total = kq_shift_floor(total + ((int64_t)1 << (shift - 1)), shift);
+  } else if (shift < 0) {
+    const int64_t beyond = (int64_t)1 << 30;
+    total = kq_clamp(total, -beyond, beyond) * ((int64_t)1 << (shift < -32 ? 32 : -shift));
+  }
+  return (int32_t)kq_clamp(total, low, high);
+}
+
+/* The same where total and the rounding half fit 32 bits (total_bits of 32) and 0 < shift <= 31. */
+static inline int32_t kq_requantize_32(int32_t total, int shift, int32_t low, int32_t high) {
+  const int32_t raised = total + (int32_t)(1u << (shift - 1));
+  const int32_t rounded = raised < 0 ? ~(~raised >> shift) : raised >> shift;
+  return rounded < low ? low : rounded > high ? high : rounded;
+}
+
+/* Loads and stores through memcpy: the bytes have no type of their own, and 4-byte alignment is all that is known of them. */
+static inline int16_t kq_load_s16(const uint8_t *p) {
+  int16_t value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+
+static inline uint16_t kq_load_u16(const uint8_t *p) {
+  uint16_t value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+
+static inline float kq_load_f32(const uint8_t *p) {
+  float value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+
+static inline void kq_store_f32(uint8_t *p, float value) { memcpy(p, &value, sizeof value); }
+
+static inline int8_t kq_load_s8(const uint8_t *p) {
+  int8_t value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+
+/* Value number i of packed 4-bit integers, the earlier of two in the low nibble: sign extension as (n ^ 8) - 8. */
+static inline int32_t kq_load_s4(const uint8_t *data, uint32_t i) {
+  return (int32_t)(((uint32_t)data[i / 2] >> (i % 2 * 4) & 15u) ^ 8u) - 8;
+}
+
+/* Stored integer number i of a tensor's data; not of FLOAT32 and SIGN. */
+int32_t kq_stored(uint8_t type, const uint8_t *data, uint32_t i);
+
+/* Store an integer that fits the type: (U)FIXED8 and (U)FIXED16. */
+static inline void kq_store(uint8_t type, uint8_t *data, uint32_t i, int32_t value) {
+  if (type == KQ_FIXED8 || type == KQ_UFIXED8) {
+    data[i] = (uint8_t)value;
+  } else {
+    const uint16_t bits = (uint16_t)value;
+    memcpy(data + (size_t)i * 2, &bits, sizeof bits);
+  }
+}
+
+static inline const uint8_t *kq_input_data(const kq_operator *op, unsigned i, const uint8_t *arena) {
+  return arena + op->input[i]->offset;
+}
+
+static inline uint8_t *kq_output_data(const kq_operator *op, uint8_t *arena) { return arena + op->output->offset; }
+
+static inline bool kq_has_fixed_output(const kq_operator *op) { return op->output->type != KQ_FLOAT32; }
+static inline bool kq_has_float_output(const kq_operator *op) { return op->output->type == KQ_FLOAT32; }
+
+#endif

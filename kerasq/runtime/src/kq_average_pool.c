@@ -1,0 +1,34 @@
+/* AVERAGE_POOL_2D in integers: with the sum s of N valid taps and k = n_x - n_y,
+ *     y = floor((2 s + D) / (2 D)), D = N * 2^k,  and for k < 0  floor((2 s * 2^-k + N) / (2 N)):
+ * one rounding of the exact average. */
+#include "kq_pool.h"
+
+/* floor(a / b) for b > 0; in 32 bits where both fit them, as a 64-bit division is long on small processors. */
+static int64_t divide_floor(int64_t a, int64_t b, uint8_t bits) {
+  if (bits == 32) return (int32_t)a / (int32_t)b - ((int32_t)a % (int32_t)b < 0 ? 1 : 0);
+  return a / b - (a % b < 0 ? 1 : 0);
+}
+
+static void compute(const kq_operator *op, const kq_pooled *pooled) {
+  const kq_tensor *x = op->input[0];
+  const int k = x->frac_bits - op->output->frac_bits;
+  const int64_t taps = kq_valid_taps(pooled), denominator = taps << (k > 0 ? k : 0);
+  for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
+    int64_t sum = 0;
+    for (uint32_t row = pooled->rows.begin; row < pooled->rows.end; ++row) {
+      for (uint32_t column = pooled->columns.begin; column < pooled->columns.end; ++column) {
+        sum += kq_stored(x->type, pooled->input, kq_pool_place(op, pooled, row, column) + channel);
+      }
+    }
+    const int64_t numerator = sum * ((int64_t)2 << (k < 0 ? -k : 0)) + denominator;
+    const int64_t mean = divide_floor(numerator, 2 * denominator, op->accumulator_bits);
+    kq_store(op->output->type, pooled->output, pooled->first + channel, (int32_t)kq_clamp(mean, op->low.fixed, op->high.fixed));
+  }
+}
+
+static void run(const kq_operator *op, uint8_t *arena) { kq_each_pooled(op, arena, compute); }
+
+static bool accepts(const kq_operator *op) { return op->is_integer && kq_has_fixed_output(op); }
+
+const kq_kernel kq_average_pool_2d = {
+    "kq_average_pool_2d", KQ_AVERAGE_POOL_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts, NULL, NULL, NULL, run, NULL};

@@ -1,0 +1,88 @@
+#include "kq_conv.h"
+
+#include "kq_dot.h"
+
+void kq_each_pixel(const kq_operator *op, uint8_t *arena, void (*compute)(const kq_operator *, const kq_pixel *)) {
+  const uint32_t *shape = op->output->shape;
+  kq_pixel pixel;
+  pixel.input = kq_input_data(op, KQ_X, arena);
+  pixel.output = kq_output_data(op, arena);
+  pixel.first = 0;
+  for (uint32_t row = 0; row < shape[1]; ++row) {
+    pixel.rows = kq_look(op, 0, row);
+    for (uint32_t column = 0; column < shape[2]; ++column) {
+      pixel.columns = kq_look(op, 1, column);
+      compute(op, &pixel);
+      pixel.first += shape[3];
+    }
+  }
+}
+
+static size_t value_bytes(const kq_tensor *x) { return x->type == KQ_FIXED16 || x->type == KQ_UFIXED16 ? 2 : 1; }
+
+/* What all output channels of a pixel share. */
+typedef struct {
+  const uint8_t *input;  /* under the first valid tap */
+  uint32_t first;        /* number of its first weight in an output channel */
+  uint32_t rows, runs;   /* rows of valid taps; runs of the inner loop in each */
+  uint32_t count;        /* values of a run */
+  size_t next_row, next_run;             /* bytes of input from one to the next */
+  uint32_t weights_of_row, weights_of_run;
+} kq_walk;
+
+/* Inputs under neighbouring taps of a row, all channels, lie side by side, and so do their weights: one long run for the inner
+ * loop. With dilations or groups each tap is a run. */
+static kq_walk walk_of(const kq_operator *op, const kq_pixel *pixel) {
+  const kq_tensor *x = op->input[KQ_X], *kernel = op->input[KQ_KERNEL];
+  const uint32_t taps = kernel->shape[2], channels = kernel->shape[3];
+  const size_t value = value_bytes(x), line = x->shape[2] * x->shape[3] * value;
+  const kq_span rows = pixel->rows, columns = pixel->columns;
+  const bool joined = op->groups == 1 && op->dilations[1] == 1;
+  kq_walk walk = {pixel->input, 0, 0, 0, 0, 0, 0, 0, 0};
+  if (rows.begin >= rows.end || columns.begin >= columns.end) return walk; /* dilated taps may all miss the input */
+  walk.input += kq_tap(op, 0, rows, rows.begin) * line + kq_tap(op, 1, columns, columns.begin) * x->shape[3] * value;
+  walk.first = (rows.begin * taps + columns.begin) * channels;
+  walk.rows = rows.end - rows.begin;
+  walk.runs = joined ? 1 : columns.end - columns.begin;
+  walk.count = joined ? (columns.end - columns.begin) * channels : channels;
+  walk.next_row = op->dilations[0] * line;
+  walk.next_run = op->dilations[1] * x->shape[3] * value;
+  walk.weights_of_row = taps * channels;
+  walk.weights_of_run = channels;
+  return walk;
+}
+
+static int32_t sum_of(const kq_walk *walk, kq_dot dot, const uint8_t *input, const uint8_t *weights, uint32_t first) {
+  int32_t sum = 0;
+  for (uint32_t row = 0; row < walk->rows; ++row) {
+    for (uint32_t run = 0; run < walk->runs; ++run) {
+      sum += dot(input + run * walk->next_run, weights, first + run * walk->weights_of_run, walk->count);
+    }
+    input += walk->next_row;
+    first += walk->weights_of_row;
+  }
+  return sum;
+}
+
+static void compute(const kq_operator *op, const kq_pixel *pixel) {
+  const kq_tensor *const x = op->input[KQ_X], *const kernel = op->input[KQ_KERNEL];
+  const kq_dot dot = (kq_dot)op->kernel->inner;
+  const kq_walk walk = walk_of(op, pixel);
+  const int shift = kq_total_frac_bits(op) - op->output->frac_bits;
+  const uint32_t row_bytes = kq_row_bytes(kernel), row_values = row_bytes == 0 ? kernel->elements / kernel->shape[0] : 0;
+  for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
+    const uint8_t *const input = walk.input + kq_group_channel(op, channel) * value_bytes(x);
+    const uint8_t *const weights = kernel->data + (size_t)channel * row_bytes;
+    const int64_t total = kq_total(op, channel, sum_of(&walk, dot, input, weights, walk.first + channel * row_values));
+    const int32_t y = kq_requantize(total, shift, op->low.fixed, op->high.fixed);
+    kq_store(op->output->type, pixel->output, pixel->first + channel, y);
+  }
+}
+
+static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
+
+#define KERNEL(x, weight, x_type, weight_type)                                                                     \
+  const kq_kernel kq_conv_2d_##x##_##weight = {                                                                    \
+      "kq_conv_2d_" #x "_" #weight, KQ_CONV_2D, x_type, weight_type, 32, kq_has_fixed_output, NULL, NULL, NULL,    \
+      run, (void (*)(void))kq_dot_##x##_##weight};
+KQ_DOTS(KERNEL)

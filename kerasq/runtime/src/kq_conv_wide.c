@@ -1,0 +1,46 @@
+/* CONV_2D where a sum may need 64 bits, or where the exact result becomes FLOAT32: every type through one slow loop. */
+#include "kq_conv.h"
+#include "kq_float.h"
+
+static int64_t sum_of(const kq_operator *op, const kq_pixel *pixel, uint32_t channel) {
+  const kq_tensor *x = op->input[KQ_X], *kernel = op->input[KQ_KERNEL];
+  const uint32_t taps = kernel->shape[2], channels = kernel->shape[3];
+  int64_t sum = 0;
+  for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+    const uint32_t line = kq_tap(op, 0, pixel->rows, row) * x->shape[2];
+    for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
+      const uint32_t place = (line + kq_tap(op, 1, pixel->columns, column)) * x->shape[3] + kq_group_channel(op, channel);
+      for (uint32_t i = 0; i < channels; ++i) {
+        const int64_t weight = kq_weight(kernel, channel, (row * taps + column) * channels + i);
+        sum += kq_stored(x->type, pixel->input, place + i) * weight;
+      }
+    }
+  }
+  return sum;
+}
+
+static void compute(const kq_operator *op, const kq_pixel *pixel) {
+  const int shift = kq_total_frac_bits(op) - op->output->frac_bits;
+  for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
+    const int64_t total = kq_total(op, channel, sum_of(op, pixel, channel));
+    kq_store(op->output->type, pixel->output, pixel->first + channel, kq_requantize(total, shift, op->low.fixed, op->high.fixed));
+  }
+}
+
+static void compute_to_float(const kq_operator *op, const kq_pixel *pixel) {
+  for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
+    const int64_t total = kq_total(op, channel, sum_of(op, pixel, channel));
+    kq_put_float(op, pixel->output, pixel->first + channel, kq_scaled_float(total, -kq_total_frac_bits(op)));
+  }
+}
+
+static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
+static void run_to_float(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute_to_float); }
+
+const kq_kernel kq_conv_2d_wide = {
+    "kq_conv_2d_wide", KQ_CONV_2D, KQ_ANY, KQ_ANY, 64, kq_has_fixed_output, NULL, NULL, NULL, run, NULL};
+
+static bool accepts_to_float(const kq_operator *op) { return op->is_integer && kq_has_float_output(op); }
+
+const kq_kernel kq_conv_2d_to_float = {
+    "kq_conv_2d_to_float", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts_to_float, NULL, NULL, NULL, run_to_float, NULL};

@@ -1,0 +1,148 @@
+/* What the parts of the runtime share: the resolved network, the description of a kernel, reading little-endian numbers. */
+#ifndef KQ_INTERNAL_H
+#define KQ_INTERNAL_H
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "kerasq.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "The stored values of a .kq file are little endian and are used where they lie: a big-endian machine can't."
+#endif
+
+#define KQ_ABSENT (-1)
+#define KQ_MAX_RANK 4
+#define KQ_MAX_INPUTS 4 /* of an operator */
+
+/* A tensor of the file. */
+typedef struct kq_tensor {
+  const uint8_t *data; /* stored values of a constant, inside the file; NULL for an activation */
+  const char *name;    /* inside the file */
+  uint32_t shape[KQ_MAX_RANK]; /* axes from rank on are 1 */
+  uint32_t elements;
+  uint32_t bytes;
+  uint32_t offset;     /* of an activation in the arena */
+  int32_t first, last; /* operators, both included, during which an activation is in use; inputs begin at -1 */
+  uint8_t rank;
+  uint8_t type; /* kq_type */
+  int8_t frac_bits;
+  uint8_t name_bytes_low; /* of the name's length: tells most names apart early */
+} kq_tensor;
+
+/* Limit of an operator's output: a stored integer, or a float for a FLOAT32 output. */
+typedef union {
+  int32_t fixed;
+  float real;
+} kq_limit;
+
+/* An operator of the file. */
+typedef struct kq_operator {
+  const kq_kernel *kernel;
+  const kq_tensor *input[KQ_MAX_INPUTS]; /* NULL where absent */
+  const kq_tensor *output;
+  const void *packed; /* what the kernel made of the weights; NULL for kernels that use them as they are */
+  size_t scratch;     /* offset in the arena of the kernel's scratch memory */
+  kq_limit low, high; /* limits of the output: the clamp, else the type's range (-inf, inf for FLOAT32) */
+  uint16_t window[2]; /* height and width: of a convolution, its kernel's */
+  uint16_t strides[2];
+  uint16_t dilations[2];
+  uint16_t padding[4]; /* top, bottom, left, right */
+  uint16_t groups;
+  uint8_t kind;             /* kq_kind */
+  uint8_t inputs;           /* used entries of input[] */
+  uint8_t accumulator_bits; /* 0 for an operator that computes in float, else 32 or 64 */
+  uint8_t total_bits;
+  bool has_clamp;
+  bool is_integer; /* computes in integers (NUMERICS.md section 3) */
+} kq_operator;
+
+struct kq_network {
+  const uint8_t *model;
+  kq_tensor *tensors;
+  kq_operator *operators;
+  const uint8_t *inputs; /* int32 indices, inside the file */
+  const uint8_t *outputs;
+  const uint8_t *test_input;     /* embedded test vector: stored values of all inputs; NULL where there is none */
+  const uint8_t *test_checksums; /* a CRC-32 for each operator's output; 0: not checked */
+  size_t arena_bytes;            /* scratch of the kernels included */
+  uint32_t model_bytes;
+  uint32_t tensor_count;
+  uint32_t operator_count;
+  uint32_t input_count;
+  uint32_t output_count;
+  uint32_t planned_bytes; /* arena of the file */
+  uint32_t arena_alignment;
+  uint32_t test_input_bytes;
+  uint32_t test_checksum_count;
+};
+
+/* What a kernel computes, and how. Kernels are constants; kq_prepare asks each of the list in turn. */
+struct kq_kernel {
+  const char *name;                 /* the name of this very constant */
+  uint8_t kind;                     /* kq_kind */
+  int8_t input_type;                /* kq_type of input 0, or KQ_ANY */
+  int8_t weight_type;               /* kq_type of input 1, or KQ_ANY */
+  uint8_t accumulator_bits;         /* as recorded: 0 in float, 32, 64, or KQ_ANY_BITS */
+  bool (*accepts)(const kq_operator *); /* further conditions; may be NULL */
+  size_t (*packed_bytes)(const kq_operator *); /* state that pack fills; NULL: none */
+  void (*pack)(const kq_operator *, void *packed);
+  size_t (*scratch_bytes)(const kq_operator *); /* NULL: none */
+  void (*run)(const kq_operator *, uint8_t *arena);
+  void (*inner)(void); /* the inner loop that `run` is to use, cast to its own type there; may be NULL */
+};
+#define KQ_ANY (-1)
+#define KQ_ANY_BITS 255
+
+static inline uint16_t kq_u16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
+static inline uint32_t kq_u32(const uint8_t *p) {
+  return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline int32_t kq_i32(const uint8_t *p) {
+  const uint32_t bits = kq_u32(p);
+  int32_t value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+/* A status with what it concerns. */
+static inline kq_status kq_fail(kq_error *error, kq_status status, int32_t operator_index, int32_t tensor_index) {
+  error->status = status;
+  error->operator_index = operator_index;
+  error->tensor_index = tensor_index;
+  return status;
+}
+
+/* Whether stored values of the type are integers with a binary point. */
+static inline bool kq_is_fixed(uint8_t type) { return type >= KQ_FIXED4 && type <= KQ_UFIXED16; }
+
+/* Bits of a stored value, smallest and largest stored integer of a type (0 for FLOAT32). */
+int kq_bits(uint8_t type);
+int32_t kq_min_int(uint8_t type);
+int32_t kq_max_int(uint8_t type); /* FIXED32: 2^31 - 1 */
+
+/* kq_structure.c: the structural rules of a .kq file (kerasq/format/structure.py). On success the counts and vectors of `network`
+ * are set, and `tables` are where the tables lie. */
+typedef struct {
+  const uint8_t *bytes;
+  uint32_t tensors;   /* position of the first reference of the vector of tensors */
+  uint32_t operators;
+  uint32_t metadata;
+  uint32_t metadata_count;
+  uint32_t version;
+} kq_tables;
+kq_status kq_read_structure(const uint8_t *bytes, size_t size, kq_network *network, kq_tables *tables, kq_error *error);
+
+/* kq_load.c: fills network->tensors and network->operators, which have room for the counts, from a file of sound structure, and
+ * refuses what reader.py and its own tables refuse (codes, texts, sizes of data). */
+kq_status kq_load(kq_network *network, const kq_tables *tables, kq_error *error);
+
+/* kq_verify.c: whether the loaded network runs in bounds and exactly (kerasq/format/verifier.py and kerasq/ops). */
+kq_status kq_verify(kq_network *network, kq_error *error);
+
+/* Multiply-accumulates of an operator, absent taps included. */
+uint64_t kq_macs(const kq_operator *op);
+
+#endif

@@ -1,0 +1,179 @@
+/* From sound tables to tensors and operators: what the numbers in the file mean, and whether they mean anything.
+ *
+ * Everything about a tensor by itself is judged here, as in kerasq/format/reader.py and, up to a tensor's place in the arena,
+ * verifier.py. How tensors and operators fit together is left to kq_verify, which also sets a tensor's first and last and an
+ * operator's is_integer, limits without a clamp, and window of a convolution; kernel, packed and scratch are kq_prepare's. */
+#include "kq_fields.h"
+
+#define MIN_FRAC_BITS (-32)
+#define MAX_FRAC_BITS 63
+#define MAX_ALIGNMENT 256u
+#define MIN_ALIGNMENT 4u /* kernels read 16- and 32-bit values where they lie */
+#define MAX_NAME_BYTES 1024u
+
+/* A signed 32-bit number, or the bits of a float; 0 where it is absent. */
+static int32_t signed_number(const uint8_t *table, uint32_t slot) {
+  const uint8_t *field = kq_field(table, slot);
+  return field == NULL ? 0 : kq_i32(field);
+}
+
+static bool load_format(kq_tensor *tensor, const uint8_t *table) {
+  const uint32_t type = kq_number(table, TENSOR_TYPE, 1, 0), byte = kq_number(table, TENSOR_FRAC_BITS, 1, 0);
+  const int frac_bits = (int)byte - (byte < 128 ? 0 : 256);
+  if (type >= KQ_TYPES) return false;
+  tensor->type = (uint8_t)type;
+  tensor->frac_bits = (int8_t)frac_bits;
+  return kq_is_fixed(tensor->type) ? frac_bits >= MIN_FRAC_BITS && frac_bits <= MAX_FRAC_BITS : frac_bits == 0;
+}
+
+static bool load_shape(kq_tensor *tensor, const uint8_t *table) {
+  const kq_vector shape = kq_vector_field(table, TENSOR_SHAPE);
+  uint64_t elements = 1;
+  for (uint32_t axis = 0; axis < KQ_MAX_RANK; ++axis) {
+    tensor->shape[axis] = axis < shape.count ? kq_u32(shape.elements + 4 * axis) : 1;
+    elements *= tensor->shape[axis]; /* at most 2^31 * 2^32 */
+    if (elements == 0 || elements > INT32_MAX) return false;
+  }
+  tensor->rank = (uint8_t)shape.count;
+  tensor->elements = (uint32_t)elements;
+  return shape.count > 0;
+}
+
+/* 32-bit words of a row of SIGN values: each output channel begins a new one. */
+static uint32_t sign_words(const kq_tensor *tensor) { return (tensor->elements / tensor->shape[0] + 31) / 32; }
+
+static uint64_t stored_bytes(const kq_tensor *tensor) {
+  if (tensor->type == KQ_SIGN) return (uint64_t)tensor->shape[0] * sign_words(tensor) * 4;
+  return ((uint64_t)tensor->elements * (uint32_t)kq_bits(tensor->type) + 7) / 8;
+}
+
+/* Values are finite, and bits after the last value (of a row, for SIGN) are zero: a tensor has exactly one representation. */
+static bool has_sound_data(const kq_tensor *tensor) {
+  if (tensor->type == KQ_FLOAT32) {
+    for (uint32_t i = 0; i < tensor->elements; ++i) {
+      if ((~kq_u32(tensor->data + 4 * i) & 0x7F800000u) == 0) return false;
+    }
+  } else if (tensor->type == KQ_SIGN) {
+    const uint32_t words = sign_words(tensor), used = (tensor->elements / tensor->shape[0]) % 32;
+    for (uint32_t i = 1; used != 0 && i <= tensor->shape[0]; ++i) {
+      if (kq_u32(tensor->data + 4 * (i * words - 1)) >> used != 0) return false;
+    }
+  } else if (kq_bits(tensor->type) == 4 && tensor->elements % 2 != 0) {
+    return tensor->data[tensor->bytes - 1] >> 4 == 0;
+  }
+  return true;
+}
+
+static kq_status load_constant(kq_tensor *tensor, const uint8_t *table) {
+  const kq_vector data = kq_vector_field(table, TENSOR_DATA);
+  if (tensor->offset != 0) return KQ_BAD_PLACE;
+  if (data.count != stored_bytes(tensor)) return KQ_BAD_DATA;
+  tensor->data = data.elements;
+  tensor->bytes = data.count;
+  return has_sound_data(tensor) ? KQ_OK : KQ_BAD_DATA;
+}
+
+/* Activations are FLOAT32, (U)FIXED8 or (U)FIXED16 and begin with the batch axis. */
+static kq_status load_activation(kq_tensor *tensor, const kq_network *network) {
+  const uint64_t bytes = stored_bytes(tensor);
+  tensor->data = NULL;
+  tensor->bytes = (uint32_t)bytes;
+  if (tensor->rank < 2 || tensor->shape[0] != 1) return KQ_BAD_SHAPE;
+  if (tensor->type == KQ_SIGN || tensor->type == KQ_FIXED32 || kq_bits(tensor->type) == 4) return KQ_BAD_CODE;
+  if (tensor->offset + bytes > network->planned_bytes) return KQ_BAD_PLACE;
+  return tensor->offset % network->arena_alignment == 0 ? KQ_OK : KQ_BAD_PLACE;
+}
+
+static kq_status load_tensor(kq_tensor *tensor, const uint8_t *table, const kq_network *network) {
+  const kq_vector name = kq_vector_field(table, TENSOR_NAME);
+  if (!load_format(tensor, table)) return KQ_BAD_CODE;
+  if (name.count == 0 || name.count > MAX_NAME_BYTES) return KQ_BAD_TEXT;
+  tensor->name = (const char *)name.elements;
+  tensor->name_bytes_low = (uint8_t)name.count;
+  tensor->offset = kq_number(table, TENSOR_OFFSET, 4, 0);
+  if (!load_shape(tensor, table)) return KQ_BAD_SHAPE;
+  return kq_field(table, TENSOR_DATA) == NULL ? load_activation(tensor, network) : load_constant(tensor, table);
+}
+
+/* Absent fields of a Window, and an absent Window, have their defaults. */
+static void load_window(kq_operator *op, const uint8_t *table) {
+  const uint8_t *field = kq_field(table, OPERATOR_WINDOW);
+  uint16_t values[WINDOW_SLOTS];
+  for (uint32_t i = 0; i < WINDOW_SLOTS; ++i) {
+    const bool one = (i >= WINDOW_STRIDES && i < WINDOW_PADDING) || i == WINDOW_GROUPS;
+    values[i] = (uint16_t)(field == NULL ? one : kq_number(kq_follow(field), i, 2, one));
+  }
+  memcpy(op->window, values + WINDOW_SIZE, sizeof op->window);
+  memcpy(op->strides, values + WINDOW_STRIDES, sizeof op->strides);
+  memcpy(op->dilations, values + WINDOW_DILATIONS, sizeof op->dilations);
+  memcpy(op->padding, values + WINDOW_PADDING, sizeof op->padding);
+  op->groups = values[WINDOW_GROUPS];
+}
+
+static void load_clamp(kq_operator *op, const uint8_t *table) {
+  const uint8_t *field = kq_field(table, OPERATOR_CLAMP);
+  const uint32_t slot = op->output->type == KQ_FLOAT32 ? CLAMP_FLOAT : CLAMP_FIXED;
+  op->has_clamp = field != NULL;
+  if (field != NULL) { /* floats are kept, and compared, as their bits: nothing is computed in floating point before a kernel */
+    op->low.fixed = signed_number(kq_follow(field), slot);
+    op->high.fixed = signed_number(kq_follow(field), slot + 1);
+  }
+}
+
+static kq_status load_operator(kq_operator *op, const uint8_t *table, const kq_network *network) {
+  const kq_vector inputs = kq_vector_field(table, OPERATOR_INPUTS), outputs = kq_vector_field(table, OPERATOR_OUTPUTS);
+  const uint32_t kind = kq_number(table, OPERATOR_KIND, 1, 0);
+  if (kind >= KQ_KINDS) return KQ_BAD_CODE;
+  if (inputs.count > KQ_MAX_INPUTS) return KQ_BAD_OPERAND;
+  memset(op, 0, sizeof *op);
+  for (uint32_t i = 0; i < inputs.count; ++i) {
+    const uint32_t index = kq_u32(inputs.elements + 4 * i);
+    if (index == (uint32_t)KQ_ABSENT) continue;
+    if (index >= network->tensor_count) return KQ_BAD_LINK;
+    op->input[i] = &network->tensors[index];
+  }
+  if (outputs.count != 1 || kq_u32(outputs.elements) >= network->tensor_count) return KQ_BAD_LINK;
+  op->output = &network->tensors[kq_u32(outputs.elements)];
+  op->inputs = (uint8_t)inputs.count;
+  op->kind = (uint8_t)kind;
+  op->accumulator_bits = (uint8_t)kq_number(table, OPERATOR_ACCUMULATOR_BITS, 1, 0);
+  op->total_bits = (uint8_t)kq_number(table, OPERATOR_TOTAL_BITS, 1, 0);
+  load_window(op, table);
+  load_clamp(op, table);
+  return KQ_OK;
+}
+
+/* Metadata are read by nobody here, but a file that Python refuses is refused. Keys are few: at most 256. */
+static bool has_sound_metadata(const kq_tables *tables) {
+  const uint8_t *references = tables->bytes + tables->metadata;
+  for (uint32_t i = 0; i < tables->metadata_count; ++i) {
+    const kq_vector key = kq_vector_field(kq_follow(references + 4 * i), METADATA_KEY);
+    if (key.count == 0) return false;
+    for (uint32_t j = 0; j < i; ++j) {
+      const kq_vector other = kq_vector_field(kq_follow(references + 4 * j), METADATA_KEY);
+      if (key.count == other.count && memcmp(key.elements, other.elements, key.count) == 0) return false;
+    }
+  }
+  return true;
+}
+
+kq_status kq_load(kq_network *network, const kq_tables *tables, kq_error *error) {
+  const uint32_t alignment = network->arena_alignment;
+  if (tables->version == 0 || tables->version > KQ_VERSION) return kq_fail(error, KQ_BAD_VERSION, -1, -1);
+  if (alignment < MIN_ALIGNMENT || alignment > MAX_ALIGNMENT || (alignment & (alignment - 1)) != 0 ||
+      network->planned_bytes > INT32_MAX) {
+    return kq_fail(error, KQ_BAD_COUNT, -1, -1);
+  }
+  for (uint32_t i = 0; i < network->tensor_count; ++i) {
+    const uint8_t *table = kq_follow(tables->bytes + tables->tensors + 4 * i);
+    const kq_status status = load_tensor(&network->tensors[i], table, network);
+    if (status != KQ_OK) return kq_fail(error, status, -1, (int32_t)i);
+  }
+  for (uint32_t i = 0; i < network->operator_count; ++i) {
+    const uint8_t *table = kq_follow(tables->bytes + tables->operators + 4 * i);
+    const kq_status status = load_operator(&network->operators[i], table, network);
+    if (status != KQ_OK) return kq_fail(error, status, (int32_t)i, -1);
+  }
+  if (!has_sound_metadata(tables)) return kq_fail(error, KQ_BAD_TEXT, -1, -1);
+  return KQ_OK;
+}

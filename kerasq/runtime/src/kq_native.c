@@ -1,0 +1,67 @@
+/* Which kernels this processor runs. */
+#include "kerasq_native.h"
+
+#include "kerasq_kernels.h"
+#include "kq_internal.h"
+
+#define ADDRESS(name) &name,
+
+#ifdef KQ_HAVE_AVX2
+#include "x86/kq_peak.h"
+#include "x86/kq_x86_kernels.h"
+static const kq_kernel *const avx2_list[] = {KQ_AVX2_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
+static const kq_kernels avx2 = {avx2_list, (uint32_t)(sizeof avx2_list / sizeof avx2_list[0])};
+static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
+
+#ifdef KQ_HAVE_AVX512
+static const kq_kernel *const avx512_list[] = {KQ_AVX512_KERNELS(ADDRESS) KQ_AVX2_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
+static const kq_kernels avx512 = {avx512_list, (uint32_t)(sizeof avx512_list / sizeof avx512_list[0])};
+static bool has_avx512(void) {
+#ifdef KQ_SIMDE /* compiled against SIMDe: runs wherever AVX2 does */
+  return has_avx2();
+#else
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+#endif
+}
+#endif
+
+static bool always(void) { return true; }
+
+/* From slow to fast. */
+static const struct {
+  const char *name;
+  const kq_kernels *kernels;
+  bool (*runs_here)(void);
+  uint64_t (*peak)(uint32_t rounds);
+} tiers[] = {
+    {"portable", &kq_portable_kernels, always, NULL},
+#ifdef KQ_HAVE_AVX2
+    {"avx2", &avx2, has_avx2, kq_peak_avx2},
+#endif
+#ifdef KQ_HAVE_AVX512
+    {"avx512vnni", &avx512, has_avx512, kq_peak_avx512},
+#endif
+};
+
+const char *kq_native_tier(uint32_t index) {
+  return index < sizeof tiers / sizeof tiers[0] && tiers[index].runs_here() ? tiers[index].name : NULL;
+}
+
+const kq_kernels *kq_native_kernels(const char *isa, const char **chosen) {
+  for (uint32_t i = (uint32_t)(sizeof tiers / sizeof tiers[0]); i-- > 0;) {
+    if ((isa == NULL || strcmp(isa, tiers[i].name) == 0) && tiers[i].runs_here()) {
+      if (chosen != NULL) *chosen = tiers[i].name;
+      return tiers[i].kernels;
+    }
+  }
+  return NULL;
+}
+
+uint64_t kq_native_peak(const char *isa, uint32_t rounds) {
+  for (uint32_t i = 0; i < sizeof tiers / sizeof tiers[0]; ++i) {
+    if (strcmp(isa, tiers[i].name) == 0 && tiers[i].peak != NULL && tiers[i].runs_here()) return tiers[i].peak(rounds);
+  }
+  return 0;
+}

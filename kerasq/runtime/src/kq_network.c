@@ -1,0 +1,133 @@
+/* From bytes to a network that runs: memory for what is resolved, a kernel for each operator, and the calls of kerasq.h. */
+#include "kq_arithmetic.h"
+
+#define CACHE_LINE 64u
+
+/* The public constants that callers size their state by. */
+typedef char network_fits[sizeof(kq_network) <= KQ_NETWORK_BYTES ? 1 : -1];
+typedef char tensor_fits[sizeof(kq_tensor) <= KQ_TENSOR_BYTES ? 1 : -1];
+typedef char operator_fits[sizeof(kq_operator) <= KQ_OPERATOR_BYTES ? 1 : -1];
+
+static size_t round_up(size_t size, size_t alignment) { return (size + alignment - 1) / alignment * alignment; }
+
+static bool is_aligned(const void *pointer, size_t alignment) { return (uintptr_t)pointer % alignment == 0; }
+
+static bool suits(const kq_kernel *kernel, const kq_operator *op) {
+  const kq_tensor *weights = op->input[1];
+  return kernel->kind == op->kind && (kernel->input_type == KQ_ANY || kernel->input_type == (int)op->input[0]->type) &&
+         (kernel->weight_type == KQ_ANY || (weights != NULL && kernel->weight_type == (int)weights->type)) &&
+         (kernel->accumulator_bits == KQ_ANY_BITS || kernel->accumulator_bits == op->accumulator_bits) &&
+         (kernel->accepts == NULL || kernel->accepts(op));
+}
+
+/* Gives every operator the first kernel that computes it. `packed_bytes` becomes the state that all of them need. */
+static kq_status choose_kernels(kq_network *network, const kq_kernels *kernels, size_t *packed_bytes, kq_error *error) {
+  size_t scratch = 0;
+  const size_t scratch_offset = round_up(network->planned_bytes, CACHE_LINE);
+  for (uint32_t i = 0; i < network->operator_count; ++i) {
+    kq_operator *op = &network->operators[i];
+    op->kernel = NULL;
+    for (uint32_t k = 0; k < kernels->count && op->kernel == NULL; ++k) {
+      if (suits(kernels->list[k], op)) op->kernel = kernels->list[k];
+    }
+    if (op->kernel == NULL) return kq_fail(error, KQ_NO_KERNEL, (int32_t)i, (int32_t)(op->output - network->tensors));
+    op->scratch = scratch_offset;
+    if (op->kernel->packed_bytes != NULL) *packed_bytes += round_up(op->kernel->packed_bytes(op), CACHE_LINE);
+    const size_t needed = op->kernel->scratch_bytes == NULL ? 0 : op->kernel->scratch_bytes(op);
+    if (needed > scratch) scratch = needed;
+  }
+  network->arena_bytes = scratch == 0 ? network->planned_bytes : scratch_offset + scratch;
+  return KQ_OK;
+}
+
+static void pack(kq_network *network, uint8_t *memory) {
+  for (uint32_t i = 0; i < network->operator_count; ++i) {
+    kq_operator *op = &network->operators[i];
+    if (op->kernel->packed_bytes == NULL) continue;
+    op->kernel->pack(op, memory);
+    op->packed = memory;
+    memory += round_up(op->kernel->packed_bytes(op), CACHE_LINE);
+  }
+}
+
+/* Where the parts of the state lie, from its beginning. */
+typedef struct {
+  size_t tensors, operators, packed, end;
+} layout;
+
+static layout lay_out(const kq_network *network) {
+  layout place;
+  place.tensors = round_up(sizeof(kq_network), 8);
+  place.operators = place.tensors + round_up(network->tensor_count * sizeof(kq_tensor), 8);
+  place.packed = place.operators + round_up(network->operator_count * sizeof(kq_operator), 8);
+  place.end = place.packed;
+  return place;
+}
+
+static kq_status prepare(const uint8_t *bytes, size_t size, const kq_kernels *kernels, uint8_t *state, size_t *state_bytes,
+                         kq_error *error) {
+  kq_network counted, *network = (kq_network *)(void *)state;
+  kq_tables tables;
+  if (!is_aligned(bytes, 4) || !is_aligned(state, 8)) return kq_fail(error, KQ_MISALIGNED, -1, -1);
+  memset(&counted, 0, sizeof counted);
+  kq_status status = kq_read_structure(bytes, size, &counted, &tables, error);
+  if (status != KQ_OK) return status;
+  layout place = lay_out(&counted);
+  const size_t given = state == NULL ? 0 : *state_bytes;
+  *state_bytes = place.end;
+  if (given < place.end) return kq_fail(error, KQ_STATE_TOO_SMALL, -1, -1);
+  memset(state, 0, place.packed);
+  *network = counted;
+  network->tensors = (kq_tensor *)(void *)(state + place.tensors);
+  network->operators = (kq_operator *)(void *)(state + place.operators);
+  status = kq_load(network, &tables, error);
+  if (status == KQ_OK) status = kq_verify(network, error);
+  size_t packed_bytes = 0;
+  if (status == KQ_OK) status = choose_kernels(network, kernels, &packed_bytes, error);
+  if (status != KQ_OK || packed_bytes == 0) return status;
+  *state_bytes = place.packed + CACHE_LINE + packed_bytes;
+  if (given < *state_bytes) return kq_fail(error, KQ_STATE_TOO_SMALL, -1, -1);
+  uint8_t *memory = state + place.packed;
+  pack(network, memory + (CACHE_LINE - (uintptr_t)memory % CACHE_LINE) % CACHE_LINE);
+  return KQ_OK;
+}
+
+kq_status kq_prepare(const void *model, size_t model_bytes, const kq_kernels *kernels, void *state, size_t *state_bytes,
+                     const kq_network **network, kq_error *error) {
+  kq_error unread;
+  if (error == NULL) error = &unread;
+  kq_fail(error, KQ_OK, -1, -1);
+  const kq_status status = prepare(model, model_bytes, kernels, state, state_bytes, error);
+  *network = status == KQ_OK ? (const kq_network *)state : NULL;
+  return status;
+}
+
+size_t kq_arena_bytes(const kq_network *network) { return network->arena_bytes; }
+
+size_t kq_arena_alignment(const kq_network *network) {
+  return network->arena_bytes > network->planned_bytes && network->arena_alignment < CACHE_LINE ? CACHE_LINE
+                                                                                                : network->arena_alignment;
+}
+
+void kq_invoke_operator(const kq_network *network, uint32_t index, void *arena) {
+  const kq_operator *op = &network->operators[index];
+  op->kernel->run(op, arena);
+}
+
+void kq_invoke(const kq_network *network, void *arena) {
+  for (uint32_t i = 0; i < network->operator_count; ++i) kq_invoke_operator(network, i, arena);
+}
+
+void kq_run(const kq_network *network, void *arena, const void *const *inputs, void *const *outputs, size_t examples) {
+  for (size_t example = 0; example < examples; ++example) {
+    for (uint32_t i = 0; i < network->input_count; ++i) {
+      const kq_tensor *tensor = &network->tensors[kq_input(network, i)];
+      memcpy((uint8_t *)arena + tensor->offset, (const uint8_t *)inputs[i] + example * tensor->bytes, tensor->bytes);
+    }
+    kq_invoke(network, arena);
+    for (uint32_t i = 0; i < network->output_count; ++i) {
+      const kq_tensor *tensor = &network->tensors[kq_output(network, i)];
+      memcpy((uint8_t *)outputs[i] + example * tensor->bytes, (const uint8_t *)arena + tensor->offset, tensor->bytes);
+    }
+  }
+}

@@ -1,0 +1,16 @@
+/* QUANTIZE: from one fixed format to another; with its clamp also the stand-alone ReLU. */
+#include "kq_arithmetic.h"
+
+static void run(const kq_operator *op, uint8_t *arena) {
+  const kq_tensor *x = op->input[0], *y = op->output;
+  const uint8_t *x_data = kq_input_data(op, 0, arena);
+  uint8_t *y_data = kq_output_data(op, arena);
+  const int shift = x->frac_bits - y->frac_bits;
+  for (uint32_t i = 0; i < y->elements; ++i) {
+    kq_store(y->type, y_data, i, kq_requantize(kq_stored(x->type, x_data, i), shift, op->low.fixed, op->high.fixed));
+  }
+}
+
+static bool accepts(const kq_operator *op) { return op->is_integer && kq_has_fixed_output(op); }
+
+const kq_kernel kq_quantize = {"kq_quantize", KQ_QUANTIZE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts, NULL, NULL, NULL, run, NULL};

@@ -1,0 +1,18 @@
+#include "kq_internal.h"
+
+int kq_bits(uint8_t type) {
+  static const uint8_t bits[KQ_TYPES] = {32, 4, 8, 16, 32, 4, 8, 16, 1};
+  return bits[type];
+}
+
+int32_t kq_min_int(uint8_t type) {
+  if (type == KQ_SIGN) return -1;
+  if (type < KQ_FIXED4 || type > KQ_FIXED32) return 0;
+  return -(int32_t)((1u << (kq_bits(type) - 1)) - 1) - 1;
+}
+
+int32_t kq_max_int(uint8_t type) {
+  if (type == KQ_SIGN) return 1;
+  if (type == KQ_FLOAT32) return 0;
+  return (int32_t)((1u << (kq_bits(type) - (type <= KQ_FIXED32))) - 1);
+}

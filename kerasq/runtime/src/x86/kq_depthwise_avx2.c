@@ -1,0 +1,76 @@
+/* Depthwise convolution for AVX2: tiles of 4 output pixels by 16 channels. See kq_gemm.h. */
+#include "kq_simd.h"
+
+enum { TILE = 4, CHUNK_TILES = 32 };
+
+KQ_INLINE __m256i load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+/* Two taps of 16 channels: neighbouring 16-bit products are added in 32 bits. */
+KQ_INLINE void add_taps(const uint8_t *a, const uint8_t *b, const uint8_t *weights, __m256i sum[2]) {
+  const __m256i xa = load(a), xb = load(b);
+  sum[0] = _mm256_add_epi32(sum[0], _mm256_madd_epi16(_mm256_unpacklo_epi16(xa, xb), load(weights)));
+  sum[1] = _mm256_add_epi32(sum[1], _mm256_madd_epi16(_mm256_unpackhi_epi16(xa, xb), load(weights + 32)));
+}
+
+KQ_INLINE void add_tap_f32(const uint8_t *x, const uint8_t *weights, __m256i sum[2]) {
+  for (int half = 0; half < 2; ++half) {
+    const __m256 v = _mm256_castsi256_ps(load(x + 32 * half)), w = _mm256_castsi256_ps(load(weights + 32 * half));
+    sum[half] = _mm256_castps_si256(_mm256_fmadd_ps(v, w, _mm256_castsi256_ps(sum[half])));
+  }
+}
+
+/* Sums of one block for a tile of pixels, channels in order, from the block's start values. */
+static void add_steps(const kq_gemm *gemm, uint32_t number, const uint8_t *const x[], __m256i sum[][2]) {
+  const kq_block *block = &gemm->block[number];
+  const int32_t *start = gemm->start + (size_t)number * KQ_LANES;
+  const int32_t *place = gemm->place + block->first_step * kq_step_places(gemm->step_type);
+  const uint8_t *weights = gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES;
+  for (int p = 0; p < TILE; ++p) sum[p][0] = sum[p][1] = _mm256_setzero_si256();
+  if (gemm->step_type == KQ_STEP_DEPTHWISE_F32) {
+    for (uint32_t step = 0; step < block->steps; ++step, weights += KQ_STEP_BYTES) {
+      for (int p = 0; p < TILE; ++p) add_tap_f32(x[p] + place[step], weights, sum[p]);
+    }
+    return;
+  }
+  for (uint32_t step = 0; step < block->steps; ++step, weights += KQ_STEP_BYTES) {
+    for (int p = 0; p < TILE; ++p) add_taps(x[p] + place[2 * step], x[p] + place[2 * step + 1], weights, sum[p]);
+  }
+  for (int p = 0; p < TILE; ++p) { /* channels 0-3 8-11 and 4-7 12-15 to 0-7 and 8-15 */
+    const __m256i low = _mm256_permute2x128_si256(sum[p][0], sum[p][1], 0x20);
+    const __m256i high = _mm256_permute2x128_si256(sum[p][0], sum[p][1], 0x31);
+    sum[p][0] = _mm256_add_epi32(low, load(start));
+    sum[p][1] = _mm256_add_epi32(high, load(start + 8));
+  }
+}
+
+static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count, const uint8_t *input,
+                          uint8_t *output) {
+  const uint8_t *places[TILE * CHUNK_TILES];
+  kq_gemm_places(gemm, first, count, TILE, input, places);
+  for (uint32_t number = 0; number < gemm->blocks; ++number) {
+    const kq_target target = kq_target_of(op, gemm, number);
+    for (uint32_t i = 0; i < count; i += TILE) {
+      const uint8_t *x[TILE];
+      __m256i sum[TILE][2];
+      for (int p = 0; p < TILE; ++p) x[p] = places[i + (uint32_t)p] + gemm->block[number].x_offset;
+      add_steps(gemm, number, x, sum);
+      kq_finish_tile(op, gemm, &target, first + i, count - i < TILE ? count - i : TILE, sum, output);
+    }
+  }
+}
+
+static void run(const kq_operator *op, uint8_t *arena) {
+  const kq_gemm *gemm = op->packed;
+  const uint8_t *input = kq_gemm_input(op, gemm, arena);
+  for (uint32_t first = 0; first < gemm->pixels; first += TILE * CHUNK_TILES) {
+    const uint32_t left = gemm->pixels - first;
+    compute_chunk(op, gemm, first, left < TILE * CHUNK_TILES ? left : TILE * CHUNK_TILES, input, kq_output_data(op, arena));
+  }
+}
+
+static size_t packed_bytes(const kq_operator *op) { return kq_gemm_bytes(op, false); }
+static void pack(const kq_operator *op, void *memory) { kq_gemm_pack(op, false, memory); }
+
+const kq_kernel kq_depthwise_conv_2d_avx2 = {
+    "kq_depthwise_conv_2d_avx2", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_depthwise_accepts,
+    packed_bytes, pack, kq_gemm_scratch_bytes, run, NULL};

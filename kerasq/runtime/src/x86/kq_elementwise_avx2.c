@@ -1,0 +1,97 @@
+/* ADD and QUANTIZE of fixed values for AVX2: 16 or 32 values at a time, in 32 or, where everything fits, in 16 bits. */
+#include "kq_simd.h"
+
+/* y = clamp(((a << left) + (b << right) + half) >> shift), or with a left shift instead: `shift` < 0. */
+typedef struct {
+  uint8_t a_type, b_type, y_type;
+  int left, right, shift;
+  int32_t half;
+  kq_range range;
+} sums;
+
+KQ_INLINE __m256i shifted_left(__m256i v, int places) { return _mm256_sll_epi32(v, _mm_cvtsi32_si128(places)); }
+
+KQ_INLINE void add_16(const sums *s, const uint8_t *a, const uint8_t *b, size_t i, uint8_t *to) {
+  __m256i u[2], v[2];
+  kq_load_16(s->a_type, a, i, u);
+  const __m128i shift = _mm_cvtsi32_si128(s->shift);
+  for (int h = 0; h < 2; ++h) u[h] = _mm256_add_epi32(shifted_left(u[h], s->left), _mm256_set1_epi32(s->half));
+  if (b != NULL) {
+    kq_load_16(s->b_type, b, i, v);
+    for (int h = 0; h < 2; ++h) u[h] = _mm256_add_epi32(u[h], shifted_left(v[h], s->right));
+  }
+  kq_store_16(s->range, to, _mm256_sra_epi32(u[0], shift), _mm256_sra_epi32(u[1], shift));
+}
+
+KQ_INLINE __m256i load_narrow(uint8_t type, const uint8_t *p) {
+  const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+  return type == KQ_FIXED8 ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+}
+
+/* 32 values of 8 bits whose sums fit 16 bits. */
+KQ_INLINE void add_32_narrow(const sums *s, const uint8_t *a, const uint8_t *b, uint8_t *to) {
+  const __m128i left = _mm_cvtsi32_si128(s->left), right = _mm_cvtsi32_si128(s->right), shift = _mm_cvtsi32_si128(s->shift);
+  __m256i y[2];
+  for (int h = 0; h < 2; ++h) {
+    const __m256i u = _mm256_sll_epi16(load_narrow(s->a_type, a + 16 * h), left);
+    const __m256i v = _mm256_sll_epi16(load_narrow(s->b_type, b + 16 * h), right);
+    const __m256i sum = _mm256_add_epi16(_mm256_add_epi16(u, v), _mm256_set1_epi16((int16_t)s->half));
+    y[h] = _mm256_min_epi16(_mm256_max_epi16(_mm256_sra_epi16(sum, shift), s->range.low), s->range.high);
+  }
+  const __m256i bytes = s->y_type == KQ_FIXED8 ? _mm256_packs_epi16(y[0], y[1]) : _mm256_packus_epi16(y[0], y[1]);
+  _mm256_storeu_si256((__m256i *)(void *)to, _mm256_permute4x64_epi64(bytes, 0xd8));
+}
+
+static bool is_byte(uint8_t type) { return kq_value_bytes(type) == 1; }
+
+/* The output may lie over either input, place by place: each group of values is read before it is written. The last, shorter
+ * group is computed in a buffer. */
+static void add_all(const kq_operator *op, const sums *s, const uint8_t *a, const uint8_t *b, uint8_t *y, int32_t bound) {
+  const size_t count = op->output->elements, y_bytes = kq_value_bytes(s->y_type), a_bytes = kq_value_bytes(s->a_type);
+  size_t i = 0;
+  if (b != NULL && is_byte(s->a_type) && is_byte(s->b_type) && is_byte(s->y_type) && bound < 1 << 15) {
+    for (; i + 32 <= count; i += 32) add_32_narrow(s, a + i, b + i, y + i);
+  }
+  for (; i + 16 <= count; i += 16) add_16(s, a, b, i, y + i * y_bytes);
+  if (i == count) return;
+  uint8_t rest_a[32], rest_b[32], rest_y[32];
+  memset(rest_a, 0, sizeof rest_a);
+  memset(rest_b, 0, sizeof rest_b);
+  memcpy(rest_a, a + i * a_bytes, (count - i) * a_bytes);
+  if (b != NULL) memcpy(rest_b, b + i * kq_value_bytes(s->b_type), (count - i) * kq_value_bytes(s->b_type));
+  add_16(s, rest_a, b == NULL ? NULL : rest_b, 0, rest_y);
+  memcpy(y + i * y_bytes, rest_y, (count - i) * y_bytes);
+}
+
+static int32_t largest(uint8_t type) { return type == KQ_FIXED8 || type == KQ_FIXED16 ? -kq_min_int(type) : kq_max_int(type); }
+
+static sums sums_of(const kq_operator *op) {
+  const kq_tensor *a = op->input[0], *b = op->inputs > 1 ? op->input[1] : a, *y = op->output;
+  const int frac_bits = a->frac_bits > b->frac_bits ? a->frac_bits : b->frac_bits;
+  sums s = {a->type, b->type, y->type, frac_bits - a->frac_bits, frac_bits - b->frac_bits, frac_bits - y->frac_bits,
+            0, kq_range_of(op)};
+  if (s.shift > 0 && s.shift < 32) s.half = (int32_t)(1u << (s.shift - 1));
+  return s;
+}
+
+/* Sums that fit 32 bits (as recorded), shifted right. */
+static bool accepts(const kq_operator *op) {
+  const sums s = sums_of(op);
+  return op->is_integer && op->output->type != KQ_FLOAT32 && op->accumulator_bits == 32 && s.shift >= 0 && s.shift < 32 &&
+         s.left < 32 && s.right < 32;
+}
+
+static void run_add(const kq_operator *op, uint8_t *arena) {
+  const sums s = sums_of(op);
+  const int32_t bound = (int32_t)(((int64_t)largest(s.a_type) << s.left) + ((int64_t)largest(s.b_type) << s.right) + s.half);
+  add_all(op, &s, kq_input_data(op, 0, arena), kq_input_data(op, 1, arena), kq_output_data(op, arena), bound);
+}
+
+static void run_quantize(const kq_operator *op, uint8_t *arena) {
+  const sums s = sums_of(op);
+  add_all(op, &s, kq_input_data(op, 0, arena), NULL, kq_output_data(op, arena), 0);
+}
+
+const kq_kernel kq_add_avx2 = {"kq_add_avx2", KQ_ADD, KQ_ANY, KQ_ANY, 32, accepts, NULL, NULL, NULL, run_add, NULL};
+const kq_kernel kq_quantize_avx2 = {
+    "kq_quantize_avx2", KQ_QUANTIZE, KQ_ANY, KQ_ANY, 32, accepts, NULL, NULL, NULL, run_quantize, NULL};

@@ -1,0 +1,100 @@
+/* Convolution and Dense on x86-64 as one kind of matrix product.
+ *
+ * A *step* multiplies 4 bytes of input (4 values of 8 bits, 2 of 16 or 1 float), broadcast to all lanes, by 16 output channels'
+ * weights for them: 64 bytes, 4 of each channel, and adds the products into 16 sums of 32 bits. A *block* is 16 output channels and
+ * the list of its steps. Where the inputs of a step lie, relative to the first input under an output pixel's window, is the same for
+ * every pixel once the input has margins where taps would be absent: so it is copied to the scratch memory first, with zeros around
+ * it, unless it needs no margin. The copy also turns every type into the one that the multiplier takes:
+ *
+ *     FIXED8    x + 128 (bits ^ 0x80), unsigned;  sum of x w = sum of (x + 128) w - 128 (sum of w)
+ *     UFIXED16  x - 32768 (bits ^ 0x8000), signed; the same with + 32768
+ *
+ * with the constant in the sum's start value; margins hold what stands for 0. Sums are formed modulo 2^32: as the true sum fits
+ * (accumulator_bits is 32), it is exact whatever the order, though the constant alone may not fit.
+ *
+ * vpmaddubsw (AVX2) adds two products in 16 bits and saturates: u * w0 + u' * w1 stays within 255 * 128 while |w0| + |w1| <= 128.
+ * A step that breaks this for one of its channels is split in two, w = a + b with |a|, |b| <= 64, both at the same place.
+ * Where weights are so small that sums of several steps fit 16 bits (SIGN: 64 steps), `chunk` says how many, and they are widened
+ * once per chunk. vpdpbusd (AVX-512 VNNI) adds four products in 32 bits and needs neither. */
+#ifndef KQ_GEMM_H
+#define KQ_GEMM_H
+
+#include "../kq_weighted.h"
+
+enum { KQ_LANES = 16, KQ_STEP_BYTES = 64 };
+
+/* A depthwise convolution (one input and one output channel per group) multiplies channel by channel: a step takes one or two taps of
+ * 16 channels each,
+ *     DEPTHWISE      two taps, inputs and weights as 16-bit integers, weights in the order that _mm256_unpacklo_epi16 and unpackhi
+ *                    of the inputs of both taps give: channels 0-3 8-11, then 4-7 12-15
+ *     DEPTHWISE_F32  one tap, floats */
+typedef enum { KQ_STEP_U8, KQ_STEP_S16, KQ_STEP_F32, KQ_STEP_DEPTHWISE, KQ_STEP_DEPTHWISE_F32 } kq_step_type;
+
+/* Places of a step's inputs. */
+static inline uint32_t kq_step_places(kq_step_type type) { return type == KQ_STEP_DEPTHWISE ? 2 : 1; }
+
+/* From 16 sums of a pixel to stored outputs.
+ *   FINISH_32   y = clamp((sum * factor + offset) >> shift) in 32 bits; without a multiplier offset is in the sum's start value
+ *   FINISH_64   the same with a 64-bit product; the shifted result fits 32 bits
+ *   FINISH_ANY  everything else, one value at a time
+ *   FINISH_FLOAT sums are floats */
+typedef enum { KQ_FINISH_32, KQ_FINISH_64, KQ_FINISH_ANY, KQ_FINISH_FLOAT } kq_finish_type;
+
+typedef struct {
+  uint32_t first_channel; /* of the output */
+  uint32_t channels;      /* 1 .. 16 */
+  uint32_t x_offset;      /* bytes from a pixel's first input to its first of this block's group */
+  uint32_t steps;
+  uint32_t chunk;      /* steps whose sums fit 16 bits; 1 where they are widened one by one */
+  uint32_t first_step; /* number of the block's first step among those of all blocks */
+} kq_block;
+
+/* What pack leaves in the state, 64-byte aligned; the arrays follow it. */
+typedef struct {
+  kq_step_type step_type;
+  kq_finish_type finish;
+  bool staged;
+  uint32_t value_bytes;              /* of an input value as it is multiplied */
+  uint32_t staged_rows, staged_columns; /* with margins */
+  uint32_t row_bytes, column_bytes;  /* from one output row's or column's window to the next */
+  uint32_t pixels, columns;          /* of the output */
+  uint32_t blocks;
+  int32_t shift;
+  bool has_factor;
+  const kq_block *block;
+  const int32_t *place;    /* of each step's inputs: bytes from the window's first input */
+  const uint8_t *weights;  /* KQ_STEP_BYTES for each step */
+  const int32_t *start;    /* 16 per block: start values of sums */
+  const int32_t *factor;   /* 16 per block; FINISH_FLOAT: floats */
+  const int64_t *offset;   /* 16 per block; FINISH_FLOAT: floats, as many */
+} kq_gemm;
+
+/* Whether an operator is computed as a matrix product, or as a depthwise convolution: integers with 32-bit sums, or float. */
+bool kq_gemm_accepts(const kq_operator *op);
+bool kq_depthwise_accepts(const kq_operator *op);
+
+/* State for the plan of an operator; `saturating` plans for vpmaddubsw. */
+size_t kq_gemm_bytes(const kq_operator *op, bool saturating);
+void kq_gemm_pack(const kq_operator *op, bool saturating, void *memory);
+
+/* Scratch for the copy of the input, and room to read past the last value. */
+size_t kq_gemm_scratch_bytes(const kq_operator *op);
+
+/* The input as it is to be multiplied: the copy in the scratch memory, or where it is. */
+const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t *arena);
+
+/* Where the windows of the pixels from number `first` on begin, `count` of them and copies of the last up to a multiple of
+ * `tile`. */
+void kq_gemm_places(const kq_gemm *gemm, uint32_t first, uint32_t count, uint32_t tile, const uint8_t *input,
+                    const uint8_t **places);
+
+/* FINISH_ANY, and FINISH_FLOAT for a fixed output: the outputs of a pixel from its 16 sums, int32_t or float. */
+void kq_gemm_finish(const kq_operator *op, const kq_gemm *gemm, const kq_block *block, const void *sums, uint8_t *output,
+                    uint32_t pixel);
+
+/* Bytes of a stored value of an activation. */
+static inline uint32_t kq_value_bytes(uint8_t type) {
+  return type == KQ_FLOAT32 ? 4 : type == KQ_FIXED8 || type == KQ_UFIXED8 ? 1 : 2;
+}
+
+#endif

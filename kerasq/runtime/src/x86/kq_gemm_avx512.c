@@ -1,0 +1,143 @@
+/* Convolution and Dense for AVX-512 VNNI: tiles of 8 output pixels by two blocks of 16 output channels. See kq_gemm.h. */
+#ifdef KQ_SIMDE /* the same functions in portable C: runs, slowly, on processors without AVX-512 */
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#endif
+
+#include "kq_simd.h"
+
+enum { TILE = 8, CHUNK_TILES = 16 };
+
+/* 32 bits of input to all lanes. */
+KQ_INLINE __m512i broadcast(const uint8_t *x) {
+  int32_t bits;
+  memcpy(&bits, x, sizeof bits);
+  return _mm512_set1_epi32(bits);
+}
+
+/* The steps of two blocks that multiply the same inputs, or twice of one block, and the values that their sums start from. */
+typedef struct {
+  const int32_t *place;
+  const uint8_t *weights[2];
+  const int32_t *start[2];
+  uint32_t steps;
+} work;
+
+/* sum + products of one step: four of 8 bits, without saturation (vpdpbusds would saturate); two of 16 bits, modulo 2^32; or a
+ * float. */
+KQ_INLINE __m512i multiply_u8(__m512i sum, __m512i x, __m512i weights) { return _mm512_dpbusd_epi32(sum, x, weights); }
+KQ_INLINE __m512i multiply_s16(__m512i sum, __m512i x, __m512i weights) { return _mm512_dpwssd_epi32(sum, x, weights); }
+KQ_INLINE __m512i multiply_f32(__m512i sum, __m512i x, __m512i weights) {
+  return _mm512_castps_si512(
+      _mm512_fmadd_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(weights), _mm512_castsi512_ps(sum)));
+}
+
+/* The inner loops make sum[pixel][block] of the products of the steps of a pair of blocks, or of one. Their sums are variables,
+ * not arrays, as compilers keep only those in registers. */
+typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m512i sum[][2]);
+
+#define KQ_EACH_8(DO, type) DO(0, type) DO(1, type) DO(2, type) DO(3, type) DO(4, type) DO(5, type) DO(6, type) DO(7, type)
+#define KQ_EACH_1(DO, type) DO(0, type)
+#define KQ_POINT(p, type) const uint8_t *const x##p = x[p];
+#define KQ_TAKE(p, type) __m512i a##p = start0, b##p = start1;
+#define KQ_GIVE(p, type) sum[p][0] = a##p, sum[p][1] = b##p;
+#define KQ_PAIR(p, type)                          \
+  {                                               \
+    const __m512i v = broadcast(x##p + place);    \
+    a##p = multiply_##type(a##p, v, w0);          \
+    b##p = multiply_##type(b##p, v, w1);          \
+  }
+#define KQ_ONE(p, type) a##p = multiply_##type(a##p, broadcast(x##p + place), w0);
+
+#define KQ_STEPS(name, EACH, LINE, type)                                                              \
+  static void name(const work *w, const uint8_t *const x[], __m512i sum[][2]) {                       \
+    const uint8_t *first = w->weights[0], *second = w->weights[1];                                    \
+    const uint8_t *const end = first + (size_t)w->steps * KQ_STEP_BYTES;                              \
+    const int32_t *next = w->place;                                                                   \
+    const __m512i start0 = _mm512_loadu_si512(w->start[0]), start1 = _mm512_loadu_si512(w->start[1]); \
+    EACH(KQ_POINT, type) EACH(KQ_TAKE, type)                                                          \
+    for (; first != end; first += KQ_STEP_BYTES, second += KQ_STEP_BYTES) {                           \
+      const ptrdiff_t place = *next++;                                                                \
+      const __m512i w0 = _mm512_loadu_si512(first), w1 = _mm512_loadu_si512(second);                  \
+      (void)w1;                                                                                       \
+      EACH(LINE, type)                                                                                \
+    }                                                                                                 \
+    EACH(KQ_GIVE, type)                                                                               \
+  }
+
+#define KQ_ALL_STEPS(type)                           \
+  KQ_STEPS(pair_##type##_8, KQ_EACH_8, KQ_PAIR, type) \
+  KQ_STEPS(pair_##type##_1, KQ_EACH_1, KQ_PAIR, type) \
+  KQ_STEPS(one_##type##_8, KQ_EACH_8, KQ_ONE, type)   \
+  KQ_STEPS(one_##type##_1, KQ_EACH_1, KQ_ONE, type)
+KQ_ALL_STEPS(u8)
+KQ_ALL_STEPS(s16)
+KQ_ALL_STEPS(f32)
+
+/* The inner loop for one or two blocks, and a tile of 8 pixels or of 1. */
+static add_steps inner_loop(kq_step_type type, bool pair, bool single) {
+  static const add_steps loops[3][2][2] = {{{one_u8_8, one_u8_1}, {pair_u8_8, pair_u8_1}},
+                                           {{one_s16_8, one_s16_1}, {pair_s16_8, pair_s16_1}},
+                                           {{one_f32_8, one_f32_1}, {pair_f32_8, pair_f32_1}}};
+  return loops[type][pair ? 1 : 0][single ? 1 : 0];
+}
+
+/* Outputs of one of the two blocks. */
+KQ_INLINE void finish(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel, uint32_t count,
+                      __m512i sum[][2], int which, uint8_t *output) {
+  __m256i halves[TILE][2];
+  for (uint32_t p = 0; p < count; ++p) {
+    halves[p][0] = _mm512_castsi512_si256(sum[p][which]);
+    halves[p][1] = _mm512_extracti64x4_epi64(sum[p][which], 1);
+  }
+  kq_finish_tile(op, gemm, target, pixel, count, halves, output);
+}
+
+/* Blocks `number` and `number + blocks - 1` for the pixels from number `first` on, whose windows begin at `places`. */
+static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t blocks, uint32_t first,
+                           uint32_t count, const uint8_t *const places[], uint8_t *output) {
+  const kq_block *block = &gemm->block[number], *other = &gemm->block[number + blocks - 1];
+  const work w = {gemm->place + block->first_step,
+                  {gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
+                   gemm->weights + (size_t)other->first_step * KQ_STEP_BYTES},
+                  {gemm->start + (size_t)number * KQ_LANES, gemm->start + (size_t)(number + blocks - 1) * KQ_LANES},
+                  block->steps};
+  const kq_target target[2] = {kq_target_of(op, gemm, number), kq_target_of(op, gemm, number + blocks - 1)};
+  for (uint32_t i = 0; i < count; i += TILE) {
+    const uint8_t *x[TILE];
+    __m512i sum[TILE][2];
+    const uint32_t left = count - i < TILE ? count - i : TILE;
+    for (int p = 0; p < TILE; ++p) x[p] = places[i + (uint32_t)p] + block->x_offset;
+    inner_loop(gemm->step_type, blocks == 2, left == 1)(&w, x, sum);
+    for (uint32_t b = 0; b < blocks; ++b) finish(op, gemm, &target[b], first + i, left, sum, (int)b, output);
+  }
+}
+
+/* A chunk of pixels by all blocks: the chunk's inputs stay in the first-level cache while block after block passes over them. */
+static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count, const uint8_t *input,
+                          uint8_t *output) {
+  const uint8_t *places[TILE * CHUNK_TILES];
+  kq_gemm_places(gemm, first, count, TILE, input, places);
+  for (uint32_t number = 0; number < gemm->blocks;) {
+    const bool pair = number + 1 < gemm->blocks && gemm->block[number].x_offset == gemm->block[number + 1].x_offset;
+    compute_blocks(op, gemm, number, pair ? 2 : 1, first, count, places, output);
+    number += pair ? 2 : 1;
+  }
+}
+
+static void run(const kq_operator *op, uint8_t *arena) {
+  const kq_gemm *gemm = op->packed;
+  const uint8_t *input = kq_gemm_input(op, gemm, arena);
+  for (uint32_t first = 0; first < gemm->pixels; first += TILE * CHUNK_TILES) {
+    const uint32_t left = gemm->pixels - first;
+    compute_chunk(op, gemm, first, left < TILE * CHUNK_TILES ? left : TILE * CHUNK_TILES, input, kq_output_data(op, arena));
+  }
+}
+
+static size_t packed_bytes(const kq_operator *op) { return kq_gemm_bytes(op, false); }
+static void pack(const kq_operator *op, void *memory) { kq_gemm_pack(op, false, memory); }
+
+const kq_kernel kq_conv_2d_avx512 = {"kq_conv_2d_avx512", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_gemm_accepts,
+                                     packed_bytes, pack, kq_gemm_scratch_bytes, run, NULL};
+const kq_kernel kq_dense_avx512 = {"kq_dense_avx512", KQ_DENSE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_gemm_accepts,
+                                   packed_bytes, pack, kq_gemm_scratch_bytes, run, NULL};

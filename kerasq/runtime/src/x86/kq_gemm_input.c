@@ -1,0 +1,97 @@
+/* The copy of the input with margins, and outputs that need one value's care at a time. */
+#include "kq_gemm.h"
+
+#include "../kq_float.h"
+
+/* Values as they are multiplied, `count` of them. The loops over bytes and words become vector instructions. */
+static void convert(const kq_tensor *x, const uint8_t *restrict from, uint32_t first, uint8_t *restrict to, size_t count,
+                    kq_step_type type) {
+  const uint32_t bytes = kq_value_bytes(x->type);
+  const uint8_t *source = from + (size_t)first * bytes;
+  if (x->type == KQ_FIXED8 && type == KQ_STEP_U8) {
+    for (size_t i = 0; i < count; ++i) to[i] = source[i] ^ 0x80;
+  } else if (x->type == KQ_FIXED8 && type == KQ_STEP_DEPTHWISE) {
+    for (size_t i = 0; i < count; ++i) kq_store(KQ_FIXED16, to, (uint32_t)i, kq_load_s8(source + i));
+  } else if (x->type == KQ_UFIXED8 && type == KQ_STEP_DEPTHWISE) {
+    for (size_t i = 0; i < count; ++i) kq_store(KQ_FIXED16, to, (uint32_t)i, source[i]);
+  } else if (x->type == KQ_UFIXED16 && (type == KQ_STEP_S16 || type == KQ_STEP_DEPTHWISE)) {
+    for (size_t i = 0; i < 2 * count; i += 2) {
+      to[i] = source[i];
+      to[i + 1] = source[i + 1] ^ 0x80;
+    }
+  } else if (x->type != KQ_FLOAT32 && (type == KQ_STEP_F32 || type == KQ_STEP_DEPTHWISE_F32)) {
+    for (size_t i = 0; i < count; ++i) kq_store_f32(to + 4 * i, kq_value(x, from, first + (uint32_t)i));
+  } else {
+    memcpy(to, source, count * bytes);
+  }
+}
+
+/* Margins: the bits of 0, `count` values. */
+static void fill(const kq_tensor *x, const kq_gemm *gemm, uint8_t *to, size_t count) {
+  if (x->type == KQ_UFIXED16 && gemm->value_bytes == 2) {
+    for (size_t i = 0; i < 2 * count; i += 2) {
+      to[i] = 0;
+      to[i + 1] = 0x80;
+    }
+    return;
+  }
+  memset(to, gemm->step_type == KQ_STEP_U8 && x->type == KQ_FIXED8 ? 0x80 : 0, count * gemm->value_bytes);
+}
+
+const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t *arena) {
+  const kq_tensor *x = op->input[KQ_X];
+  const uint8_t *source = kq_input_data(op, KQ_X, arena);
+  if (!gemm->staged) return source;
+  uint8_t *target = arena + op->scratch, *to = target;
+  const bool dense = op->kind == KQ_DENSE;
+  const uint32_t rows = dense ? 1 : x->shape[1], columns = dense ? 1 : x->shape[2], channels = dense ? x->elements : x->shape[3];
+  const size_t left = (size_t)op->padding[2] * channels, right = (size_t)op->padding[3] * channels;
+  const size_t line = (size_t)columns * channels, bytes = gemm->value_bytes;
+  fill(x, gemm, to, op->padding[0] * (left + line + right));
+  to += op->padding[0] * (left + line + right) * bytes;
+  for (uint32_t row = 0; row < rows; ++row) {
+    fill(x, gemm, to, left);
+    convert(x, source, row * (uint32_t)line, to + left * bytes, line, gemm->step_type);
+    fill(x, gemm, to + (left + line) * bytes, right);
+    to += (left + line + right) * bytes;
+  }
+  fill(x, gemm, to, op->padding[1] * (left + line + right));
+  return target;
+}
+
+void kq_gemm_places(const kq_gemm *gemm, uint32_t first, uint32_t count, uint32_t tile, const uint8_t *input,
+                    const uint8_t **places) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t row = (first + i) / gemm->columns, column = (first + i) % gemm->columns;
+    places[i] = input + (size_t)row * gemm->row_bytes + (size_t)column * gemm->column_bytes;
+  }
+  for (uint32_t i = count; i % tile != 0; ++i) places[i] = places[count - 1];
+}
+
+static void finish_any(const kq_operator *op, uint32_t channel, int32_t sum, uint8_t *output, uint32_t i) {
+  const kq_tensor *y = op->output;
+  const int64_t total = kq_total(op, channel, sum);
+  const int frac_bits = kq_total_frac_bits(op);
+  if (y->type == KQ_FLOAT32) {
+    kq_put_float(op, output, i, kq_scaled_float(total, -frac_bits));
+  } else {
+    kq_store(y->type, output, i, kq_requantize(total, frac_bits - y->frac_bits, op->low.fixed, op->high.fixed));
+  }
+}
+
+void kq_gemm_finish(const kq_operator *op, const kq_gemm *gemm, const kq_block *block, const void *sums, uint8_t *output,
+                    uint32_t pixel) {
+  const uint32_t first = pixel * op->output->shape[op->output->rank - 1];
+  int32_t integers[KQ_LANES];
+  float reals[KQ_LANES];
+  memcpy(integers, sums, sizeof integers);
+  memcpy(reals, sums, sizeof reals);
+  for (uint32_t lane = 0; lane < block->channels; ++lane) {
+    const uint32_t channel = block->first_channel + lane;
+    if (gemm->finish == KQ_FINISH_FLOAT) {
+      kq_finish_float(op, channel, reals[lane], output, first + channel);
+    } else {
+      finish_any(op, channel, integers[lane], output, first + channel);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/* What the parts of kqrun share. */
+#ifndef KQRUN_H
+#define KQRUN_H
+
+#include <stdbool.h>
+
+#include "kerasq.h"
+#include "kerasq_native.h"
+
+/* The command line behind the command. */
+typedef struct {
+  const char **files; /* the model first */
+  const char **outputs;
+  int file_count, output_count;
+  const char *isa; /* NULL: the fastest */
+  long runs;       /* 0: as many as take about a second */
+} command_line;
+
+/* A model file, prepared, and memory to run it in. */
+typedef struct {
+  void *content;
+  size_t bytes;
+  void *state_memory, *arena_memory; /* as allocated; state and arena are aligned inside */
+  size_t state_bytes;
+  void *arena; /* from give_arena on */
+  const kq_network *network;
+  const char *isa;
+} loaded_model;
+
+/* One line on stderr: what it concerns, and what is wrong. */
+void fail(const char *what, const char *format, ...);
+
+/* Zeroed memory; ends the program where there is none. */
+void *allocate(size_t count, size_t each);
+
+/* The bytes of a file, or NULL after a message. */
+void *read_file(const char *path, size_t *bytes);
+
+/* Whole or not at all: false after a message. */
+bool write_file(const char *path, const void *content, size_t bytes);
+
+/* False after a message; then there is nothing to close. */
+bool open_model(loaded_model *model, const char *path, const char *isa);
+void give_arena(loaded_model *model);
+void close_model(loaded_model *model);
+
+const char *kind_name(kq_kind kind);
+void print_format(const kq_tensor_info *info);
+void print_name(const char *name); /* with everything a terminal might obey escaped */
+
+int bench(const command_line *options);
+
+#endif

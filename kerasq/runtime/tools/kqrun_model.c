@@ -1,0 +1,150 @@
+/* Files and models of kqrun. */
+#include "kqrun.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATE_ALIGNMENT 64u
+
+void fail(const char *what, const char *format, ...) {
+  va_list arguments;
+  fprintf(stderr, "kqrun: %s: ", what);
+  va_start(arguments, format);
+  vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  fputc('\n', stderr);
+}
+
+void *allocate(size_t count, size_t each) {
+  void *const memory = calloc(count > 0 ? count : 1, each > 0 ? each : 1);
+  if (memory == NULL) {
+    fail("memory", "%lu times %lu bytes are not to be had", (unsigned long)count, (unsigned long)each);
+    exit(1);
+  }
+  return memory;
+}
+
+static void *align(void *memory, size_t alignment) {
+  const uintptr_t address = (uintptr_t)memory;
+  return (uint8_t *)memory + (alignment - address % alignment) % alignment;
+}
+
+/* Reads to the end, whatever the size: `path` may be a pipe. Memory is aligned as malloc does it: mostly to 16, which is fast, or
+ * to 8, which will do. */
+void *read_file(const char *path, size_t *bytes) {
+  FILE *const file = fopen(path, "rb");
+  if (file == NULL) {
+    fail(path, "%s", strerror(errno));
+    return NULL;
+  }
+  size_t room = 1u << 16, used = 0, got;
+  uint8_t *content = allocate(room, 1);
+  while ((got = fread(content + used, 1, room - used, file)) > 0) {
+    used += got;
+    if (used == room) {
+      uint8_t *const larger = realloc(content, room *= 2);
+      if (larger == NULL) break;
+      content = larger;
+    }
+  }
+  const bool complete = feof(file) && !ferror(file);
+  if (!complete) fail(path, "%s", strerror(errno));
+  fclose(file);
+  if (complete) {
+    *bytes = used;
+    return content;
+  }
+  free(content);
+  return NULL;
+}
+
+bool write_file(const char *path, const void *content, size_t bytes) {
+  static const char suffix[] = ".tmp";
+  char *const temporary = allocate(strlen(path) + sizeof suffix, 1);
+  strcat(strcpy(temporary, path), suffix);
+  FILE *const file = fopen(temporary, "wb");
+  bool written = file != NULL && fwrite(content, 1, bytes, file) == bytes;
+  if (file != NULL && fclose(file) != 0) written = false;
+#ifdef _WIN32
+  if (written) remove(path); /* there, rename does not replace */
+#endif
+  if (written) written = rename(temporary, path) == 0;
+  if (!written) {
+    fail(path, "%s", strerror(errno));
+    remove(temporary);
+  }
+  free(temporary);
+  return written;
+}
+
+static kq_status prepare(loaded_model *model, const kq_kernels *kernels, kq_error *error) {
+  kq_status status = KQ_STATE_TOO_SMALL;
+  void *state = NULL;
+  model->state_bytes = 0;
+  while (status == KQ_STATE_TOO_SMALL) { /* how much kernels need is known when there is room for the operators */
+    status = kq_prepare(model->content, model->bytes, kernels, state, &model->state_bytes, &model->network, error);
+    if (status == KQ_STATE_TOO_SMALL) {
+      free(model->state_memory);
+      model->state_memory = allocate(model->state_bytes + STATE_ALIGNMENT, 1);
+      state = align(model->state_memory, STATE_ALIGNMENT);
+    }
+  }
+  return status;
+}
+
+bool open_model(loaded_model *model, const char *path, const char *isa) {
+  kq_error error = {KQ_OK, -1, -1};
+  memset(model, 0, sizeof *model);
+  model->content = read_file(path, &model->bytes);
+  if (model->content == NULL) return false;
+  const kq_kernels *const kernels = kq_native_kernels(isa, &model->isa);
+  const kq_status status = prepare(model, kernels, &error);
+  if (status != KQ_OK) {
+    char place[64] = "";
+    if (error.operator_index >= 0) sprintf(place, "operator %ld: ", (long)error.operator_index);
+    if (error.tensor_index >= 0) sprintf(place + strlen(place), "tensor %ld: ", (long)error.tensor_index);
+    fail(path, "%s%s", place, kq_status_text(status));
+    close_model(model);
+    return false;
+  }
+  return true;
+}
+
+void give_arena(loaded_model *model) {
+  const size_t alignment = kq_arena_alignment(model->network);
+  model->arena_memory = allocate(kq_arena_bytes(model->network) + alignment, 1);
+  model->arena = align(model->arena_memory, alignment);
+}
+
+void close_model(loaded_model *model) {
+  free(model->arena_memory);
+  free(model->state_memory);
+  free(model->content);
+}
+
+const char *kind_name(kq_kind kind) {
+  static const char *const names[KQ_KINDS] = {"CONV_2D",         "DENSE",   "ADD",     "MAX_POOL_2D",
+                                              "AVERAGE_POOL_2D", "RESHAPE", "SOFTMAX", "QUANTIZE"};
+  return names[kind];
+}
+
+void print_format(const kq_tensor_info *info) {
+  static const char *const names[KQ_TYPES] = {"FLOAT32", "FIXED4",  "FIXED8",   "FIXED16", "FIXED32",
+                                              "UFIXED4", "UFIXED8", "UFIXED16", "SIGN"};
+  printf("%s", names[info->type]);
+  if (info->type != KQ_FLOAT32 && info->type != KQ_SIGN) printf("_%d", info->frac_bits);
+}
+
+void print_name(const char *name) {
+  for (; *name != '\0'; ++name) {
+    const unsigned char byte = (unsigned char)*name;
+    if (byte >= 0x20 && byte < 0x7f) {
+      putchar(byte);
+    } else {
+      printf("\\x%02x", byte);
+    }
+  }
+}
