@@ -37,6 +37,7 @@ _MODULES = (
     "plots",
     "qformat",
     "quantizers",
+    "runtime",
     "statistics",
 )
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+RULES = ("py_library", "py_binary", "py_test", "cc_library", "cc_binary", "config_setting", "filegroup", "genrule")
 SOURCES = ("kerasq", "converters", "tests", "examples")
 
 
@@ -19,6 +20,7 @@ class Target:
     rule: str
     name: str
     srcs: list[str]
+    hdrs: list[str]
     data: list[str]
     deps: list[str]
     outs: list[str]
@@ -26,7 +28,7 @@ class Target:
     @property
     def files(self) -> list[str]:
         """Paths of what the target owns."""
-        return [name for name in [*self.srcs, *self.data] if not name.startswith(":")]
+        return [name for name in [*self.srcs, *self.hdrs, *self.data] if not name.startswith(":")]
 
 
 def source_files(root: pathlib.Path) -> list[str]:
@@ -59,12 +61,13 @@ def load(root: pathlib.Path) -> tuple[list[Target], dict[str, Any]]:
 
     def rule(kind: str) -> Any:
         return lambda name, **attributes: targets.append(
-            Target(kind, name, *(attributes.get(key, []) for key in ("srcs", "data", "deps", "outs")))
+            Target(kind, name, *(attributes.get(key, []) for key in ("srcs", "hdrs", "data", "deps", "outs")))
         )
 
-    scope: dict[str, Any] = {kind: rule(kind) for kind in ("py_library", "py_binary", "py_test", "genrule", "filegroup")}
+    scope: dict[str, Any] = {kind: rule(kind) for kind in RULES}
     scope["package"] = lambda **_: None
     scope["glob"] = lambda include, **options: glob(files, include, **options)
+    scope["select"] = lambda branches: [value for values in branches.values() for value in values]
     scope["__builtins__"] = {"len": len}
     exec(compile((root / "BUILD").read_text(), str(root / "BUILD"), "exec"), scope)
     return targets, scope

@@ -3,6 +3,7 @@
 import collections
 import graphlib
 import pathlib
+import re
 import shutil
 import subprocess
 import tomllib
@@ -55,6 +56,8 @@ def test_targets_name_what_they_import_and_nothing_else(targets, owners):
     everything = {f":{target.name}" for target in targets if target.rule == "py_library"}
     wrong = {}
     for target in targets:
+        if not target.rule.startswith("py_"):
+            continue
         paths = [path for path in target.srcs if path.endswith(".py") and (ROOT / path).is_file()]
         needed = {f":{owner}" for path in paths for file in imported_files(ROOT, path, kerasq._NAMES) for owner in owners[file]}
         named = everything if {":kerasq", ":testing"} & set(target.deps) else set(target.deps)
@@ -65,10 +68,28 @@ def test_targets_name_what_they_import_and_nothing_else(targets, owners):
     assert wrong == {}
 
 
+def test_c_targets_hold_the_headers_that_they_include(targets):
+    by_label = {f":{target.name}": target for target in targets}
+    programs = [target for target in targets if target.rule.startswith("cc_")]
+    assert len(programs) > 4
+    for target in programs:
+        visible = {pathlib.PurePosixPath(path).name for path in owned_files(by_label, target, [*target.deps])}
+        for path in owned_files(by_label, target):
+            for header in re.findall(r'^ *# *include "(?:.*/)?(.+)"$', (ROOT / path).read_text(), re.MULTILINE):
+                assert header in visible, (target.name, path, header)
+
+
+def owned_files(by_label, target, deps=()) -> list[str]:
+    """Files of a target with those of file groups that it names, and of `deps` and theirs."""
+    labels = [label for label in [*target.srcs, *target.hdrs] if label.startswith(":")]
+    below = [path for label in labels for path in owned_files(by_label, by_label[label])]
+    return target.files + below + [path for dep in deps for path in owned_files(by_label, by_label[dep], by_label[dep].deps)]
+
+
 def test_one_library_holds_all(targets):
     (everything,) = [target for target in targets if target.name == "kerasq"]
     libraries = {f":{target.name}" for target in targets if target.rule == "py_library"}
-    assert set(everything.deps) == libraries - {":kerasq", ":testing"}
+    assert set(everything.deps) == libraries - {":kerasq", ":testing", ":cortex_m"}
 
 
 def test_commands_are_the_console_scripts():

@@ -1,6 +1,7 @@
-"""kerasq-convert: from a trained network to one .kq file.
+"""kerasq-convert: from a trained network to one .kq file, or to C.
 
     kerasq-convert model.keras --representative_dataset images.npy
+    kerasq-convert model.kq --emit_c firmware/model
 
 MODEL is a SavedModel folder, as model.export(...) writes it, or a .keras or .h5
 file. Binary and fixed-point weights are stored as they were trained, others as
@@ -10,39 +11,104 @@ either they stay FLOAT32.
 
 --write_settings writes a file with the format of every tensor; edited, and given
 back with --settings, it decides them. The report goes to standard output.
+
+For a port to check itself (kqrun selftest, or kq_selftest in firmware),
+--embed_test adds an example and the checksum of every tensor that it leads to.
+For firmware, --emit_c writes the model as a C array, with the sizes that it needs
+and a list of the kernels that it uses. MODEL may be a .kq file for these two; it
+is changed only if --output names it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
 
 from absl import flags
 
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
-from kerasq.files import write_whole
+from kerasq.commands.run import read_inputs
+from kerasq.files import write_all
+from kerasq.format import dumps, loads
+from kerasq.runtime.library import LibraryMissingError
+from kerasq.runtime.library import load as load_library
+from kerasq.selftest import random_example, with_selftest
+from kerasq_convert.report import Report
+
+_RANDOM = "random"
+_C_NAME = "kerasq_model"
+_OF_CONVERSION = ("representative_dataset", "statistics", "settings", "write_settings")
 
 
 def _define(options: flags.FlagValues) -> None:
-    def text(name: str, meaning: str) -> None:
-        flags.DEFINE_string(name, None, meaning, flag_values=options)
+    def text(name: str, meaning: str, default: str | None = None) -> None:
+        flags.DEFINE_string(name, default, meaning, flag_values=options)
 
     text("output", "`FILE` to write. Default: the model's name with .kq, in the current folder.")
     text("representative_dataset", "`FILE` (.npy) with some hundred examples of what the network will see, shape (count, ...).")
     text("statistics", "`FILE` or folder that kerasq.callbacks.ActivationStatistics wrote.")
     text("settings", "YAML `FILE` with formats by tensor name.")
     text("write_settings", "YAML `FILE` to write: the format chosen for each tensor, and what is known of it.")
+    example = f"`FILE` (.npy) whose first example becomes the test vector, one for each input of the network; or {_RANDOM}"
+    flags.DEFINE_multi_string("embed_test", [], example, flag_values=options)  # absl adds that the flag may be repeated
+    text("emit_c", "`FOLDER` for C files NAME.h and NAME.c. Needs the native library.")
+    text("c_name", "`NAME` of these files, and of the symbols in them.", _C_NAME)
+    flags.DEFINE_bool("c_runtime", False, "Also write the C runtime's sources into that folder.", flag_values=options)
     flags.DEFINE_bool("json", False, "Print the report as JSON.", flag_values=options)
 
 
 def _convert(options: flags.FlagValues, names: list[str]) -> None:
     if len(names) != 1:
         raise UsageError(f"one model is expected. Received: {len(names)}")
+    if not options.emit_c and (options.c_runtime or options.c_name != _C_NAME):
+        raise UsageError("--c_name and --c_runtime go with --emit_c")
+    if options.emit_c:
+        _check_c(options.c_name)
+    source = pathlib.Path(names[0])
+    is_kq = source.suffix == ".kq" and not source.is_dir()
+    if is_kq:
+        _check_use_of_kq(options)
+    content, report, settings = _read(source) if is_kq else _converted(source, options)
+    if options.embed_test:
+        content = _with_selftest(content, source, options.embed_test)
+    output = options.output
+    if not is_kq and not output:
+        output = f"{source.resolve().name.removesuffix(source.suffix) or 'model'}.kq"
+    written = [(output, content)] if output else []
+    if options.write_settings:
+        written.append((options.write_settings, settings))
+    if options.emit_c:
+        written += _c_files(content, pathlib.Path(output or source).name, options)
+    _write(written, options.emit_c)
+    facts = {"output": output, "written": [str(path) for path, _ in written]}
+    if report is not None:
+        report = dataclasses.replace(report, model_bytes=len(content))
+        facts |= report.to_dict()
+    text = [report.to_text()] if report is not None else []
+    print(json.dumps(facts) if options.json else "\n".join([*text, *(f"wrote {path}" for path, _ in written)]))
+
+
+def _check_use_of_kq(options: flags.FlagValues) -> None:
+    given = [f"--{name}" for name in _OF_CONVERSION if getattr(options, name)]
+    if given:
+        raise UsageError(f"a .kq file is converted already: {', '.join(given)} can't be used with it")
+    if not options.emit_c and not (options.embed_test and options.output):
+        raise UsageError("a .kq file is converted already: give --emit_c, or --embed_test and --output")
+
+
+def _read(source: pathlib.Path) -> tuple[bytes, None, bytes]:
+    with naming(source):
+        return source.read_bytes(), None, b""
+
+
+def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, Report, bytes]:
+    """Bytes of the .kq file, report, and the settings as they were chosen."""
     from kerasq_convert.converter import Converter
     from kerasq_convert.errors import ConversionError
 
-    source = pathlib.Path(names[0])
-    output = pathlib.Path(options.output or f"{source.resolve().name.removesuffix(source.suffix) or 'model'}.kq")
     converter = Converter(source)
     converter.representative_dataset = options.representative_dataset
     converter.statistics = options.statistics
@@ -52,16 +118,68 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
         content = converter.convert()
     except ConversionError as error:
         raise CommandError(str(error)) from error
-    written = {output: content}
-    if options.write_settings:
-        written[pathlib.Path(options.write_settings)] = converter.settings_template().encode()
-    for path, data in written.items():
-        with naming(path):
-            write_whole(path, data)
-    if options.json:
-        print(json.dumps({"output": str(output)} | converter.report.to_dict()))
-    else:
-        print(converter.report.to_text(), *(f"wrote {path}" for path in written), sep="\n")
+    return content, converter.report, converter.settings_template().encode()
+
+
+def _with_selftest(content: bytes, source: pathlib.Path, examples: Sequence[str]) -> bytes:
+    with naming(source):
+        model = loads(content)
+    if list(examples) == [_RANDOM]:
+        return dumps(with_selftest(model, random_example(model)))
+    if len(examples) != len(model.inputs):
+        names = ", ".join(repr(model.tensors[index].name) for index in model.inputs)
+        plural = "" if len(model.inputs) == 1 else "s"
+        raise CommandError(
+            f"the network has {len(model.inputs)} input{plural} ({names}): --embed_test takes a file for each, in this order, or "
+            f"once {_RANDOM}. Received: {len(examples)} files"
+        )
+    arrays, _ = read_inputs(model, [pathlib.Path(name) for name in examples])
+    try:
+        return dumps(with_selftest(model, arrays))
+    except (ValueError, TypeError) as error:
+        raise CommandError(f"--embed_test: {error}") from error
+
+
+def _check_c(name: str) -> None:
+    """Before a conversion that may take long."""
+    from kerasq_convert.c_source import check_name
+
+    try:
+        check_name(name)
+        load_library()
+    except ValueError as error:
+        raise UsageError(f"--c_name: {error}") from error
+    except LibraryMissingError as error:
+        raise CommandError(f"--emit_c has the native library choose the kernels. {error}") from error
+
+
+def _c_files(content: bytes, title: str, options: flags.FlagValues) -> list[tuple[str, bytes]]:
+    from kerasq_convert.c_source import c_source, runtime_source
+
+    with naming(title):
+        files = c_source(content, options.c_name, title)
+    if options.c_runtime:
+        with naming("--c_runtime"):
+            files |= runtime_source()
+    return [(str(pathlib.Path(options.emit_c) / name), data) for name, data in files.items()]
+
+
+def _write(contents: Sequence[tuple[str, bytes]], c_folder: str | None) -> None:
+    """Write everything, or leave everything as it was."""
+    files = {pathlib.Path(name): data for name, data in contents}
+    if len(files) < len(contents):
+        raise UsageError("each file to write needs a name of its own")
+    folder = pathlib.Path(c_folder) if c_folder else None
+    is_new = folder is not None and not folder.exists()
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        write_all(files)
+    except OSError as error:
+        if folder is not None and is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise CommandError(f"{error.filename}: {error.strerror or error}") from error
 
 
 COMMAND = Command(

@@ -17,13 +17,14 @@ For each model, the table has
     arena bytes      working memory for one image; of a float model that of its
                      conversion with FLOAT32 activations, - where there is none
     footprint bytes  both together
-    ms/image         wall time of inference in this process, over all images;
+    inference s      wall time of inference in this process, over all images;
                      neither loading nor the first batch's set-up counts
+    ms/image         the same for one image
     agreement        share of images that get the same class as from the first model
 
 --json prints a list of objects with the keys model, top1, stderr, images,
-model_bytes, arena_bytes, footprint_bytes, ms_per_image and agreement. There top1,
-stderr and agreement are shares 0..1, and what is unknown is null.
+model_bytes, arena_bytes, footprint_bytes, seconds, ms_per_image and agreement.
+There top1, stderr and agreement are shares 0..1, and what is unknown is null.
 """
 
 from __future__ import annotations

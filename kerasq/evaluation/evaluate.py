@@ -86,7 +86,7 @@ def compare(
                 images=len(images),
                 model_bytes=classifier.source.model_bytes,
                 arena_bytes=classifier.source.arena_bytes(),
-                ms_per_image=1000 * seconds / len(images),
+                seconds=seconds,
                 agreement=float(np.mean(predictions == first)),
             )
         )

@@ -8,7 +8,8 @@
 
     y = interpreter.predict(images)          # any number of examples, float or stored integers
 
-interpreter.py is the interface, reference.py the engine that defines what is right. Neither imports TensorFlow or Keras.
+interpreter.py is the interface; engines.py opens a model for one of the engines: native.py, which runs the C library of
+kerasq.runtime, and reference.py in NumPy, which defines what is right. None imports TensorFlow or Keras.
 """
 
 from kerasq.interpreter.interpreter import Interpreter

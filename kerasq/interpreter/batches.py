@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerasq.format.model import Model, Tensor
+
+# Gets the index of a tensor and its stored values for a batch.
+Observer = Callable[[int, np.ndarray], object]
 
 # Activations of one batch: with those of about this size, input and output of an operator stay in the cache.
 _ACTIVATION_BYTES = 1 << 20
@@ -76,9 +79,9 @@ def fast_batch_size(model: Model) -> int:
     return int(np.clip(_ACTIVATION_BYTES // largest, 1, _MAX_BATCH))
 
 
-def slices(examples: int, size: int) -> Iterator[slice]:
+def slices(examples: int, size: int) -> list[slice]:
     """Consecutive slices of `size` examples, the last one shorter."""
-    return (slice(first, min(first + size, examples)) for first in range(0, examples, size))
+    return [slice(first, min(first + size, examples)) for first in range(0, examples, size)]
 
 
 def processors() -> int:

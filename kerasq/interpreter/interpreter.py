@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from kerasq import format as file_format
 from kerasq.format.model import Model, Tensor
+from kerasq.interpreter import engines
 from kerasq.interpreter.batches import Batches, fast_batch_size, processors, slices
-from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
 
 
 class Interpreter:
     """Runs a .kq file; called like `tf.lite.Interpreter`, or with whole batches.
 
-    A fixed-point network gives the same integers on every machine, for every batch size and number of threads;
-    FLOAT32 tensors may differ in the last bits. `NUMERICS.md` is the definition. The reference engine keeps the value of
-    every tensor of the last `invoke()` for `get_tensor`. Shapes are fixed: inputs can't be resized; `predict` takes any
-    number of examples.
+    A fixed-point network gives the same integers on every machine, in every engine, for every batch size and number of
+    threads; FLOAT32 tensors may differ in the last bits. `NUMERICS.md` is the definition. Shapes are fixed: inputs can't be
+    resized; `predict` takes any number of examples.
 
     Args:
         model_path: A .kq file.
         model_content: Its bytes, or a `kerasq.format.Model`. Give either this or `model_path`.
-        engine: `"reference"`, the engine in NumPy. (`"native"` is reserved for an engine in C.)
+        engine: `"native"`, the runtime in C; `"reference"`, the definition in NumPy; `None` for the native one, with a
+            warning for the reference where that is not installed.
         num_threads: Threads over the examples of a batch; `None` for the number of processors.
+        isa: Kernels of the native engine, one of `kerasq.runtime.tiers()`: `"portable"`, `"avx2"` or `"avx512vnni"`; `None`
+            for what the variable KERASQ_ISA names, else for the fastest of this processor.
 
     Raises:
         kerasq.format.ModelError: The file breaks a rule of the format; the message lists everything.
-        OSError: The file can't be read.
+        OSError: The file can't be read, or the native engine is asked for and not installed.
+        ValueError: An argument is out of its range.
 
     Example:
 
@@ -46,31 +47,40 @@ class Interpreter:
         model_path: str | os.PathLike[str] | None = None,
         model_content: bytes | Model | None = None,
         *,
-        engine: str = "reference",
+        engine: str | None = None,
         num_threads: int | None = None,
+        isa: str | None = None,
     ) -> None:
-        if engine == "native":
-            raise NotImplementedError(
-                "This version of kerasq has no native engine. Use engine='reference', which gives the same integers."
+        if (model_path is None) == (model_content is None):
+            raise ValueError(
+                "Give either `model_path` or `model_content`. "
+                f"Received: model_path={model_path!r}, model_content={type(model_content).__name__}"
             )
-        if engine != "reference":
-            raise ValueError(f"`engine` must be 'reference'. Received: engine={engine!r}")
         if num_threads is not None and num_threads < 1:
             raise ValueError(f"`num_threads` must be at least 1. Received: num_threads={num_threads}")
-        self._model = _load(model_path, model_content)
-        self._engine = ReferenceEngine(self._model)
+        source = model_path if model_content is None else model_content
+        assert source is not None
+        self._engine_name = engines.choose(engine, isa)
+        self._model, self._engine = engines.open_model(source, self._engine_name, isa)
         self._threads = num_threads or processors()
-        self._values: dict[int, np.ndarray] | None = None
+        self._values: dict[int, np.ndarray] | None = None  # stored values of activations that are known
+        self._invoked: list[np.ndarray] | None = None  # inputs of the last invoke()
 
     @property
     def model(self) -> Model:
         """The network as it was read."""
         return self._model
 
+    @property
+    def engine(self) -> str:
+        """Name of the engine, `"native"` or `"reference"`."""
+        return self._engine_name
+
     def allocate_tensors(self) -> None:
         """Prepare for `set_tensor` and `invoke`; inputs are 0 until they are set."""
         inputs = ((index, self._model.tensors[index]) for index in self._model.inputs)
         self._values = {index: np.zeros(tensor.shape, tensor.format.dtype) for index, tensor in inputs}
+        self._invoked = None
 
     def get_input_details(self) -> list[dict[str, Any]]:
         """Details of the network's inputs, as `get_tensor_details` gives them."""
@@ -123,10 +133,17 @@ class Interpreter:
             RuntimeError: Before `allocate_tensors()`.
         """
         values = self._allocated()
-        self._engine.run([values[index] for index in self._model.inputs], values.__setitem__)
+        inputs = [values[index] for index in self._model.inputs]
+        outputs = self._engine.run(inputs)
+        # set_tensor replaces arrays and never writes into them: these stay what they are.
+        self._values = dict(zip((*self._model.outputs, *self._model.inputs), (*outputs, *inputs), strict=True))
+        self._invoked = inputs
 
     def get_tensor(self, tensor_index: int) -> np.ndarray:
         """A copy of a tensor's stored values: a constant, an input, or what the last `invoke()` computed.
+
+        Engines use the memory of a tensor again: the first call for one inside the network computes all of them once more, and
+        keeps them.
 
         Raises:
             ValueError: There is no such tensor.
@@ -137,7 +154,10 @@ class Interpreter:
             return tensor.data.copy()
         values = self._allocated()
         if tensor_index not in values:
-            raise RuntimeError(f"Tensor {tensor.name!r} has no value yet: call invoke() first")
+            if self._invoked is None:
+                raise RuntimeError(f"Tensor {tensor.name!r} has no value yet: call invoke() first")
+            # setdefault: an input may have been set again since.
+            self._engine.run(self._invoked, values.setdefault)
         return values[tensor_index].copy()
 
     def predict(
@@ -160,7 +180,8 @@ class Interpreter:
             ValueError: Shapes, number of arrays or `batch_size` don't fit.
             TypeError: An element type fits neither values nor stored integers.
         """
-        batches, size = Batches(self._model, x), self._size(batch_size)
+        batches = Batches(self._model, x)
+        size = self._size(batch_size, self._engine.batch_size(batches.examples, self._threads))
         tensors = [self._model.tensors[index] for index in self._model.outputs]
         dtypes = [tensor.format.dtype if raw else np.dtype(np.float32) for tensor in tensors]
         outputs = [np.empty((batches.examples, *tensor.shape[1:]), dtype) for tensor, dtype in zip(tensors, dtypes, strict=True)]
@@ -185,7 +206,7 @@ class Interpreter:
             callback: Gets the tensor's name and an array (examples, ...) of stored values, not to be modified.
             batch_size: Examples per call; `None` chooses a fast number.
         """
-        batches, size = Batches(self._model, x), self._size(batch_size)
+        batches, size = Batches(self._model, x), self._size(batch_size, fast_batch_size(self._model))
         for examples in slices(batches.examples, size):
             self._engine.run(batches.stored(examples), lambda index, stored: callback(self._model.tensors[index].name, stored))
 
@@ -199,20 +220,22 @@ class Interpreter:
         self.observe(x, lambda name, stored: pieces.setdefault(name, []).append(stored))
         return {name: np.concatenate(arrays) for name, arrays in pieces.items()}
 
-    def _each(self, compute: Callable[[slice], int], pieces: Iterator[slice]) -> Iterator[int]:
-        """`compute` of every piece, in several threads (NumPy releases the interpreter lock while it computes)."""
-        if self._threads == 1:
+    def _each(self, compute: Callable[[slice], int], pieces: Sequence[slice]) -> Iterator[int]:
+        """`compute` of every piece, in several threads (NumPy and the runtime compute without the interpreter lock)."""
+        if self._threads == 1 or len(pieces) == 1:
             yield from map(compute, pieces)
             return
+        from concurrent.futures import ThreadPoolExecutor  # takes as long to import as a small network to run
+
         pool = ThreadPoolExecutor(self._threads)
         try:
             yield from pool.map(compute, pieces)
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _size(self, size: int | None) -> int:
+    def _size(self, size: int | None, default: int) -> int:
         if size is None:
-            return fast_batch_size(self._model)
+            return default
         if size < 1:
             raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={size}")
         return size
@@ -237,18 +260,3 @@ class Interpreter:
             "format": tensor.format,
             "quantization": (0.0 if tensor.format.is_float else tensor.format.step, 0),
         }
-
-
-def _load(model_path: str | os.PathLike[str] | None, model_content: bytes | Model | None) -> Model:
-    if (model_path is None) == (model_content is None):
-        raise ValueError(
-            "Give either `model_path` or `model_content`. "
-            f"Received: model_path={model_path!r}, model_content={type(model_content).__name__}"
-        )
-    if model_content is None:
-        assert model_path is not None
-        return file_format.load(model_path)
-    if isinstance(model_content, Model):
-        file_format.verify(model_content)
-        return model_content
-    return file_format.loads(model_content)

@@ -9,8 +9,7 @@ import numpy as np
 
 from kerasq import ops
 from kerasq.format.model import ABSENT, Model
-
-Observer = Callable[[int, np.ndarray], None]
+from kerasq.interpreter.batches import Observer, fast_batch_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,16 +31,22 @@ class ReferenceEngine:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        lifetimes = model.lifetimes()
+        released: dict[int, list[int]] = {}
+        for index, (_, last) in model.lifetimes().items():
+            released.setdefault(last, []).append(index)
         self._steps = [
             _Step(
                 run=ops.prepare(model, operator),
                 inputs=tuple(i for i in operator.inputs if i != ABSENT and not model.tensors[i].is_constant),
                 output=operator.outputs[0],
-                released=tuple(index for index, (_, last) in lifetimes.items() if last == position),
+                released=tuple(released.get(position, ())),
             )
             for position, operator in enumerate(model.operators)
         ]
+
+    def batch_size(self, examples: int, threads: int) -> int:
+        """Examples of a call: operators work on a batch at once, and its activations fit the cache."""
+        return fast_batch_size(self._model)
 
     def run(self, inputs: Sequence[np.ndarray], observe: Observer | None = None) -> list[np.ndarray]:
         """Stored outputs of one batch.

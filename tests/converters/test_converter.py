@@ -10,6 +10,7 @@ import kerasq
 from converters.zoo import FLOAT, L, build, images, randomized, sequential, signal_to_noise_db
 from kerasq import format as kq
 from kerasq.format.plan import lower_bound
+from kerasq.selftest import with_selftest
 from kerasq.statistics import Statistics
 from kerasq_convert import ConversionError, Converter
 from kerasq_convert.command import main
@@ -231,6 +232,17 @@ class TestCommand:
         report = json.loads(capsys.readouterr().out)
         assert report["output"] == "again.kq"
         assert (tmp_path / "again.kq").read_bytes() == content
+
+    def test_embeds_a_test_vector(self, model_file, tmp_path, capsys, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        np.save("images.npy", images(16))
+        flags = ["--representative_dataset=images.npy", "--embed_test=images.npy", "--json"]
+        assert main(["kerasq-convert", str(model_file), *flags]) == 0
+        report = json.loads(capsys.readouterr().out)
+        model = kerasq.format.load("net.kq")
+        assert report["model_bytes"] == (tmp_path / "net.kq").stat().st_size
+        assert report["written"] == ["net.kq"]
+        assert model.test == with_selftest(model, [images(16)]).test
 
     @pytest.mark.parametrize(
         ("arguments", "status", "words"),

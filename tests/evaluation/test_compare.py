@@ -95,17 +95,17 @@ def test_arguments_that_make_no_sense(images, labels, batch_size, message):
 
 
 def test_table():
-    known = Result("float.keras", 0.8163, 10_000, 397_608, 196_608, 1.2345, 1.0)
-    unknown = Result("odd\x1b.h5", 0.5, 100, 40_000, None, 0.5, 0.123)
+    known = Result("float.keras", 0.8163, 10_000, 397_608, 196_608, 12.345, 1.0)
+    unknown = Result("odd\x1b.h5", 0.5, 100, 40_000, None, 0.05, 0.123)
     lines = format_table([known, unknown]).splitlines()
     assert lines[0].split("  ")[0] == "model"
-    assert lines[1].split() == ["float.keras", "81.63", "±", "0.39", "397,608", "196,608", "594,216", "1.234", "100.00"]
-    assert lines[2].split() == [r"odd\x1b.h5", "50.00", "±", "5.00", "40,000", "-", "-", "0.500", "12.30"]
+    assert lines[1].split() == ["float.keras", "81.63", "±", "0.39", "397,608", "196,608", "594,216", "12.35", "1.234", "100.00"]
+    assert lines[2].split() == [r"odd\x1b.h5", "50.00", "±", "5.00", "40,000", "-", "-", "0.05", "0.500", "12.30"]
     assert len({len(line) for line in lines}) == 1
 
 
 def test_dict_of_a_result():
-    result = Result("model.kq", 0.75, 40, 1000, None, 2.0, 0.5)
+    result = Result("model.kq", 0.75, 40, 1000, None, 0.08, 0.5)
     assert result.as_dict() == {
         "model": "model.kq",
         "top1": 0.75,
@@ -114,6 +114,7 @@ def test_dict_of_a_result():
         "model_bytes": 1000,
         "arena_bytes": None,
         "footprint_bytes": None,
+        "seconds": 0.08,
         "ms_per_image": 2.0,
         "agreement": 0.5,
     }

@@ -1,7 +1,8 @@
-"""The calling pattern of tf.lite.Interpreter, and whole batches."""
+"""The calling pattern of tf.lite.Interpreter, and whole batches, in both engines."""
 
 from __future__ import annotations
 
+import functools
 import sys
 
 import numpy as np
@@ -11,11 +12,18 @@ import kerasq
 from kerasq import format as file_format
 from kerasq import ops
 from kerasq.format.model import ABSENT, Model
-from kerasq.interpreter import Interpreter
 from kerasq.qformat import QFormat
 from networks import NetworkBuilder, random_resnet23, random_stored
 
 SMALL = {"maps": 8, "size": 16}
+
+
+@pytest.fixture(params=["reference", "native"], name="Interpreter")
+def interpreter_class(request):
+    """`kerasq.Interpreter` with each of the engines."""
+    if request.param == "native" and not kerasq.runtime.available():
+        pytest.skip("the native engine is not installed")
+    return functools.partial(kerasq.Interpreter, engine=request.param)
 
 
 def two_ends() -> Model:
@@ -33,12 +41,12 @@ def images(count: int, size: int = 16, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3)).astype(np.uint8)
 
 
-def test_the_calling_pattern_of_tf_lite(tmp_path):
+def test_the_calling_pattern_of_tf_lite(Interpreter, tmp_path):
     model = random_resnet23("SIGN", **SMALL)
     path = tmp_path / "model.kq"
     file_format.dump(model, path)
     x = images(1)
-    interpreter = kerasq.Interpreter(model_path=str(path))
+    interpreter = Interpreter(model_path=str(path))
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
     interpreter.invoke()
@@ -49,7 +57,7 @@ def test_the_calling_pattern_of_tf_lite(tmp_path):
         np.testing.assert_array_equal(again.predict(x, raw=True), y)
 
 
-def test_details():
+def test_details(Interpreter):
     interpreter = Interpreter(model_content=two_ends())
     details = interpreter.get_tensor_details()
     assert [entry["name"] for entry in details] == ["a", "b", "kernel", "first", "second"]
@@ -66,7 +74,7 @@ def test_details():
     assert [entry["name"] for entry in interpreter.get_output_details()] == ["first", "second"]
 
 
-def test_every_tensor_can_be_read_after_invoke():
+def test_every_tensor_can_be_read_after_invoke(Interpreter):
     model = random_resnet23(**SMALL)
     x = images(1)
     interpreter = Interpreter(model_content=model)
@@ -84,7 +92,7 @@ def test_every_tensor_can_be_read_after_invoke():
         assert received.dtype == tensor.format.dtype
 
 
-def test_get_tensor_returns_a_copy_and_set_tensor_takes_one():
+def test_get_tensor_returns_a_copy_and_set_tensor_takes_one(Interpreter):
     interpreter = Interpreter(model_content=two_ends())
     interpreter.allocate_tensors()
     x = np.full((1, 6), 3, np.int8)
@@ -98,14 +106,14 @@ def test_get_tensor_returns_a_copy_and_set_tensor_takes_one():
     assert np.abs(interpreter.get_tensor(2)).min() == 1
 
 
-def test_inputs_are_zero_until_they_are_set():
+def test_inputs_are_zero_until_they_are_set(Interpreter):
     interpreter = Interpreter(model_content=two_ends())
     interpreter.allocate_tensors()
     interpreter.invoke()
     assert interpreter.get_tensor(3).tolist() == [[0, 0, 0]]
 
 
-def test_the_same_model_gives_the_same_outputs_every_time():
+def test_the_same_model_gives_the_same_outputs_every_time(Interpreter):
     x = images(3)
     first, second = (Interpreter(model_content=random_resnet23("SIGN", **SMALL)) for _ in range(2))
     runs = [interpreter.predict(x, raw=True) for interpreter in (first, first, first, second)]
@@ -116,7 +124,7 @@ def test_the_same_model_gives_the_same_outputs_every_time():
 
 @pytest.mark.parametrize("kernels", ["FIXED8", "SIGN"])
 @pytest.mark.parametrize("buffers", ["FIXED8", "FIXED16"])
-def test_predict_does_not_depend_on_batch_size_and_threads(kernels, buffers):
+def test_predict_does_not_depend_on_batch_size_and_threads(Interpreter, kernels, buffers):
     model = random_resnet23(kernels, buffers, **SMALL)
     x = images(13)
     expected = np.concatenate(
@@ -128,13 +136,13 @@ def test_predict_does_not_depend_on_batch_size_and_threads(kernels, buffers):
             np.testing.assert_array_equal(interpreter.predict(x, batch_size=size, raw=True), expected)
 
 
-def test_float_networks_are_close_for_every_batch_size():
+def test_float_networks_are_close_for_every_batch_size(Interpreter):
     interpreter = Interpreter(model_content=random_resnet23(buffers="FLOAT32", **SMALL))
     x = images(7)
     np.testing.assert_allclose(interpreter.predict(x, batch_size=1), interpreter.predict(x), rtol=1e-4, atol=1e-4)
 
 
-def test_predict_takes_values_and_stored_integers():
+def test_predict_takes_values_and_stored_integers(Interpreter):
     model = two_ends()
     interpreter = Interpreter(model_content=model)
     stored = np.random.default_rng(1).integers(-128, 128, (4, 6)).astype(np.int8)
@@ -149,7 +157,7 @@ def test_predict_takes_values_and_stored_integers():
     assert (first.dtype, raw.dtype, second.dtype) == (np.float32, np.int8, np.float32)
 
 
-def test_predict_quantizes_as_section_2_says():
+def test_predict_quantizes_as_section_2_says(Interpreter):
     net = NetworkBuilder()
     x = net.activation("x", (1, 5), "FIXED8_0")
     y = net.apply("QUANTIZE", (x,), "FIXED8_0")
@@ -157,13 +165,13 @@ def test_predict_quantizes_as_section_2_says():
     assert interpreter.predict(np.array([[0.5, -0.5, -1.5, 1e9, np.nan]])).tolist() == [[1, 0, -1, 127, 0]]
 
 
-def test_pixels_are_the_same_as_values_and_as_stored_integers():
+def test_pixels_are_the_same_as_values_and_as_stored_integers(Interpreter):
     interpreter = Interpreter(model_content=random_resnet23(**SMALL))
     x = images(3)
     np.testing.assert_array_equal(interpreter.predict(x), interpreter.predict(x.astype(np.float32)))
 
 
-def test_float_inputs_take_integers_as_values():
+def test_float_inputs_take_integers_as_values(Interpreter):
     net = NetworkBuilder()
     x = net.activation("x", (1, 3), "FLOAT32")
     y = net.apply("QUANTIZE", (x,), "FIXED8_1")
@@ -172,12 +180,12 @@ def test_float_inputs_take_integers_as_values():
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_any_number_of_examples(count):
+def test_any_number_of_examples(Interpreter, count):
     interpreter = Interpreter(model_content=random_resnet23(**SMALL))
     assert interpreter.predict(images(count)).shape == (count, 10)
 
 
-def test_tensors_and_observe():
+def test_tensors_and_observe(Interpreter):
     model = random_resnet23("SIGN", **SMALL)
     interpreter = Interpreter(model_content=model)
     x = images(5)
@@ -194,7 +202,7 @@ def test_tensors_and_observe():
         assert pieces[0].dtype == model.tensor(name).format.dtype
 
 
-def test_an_output_of_the_network_may_be_its_input():
+def test_an_output_of_the_network_may_be_its_input(Interpreter):
     net = NetworkBuilder()
     x = net.activation("x", (1, 4), "FIXED8_0")
     y = net.apply("RESHAPE", (x,), "FIXED8_0", shape=(1, 2, 2))
@@ -207,7 +215,7 @@ def test_an_output_of_the_network_may_be_its_input():
     assert values.max() == 7
 
 
-def test_progress_is_drawn_on_a_terminal_only(monkeypatch, capsys):
+def test_progress_is_drawn_on_a_terminal_only(Interpreter, monkeypatch, capsys):
     interpreter = Interpreter(model_content=random_resnet23(**SMALL))
     interpreter.predict(images(4), verbose=1)
     assert capsys.readouterr().err == ""
@@ -218,7 +226,7 @@ def test_progress_is_drawn_on_a_terminal_only(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def interpreter_of_two_ends() -> Interpreter:
+def allocated(Interpreter) -> kerasq.Interpreter:
     interpreter = Interpreter(model_content=two_ends())
     interpreter.allocate_tensors()
     return interpreter
@@ -256,13 +264,13 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("call", "error", "message"), ERRORS)
-def test_errors_name_what_was_expected_and_received(call, error, message):
+def test_errors_name_what_was_expected_and_received(Interpreter, call, error, message):
     with pytest.raises(error, match=message):
-        call(interpreter_of_two_ends())
+        call(allocated(Interpreter))
 
 
 @pytest.mark.parametrize("call", [lambda i: i.invoke(), lambda i: i.get_tensor(0), lambda i: i.set_tensor(0, A[:1])])
-def test_tensors_must_be_allocated_first(call):
+def test_tensors_must_be_allocated_first(Interpreter, call):
     with pytest.raises(RuntimeError, match=r"allocate_tensors\(\) first"):
         call(Interpreter(model_content=two_ends()))
 
@@ -274,17 +282,37 @@ def test_tensors_must_be_allocated_first(call):
         ({"model_path": "x.kq", "model_content": b""}, ValueError, "either `model_path` or `model_content`"),
         ({"model_path": "no such file.kq"}, FileNotFoundError, "no such file"),
         ({"model_content": b"not a model"}, file_format.ModelError, "KRSQ"),
-        ({"model_content": two_ends(), "engine": "native"}, NotImplementedError, "engine='reference'"),
-        ({"model_content": two_ends(), "engine": "fast"}, ValueError, "must be 'reference'. Received: engine='fast'"),
         ({"model_content": two_ends(), "num_threads": 0}, ValueError, "`num_threads` must be at least 1"),
     ],
 )
-def test_what_can_not_be_constructed(arguments, error, message):
+def test_what_can_not_be_constructed(Interpreter, arguments, error, message):
     with pytest.raises(error, match=message):
         Interpreter(**arguments)
 
 
-def test_a_model_that_breaks_a_rule_is_refused():
+def test_an_input_may_be_set_again_before_the_tensors_of_the_last_run_are_read(Interpreter):
+    interpreter = allocated(Interpreter)
+    interpreter.set_tensor(0, np.full((1, 6), 16, np.int8))
+    interpreter.invoke()
+    first = interpreter.get_tensor(3)
+    interpreter.set_tensor(0, np.full((1, 6), -16, np.int8))
+    np.testing.assert_array_equal(interpreter.get_tensor(3), first)
+    np.testing.assert_array_equal(interpreter.get_tensor(4), first * np.float32(0.25))
+    assert interpreter.get_tensor(0).tolist() == [[-16] * 6]
+    interpreter.invoke()
+    assert interpreter.get_tensor(3).tolist() == (-first).tolist()
+    assert first.any()
+
+
+def test_outputs_of_a_run_do_not_change_with_the_next_one(Interpreter):
+    interpreter = Interpreter(model_content=random_resnet23(**SMALL))
+    first, x = interpreter.predict(images(1)), images(1, seed=1)
+    kept = first.copy()
+    assert (interpreter.predict(x) != first).any()
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_a_model_that_breaks_a_rule_is_refused(Interpreter):
     model = two_ends()
     broken = Model(model.tensors, (model.operators[0].replace(accumulator_bits=0),), model.inputs, (3,), model.arena_bytes)
     with pytest.raises(file_format.ModelError, match="accumulator_bits must be 32 or 64"):

@@ -1,0 +1,167 @@
+"""A .kq file as C: what `kerasq-convert --emit_c` writes, for firmware that has no files.
+
+A header with the sizes that the program needs as macros, and a source with the bytes as a constant array, which stays in flash,
+and the list of those kernels alone that the network uses: with -ffunction-sections and --gc-sections nothing else is linked.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+import kerasq
+import kerasq.runtime
+from kerasq.format import Model, Tensor, loads
+
+DEFAULT_NAME = "kerasq_model"
+_TYPES = {"FLOAT32": "float", "FIXED8": "int8_t", "UFIXED8": "uint8_t", "FIXED16": "int16_t", "UFIXED16": "uint16_t"}
+_WORDS_PER_LINE = 10
+# Files of the runtime that a model of the same name would replace.
+_TAKEN = ("kerasq", "kerasq_kernels", "kerasq_native")
+
+
+def c_source(content: bytes, name: str = DEFAULT_NAME, title: str = "a network") -> dict[str, bytes]:
+    """The files `NAME.h` and `NAME.c`, by name.
+
+    Args:
+        content: Bytes of a .kq file.
+        name: First part of the names of files, and of the symbols and (in capitals) the macros in them: a C identifier.
+        title: What the comments call the network.
+
+    Raises:
+        ValueError: `name` is not a C identifier, or one that the runtime has taken.
+        kerasq.format.ModelError: The file is refused.
+        kerasq.runtime.LibraryMissingError: The native library, which knows what kernels there are, is not installed.
+    """
+    check_name(name)
+    model = loads(content)
+    kernels = dict.fromkeys(operator.kernel for operator in kerasq.runtime.Network(content, isa="portable").operators())
+    origin = f"{comment(title)}, as C: written by kerasq-convert (kerasq {kerasq.__version__})."
+    header = _header(model, len(content), name, origin)
+    return {f"{name}.h": header.encode(), f"{name}.c": _array(content, list(kernels), name, origin).encode()}
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError where `c_source` would."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in _TAKEN or name.startswith("kq_"):
+        raise ValueError(
+            "the name of a model in C consists of letters, digits and underscores, begins with a letter but not with kq_, and is "
+            f"none of {', '.join(_TAKEN)}. Received: {name!r}"
+        )
+
+
+def runtime_source() -> dict[str, bytes]:
+    """The headers and portable sources of the C runtime, by name: all that a firmware compiles besides the model.
+
+    Raises:
+        FileNotFoundError: They are not installed.
+    """
+    for root in map(pathlib.Path, kerasq.runtime.__path__):
+        headers = [path for path in sorted((root / "include").glob("*.h")) if path.name != "kerasq_native.h"]
+        sources = [path for path in sorted((root / "src").glob("kq_*.[ch]")) if path.stem not in ("kq_native", "kq_exports")]
+        if headers and sources:
+            return {path.name: path.read_bytes() for path in (*headers, *sources)}
+    raise FileNotFoundError("the sources of the C runtime are not installed with kerasq: install kerasq again")
+
+
+def _header(model: Model, size: int, name: str, origin: str) -> str:
+    prefix = name.upper()
+    sizes = {
+        "BYTES": f"{size}u",
+        "ARENA_BYTES": f"{model.arena_bytes}u",
+        "ARENA_ALIGNMENT": f"{model.arena_alignment}",
+        "STATE_BYTES": f"KQ_STATE_BYTES({len(model.tensors)}u, {len(model.operators)}u)",
+    }
+    ends = [
+        line
+        for end, indices in (("input", model.inputs), ("output", model.outputs))
+        for position, index in enumerate(indices)
+        for line in _end(model.tensors[index], f"{name}_{end}_{position}")
+    ]
+    lines = [
+        f"/* {origin}",
+        " *",
+        f" *     static _Alignas({prefix}_ARENA_ALIGNMENT) uint8_t arena[{prefix}_ARENA_BYTES];",
+        f" *     static uint64_t state[{prefix}_STATE_BYTES / 8];",
+        " *     size_t state_bytes = sizeof state;",
+        " *     const kq_network *network;",
+        " *     kq_error error;",
+        f" *     kq_prepare({name}_data, {prefix}_BYTES, &{name}_kernels, state, &state_bytes, &network, &error);",
+        " *",
+        f" * kerasq.h says the rest. To build, compile {name}.c and every .c file of the runtime's folder src, with its",
+        " * folder include on the path (--c_runtime writes all of them here). -ffunction-sections, -fdata-sections and the",
+        " * linker's --gc-sections leave out what is not used. */",
+        f"#ifndef {prefix}_H",
+        f"#define {prefix}_H",
+        "",
+        '#include "kerasq.h"',
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        "",
+        "/* Bytes of the model, of working memory and its alignment, and of state (aligned to 8). */",
+        *(f"#define {prefix}_{what} {value}" for what, value in sizes.items()),
+        *ends,
+        "",
+        f"extern const uint32_t {name}_data[];",
+        f"extern const kq_kernels {name}_kernels; /* those that the network needs */",
+        "",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "#endif",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _end(tensor: Tensor, name: str) -> Iterator[str]:
+    """What a program must know of an input or output."""
+    shape = " x ".join(map(str, tensor.shape[1:]))
+    yield ""
+    yield f"/* {comment(tensor.name)}: {shape} values, {tensor.format}{_meaning(tensor)} */"
+    yield f"typedef {_TYPES[tensor.format.family]} {name};"
+    yield f"#define {name.upper()}_ELEMENTS {int(np.prod(tensor.shape))}u"
+    yield f"#define {name.upper()}_BYTES {tensor.nbytes}u"
+    if tensor.format.is_fixed:
+        yield f"#define {name.upper()}_FRAC_BITS {tensor.format.frac_bits}"
+
+
+def _meaning(tensor: Tensor) -> str:
+    frac_bits = tensor.format.frac_bits
+    if tensor.format.is_float:
+        return ""
+    return f": a stored q stands for q * 2^{-frac_bits}" if frac_bits else ": stored integers are the values"
+
+
+def _array(content: bytes, kernels: list[str], name: str, origin: str) -> str:
+    # Words, not bytes: C99 aligns them to the 4 bytes that the runtime needs. Both store the lowest byte first.
+    words = np.frombuffer(content + bytes(-len(content) % 4), "<u4").tolist()
+    rows = [words[start : start + _WORDS_PER_LINE] for start in range(0, len(words), _WORDS_PER_LINE)]
+    lines = [
+        f"/* {origin} */",
+        f'#include "{name}.h"',
+        "",
+        '#include "kerasq_kernels.h"',
+        "",
+        f"static const kq_kernel *const kernels[] = {{{', '.join(f'&{kernel}' for kernel in kernels)}}};",
+        f"const kq_kernels {name}_kernels = {{kernels, sizeof kernels / sizeof kernels[0]}};",
+        "",
+        "#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L",
+        "_Alignas(16) /* for speed */",
+        "#endif",
+        f"const uint32_t {name}_data[] = {{",
+        *(f"    {', '.join(f'0x{word:08x}' for word in row)}," for row in rows),
+        "};",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def comment(text: str) -> str:
+    """Text of any origin in a form that a C comment can hold: ASCII, no end or beginning of a comment."""
+    return ascii(text)[1:-1].replace("*/", "* /").replace("/*", "/ *")

@@ -1,0 +1,118 @@
+"""Compiles a network, the runtime and the program of firmware/ for a Cortex-M, and reads off what the runtime takes."""
+
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from kerasq.format import Model, dumps
+from kerasq.format.packing import pack
+from kerasq_convert.c_source import DEFAULT_NAME, c_source, runtime_source
+
+SOURCES = pathlib.Path(__file__).parent / "firmware"
+TOOLS = "arm-none-eabi-"
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
+COMPILE = ("-mthumb", "-mfloat-abi=soft", "-ffunction-sections", "-fdata-sections")
+# No start-up code and no system calls of the C library: what little is needed, memcpy for one, are plain functions of it.
+LINK = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
+
+# A line of the linker's map: section, address, size, object file. A long section name has a line of its own.
+_PLACED = re.compile(r"^ (\.[\w.$]+)\s+0x[0-9a-f]+\s+0x([0-9a-f]+) (\S+)$", re.MULTILINE)
+# Floating point in software, the mathematical library, the heap.
+_FORBIDDEN = re.compile(
+    r"__aeabi_[fd]|__aeabi_u?[il]2[fd]|__\w+[sd]f[23]$|^(malloc|calloc|realloc|free|_?sbrk|_malloc_r|exp|expf|ldexp)$"
+)
+
+
+class BuildError(Exception):
+    """The firmware can't be built; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Firmware:
+    """What was built.
+
+    Attributes:
+        path: The program.
+        code: Bytes of instructions of the runtime, with those kernels that the network uses and what these need of the compiler's
+            library (a division of 64 bits, copying memory). Neither the network nor the program around the runtime counts.
+        constants: Bytes of the runtime's constants: error messages, tables.
+        variables: Bytes of its variables.
+        forbidden: Linked functions that a fixed-point network should not need.
+    """
+
+    path: pathlib.Path
+    code: int
+    constants: int
+    variables: int
+    forbidden: list[str]
+
+
+def build(model: Model, cpu: str, examples: list[bytes], folder: pathlib.Path, optimize: str = "s") -> Firmware:
+    """A program that runs the test vector of `model` and then `examples`, stored values of its input.
+
+    Args:
+        cpu: `"m4"` or `"m7"`.
+        folder: An empty one for everything that is built.
+        optimize: `-O` for the compiler.
+
+    Raises:
+        BuildError: A tool is missing or reports an error.
+    """
+    generated = {**c_source(dumps(model)), **runtime_source(), "images.h": _images(examples)}
+    for name, content in generated.items():
+        (folder / name).write_bytes(content)
+    program = sorted(SOURCES.glob("*.c"))
+    runtime = sorted(folder / name for name in generated if name.startswith("kq_") and name.endswith(".c"))
+    compiler = [f"{TOOLS}gcc", f"-mcpu=cortex-{cpu}", f"-O{optimize}", *COMPILE, *WARNINGS, f"-I{folder}"]
+
+    def compile_one(source: pathlib.Path) -> str:
+        standard = "-std=c99" if source in runtime else "-std=gnu11"
+        return _call([*compiler, standard, "-c", str(source), "-o", str(folder / f"{source.stem}.o")])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(compile_one, (*runtime, *program, folder / f"{DEFAULT_NAME}.c")))
+    path, map_file = folder / "firmware.elf", folder / "firmware.map"
+    objects = [str(path) for path in sorted(folder.glob("*.o"))]
+    script = [f"-Wl,-T,{SOURCES / 'memory.ld'}", f"-Wl,-Map,{map_file}"]
+    _call([*compiler, *LINK, *script, *objects, "-o", str(path)])
+    return _measured(path, map_file.read_text())
+
+
+def _images(examples: list[bytes]) -> bytes:
+    rows = (",".join(map(str, np.frombuffer(example, np.uint8).tolist())) for example in examples)
+    lines = [f"#define IMAGES {len(examples)}", f"static const unsigned char images[][{len(examples[0])}] = {{"]
+    return "\n".join([*lines, *(f"{{{row}}}," for row in rows), "};", ""]).encode()
+
+
+def stored(model: Model, array: np.ndarray) -> bytes:
+    """Bytes of an example, values or stored integers, as the model's input takes them."""
+    form = model.tensors[model.inputs[0]].format
+    return pack(array if array.dtype == form.dtype else form.quantize(array), form)
+
+
+def _measured(path: pathlib.Path, map_text: str) -> Firmware:
+    placed = map_text[map_text.index("Linker script and memory map") :]
+    sizes = dict.fromkeys(("text", "rodata", "data", "bss"), 0)
+    for section, size, source in _PLACED.findall(placed):
+        kind = section.split(".")[1]
+        name = pathlib.PurePath(source).name
+        if kind in sizes and (name.startswith("kq_") or ".a(" in name):
+            sizes[kind] += int(size, 16)
+    symbols = _call([f"{TOOLS}nm", "--format=posix", str(path)]).splitlines()
+    forbidden = [name for name in (line.split()[0] for line in symbols if line) if _FORBIDDEN.search(name)]
+    return Firmware(path, sizes["text"], sizes["rodata"], sizes["data"] + sizes["bss"], forbidden)
+
+
+def _call(command: list[str]) -> str:
+    if shutil.which(command[0]) is None:
+        raise BuildError(f"{command[0]} is not installed (Debian: gcc-arm-none-eabi and libnewlib-arm-none-eabi)")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise BuildError(f"{' '.join(command)}\n{result.stderr}")
+    return result.stdout

@@ -1,0 +1,134 @@
+"""Runs networks on a simulated Cortex-M4 or Cortex-M7, compares every score with the reference engine's, and measures.
+
+    python examples/cortex_m/run.py                                  # both ResNet23 of examples/cifar10, on a Cortex-M4
+    python examples/cortex_m/run.py --cpu m7 --model model.kq --images 1
+
+Needs arm-none-eabi-gcc with newlib, and qemu-system-arm. For each network it embeds a test vector, writes the C files as
+kerasq-convert --emit_c does, compiles them with the runtime and the program in firmware/, and runs that. The exit status is 1 if
+a score differs, if the test vector fails, or if the runtime does not keep its promises: at most 16 KB of code, no variables, no
+heap, no floating point.
+
+Images are CIFAR-10's from --data_dir or the folder that KERASQ_DATA_DIR names, else those of kerasq.datasets.shapes; a network
+that takes something else gets noise.
+"""
+
+import os
+import pathlib
+import sys
+import tempfile
+
+import numpy as np
+from absl import app, flags
+from firmware import BuildError, Firmware, build, stored
+from simulator import Outcome, simulate
+
+from kerasq.datasets import cifar10, shapes
+from kerasq.format import Model, load
+from kerasq.interpreter import Interpreter
+from kerasq.selftest import random_example, with_selftest
+from kerasq.text import table
+
+MODELS = pathlib.Path(__file__).parents[1] / "cifar10" / "models"
+CODE_LIMIT = 16 * 1024
+
+FLAGS = flags.FLAGS
+flags.DEFINE_enum("cpu", "m4", ["m4", "m7"], "Processor to compile for and to simulate.")
+shipped = [str(MODELS / name) for name in ("resnet23.kq", "resnet23_binary.kq")]
+flags.DEFINE_multi_string("model", shipped, "A .kq file in fixed point throughout, with one input and one output.")
+flags.DEFINE_integer("images", 3, "Images to classify.", lower_bound=1)
+flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
+flags.DEFINE_enum("optimize", "s", ["s", "2", "3"], "The compiler's -O: s for little code, 2 or 3 for speed.")
+flags.DEFINE_string("build", None, "Folder to keep what is built in. Default: a temporary one.")
+
+
+def load_images(model: Model, count: int, data_dir: str | None) -> np.ndarray:
+    """Examples that the network takes, (count, ...)."""
+    shape = model.tensors[model.inputs[0]].shape
+    if shape != (1, 32, 32, 3):
+        return np.concatenate([random_example(model, seed)[0] for seed in range(count)])
+    if data_dir or os.environ.get(cifar10.ENVIRONMENT_VARIABLE):
+        return cifar10.load_data(data_dir)[1][0][:count]
+    return shapes.load_data(train=0, test=count)[1][0]
+
+
+def load_network(path: str) -> Model:
+    model = load(path)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise BuildError(f"{path}: the firmware takes a network with one input and one output")
+    if any(tensor.format.is_float for tensor in model.tensors):
+        raise BuildError(f"{path}: the firmware takes a network without FLOAT32; convert it with --representative_dataset")
+    return model
+
+
+def problems(model: Model, images: np.ndarray, firmware: Firmware, outcome: Outcome) -> list[str]:
+    """What is wrong, one sentence each."""
+    if outcome.status:
+        return [f"the firmware ended with status {outcome.status}: {outcome.text}"]
+    found = []
+    expected = Interpreter(model_content=model, engine="reference").predict(images, raw=True).reshape(len(images), -1)
+    if [image.scores for image in outcome.images] != expected.tolist():
+        found.append(f"scores differ from the reference engine's: {expected.tolist()}")
+    if firmware.code > CODE_LIMIT and FLAGS.optimize == "s":
+        found.append(f"{firmware.code:,} bytes of code; the limit is {CODE_LIMIT:,}")
+    if firmware.variables:
+        found.append(f"{firmware.variables:,} bytes of variables in the runtime; there should be none")
+    if firmware.forbidden:
+        found.append(f"floating point or heap is linked: {', '.join(firmware.forbidden)}")
+    if outcome.facts["arena"] != model.arena_bytes:
+        found.append(f"an arena of {outcome.facts['arena']:,} bytes; the file says {model.arena_bytes:,}")
+    return found
+
+
+def evaluate(path: str, folder: pathlib.Path) -> tuple[list[str], list[str]]:
+    """A row of the table, and what is wrong."""
+    model = load_network(path)
+    images = load_images(model, FLAGS.images, FLAGS.data_dir)
+    name = pathlib.Path(path).stem
+    target = folder / f"{name}_{FLAGS.cpu}"
+    target.mkdir(parents=True, exist_ok=True)
+    examples = [stored(model, image[None]) for image in images]
+    firmware = build(with_selftest(model, [images]), FLAGS.cpu, examples, target, FLAGS.optimize)
+    outcome = simulate(firmware.path, FLAGS.cpu)
+    wrong = problems(model, images, firmware, outcome)
+    if outcome.status:
+        return [], [f"{path}: {problem}" for problem in wrong]
+    for position, image in enumerate(outcome.images):
+        print(f"{name}, image {position}: class {image.best}, {image.instructions:,} instructions, scores {image.scores}")
+    mean = sum(image.instructions for image in outcome.images) // len(outcome.images)
+    facts = outcome.facts
+    stack = (facts["prepare stack"], facts["selftest stack"])
+    numbers = (firmware.code, firmware.constants, facts["state"], facts["arena"], *stack, mean)
+    return [name, f"Cortex-{FLAGS.cpu.upper()}", *(f"{number:,}" for number in numbers)], [f"{path}: {text}" for text in wrong]
+
+
+def main(_) -> None:
+    rows, wrong = [], []
+    with tempfile.TemporaryDirectory() as temporary:
+        for path in FLAGS.model:
+            try:
+                row, found = evaluate(path, pathlib.Path(FLAGS.build or temporary))
+            except (BuildError, OSError, ValueError) as error:
+                row, found = [], [str(error)]
+            rows += [row] if row else []
+            wrong += found
+    columns = (
+        "network",
+        "processor",
+        "code",
+        "constants",
+        "state",
+        "arena",
+        "stack to prepare",
+        "to invoke",
+        "instructions/image",
+    )
+    if rows:
+        print("\nbytes of the runtime with the kernels that the network uses:")
+        print(table(columns, rows, right=columns[2:]))
+    for problem in wrong:
+        print(f"run.py: {problem}", file=sys.stderr)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    app.run(main)

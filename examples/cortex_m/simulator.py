@@ -1,0 +1,72 @@
+"""Runs a firmware on QEMU's model of an MPS2 board and reads what it reports."""
+
+import dataclasses
+import pathlib
+import shutil
+import subprocess
+
+from firmware import BuildError
+
+BOARDS = {"m4": "mps2-an386", "m7": "mps2-an500"}
+# With -icount shift=0 every instruction takes 1 ns of the simulated time, in which these boards' clock ticks at 25 MHz.
+INSTRUCTIONS_PER_TICK = 40
+TIMEOUT = 600
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """What the firmware made of an image: stored scores, and instructions that it took."""
+
+    scores: list[int]
+    best: int
+    instructions: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a firmware reported.
+
+    Attributes:
+        facts: Numbers by name: arena, state, stack, ...
+        images: In the order of the firmware.
+        status: The program's exit status.
+        text: All that it printed.
+    """
+
+    facts: dict[str, int]
+    images: list[Image]
+    status: int
+    text: str
+
+
+def simulate(program: pathlib.Path, cpu: str) -> Outcome:
+    """Run a firmware to its end.
+
+    Raises:
+        BuildError: The simulator is missing, or the firmware does not end.
+    """
+    if shutil.which("qemu-system-arm") is None:
+        raise BuildError("qemu-system-arm is not installed (Debian: qemu-system-arm)")
+    command = ["qemu-system-arm", "-M", BOARDS[cpu], "-nographic", "-monitor", "none", "-serial", "none"]
+    command += ["-icount", "shift=0", "-semihosting-config", "enable=on,target=native", "-kernel", str(program)]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"the firmware did not end within {TIMEOUT} s: {error.stdout}") from error
+    text = result.stdout + result.stderr
+    return Outcome(*_parsed(text.splitlines()), result.returncode, text)
+
+
+def _parsed(lines: list[str]) -> tuple[dict[str, int], list[Image]]:
+    facts: dict[str, int] = {}
+    images: list[Image] = []
+    scores: list[int] = []
+    for line in lines:
+        *name, value = line.split() or [""]
+        if name[:1] == ["scores"]:
+            scores = [int(word) for word in line.split()[1:]]
+        elif name == ["ticks"]:
+            images.append(Image(scores, facts.pop("class"), int(value) * INSTRUCTIONS_PER_TICK))
+        elif name and value.lstrip("-").isdigit():
+            facts[" ".join(name)] = int(value)
+    return facts, images

@@ -1,0 +1,54 @@
+"""The same network in LiteRT (TensorFlow Lite), for kerasq-bench --peer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasq.commands.arguments import CommandError, naming
+
+
+def open_peer(path: Path, inputs: Sequence[np.ndarray]) -> Callable[[], None]:
+    """A call that runs the network of a .tflite file once, in one thread, on given values.
+
+    Args:
+        path: The file.
+        inputs: Values of each input, in the order of the .kq file; each is quantized as the file says.
+
+    Raises:
+        CommandError: LiteRT is not installed, or the file is not one that takes these inputs.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise CommandError("--peer needs LiteRT: pip install 'kerasq[bench]'") from error
+    with naming(path):
+        content = path.read_bytes()
+    try:
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise CommandError(f"{path} is not a network that LiteRT runs: {' '.join(str(error).split())}") from error
+    details = interpreter.get_input_details()
+    if len(details) != len(inputs):
+        raise CommandError(f"{path} has {len(details)} inputs, the .kq file has {len(inputs)}: compare the same network")
+    for detail, values in zip(details, inputs, strict=True):
+        if np.prod(detail["shape"]) != values.size:
+            raise CommandError(
+                f"{path}: input {detail['name']!r} has shape {tuple(detail['shape'].tolist())}, that of the .kq file "
+                f"{values.shape}: compare the same network"
+            )
+        interpreter.set_tensor(detail["index"], _stored(detail, values))
+    return interpreter.invoke
+
+
+def _stored(detail: dict[str, Any], values: np.ndarray) -> np.ndarray:
+    dtype, values = np.dtype(detail["dtype"]), values.reshape(detail["shape"])
+    scale, zero = detail["quantization"]
+    if np.issubdtype(dtype, np.integer) and scale:
+        limits = np.iinfo(dtype)
+        values = np.clip(np.rint(values / scale) + zero, limits.min, limits.max)
+    return values.astype(dtype)

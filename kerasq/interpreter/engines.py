@@ -1,0 +1,107 @@
+"""The engines by name, and a model opened for one of them.
+
+`"native"` is the runtime in C, `"reference"` the one in NumPy. A file is verified once, by the one that runs it; what the
+runtime refuses is read again in Python, whose reader lists everything that is wrong.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from kerasq.format.errors import ModelError
+from kerasq.format.model import Model
+from kerasq.format.reader import loads, read_bytes, unverified
+from kerasq.format.verifier import verify
+from kerasq.format.writer import dumps
+from kerasq.interpreter.batches import Observer
+from kerasq.interpreter.native import NativeEngine
+from kerasq.runtime import Network, available
+
+NAMES = ("native", "reference")
+
+
+class Engine(Protocol):
+    """What runs a network on batches of stored values. Threads may share it."""
+
+    def run(self, inputs: Sequence[np.ndarray], observe: Observer | None = None) -> list[np.ndarray]: ...
+
+    def batch_size(self, examples: int, threads: int) -> int: ...
+
+
+def choose(engine: str | None, isa: str | None) -> str:
+    """The engine's name: `engine`, or if that is `None` the fastest that is installed.
+
+    Raises:
+        ValueError: There is no such engine, or it takes no `isa`.
+    """
+    if engine is not None and engine not in NAMES:
+        raise ValueError(f"`engine` must be one of {', '.join(map(repr, NAMES))}, or None. Received: engine={engine!r}")
+    if engine == "reference" and isa is not None:
+        raise ValueError(f"The reference engine has no instruction sets to choose from: leave `isa` out. Received: isa={isa!r}")
+    if engine is not None:
+        return engine
+    # Who names a library or an instruction set is not served by another engine in silence.
+    if isa is not None or os.environ.get("KERASQ_LIBRARY") or available():
+        return "native"
+    _say_that_it_is_slow()
+    return "reference"
+
+
+@functools.cache
+def _say_that_it_is_slow() -> None:
+    import logging
+
+    logging.getLogger("kerasq").warning(
+        "kerasq: the native engine is not installed, the reference engine computes the same integers in many times the time: "
+        "install a C compiler and then kerasq again"
+    )
+
+
+def open_model(source: str | os.PathLike[str] | bytes | Model, engine: str, isa: str | None) -> tuple[Model, Engine]:
+    """A model and the engine that runs it.
+
+    Args:
+        source: Path of a .kq file, its bytes, or the model.
+        engine: As `choose` returns it.
+        isa: Kernels of the native engine (`kerasq.runtime.Network`).
+
+    Raises:
+        ModelError: The file breaks a rule of the format.
+        OSError: It can't be read, or the native library is not installed.
+    """
+    if isinstance(source, Model):
+        if engine == "reference":
+            verify(source)
+            return source, _reference(source)
+        return source, NativeEngine(source, Network(dumps(source), isa))
+    path = source if isinstance(source, str | os.PathLike) else None
+    content = bytes(memoryview(source)) if path is None else read_bytes(path)  # type: ignore[arg-type]
+    try:
+        if engine == "reference":
+            model = loads(content)
+            return model, _reference(model)
+        network = _prepare(content, isa)
+    except ModelError as error:
+        raise ModelError(error.problems, None if path is None else os.fspath(path)) from None
+    model = unverified(content)
+    return model, NativeEngine(model, network)
+
+
+def _prepare(content: bytes, isa: str | None) -> Network:
+    """The network in the runtime, or the complete list of problems."""
+    try:
+        return Network(content, isa)
+    except ModelError:
+        loads(content)
+        raise
+
+
+def _reference(model: Model) -> Engine:
+    from kerasq.interpreter.reference import ReferenceEngine  # the operators in NumPy: only who runs them imports them
+
+    return ReferenceEngine(model)

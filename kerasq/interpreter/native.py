@@ -1,0 +1,99 @@
+"""The native engine: the runtime in C (kerasq/runtime), fed with batches."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from kerasq.format.model import Model
+from kerasq.interpreter.batches import Observer
+from kerasq.runtime import Network
+
+# Multiply-accumulates, or values, of one call: some milliseconds, beside which what Python does for it vanishes.
+_WORK = 1 << 29
+_MAX_BATCH = 4096
+
+
+class NativeEngine:
+    """Runs a network on batches of stored values; threads may share it.
+
+    Args:
+        model: The network as it was read.
+        network: The same in the runtime.
+    """
+
+    def __init__(self, model: Model, network: Network) -> None:
+        self.network = network
+        self._model = model
+        self._operators = [operator.outputs[0] for operator in model.operators]
+        self._idle: list[np.ndarray] = []  # arenas; list.pop and list.append are atomic
+
+    def batch_size(self, examples: int, threads: int) -> int:
+        """Examples of a call: few enough that every thread has some, enough to be worth a call."""
+        return max(min(self._worth_a_call, -(-examples // threads)), 1)
+
+    @functools.cached_property
+    def _worth_a_call(self) -> int:
+        macs = sum(operator.macs for operator in self.network.operators())
+        values = sum(tensor.nbytes for tensor in self._model.activations())
+        return min(_WORK // max(macs + values, 1), _MAX_BATCH)
+
+    def run(self, inputs: Sequence[np.ndarray], observe: Observer | None = None) -> list[np.ndarray]:
+        """Stored outputs of one batch.
+
+        Args:
+            inputs: Stored values for each input of the network, all with the same batch size. Not modified, and not copied
+                where they are C-contiguous.
+            observe: Called with index and stored values of every activation as soon as it is computed, inputs first.
+        """
+        contiguous = [np.ascontiguousarray(array) for array in inputs]
+        if observe is not None:
+            return self._observed(contiguous, observe)
+        outputs = [self._empty(index, len(contiguous[0])) for index in self._model.outputs]
+        with self._arena() as arena:
+            self.network.run(arena, contiguous, outputs)
+        return outputs
+
+    def _observed(self, inputs: Sequence[np.ndarray], observe: Observer) -> list[np.ndarray]:
+        """`run`, all examples operator by operator: each has an arena of its own, in which tensors follow each other."""
+        arenas = self.network.arena(len(inputs[0]))
+        kept: dict[int, np.ndarray] = {}
+
+        def computed(index: int) -> None:
+            stored = self._read(arenas, index)
+            if index in self._model.outputs:
+                kept[index] = stored
+            observe(index, stored)
+
+        for index, stored in zip(self._model.inputs, inputs, strict=True):
+            self.network.tensor(index, arenas)[:] = stored.reshape(len(stored), -1).view(np.uint8)
+        for index in self._model.inputs:
+            computed(index)
+        for position, output in enumerate(self._operators):
+            self.network.invoke_operator(position, arenas)
+            computed(output)
+        return [kept[index] for index in self._model.outputs]
+
+    def _read(self, arenas: np.ndarray, index: int) -> np.ndarray:
+        result = self._empty(index, len(arenas))
+        result.reshape(len(arenas), -1).view(np.uint8)[:] = self.network.tensor(index, arenas)
+        return result
+
+    def _empty(self, index: int, examples: int) -> np.ndarray:
+        tensor = self._model.tensors[index]
+        return np.empty((examples, *tensor.shape[1:]), tensor.format.dtype)
+
+    @contextmanager
+    def _arena(self) -> Iterator[np.ndarray]:
+        """An arena that no other thread uses meanwhile; there are as many as threads ever ran at once."""
+        try:
+            arena = self._idle.pop()
+        except IndexError:
+            arena = self.network.arena()
+        try:
+            yield arena
+        finally:
+            self._idle.append(arena)

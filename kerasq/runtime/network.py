@@ -1,0 +1,168 @@
+"""`Network`: a model that the library has verified and prepared, and the memory that goes with it."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kerasq.format.errors import ModelError
+from kerasq.runtime import library as binding
+
+_MODEL_ALIGNMENT = 16
+_STATE_ALIGNMENT = 64
+
+
+class OperatorInfo(NamedTuple):
+    """What computes an operator.
+
+    Attributes:
+        output: Index of the tensor that it writes.
+        kernel: Name of the kernel.
+        macs: Multiply-accumulates, absent taps included.
+    """
+
+    output: int
+    kernel: str
+    macs: int
+
+
+class Network:
+    """A network in the runtime. It is only read after it was made: threads may run it at once, each in an arena of its own.
+
+    Args:
+        content: Bytes of a .kq file.
+        isa: Which kernels to use: one of `kerasq.runtime.tiers()`; `None` for what the variable KERASQ_ISA names, else the
+            fastest of this processor.
+
+    Attributes:
+        isa: Name of the kernels' tier.
+        arena_bytes: Bytes of working memory for one example.
+
+    Raises:
+        ModelError: The file is refused. (The runtime stops at the first problem; `kerasq.format.loads` lists them all.)
+        ValueError: There are no such kernels here.
+        LibraryMissingError: The native library is not installed.
+    """
+
+    def __init__(self, content: bytes, isa: str | None = None) -> None:
+        self._library = binding.load()
+        self._kernels, self.isa = binding.kernels(isa)
+        self._content = _readable(content)
+        self._network = self._prepare()
+        self.arena_bytes: int = self._library.kq_arena_bytes(self._network)
+        self._alignment: int = self._library.kq_arena_alignment(self._network)
+        self._inputs: int = self._library.kq_inputs(self._network)
+        self._outputs: int = self._library.kq_outputs(self._network)
+
+    def _prepare(self) -> int:
+        """Address of the network, which lies in `self._state`."""
+        size, network, error = ctypes.c_size_t(0), ctypes.c_void_p(), binding.Error()
+        self._state = aligned(0, _STATE_ALIGNMENT)
+        status = binding.STATE_TOO_SMALL
+        while status == binding.STATE_TOO_SMALL:  # how much kernels need is known when there is room for the operators
+            state = address(self._state) if len(self._state) else None
+            size.value = len(self._state)
+            status = self._library.kq_prepare(
+                *(address(self._content), len(self._content), self._kernels, state),
+                *(ctypes.byref(size), ctypes.byref(network), ctypes.byref(error)),
+            )
+            if status == binding.STATE_TOO_SMALL:
+                assert size.value > len(self._state)
+                self._state = aligned(size.value, _STATE_ALIGNMENT)
+        if status != binding.OK:
+            raise ModelError([self._problem(error)])
+        assert network.value is not None
+        return network.value
+
+    def _problem(self, error: binding.Error) -> str:
+        concerned = [
+            f"{what} {index}"
+            for what, index in (("operator", error.operator_index), ("tensor", error.tensor_index))
+            if index >= 0
+        ]
+        text = self._library.kq_status_text(error.status).decode()
+        return f"{', '.join(concerned)}: {text}" if concerned else text
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that the network itself takes: what is resolved, and weights that kernels have rearranged."""
+        return len(self._state)
+
+    def arena(self, examples: int = 1) -> np.ndarray:
+        """Working memory for one example, or for several, a row each."""
+        row = -(-max(self.arena_bytes, 1) // self._alignment) * self._alignment
+        return aligned(examples * row, self._alignment).reshape(examples, row)
+
+    def operators(self) -> list[OperatorInfo]:
+        """What computes each operator."""
+        count = self._library.kq_operators(self._network)
+        found = (self._library.kq_describe_operator(self._network, index) for index in range(count))
+        return [OperatorInfo(info.output, info.kernel.decode(), info.macs) for info in found]
+
+    def run(self, arena: np.ndarray, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Compute the outputs of some examples, one after the other.
+
+        Args:
+            arena: From `arena()`; not used by another thread meanwhile.
+            inputs: For each input of the network an array (examples, ...) of stored values, C-contiguous. Not modified.
+            outputs: For each output such an array, to be filled.
+        """
+        assert len(inputs) == self._inputs
+        assert len(outputs) == self._outputs
+        examples = len(inputs[0])
+        assert all(len(array) == examples and array.flags.c_contiguous for array in (*inputs, *outputs))
+        self._library.kq_run(self._network, address(arena), _addresses(inputs), _addresses(outputs), examples)
+
+    def invoke_operator(self, index: int, arenas: np.ndarray) -> None:
+        """Compute one operator from its inputs in the arena, for each example of `arenas`.
+
+        Args:
+            index: The operator's position.
+            arenas: From `arena(examples)`.
+        """
+        first, row = address(arenas), arenas.strides[0]
+        for example in range(len(arenas)):
+            self._library.kq_invoke_operator(self._network, index, first + example * row)
+
+    def operator_call(self, index: int, arena: np.ndarray) -> Callable[[], None]:
+        """`invoke_operator` for one example with next to nothing around the C function: for taking its time."""
+        return functools.partial(self._library.kq_invoke_operator, self._network, index, address(arena))
+
+    def empty_call(self) -> Callable[[], None]:
+        """A call of a C function that does nothing: what `operator_call` costs itself."""
+        return functools.partial(self._library.kq_operators, self._network)
+
+    def tensor(self, index: int, arenas: np.ndarray) -> np.ndarray:
+        """The bytes (examples, bytes) where an activation lies in each of `arenas`: stored values while it is in use."""
+        first = address(arenas)
+        offset = self._library.kq_tensor_data(self._network, index, first) - first
+        return arenas[:, offset : offset + self._library.kq_describe_tensor(self._network, index).bytes]
+
+
+def address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def aligned(size: int, alignment: int) -> np.ndarray:
+    """`size` bytes of zeros, the address of the first a multiple of `alignment`."""
+    memory = np.zeros(size + alignment, np.uint8)
+    first = -address(memory) % alignment
+    return memory[first : first + size]
+
+
+def _readable(content: bytes) -> np.ndarray:
+    """The bytes at an address that the runtime takes: nearly always those of the object itself."""
+    array = np.frombuffer(content, np.uint8) if content else np.zeros(0, np.uint8)
+    if address(array) % _MODEL_ALIGNMENT == 0:
+        return array
+    copy = aligned(len(array), _MODEL_ALIGNMENT)
+    copy[:] = array
+    return copy
+
+
+def _addresses(arrays: Sequence[np.ndarray]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * len(arrays))(*map(address, arrays))

@@ -1,0 +1,276 @@
+"""kerasq-bench: what is measured, of which engines and operators; how times become figures. No test asserts a time."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+
+import kerasq
+from kerasq import format as file_format
+from kerasq import ops
+from kerasq.commands import timing
+from kerasq.commands.bench import main, random_inputs
+from kerasq.format.model import ABSENT
+from kerasq.runtime import library
+from networks import NetworkBuilder, random_resnet23
+
+needs_native = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
+
+
+def two_inputs() -> file_format.Model:
+    net = NetworkBuilder()
+    a, b = net.activation("a", (1, 4), "FIXED8_4"), net.activation("b\n", (1, 4), "FLOAT32")
+    kernel = net.constant("kernel", np.ones((4, 4), np.int8), "FIXED8_7")
+    total = net.apply("ADD", (net.apply("DENSE", (a, kernel, ABSENT, ABSENT), "FIXED8_3", "scores"), b), "FLOAT32", "total")
+    return net.build((a, b), (total,))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with two models, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    file_format.dump(random_resnet23("SIGN", maps=8, size=8), "net.kq")
+    file_format.dump(two_inputs(), "two.kq")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def short_samples(monkeypatch):
+    monkeypatch.setattr(timing, "_SAMPLE_SECONDS", 1e-6)
+    monkeypatch.setattr(kerasq.commands.bench, "_BATCH_SECONDS", 1e-6)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only the test moves; `clock.now` is its time."""
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def litert(monkeypatch):
+    """A stand-in for LiteRT: a network of one int8 input; what it was given is in `litert.given`."""
+    stand_in = types.SimpleNamespace(given=[], runs=0, inputs=[("x", (1, 8, 8, 3), np.int8, (1.0, -128))])
+
+    class Interpreter:
+        def __init__(self, model_content, num_threads):
+            if model_content != b"TFL3":
+                raise ValueError("Model provided has model identifier\n'    ', should be 'TFL3'")
+            assert num_threads == 1
+
+        def allocate_tensors(self):
+            pass
+
+        def get_input_details(self):
+            keys = ("name", "shape", "dtype", "quantization")
+            entries = [(name, np.array(shape), dtype, scale) for name, shape, dtype, scale in stand_in.inputs]
+            return [{**dict(zip(keys, entry, strict=True)), "index": index} for index, entry in enumerate(entries)]
+
+        def set_tensor(self, index, values):
+            stand_in.given.append(values)
+
+        def invoke(self):
+            stand_in.runs += 1
+
+    module = types.ModuleType("ai_edge_litert.interpreter")
+    module.Interpreter = Interpreter
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", types.ModuleType("ai_edge_litert"))
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", module)
+    return stand_in
+
+
+def run(*arguments: str) -> int:
+    return main(["kerasq-bench", *arguments, "--runs=1", "--num_threads=2"])
+
+
+def facts(capsys, *arguments: str) -> dict:
+    assert run(*arguments, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@needs_native
+@pytest.mark.parametrize("name", ["net.kq", "two.kq"])
+def test_every_engine_every_tier_every_number_of_threads(folder, capsys, name):
+    found = facts(capsys, name)
+    configurations = [(entry["engine"], entry["isa"], entry["threads"]) for entry in found["engines"]]
+    tiers = [("reference", None), *(("native", tier) for tier in kerasq.runtime.tiers())]
+    assert configurations == [(engine, tier, threads) for engine, tier in tiers for threads in (1, 2)]
+    for entry in found["engines"]:
+        assert entry["examples"] % entry["threads"] == 0
+        assert entry["examples_per_second"] > 0
+        assert (entry["latency"] is None) == (entry["threads"] > 1)
+    assert found["peer"] is None
+    assert found["processors"] >= 1
+
+
+@needs_native
+@pytest.mark.parametrize("tier", kerasq.runtime.tiers() if kerasq.runtime.available() else ())
+def test_operators(folder, capsys, tier):
+    model = file_format.load("net.kq")
+    found = facts(capsys, "net.kq", f"--isa={tier}")
+    assert found["isa"] == tier
+    assert found["inputs"] == {"image": [1, 8, 8, 3]}
+    assert [(entry["kind"], entry["output"]) for entry in found["operators"]] == [
+        (operator.kind, model.output(operator).name) for operator in model.operators
+    ]
+    assert [entry["macs"] for entry in found["operators"]] == [
+        ops.TABLE[operator.kind].macs(model, operator) for operator in model.operators
+    ]
+    assert found["macs"] == sum(entry["macs"] for entry in found["operators"])
+    kernels = kerasq.runtime.Network(file_format.dumps(model), tier).operators()
+    assert [entry["kernel"] for entry in found["operators"]] == [info.kernel for info in kernels]
+    assert sum(entry["share"] for entry in found["operators"]) == pytest.approx(1)
+    assert all(entry["seconds"] > 0 for entry in found["operators"])
+
+
+@needs_native
+def test_tables(folder, capsys):
+    assert run("two.kq") == 0
+    captured = capsys.readouterr()
+    header, engines, operators = captured.out.split("\n\n")
+    assert header.startswith(r"two.kq: a 1x4, b\n 1x4, 16 MACs; ")
+    assert engines.splitlines()[0].split() == ["engine", "kernels", "threads", "latency", "ms", "examples/s", "GMAC/s"]
+    assert len(engines.splitlines()) == 1 + 2 * (1 + len(kerasq.runtime.tiers()))
+    assert [line.split()[:3] for line in operators.splitlines()[1:3]] == [["0", "DENSE", "scores"], ["1", "ADD", "total"]]
+    assert operators.splitlines()[-1].split()[0] == "all"
+    assert captured.err == ""
+
+
+def test_without_library(folder, capsys, monkeypatch):
+    monkeypatch.setattr(library, "candidates", lambda: [library.Path("nowhere")])
+    monkeypatch.delenv("KERASQ_LIBRARY", raising=False)
+    library.load.cache_clear()
+    try:
+        found = facts(capsys, "net.kq")
+        assert {entry["engine"] for entry in found["engines"]} == {"reference"}
+        assert (found["operators"], found["macs"], found["isa"]) == ([], None, None)
+        assert run("net.kq") == 0
+        assert "the native engine is not installed" in capsys.readouterr().out
+        for arguments in (("--isa=portable",), ("--peer=x.tflite",)):
+            assert run("net.kq", *arguments) == 1
+            assert capsys.readouterr().err.startswith("kerasq-bench: The native library is not installed")
+    finally:
+        library.load.cache_clear()
+
+
+@needs_native
+def test_the_peer_gets_the_same_values(folder, capsys, litert):
+    (folder / "net.tflite").write_bytes(b"TFL3")
+    found = facts(capsys, "net.kq", "--peer=net.tflite")["peer"]
+    (given,) = litert.given
+    (pixels,) = random_inputs(file_format.load("net.kq"), 1)
+    np.testing.assert_array_equal(given, pixels.astype(np.int16) - 128)
+    assert given.dtype == np.int8
+    assert litert.runs >= found["pairs"] == 5
+    low, high = found["ratio_quartiles"]
+    assert low <= high
+    assert found["ratio"] == pytest.approx(found["latency"] / found["peer_latency"])
+    assert run("net.kq", "--peer", "net.tflite") == 0
+    assert "net.tflite in LiteRT, 1 thread: " in capsys.readouterr().out
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("content", "inputs", "message"),
+    [
+        (b"junk", [], "peer.tflite is not a network that LiteRT runs: Model provided has model identifier ' ', should be 'TFL3'"),
+        (b"TFL3", [], "peer.tflite has 0 inputs, the .kq file has 1: compare the same network"),
+        (b"TFL3", [("x", (1, 4), np.int8, (1.0, 0))], "input 'x' has shape (1, 4), that of the .kq file (1, 8, 8, 3): compare"),
+        (None, [], "peer.tflite: No such file"),
+    ],
+)
+def test_peers_that_are_none(folder, capsys, litert, content, inputs, message):
+    litert.inputs = inputs
+    if content is not None:
+        (folder / "peer.tflite").write_bytes(content)
+    assert run("net.kq", "--peer=peer.tflite") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("kerasq-bench: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+
+
+@needs_native
+def test_the_peer_needs_litert(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    assert run("net.kq", "--peer=net.tflite") == 1
+    assert capsys.readouterr().err == "kerasq-bench: --peer needs LiteRT: pip install 'kerasq[bench]'\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("missing.kq",), "missing.kq: No such file"),
+        (("text.kq",), "text.kq is not a usable kerasq model"),
+        pytest.param(("net.kq", "--isa=mmx"), "`isa` must be one of 'portable'", marks=needs_native),
+    ],
+)
+def test_failures_are_one_line(folder, capsys, arguments, message):
+    (folder / "text.kq").write_text("text")
+    assert run(*arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("kerasq-bench: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+
+
+@pytest.mark.parametrize("arguments", [(), ("net.kq", "two.kq"), ("net.kq", "--wrong")])
+def test_wrong_usage(folder, capsys, arguments):
+    assert run(*arguments) == 2
+    assert "usage: kerasq-bench" in capsys.readouterr().err
+
+
+def test_help(capsys):
+    assert run("--help") == 0
+    assert "--peer" in capsys.readouterr().out
+
+
+def test_random_inputs_are_the_same_every_time_and_all_over_the_range():
+    model = two_inputs()
+    a, b = random_inputs(model, 1000)
+    assert (a.shape, a.dtype, b.shape, b.dtype) == ((1000, 4), np.int8, (1000, 4), np.float32)
+    assert (a.min(), a.max()) == (-128, 127)
+    for same, array in zip(random_inputs(model, 1000), (a, b), strict=True):
+        np.testing.assert_array_equal(same, array)
+
+
+def test_a_sample_has_calls_enough_for_the_clock(clock, monkeypatch):
+    monkeypatch.setattr(timing, "_SAMPLE_SECONDS", 1.0)
+    calls = []
+
+    def call():
+        calls.append(clock.now)
+        clock.now += 0.003
+
+    count = timing.calls_per_sample(call)
+    assert 1.0 <= 0.003 * count < 2.0
+    assert timing.sample(call, count) == pytest.approx(0.003)
+    assert timing.median_seconds(call, 3) == pytest.approx(0.003)
+
+
+def test_two_programs_in_turn_suffer_alike(clock, monkeypatch):
+    """The machine slows down twentyfold on the way; the ratios of the pairs stay what they are."""
+    monkeypatch.setattr(timing, "_SAMPLE_SECONDS", 0.0)
+    slow, order = 1.0, []
+
+    def program(name, seconds):
+        def call():
+            nonlocal slow
+            order.append(name)
+            clock.now += slow * seconds
+            slow += name == "second"
+
+        return call
+
+    found = timing.in_turn(program("first", 1.0), program("second", 2.0), 9)
+    assert order[-18:] == ["first", "second"] * 9
+    assert (found.low, found.high, found.pairs) == (0.5, 0.5, 9)
+    assert found.ratio == found.first / found.second == 0.5

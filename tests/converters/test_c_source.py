@@ -1,0 +1,187 @@
+"""--emit_c and --embed_test: C files that any C99 compiler takes and that compute what the reference engine computes."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+import kerasq.runtime
+from c_compiler import RUNTIME, compile_program
+from kerasq import format as file_format
+from kerasq.interpreter import Interpreter
+from kerasq.selftest import random_example, with_selftest
+from kerasq_convert.c_source import c_source, comment, runtime_source
+from kerasq_convert.command import main
+from networks import NetworkBuilder, random_resnet23
+
+native = pytest.mark.skipif(
+    not kerasq.runtime.available(), reason="the native library, which names the kernels, is not installed"
+)
+
+# Prints the stored outputs for the input on standard input, as bytes; exit status 3 if the test vector fails.
+PROGRAM = r"""
+#include <stdio.h>
+#include "small_net.h"
+
+static uint64_t arena[SMALL_NET_ARENA_BYTES / 8 + 1];
+static uint64_t state[SMALL_NET_STATE_BYTES / 8];
+
+int main(void) {
+  size_t state_bytes = sizeof state;
+  const kq_network *network;
+  kq_error error;
+  if (kq_prepare(small_net_data, SMALL_NET_BYTES, &small_net_kernels, state, &state_bytes, &network, &error) != KQ_OK) return 2;
+  if (kq_selftest(network, arena, &error) != KQ_OK) return 3;
+  small_net_input_0 *const input = kq_tensor_data(network, kq_input(network, 0), arena);
+  if (fread(input, 1, SMALL_NET_INPUT_0_BYTES, stdin) != SMALL_NET_INPUT_0_BYTES) return 4;
+  kq_invoke(network, arena);
+  const small_net_output_0 *const output = kq_tensor_data(network, kq_output(network, 0), arena);
+  fwrite(output, sizeof *output, SMALL_NET_OUTPUT_0_ELEMENTS, stdout);
+  return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_resnet23("SIGN", maps=8, size=16)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, model):
+    monkeypatch.chdir(tmp_path)
+    file_format.dump(model, "net.kq")
+    np.save("images.npy", np.random.default_rng(1).integers(0, 256, (4, 16, 16, 3)).astype(np.uint8))
+    return tmp_path
+
+
+def convert(*arguments: str) -> int:
+    return main(["kerasq-convert", *arguments])
+
+
+@native
+def test_compiled_files_compute_what_the_reference_engine_computes(folder, model):
+    flags = ["--emit_c=c", "--c_name=small_net", "--c_runtime", "--embed_test=images.npy"]
+    assert convert("net.kq", *flags) == 0
+    (folder / "c" / "program.c").write_text(PROGRAM)
+    program = compile_program(sorted((folder / "c").glob("*.c")), folder / "program")
+    image = np.load("images.npy")[2:3]
+    result = subprocess.run([program], input=image.tobytes(), capture_output=True, check=False, timeout=60)
+    assert result.returncode == 0
+    expected = Interpreter(model_content=model, engine="reference").predict(image, raw=True)
+    assert result.stdout == expected.tobytes()
+
+
+@native
+def test_header_says_what_a_program_must_know(model):
+    content = file_format.dumps(model)
+    files = {name: data.decode("ascii") for name, data in c_source(content, "small_net", "net.kq").items()}
+    macros = dict(re.findall(r"#define (\w+) (.+)", files["small_net.h"]))
+    assert macros["SMALL_NET_BYTES"] == f"{len(content)}u"
+    assert macros["SMALL_NET_ARENA_BYTES"] == f"{model.arena_bytes}u"
+    assert macros["SMALL_NET_ARENA_ALIGNMENT"] == str(model.arena_alignment)
+    assert macros["SMALL_NET_STATE_BYTES"] == f"KQ_STATE_BYTES({len(model.tensors)}u, {len(model.operators)}u)"
+    assert macros["SMALL_NET_INPUT_0_BYTES"] == "768u"
+    assert macros["SMALL_NET_OUTPUT_0_FRAC_BITS"] == "4"
+    assert "typedef uint8_t small_net_input_0;" in files["small_net.h"]
+    words = re.findall(r"0x([0-9a-f]{8})", files["small_net.c"])
+    assert b"".join(int(word, 16).to_bytes(4, "little") for word in words)[: len(content)] == content
+
+
+@native
+def test_only_the_kernels_that_the_network_uses_are_listed(model):
+    source = c_source(file_format.dumps(model))["kerasq_model.c"].decode()
+    kernels = re.search(r"kernels\[\] = {(.*)};", source)[1].split(", ")
+    used = {operator.kernel for operator in kerasq.runtime.Network(file_format.dumps(model), isa="portable").operators()}
+    assert len(kernels) == len(used)
+    assert {kernel.removeprefix("&") for kernel in kernels} == used
+    declared = (RUNTIME / "include" / "kerasq_kernels.h").read_text()
+    assert {"kq_add", "kq_reshape"} <= used
+    assert all(name in declared for name in used if not re.match("kq_(conv|dense)", name))
+
+
+@native
+def test_names_of_tensors_can_not_leave_the_comment():
+    net = NetworkBuilder()
+    x = net.activation("x */ int y; /* \n \u2028 \\", (1, 4), "FIXED8_0")
+    y = net.apply("QUANTIZE", (x,), "FLOAT32", "y")
+    header = c_source(file_format.dumps(net.build((x,), (y,))), title="a*/b")["kerasq_model.h"].decode("ascii")
+    assert header.count("/*") == header.count("*/")
+    assert "* / int y; / *" in header
+    assert "typedef float kerasq_model_output_0;" in header
+    assert comment("**//") == "** //"
+
+
+def test_runtime_is_all_that_a_firmware_compiles():
+    names = set(runtime_source())
+    assert {"kerasq.h", "kerasq_kernels.h", "kq_internal.h", "kq_network.c", "kq_selftest.c"} <= names
+    assert not names & {"kerasq_native.h", "kq_native.c"}
+
+
+def test_embeds_the_first_example(folder, model):
+    assert convert("net.kq", "--embed_test", "images.npy", "--output", "tested.kq") == 0
+    expected = with_selftest(model, [np.load("images.npy")])
+    assert file_format.load("tested.kq").test == expected.test
+    assert (folder / "tested.kq").read_bytes() == file_format.dumps(expected)
+    np.save("one.npy", np.load("images.npy")[0])
+    assert convert("tested.kq", "--embed_test=one.npy", "--output=tested.kq") == 0
+    assert (folder / "tested.kq").read_bytes() == file_format.dumps(expected)
+
+
+def test_embeds_noise(folder, model, capsys):
+    assert convert("net.kq", "--embed_test=random", "--output=tested.kq", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"output": "tested.kq", "written": ["tested.kq"]}
+    assert file_format.load("tested.kq").test == with_selftest(model, random_example(model)).test
+
+
+def test_embeds_an_example_of_several_inputs(folder):
+    net = NetworkBuilder()
+    a, b = net.activation("a", (1, 4), "FIXED8_4"), net.activation("b", (1, 4), "FIXED8_4")
+    file_format.dump(net.build((a, b), (net.apply("ADD", (a, b), "FIXED8_3", "total"),)), "two.kq")
+    np.save("a.npy", np.array([[1, 2, 3, 4]], np.int8))
+    np.save("b.npy", np.array([[0.5, 0.25, -1, -9]]))
+    assert convert("two.kq", "--embed_test=a.npy", "--embed_test=b.npy", "--output=tested.kq") == 0
+    assert file_format.load("tested.kq").test.input == bytes([1, 2, 3, 4, 8, 4, 240, 128])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["net.kq"], 2, "converted already: give --emit_c, or --embed_test and --output"),
+        (["net.kq", "--embed_test=random"], 2, "--output"),
+        (["net.kq", "--emit_c=c", "--settings=s.yaml"], 2, "--settings can't be used"),
+        (["net.kq", "--embed_test=random", "--output=x.kq", "--c_name=net"], 2, "go with --emit_c"),
+        (["net.kq", "--embed_test=none.npy", "--output=x.kq"], 1, "none.npy"),
+        (["net.kq", "--embed_test=images.npy", "--embed_test=images.npy", "--output=x.kq"], 1, "has 1 input ('image')"),
+        (["net.kq", "--embed_test=wrong.npy", "--output=x.kq"], 1, "'image' must have shape (batch, 16, 16, 3)"),
+        (["damaged.kq", "--embed_test=random", "--output=x.kq"], 1, "damaged.kq is not a usable kerasq model"),
+        (["none.kq", "--embed_test=random", "--output=x.kq"], 1, "none.kq: No such file"),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=1st"], 2, "letters, digits and underscores", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=kerasq"], 2, "none of kerasq", marks=native),
+        pytest.param(["net.kq", "--emit_c=net.kq"], 1, "net.kq", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--embed_test=random", "--output=none/x.kq"], 1, "none/x.kq", marks=native),
+        pytest.param(["damaged.kq", "--emit_c=c"], 1, "damaged.kq is not a usable", marks=native),
+    ],
+)
+def test_failures_exit_with_a_reason_and_write_nothing(folder, capsys, arguments, status, words):
+    (folder / "damaged.kq").write_bytes((folder / "net.kq").read_bytes()[:3000])
+    np.save("wrong.npy", np.zeros((2, 3)))
+    before = sorted(folder.rglob("*"))
+    assert convert(*arguments) == status
+    assert words in capsys.readouterr().err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_without_the_native_library_emit_c_says_what_to_do(folder, capsys, monkeypatch):
+    monkeypatch.setenv("KERASQ_LIBRARY", str(folder / "none.so"))
+    kerasq.runtime.library.load.cache_clear()
+    try:
+        assert convert("net.kq", "--emit_c=c") == 1
+    finally:
+        kerasq.runtime.library.load.cache_clear()
+    assert "native library is not installed" in capsys.readouterr().err
+    assert not (folder / "c").exists()

@@ -1,0 +1,48 @@
+"""examples/cortex_m: both ResNet23 on a simulated Cortex-M, the reference engine's scores, within the stated memory."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import kerasq.runtime
+
+ROOT = pathlib.Path(__file__).parents[2]
+TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm")
+
+pytestmark = [
+    pytest.mark.skipif(any(shutil.which(tool) is None for tool in TOOLS), reason=f"needs {' and '.join(TOOLS)}"),
+    pytest.mark.skipif(not kerasq.runtime.available(), reason="needs the native library, which names the kernels"),
+]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # the same kerasq as here
+    environment.pop("KERASQ_DATA_DIR", None)  # generated images do, and are there at once
+    command = [sys.executable, str(ROOT / "examples" / "cortex_m" / "run.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
+
+
+@pytest.mark.parametrize("cpu", ["m4", "m7"])
+def test_scores_code_and_memory(cpu):
+    result = run("--cpu", cpu, "--images", "1")  # its exit status is 0 only if scores, code, variables and arena are right
+    assert result.returncode == 0, result.stderr
+    for name in ("resnet23", "resnet23_binary"):
+        row = re.search(rf"^{name} +Cortex-{cpu.upper()} +(.+)$", result.stdout, re.MULTILINE)
+        code, _, state, arena, *_ = (int(number.replace(",", "")) for number in row[1].split())
+        assert code <= 16 * 1024
+        assert state <= 8 * 1024
+        assert arena == 196_608
+        assert re.search(rf"^{name}, image 0: class \d, [\d,]+ instructions", result.stdout, re.MULTILINE)
+
+
+def test_a_network_that_computes_in_float_is_refused():
+    result = run("--model", str(ROOT / "examples" / "cifar10" / "models" / "resnet23_parameters.kq"))
+    assert result.returncode == 1
+    assert "without FLOAT32" in result.stderr

@@ -1,0 +1,56 @@
+"""python -m kerasq.runtime.parity: what it finds it says, keeps, and fails for."""
+
+import pytest
+
+from kerasq.format import fuzz
+from kerasq.runtime import parity
+
+
+def test_disagreement_is_noticed(contents, monkeypatch):
+    class Claims:
+        def __init__(self, *words):
+            self.words = list(words)
+
+        def answer(self, content):
+            return self.words
+
+    with pytest.raises(parity.MismatchError, match="refuses what Python accepts: status, operator and tensor 4, -1, -1"):
+        parity.compare(contents[0], Claims("refused", "4", "-1", "-1"))
+    with pytest.raises(parity.MismatchError, match="accepts what Python refuses"):
+        parity.compare(b"", Claims("ran"))
+    with pytest.raises(parity.MismatchError, match="other integers: tensor 'conv/output' is the first"):
+        parity.compare(contents[0], Claims("ran", *["1"] * 8))
+
+
+def test_a_crash_is_a_mismatch_and_the_next_file_gets_a_new_process(tmp_path, contents):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nif [ -e seen ]; then exec cat > /dev/null; fi\necho 'stack overflow' >&2; exit 77\n")
+    program.chmod(0o755)
+    with parity.Runtime(program) as runtime:
+        for _ in range(2):
+            with pytest.raises(parity.MismatchError, match=r"stops with status 77:\nstack overflow"):
+                parity.compare(contents[0], runtime)
+
+
+def test_command(tmp_path, monkeypatch, capsys, contents):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(parity, "build", lambda folder: tmp_path / "none")
+
+    def compare(content, runtime):
+        if content == expected[1]:
+            raise parity.MismatchError("they differ")
+        return "refused"
+
+    expected = list(fuzz.mutants(contents, 3, 5))
+    monkeypatch.setattr(parity, "compare", compare)
+    assert parity.main(["--count", "3", "--seed", "5"]) == 1
+    assert "parity-5-2.kq: MismatchError: they differ" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"parity-5-2.kq": expected[1]}
+    assert parity.main(["--seeds", "seeds"]) == 0
+    assert sorted(path.read_bytes() for path in (tmp_path / "seeds").iterdir()) == sorted(contents)
+
+
+def test_missing_compiler_is_said(monkeypatch, capsys):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert parity.main(["--count", "1"]) == 1
+    assert "no-such-compiler, the C compiler, can't be run" in capsys.readouterr().err
