@@ -36,7 +36,8 @@ def write_all(contents: Mapping[pathlib.Path, bytes]) -> None:
         for target, temporary in temporaries.items():
             temporary.replace(target)
     except OSError as error:
-        error.filename = os.fspath(target)
+        if error.errno is not None:  # else the error is a text of its own, which a file name would replace
+            error.filename = os.fspath(target)
         raise
     finally:
         for temporary in temporaries.values():

@@ -10,15 +10,18 @@ Prints
     second of a batch;
 
     for each operator, in one thread: its kernel, its time and share of the whole,
-    its multiply-accumulates (MACs) and how many of them it does per second;
+    its multiply-accumulates (MACs), how many of them it does per second, and
+    which share that is of the peak: of the rate at which this processor does
+    nothing but multiply 8-bit values (vpmaddubsw, vpdpbusd);
 
     with --peer, the latency beside that of a .tflite file of the same network in
     LiteRT (XNNPACK), one thread each, measured in turn: the ratio of the medians,
     below 1 where kerasq is faster, and the quartiles of the ratios of the pairs.
 
 Inputs are random. Every time is a median over --runs samples of at least 10 ms.
---json prints an object with the keys model, inputs, macs, processors, engines,
-operators and peer; times are in seconds, and what was not measured is null.
+--json prints an object with the keys model, inputs, macs, processors, isa, peak,
+engines, operators and peer; times are in seconds, peak in MACs per second, and
+what was not measured is null.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ from kerasq.text import printable, table
 
 _BATCH_SECONDS = 0.05  # about what a batch takes whose examples are counted per second
 _MAX_EXAMPLES = 4096
+_PEAK_ROUNDS = 1 << 20
 _CLOCK = 1e-8  # seconds: an operator is not faster than the clock can tell
 
 
@@ -110,6 +114,12 @@ def measure_operators(model: Model, network: runtime.Network, runs: int) -> list
     ]
 
 
+def measure_peak(tier: str, runs: int) -> float | None:
+    """MACs per second of nothing but the multiply instruction of a tier; `None` for a tier without one."""
+    done = runtime.multiply(tier, _PEAK_ROUNDS)
+    return done / median_seconds(lambda: runtime.multiply(tier, _PEAK_ROUNDS), runs) if done else None
+
+
 def measure_peer(content: bytes, path: Path, tier: str | None, runs: int) -> dict[str, Any]:
     """Latency beside LiteRT's, on the same values."""
     interpreter = Interpreter(model_content=content, engine="native", isa=tier, num_threads=1)
@@ -149,6 +159,7 @@ def measure(path: Path, peer: Path | None, tier: str | None, threads: int, runs:
     engines = []
     with Progress("measuring", len(configurations) + 1, "measurements") as progress:
         operators = measure_operators(model, network, runs) if network else []
+        peak = measure_peak(network.isa, runs) if network else None
         progress.advance()
         for configuration in configurations:
             # The reference is there to be right: fewer runs tell its time well enough.
@@ -161,6 +172,7 @@ def measure(path: Path, peer: Path | None, tier: str | None, threads: int, runs:
         "macs": sum(operator["macs"] for operator in operators) if network else None,
         "processors": processors(),
         "isa": network.isa if network else None,
+        "peak": peak,
         "engines": engines,
         "operators": operators,
         "peer": beside,
@@ -215,6 +227,10 @@ def _engine_table(facts: dict[str, Any]) -> str:
 
 
 def _operator_table(facts: dict[str, Any]) -> str:
+    def rate(macs: int, seconds: float) -> list[str]:
+        per_second = macs / seconds
+        return [_giga(per_second), f"{100 * per_second / facts['peak']:.0f}" if macs and facts["peak"] else ""]
+
     rows = [
         [
             str(index),
@@ -224,14 +240,15 @@ def _operator_table(facts: dict[str, Any]) -> str:
             f"{1e6 * entry['seconds']:.1f}",
             f"{100 * entry['share']:.1f}",
             f"{entry['macs']:,}" if entry["macs"] else "",
-            _giga(entry["macs"] / entry["seconds"]) if entry["macs"] else "",
+            *rate(entry["macs"], entry["seconds"]),
         ]
         for index, entry in enumerate(facts["operators"])
     ]
     seconds = sum(entry["seconds"] for entry in facts["operators"])
-    rows.append(["", "all", "", "", f"{1e6 * seconds:.1f}", "", f"{facts['macs']:,}", _giga(facts["macs"] / seconds)])
-    header = ("#", "operator", "output", f"kernel ({facts['isa']})", "us", "%", "MACs", "GMAC/s")
-    return table(header, rows, right=("#", *header[4:]))
+    rows.append(["", "all", "", "", f"{1e6 * seconds:.1f}", "", f"{facts['macs']:,}", *rate(facts["macs"], seconds)])
+    header = ("#", "operator", "output", f"kernel ({facts['isa']})", "us", "%", "MACs", "GMAC/s", "% of peak")
+    lines = table(header, rows, right=("#", *header[4:]))
+    return f"{lines}\npeak, 1 thread: {_giga(facts['peak'])} GMAC/s" if facts["peak"] else lines
 
 
 def _giga(per_second: float | None) -> str:

@@ -7,7 +7,7 @@ This is the thin layer under `kerasq.Interpreter`, which is what most programs w
 network.py holds a network in it. include/, src/ and tools/ are C; a firmware compiles them without any of this.
 """
 
-from kerasq.runtime.library import LibraryMissingError, available, tiers
+from kerasq.runtime.library import LibraryMissingError, available, multiply, tiers
 from kerasq.runtime.network import Network, OperatorInfo
 
-__all__ = ["LibraryMissingError", "Network", "OperatorInfo", "available", "tiers"]
+__all__ = ["LibraryMissingError", "Network", "OperatorInfo", "available", "multiply", "tiers"]

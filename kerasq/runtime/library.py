@@ -1,7 +1,8 @@
 """The shared library: where it lies, and its functions (include/kerasq.h, include/kerasq_native.h) with their types.
 
 `pip install` builds it where there is a C compiler, and puts it beside this module; an editable install puts it into
-site-packages, which is then a second folder of this package. The variable KERASQ_LIBRARY names another file, such as one that was
+site-packages, which is then a second folder of this package. Where Python finds these sources first (a script at the top of the
+repository), the library of an installed kerasq serves them. The variable KERASQ_LIBRARY names another file, such as one that was
 built with sanitizers.
 """
 
@@ -11,6 +12,7 @@ import ctypes
 import functools
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 import kerasq.runtime
@@ -56,6 +58,7 @@ _PROTOTYPES = {
     "kq_status_text": (ctypes.c_char_p, ctypes.c_int),
     "kq_native_kernels": (_ADDRESS, ctypes.c_char_p, ctypes.POINTER(ctypes.c_char_p)),
     "kq_native_tier": (ctypes.c_char_p, _COUNT),
+    "kq_native_peak": (ctypes.c_uint64, ctypes.c_char_p, _COUNT),
     "kq_prepare": (
         ctypes.c_int,
         *(_ADDRESS, _SIZE, _ADDRESS, _ADDRESS),
@@ -83,7 +86,10 @@ _PROTOTYPES = {
 def candidates() -> list[Path]:
     """Where the library may be, the first that exists counts."""
     chosen = os.environ.get("KERASQ_LIBRARY")
-    return [Path(chosen)] if chosen else [Path(folder) / _NAME for folder in kerasq.runtime.__path__]
+    if chosen:
+        return [Path(chosen)]
+    installed = Path(sysconfig.get_path("platlib"), "kerasq", "runtime")
+    return [folder / _NAME for folder in dict.fromkeys([*map(Path, kerasq.runtime.__path__), installed])]
 
 
 @functools.cache
@@ -136,6 +142,15 @@ def tiers() -> tuple[str, ...]:
     while name := library.kq_native_tier(len(names)):
         names.append(name.decode())
     return tuple(names)
+
+
+def multiply(isa: str, rounds: int) -> int:
+    """Runs nothing but a tier's multiply instruction, for a caller to time.
+
+    Returns:
+        How many multiply-accumulates it did; 0 for a tier without such an instruction.
+    """
+    return load().kq_native_peak(isa.encode(), rounds)
 
 
 def kernels(isa: str | None) -> tuple[int, str]:
