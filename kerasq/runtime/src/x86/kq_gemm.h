@@ -1,10 +1,10 @@
 /* Convolution and Dense on x86-64 as one kind of matrix product.
  *
  * A *step* multiplies 4 bytes of input (4 values of 8 bits, 2 of 16 or 1 float), broadcast to all lanes, by 16 output channels'
- * weights for them: 64 bytes, 4 of each channel, and adds the products into 16 sums of 32 bits. A *block* is 16 output channels and
- * the list of its steps. Where the inputs of a step lie, relative to the first input under an output pixel's window, is the same for
- * every pixel once the input has margins where taps would be absent: so it is copied to the scratch memory first, with zeros around
- * it, unless it needs no margin. The copy also turns every type into the one that the multiplier takes:
+ * weights for them: 64 bytes, 4 of each channel, and adds the products into 16 sums of 32 bits. A *block* is 16 output channels
+ * and the list of its steps. Where the inputs of a step lie, relative to the first input under an output pixel's window, is the
+ * same for every pixel once the input has margins where taps would be absent: so it is copied to the scratch memory first, with
+ * zeros around it, unless it needs no margin. The copy also turns every type into the one that the multiplier takes:
  *
  *     FIXED8    x + 128 (bits ^ 0x80), unsigned;  sum of x w = sum of (x + 128) w - 128 (sum of w)
  *     UFIXED16  x - 32768 (bits ^ 0x8000), signed; the same with + 32768
@@ -12,10 +12,11 @@
  * with the constant in the sum's start value; margins hold what stands for 0. Sums are formed modulo 2^32: as the true sum fits
  * (accumulator_bits is 32), it is exact whatever the order, though the constant alone may not fit.
  *
- * vpmaddubsw (AVX2) adds two products in 16 bits and saturates: u * w0 + u' * w1 stays within 255 * 128 while |w0| + |w1| <= 128.
- * A step that breaks this for one of its channels is split in two, w = a + b with |a|, |b| <= 64, both at the same place.
- * Where weights are so small that sums of several steps fit 16 bits (SIGN: 64 steps), `chunk` says how many, and they are widened
- * once per chunk. vpdpbusd (AVX-512 VNNI) adds four products in 32 bits and needs neither. */
+ * vpmaddubsw (AVX2) adds two products in 16 bits and saturates: u * w0 + u' * w1 stays within 255 * 128 while |w0| + |w1| <=
+ * 128. A step that breaks this for one of its channels is split in two, w = a + b with |a|, |b| <= 64, both at the same place.
+ * Where weights are so small that sums of several steps fit 16 bits (SIGN: 64 steps), `chunk` says how many, and they are
+ * widened once per chunk; else steps are paired (kq_gemm_pairs.c). vpdpbusd (AVX-512 VNNI) adds four products in 32 bits and
+ * needs neither. */
 #ifndef KQ_GEMM_H
 #define KQ_GEMM_H
 
@@ -23,10 +24,10 @@
 
 enum { KQ_LANES = 16, KQ_STEP_BYTES = 64 };
 
-/* A depthwise convolution (one input and one output channel per group) multiplies channel by channel: a step takes one or two taps of
- * 16 channels each,
- *     DEPTHWISE      two taps, inputs and weights as 16-bit integers, weights in the order that _mm256_unpacklo_epi16 and unpackhi
- *                    of the inputs of both taps give: channels 0-3 8-11, then 4-7 12-15
+/* A depthwise convolution (one input and one output channel per group) multiplies channel by channel: a step takes one or two
+ * taps of 16 channels each,
+ *     DEPTHWISE      two taps, inputs and weights as 16-bit integers, weights in the order that _mm256_unpacklo_epi16 and
+ *                    unpackhi of the inputs of both taps give: channels 0-3 8-11, then 4-7 12-15
  *     DEPTHWISE_F32  one tap, floats */
 typedef enum { KQ_STEP_U8, KQ_STEP_S16, KQ_STEP_F32, KQ_STEP_DEPTHWISE, KQ_STEP_DEPTHWISE_F32 } kq_step_type;
 
@@ -45,7 +46,8 @@ typedef struct {
   uint32_t channels;      /* 1 .. 16 */
   uint32_t x_offset;      /* bytes from a pixel's first input to its first of this block's group */
   uint32_t steps;
-  uint32_t chunk;      /* steps whose sums fit 16 bits; 1 where they are widened one by one */
+  uint32_t chunk;      /* steps whose sums fit 16 bits */
+  uint32_t pairs;      /* the first 2 * pairs steps, two by two: their sums fit 16 bits together */
   uint32_t first_step; /* number of the block's first step among those of all blocks */
 } kq_block;
 
@@ -76,6 +78,13 @@ bool kq_depthwise_accepts(const kq_operator *op);
 /* State for the plan of an operator; `saturating` plans for vpmaddubsw. */
 size_t kq_gemm_bytes(const kq_operator *op, bool saturating);
 void kq_gemm_pack(const kq_operator *op, bool saturating, void *memory);
+
+/* Orders the steps of a block so that those come first, two by two, whose 16-bit sums can be added; returns the number of pairs.
+ * */
+uint32_t kq_gemm_pair_steps(int32_t *place, uint8_t *weights, uint32_t steps);
+
+/* Blocks with at least such a chunk are widened chunk by chunk. */
+enum { KQ_MIN_CHUNK = 4 };
 
 /* Scratch for the copy of the input, and room to read past the last value. */
 size_t kq_gemm_scratch_bytes(const kq_operator *op);

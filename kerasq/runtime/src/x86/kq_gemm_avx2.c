@@ -1,7 +1,7 @@
 /* Convolution and Dense for AVX2: tiles of 4 output pixels by 16 output channels. See kq_gemm.h. */
 #include "kq_simd.h"
 
-enum { TILE = 4, CHUNK_TILES = 32, MIN_CHUNK = 4 };
+enum { TILE = 4, CHUNK_TILES = 32 };
 
 /* 32 bits of input to all lanes. */
 KQ_INLINE __m256i broadcast(const uint8_t *x) {
@@ -15,7 +15,7 @@ typedef struct {
   const int32_t *place;
   const uint8_t *weights;
   const int32_t *start;
-  uint32_t steps, chunk;
+  uint32_t steps, chunk, pairs;
 } work;
 
 KQ_INLINE __m256i weights_at(const uint8_t *weights, int half) {
@@ -51,15 +51,45 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m256i sum[]
     EACH(KQ_GIVE)                                                                                 \
   }
 
-/* 8 bits: products of two pairs in 16 bits, then their sum in 32. */
-#define KQ_LINE_U8(p)                                                                                 \
-  {                                                                                                   \
-    const __m256i u = broadcast(x##p + place);                                                        \
-    a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w0), ones));              \
-    b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w1), ones));              \
+/* 8 bits: products of two pairs in 16 bits, added to those of the step's partner, then their sum in 32. */
+#define KQ_LINE_PAIR(p)                                                                        \
+  {                                                                                            \
+    __m256i u = broadcast(x##p + place);                                                       \
+    __m256i c = _mm256_maddubs_epi16(u, w0), d = _mm256_maddubs_epi16(u, w1);                  \
+    u = broadcast(x##p + other);                                                               \
+    c = _mm256_add_epi16(c, _mm256_maddubs_epi16(u, weights_at(weights, 2)));                  \
+    d = _mm256_add_epi16(d, _mm256_maddubs_epi16(u, weights_at(weights, 3)));                  \
+    a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(c, ones));                                 \
+    b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(d, ones));                                 \
   }
-KQ_STEPS(add_steps_u8_4, KQ_EACH_4, KQ_LINE_U8)
-KQ_STEPS(add_steps_u8_1, KQ_EACH_1, KQ_LINE_U8)
+#define KQ_LINE_U8(p)                                                                      \
+  {                                                                                        \
+    const __m256i u = broadcast(x##p + place);                                             \
+    a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w0), ones));   \
+    b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w1), ones));   \
+  }
+#define KQ_STEPS_U8(name, EACH)                                                                   \
+  static void name(const work *w, const uint8_t *const x[], __m256i sum[][2]) {                   \
+    const __m256i ones = _mm256_set1_epi16(1);                                                    \
+    const uint8_t *weights = w->weights, *const end = weights + (size_t)w->steps * KQ_STEP_BYTES; \
+    const uint8_t *const alone = weights + (size_t)w->pairs * 2 * KQ_STEP_BYTES;                  \
+    const int32_t *next = w->place;                                                               \
+    EACH(KQ_POINT) EACH(KQ_TAKE)                                                                  \
+    for (; weights != alone; weights += 2 * KQ_STEP_BYTES) {                                      \
+      const ptrdiff_t place = next[0], other = next[1];                                           \
+      const __m256i w0 = weights_at(weights, 0), w1 = weights_at(weights, 1);                     \
+      next += 2;                                                                                  \
+      EACH(KQ_LINE_PAIR)                                                                          \
+    }                                                                                             \
+    for (; weights != end; weights += KQ_STEP_BYTES) {                                            \
+      const ptrdiff_t place = *next++;                                                            \
+      const __m256i w0 = weights_at(weights, 0), w1 = weights_at(weights, 1);                     \
+      EACH(KQ_LINE_U8)                                                                            \
+    }                                                                                             \
+    EACH(KQ_GIVE)                                                                                 \
+  }
+KQ_STEPS_U8(add_steps_u8_4, KQ_EACH_4)
+KQ_STEPS_U8(add_steps_u8_1, KQ_EACH_1)
 
 #define KQ_LINE_S16(p)                                              \
   {                                                                 \
@@ -81,36 +111,40 @@ KQ_STEPS(add_steps_s16_1, KQ_EACH_1, KQ_LINE_S16)
 KQ_STEPS(add_steps_f32_4, KQ_EACH_4, KQ_LINE_F32)
 KQ_STEPS(add_steps_f32_1, KQ_EACH_1, KQ_LINE_F32)
 
+/* sum += terms in 16 bits, in the sum's own register: left alone, GCC moves every sum to another one in every step. */
+#define KQ_ADD_TO(sum, terms) __asm__("vpaddw %1, %0, %0" : "+x"(sum) : "x"(terms));
+
 /* 8 bits where the sums of `chunk` steps fit 16 bits: they are widened once per chunk. */
+#define KQ_ZERO(p) __m256i a##p = _mm256_setzero_si256(), b##p = _mm256_setzero_si256();
+#define KQ_BEGIN(p) sum[p][0] = start_at(w, 0), sum[p][1] = start_at(w, 1);
+#define KQ_WIDEN(p)                                                          \
+  sum[p][0] = _mm256_add_epi32(sum[p][0], _mm256_madd_epi16(a##p, ones));    \
+  sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_madd_epi16(b##p, ones));
 #define KQ_LINE_NARROW(p)                                             \
   {                                                                   \
     const __m256i u = broadcast(x##p + place);                        \
-    a##p = _mm256_add_epi16(a##p, _mm256_maddubs_epi16(u, w0));       \
-    b##p = _mm256_add_epi16(b##p, _mm256_maddubs_epi16(u, w1));       \
+    KQ_ADD_TO(a##p, _mm256_maddubs_epi16(u, w0))                      \
+    KQ_ADD_TO(b##p, _mm256_maddubs_epi16(u, w1))                      \
   }
-KQ_STEPS(add_narrow_4, KQ_EACH_4, KQ_LINE_NARROW)
-KQ_STEPS(add_narrow_1, KQ_EACH_1, KQ_LINE_NARROW)
-
-KQ_INLINE void add_chunks(const work *w, const uint8_t *const x[], __m256i sum[][2], int pixels, add_steps add_narrow) {
-  static const int32_t zeros[KQ_LANES] __attribute__((aligned(32))) = {0};
-  const __m256i ones = _mm256_set1_epi16(1);
-  __m256i narrow[TILE][2];
-  for (int p = 0; p < pixels; ++p) {
-    sum[p][0] = start_at(w, 0);
-    sum[p][1] = start_at(w, 1);
+#define KQ_CHUNKS(name, EACH)                                                                     \
+  static void name(const work *w, const uint8_t *const x[], __m256i sum[][2]) {                   \
+    const __m256i ones = _mm256_set1_epi16(1);                                                    \
+    const uint8_t *weights = w->weights;                                                          \
+    const int32_t *next = w->place, *const last = next + w->steps;                                \
+    EACH(KQ_POINT) EACH(KQ_BEGIN)                                                                 \
+    while (next != last) {                                                                        \
+      const int32_t *const end = last - next < (ptrdiff_t)w->chunk ? last : next + w->chunk;      \
+      EACH(KQ_ZERO)                                                                               \
+      for (; next != end; weights += KQ_STEP_BYTES) {                                             \
+        const ptrdiff_t place = *next++;                                                          \
+        const __m256i w0 = weights_at(weights, 0), w1 = weights_at(weights, 1);                   \
+        EACH(KQ_LINE_NARROW)                                                                      \
+      }                                                                                           \
+      EACH(KQ_WIDEN)                                                                              \
+    }                                                                                             \
   }
-  for (uint32_t begin = 0; begin < w->steps; begin += w->chunk) {
-    const uint32_t left = w->steps - begin;
-    const work part = {w->place + begin, w->weights + (size_t)begin * KQ_STEP_BYTES, zeros, left < w->chunk ? left : w->chunk, 0};
-    add_narrow(&part, x, narrow);
-    for (int p = 0; p < pixels; ++p) {
-      sum[p][0] = _mm256_add_epi32(sum[p][0], _mm256_madd_epi16(narrow[p][0], ones));
-      sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_madd_epi16(narrow[p][1], ones));
-    }
-  }
-}
-static void add_chunks_4(const work *w, const uint8_t *const x[], __m256i sum[][2]) { add_chunks(w, x, sum, 4, add_narrow_4); }
-static void add_chunks_1(const work *w, const uint8_t *const x[], __m256i sum[][2]) { add_chunks(w, x, sum, 1, add_narrow_1); }
+KQ_CHUNKS(add_chunks_4, KQ_EACH_4)
+KQ_CHUNKS(add_chunks_1, KQ_EACH_1)
 
 /* The inner loop for a block, for a tile of 4 pixels or of 1. */
 static add_steps inner_loop(const kq_gemm *gemm, const kq_block *block, bool single) {
@@ -118,7 +152,7 @@ static add_steps inner_loop(const kq_gemm *gemm, const kq_block *block, bool sin
                                         {add_steps_s16_4, add_steps_s16_1},
                                         {add_steps_f32_4, add_steps_f32_1},
                                         {add_chunks_4, add_chunks_1}};
-  return loops[gemm->step_type == KQ_STEP_U8 && block->chunk >= MIN_CHUNK ? 3 : (int)gemm->step_type][single ? 1 : 0];
+  return loops[gemm->step_type == KQ_STEP_U8 && block->chunk >= KQ_MIN_CHUNK ? 3 : (int)gemm->step_type][single ? 1 : 0];
 }
 
 /* One block of output channels for the pixels from number `first` on, whose windows begin at `places`. */
@@ -126,7 +160,8 @@ static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t n
                           const uint8_t *const places[], uint8_t *output) {
   const kq_block *block = &gemm->block[number];
   const work w = {gemm->place + block->first_step, gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
-                  gemm->start + (size_t)number * KQ_LANES, block->steps, block->chunk};
+                  gemm->start + (size_t)number * KQ_LANES, block->steps, block->chunk,
+                  block->pairs};
   const kq_target target = kq_target_of(op, gemm, number);
   const add_steps add = inner_loop(gemm, block, false), add_single = inner_loop(gemm, block, true);
   for (uint32_t i = 0; i < count; i += TILE) {

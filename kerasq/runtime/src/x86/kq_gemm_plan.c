@@ -263,11 +263,19 @@ static uint32_t chunk_of(const kq_gemm *gemm, const kq_block *block) {
   return 1;
 }
 
+/* Steps so that as few sums as possible are widened. */
+static void order_steps(const kq_gemm *gemm, kq_block *block, const step_list *list) {
+  block->chunk = chunk_of(gemm, block);
+  if (block->chunk >= KQ_MIN_CHUNK) return;
+  uint8_t *weights = list->weights + (size_t)block->first_step * KQ_STEP_BYTES;
+  block->pairs = kq_gemm_pair_steps(list->place + block->first_step, weights, block->steps);
+}
+
 static kq_block block_of(const shape *s, uint32_t number, kq_step_type type) {
   const uint32_t group = number / s->group_blocks, first = number % s->group_blocks * KQ_LANES;
   const uint32_t left = s->group_outputs - first;
   const uint32_t channel = type >= KQ_STEP_DEPTHWISE ? first : group * s->group_channels; /* of the input */
-  kq_block block = {group * s->group_outputs + first, left < KQ_LANES ? left : KQ_LANES, channel * bytes_of(type), 0, 1, 0};
+  kq_block block = {group * s->group_outputs + first, left < KQ_LANES ? left : KQ_LANES, channel * bytes_of(type), 0, 1, 0, 0};
   return block;
 }
 
@@ -403,7 +411,7 @@ void kq_gemm_pack(const kq_operator *op, bool saturating, void *memory) {
     block[number].first_step = list.count;
     list_steps(op, &block[number], saturating, &list);
     block[number].steps = list.count - block[number].first_step;
-    if (saturating && gemm->step_type == KQ_STEP_U8) block[number].chunk = chunk_of(gemm, &block[number]);
+    if (saturating && gemm->step_type == KQ_STEP_U8) order_steps(gemm, &block[number], &list);
   }
   int32_t *start = (int32_t *)(void *)(base + l.start), *factor = (int32_t *)(void *)(base + l.factor);
   int64_t *offset = (int64_t *)(void *)(base + l.offset);
