@@ -37,12 +37,14 @@ class Source:
         run: Takes a batch of the only input and returns the outputs: one array, or a list or dict of arrays.
         model_bytes: Bytes of the .kq file, or of the values that a float model needs for inference, as float32.
         arena_bytes: Computes the bytes of working memory for one image; `None` where that is not known.
+        pixels: Whether pixels are what it stores: it takes uint8 images too, without a conversion.
     """
 
     inputs: Sequence[Input] | None
     run: Callable[[np.ndarray], Any]
     model_bytes: int
     arena_bytes: Callable[[], int | None]
+    pixels: bool = False
 
 
 def open_source(path: str | os.PathLike[str], num_threads: int | None = None) -> Source:
@@ -78,7 +80,8 @@ def _open_kq(path: pathlib.Path, num_threads: int | None) -> Source:
     # Fixed inputs take values too (the interpreter quantizes them), hence float32 for all.
     tensors = [model.tensors[index] for index in model.inputs]
     inputs = [Input(tensor.name, (None, *tensor.shape[1:]), np.dtype(np.float32)) for tensor in tensors]
-    return Source(inputs, interpreter.predict, model_bytes, lambda: model.arena_bytes)
+    pixels = all(str(tensor.format) == "UFIXED8_0" for tensor in tensors)
+    return Source(inputs, interpreter.predict, model_bytes, lambda: model.arena_bytes, pixels)
 
 
 def _open_keras(path: pathlib.Path) -> Source:
