@@ -31,7 +31,7 @@ def load_dataset(source: Dataset, shapes: list[tuple[int, ...]]) -> Iterator[lis
         ConversionError: The file or the shapes are wrong, values are not finite, or there is nothing at all.
     """
     if isinstance(source, str | os.PathLike):
-        source = _load_file(pathlib.Path(source))
+        source = load_file(pathlib.Path(source))
     if isinstance(source, np.ndarray):
         array = source if source.ndim in (0, len(shapes[0])) else source[None]
         _check([array], shapes)
@@ -51,7 +51,7 @@ def load_dataset(source: Dataset, shapes: list[tuple[int, ...]]) -> Iterator[lis
         raise ConversionError("representative dataset", ["it is empty: give some hundred examples of what the network will see"])
 
 
-def _load_file(path: pathlib.Path) -> np.ndarray:
+def load_file(path: pathlib.Path) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -79,17 +79,22 @@ def _check(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> None:
             raise ConversionError("representative dataset", [f"it must hold finite numbers only. Received: {found_ones}"])
 
 
-def observe(model: Model, dataset: Dataset, *, verbose: bool = False) -> Statistics:
-    """Statistics of every activation of `model`, which computes in FLOAT32, over `dataset`."""
+def observe(model: Model, dataset: Dataset, *, verbose: bool = False, examples: int = 0) -> tuple[Statistics, list[np.ndarray]]:
+    """Statistics of every activation of `model`, which computes in FLOAT32, over `dataset`; and its first `examples`."""
     interpreter = Interpreter(model_content=model, engine="reference")
     shapes = [model.tensors[index].shape for index in model.inputs]
     statistics = Statistics()
+    first: list[list[np.ndarray]] = []
+    kept = 0
     if isinstance(dataset, str | os.PathLike):
-        dataset = _load_file(pathlib.Path(dataset))
+        dataset = load_file(pathlib.Path(dataset))
     total = len(dataset) if isinstance(dataset, np.ndarray) and dataset.ndim else None
     with Progress("observing activations", total, "examples", enabled=verbose) as progress:
         for arrays in load_dataset(dataset, shapes):
             floats = [array.astype(np.float32) for array in arrays]
             interpreter.observe(floats if len(floats) > 1 else floats[0], statistics.add)
+            if kept < examples:
+                first.append(floats)
+                kept += len(floats[0])
             progress.advance(len(floats[0]))
-    return statistics
+    return statistics, [np.concatenate(parts)[:examples] for parts in zip(*first, strict=True)]

@@ -9,6 +9,11 @@ FIXED8. Activations become FIXED8 where it is known what values they take, from
 examples (--representative_dataset) or from a training (--statistics); without
 either they stay FLOAT32.
 
+--refine also tries formats one bit away by what they do to the outputs, for the
+first 256 examples. Goals (--min_sqnr_db, --max_accuracy_drop with --labels) give
+single activations 16 bits until they are met, within --max_model_bytes and
+--max_arena_bytes; a goal or limit that is not met is noted in the report.
+
 --write_settings writes a file with the format of every tensor; edited, and given
 back with --settings, it decides them. The report goes to standard output.
 
@@ -40,7 +45,18 @@ from kerasq_convert.report import Report
 
 _RANDOM = "random"
 _C_NAME = "kerasq_model"
-_OF_CONVERSION = ("representative_dataset", "statistics", "settings", "write_settings")
+CRITERIA = ("minmax", "percentile", "mse", "kl")
+_GOALS = ("min_sqnr_db", "max_accuracy_drop", "max_model_bytes", "max_arena_bytes")
+_OF_CONVERSION = (
+    "representative_dataset",
+    "statistics",
+    "settings",
+    "write_settings",
+    "per_channel",
+    "refine",
+    "labels",
+    *_GOALS,
+)
 
 
 def _define(options: flags.FlagValues) -> None:
@@ -50,6 +66,15 @@ def _define(options: flags.FlagValues) -> None:
     text("output", "`FILE` to write. Default: the model's name with .kq, in the current folder.")
     text("representative_dataset", "`FILE` (.npy) with some hundred examples of what the network will see, shape (count, ...).")
     text("statistics", "`FILE` or folder that kerasq.callbacks.ActivationStatistics wrote.")
+    flags.DEFINE_enum("criterion", "mse", CRITERIA, "How fractional bits are chosen.", flag_values=options)
+    flags.DEFINE_integer("bits", 8, "Width of activations, 8 or 16.", flag_values=options)
+    flags.DEFINE_bool("per_channel", False, "A multiplier for each output channel of float kernels.", flag_values=options)
+    flags.DEFINE_bool("refine", False, "Try neighbouring formats on the whole network.", flag_values=options)
+    flags.DEFINE_float("min_sqnr_db", None, "Goal: signal-to-noise ratio at the outputs.", flag_values=options)
+    flags.DEFINE_float("max_accuracy_drop", None, "Goal: loss of accuracy against float (0.01: one point).", flag_values=options)
+    text("labels", "`FILE` (.npy) with the class of each example of the dataset, for --max_accuracy_drop.")
+    flags.DEFINE_integer("max_model_bytes", None, "Limit of the file's size.", flag_values=options)
+    flags.DEFINE_integer("max_arena_bytes", None, "Limit of the arena's size.", flag_values=options)
     text("settings", "YAML `FILE` with formats by tensor name.")
     text("write_settings", "YAML `FILE` to write: the format chosen for each tensor, and what is known of it.")
     example = f"`FILE` (.npy) whose first example becomes the test vector, one for each input of the network; or {_RANDOM}"
@@ -92,7 +117,8 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
 
 
 def _check_use_of_kq(options: flags.FlagValues) -> None:
-    given = [f"--{name}" for name in _OF_CONVERSION if getattr(options, name)]
+    given = [f"--{name}" for name in _OF_CONVERSION if getattr(options, name) not in (None, False, "")]
+    given += [f"--{name}" for name in ("criterion", "bits") if options[name].present]
     if given:
         raise UsageError(f"a .kq file is converted already: {', '.join(given)} can't be used with it")
     if not options.emit_c and not (options.embed_test and options.output):
@@ -108,11 +134,16 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     """Bytes of the .kq file, report, and the settings as they were chosen."""
     from kerasq_convert.converter import Converter
     from kerasq_convert.errors import ConversionError
+    from kerasq_convert.search import Goals
 
     converter = Converter(source)
     converter.representative_dataset = options.representative_dataset
     converter.statistics = options.statistics
     converter.settings = options.settings
+    converter.criterion, converter.bits, converter.refine = options.criterion, options.bits, options.refine
+    converter.per_channel = options.per_channel
+    converter.goals = Goals(**{name: getattr(options, name) for name in _GOALS})
+    converter.labels = options.labels
     converter.verbose = True
     try:
         content = converter.convert()

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import pathlib
 from typing import Any
+
+import numpy as np
 
 import kerasq
 from kerasq.format import Model, ModelError, dumps
 from kerasq.statistics import Statistics
-from kerasq_convert.calibration import Dataset, observe
+from kerasq_convert.calibration import Dataset, load_file, observe
 from kerasq_convert.emit import emit
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.formats import Formats, choose_formats, float_formats
+from kerasq_convert.formats import BITS, Choice, Formats, Policy, choose_formats, float_formats
 from kerasq_convert.frontend import read_model
 from kerasq_convert.memory import plan_memory
 from kerasq_convert.naming import Names
 from kerasq_convert.passes import run_passes
+from kerasq_convert.passes.scale_channels import scale_channels
+from kerasq_convert.ranges import Criterion
 from kerasq_convert.report import Report, make_report
+from kerasq_convert.search import EXAMPLES, Build, Goals, Search, run
 from kerasq_convert.settings import Settings
 from kerasq_convert.template import settings_template
 
@@ -33,6 +40,14 @@ class Converter:
             arrays for several inputs. `None`: buffers stay FLOAT32, unless there are statistics.
         statistics: What `kerasq.callbacks.ActivationStatistics` wrote: its file or its folder, or a `Statistics`.
         settings: Formats by tensor name: the path of a YAML file, or its contents as a mapping.
+        criterion: How fractional bits are chosen, tensor by tensor: `"mse"`, `"minmax"`, `"percentile"` or `"kl"`.
+        bits: Width of automatic buffers, 8 or 16.
+        per_channel: Whether kernels of free float weights use the full range of 8 bits in every output channel, at the cost
+            of a multiplier.
+        refine: Whether to change them by what they do to the network's outputs for the first examples of
+            `representative_dataset`, which is then needed.
+        goals: `Goals` that single buffers get 16 bits for; needs `representative_dataset` too.
+        labels: Class of each example of it, in its order, for `Goals.max_accuracy_drop`: an array or the path of an `.npy` file.
         verbose: Whether long work shows a progress bar.
 
     Example:
@@ -48,6 +63,12 @@ class Converter:
         self.representative_dataset: Dataset | None = None
         self.statistics: str | os.PathLike | Statistics | None = None
         self.settings: str | os.PathLike | dict | Settings | None = None
+        self.criterion: str = Criterion.MSE
+        self.bits = 8
+        self.per_channel = False
+        self.refine = False
+        self.goals = Goals()
+        self.labels: str | os.PathLike | np.ndarray | None = None
         self.verbose = False
         self._report: Report | None = None
         self._formats: Formats | None = None
@@ -73,20 +94,65 @@ class Converter:
         Raises:
             ConversionError: The model, the settings or the data can't be used; every problem is listed.
         """
+        policy = self._policy()
         settings = Settings.load(self.settings)
         statistics = self._load_statistics()
         graph, removed = run_passes(read_model(self._source))
         names = Names(graph)
         metadata = {"producer": f"kerasq {kerasq.__version__}"}
+        examples: list[np.ndarray] = []
+        reference: Model | None = None
         if self.representative_dataset is not None:
             reference = plan_memory(emit(graph, names, float_formats(graph, names), Settings(), metadata))
-            statistics = observe(reference, self.representative_dataset, verbose=self.verbose)
-        formats = choose_formats(graph, names, settings, statistics)
-        model = plan_memory(emit(graph, names, formats, settings, metadata))
+            wanted = EXAMPLES if self.refine or self.goals.given else 0
+            statistics, examples = observe(reference, self.representative_dataset, verbose=self.verbose, examples=wanted)
+
+        if self.per_channel:
+            graph = scale_channels(graph)  # only now: the reference is the network as it was
+
+        def build(decided: dict[str, Choice]) -> tuple[Model, Formats]:
+            formats = choose_formats(graph, names, settings, statistics, dataclasses.replace(policy, decided=decided))
+            return plan_memory(emit(graph, names, formats, settings, metadata)), formats
+
+        decided, curve, notes = {}, [], []
+        if reference is not None and examples:
+            search = self._search(build, examples, reference)
+            if self.refine:
+                search.refine()
+            notes = search.promote(self.goals, statistics or Statistics(), policy.criterion)
+            decided, curve = search.decided, search.curve
+        model, formats = build(decided)
         content = _verified(model)
         self._formats = formats
-        self._report = make_report(graph, model, formats, statistics, removed, len(content))
+        report = make_report(graph, model, formats, statistics, removed, len(content))
+        self._report = dataclasses.replace(report, trade_off=curve, notes=[*report.notes, *notes])
         return content
+
+    def _policy(self) -> Policy:
+        """How formats are to be chosen, from the attributes."""
+        problems = []
+        if self.criterion not in list(Criterion):
+            problems.append(f"criterion: one of {', '.join(Criterion)} was expected. Received: {self.criterion!r}")
+        if self.bits not in BITS:
+            problems.append(f"bits: 8 or 16 was expected. Received: {self.bits!r}")
+        if (self.refine or self.goals.given) and self.representative_dataset is None:
+            problems.append("refine and goals compare outputs: give representative_dataset")
+        if self.goals.max_accuracy_drop is not None and self.labels is None:
+            problems.append("max_accuracy_drop: give labels, the class of each example of the representative dataset")
+        if problems:
+            raise ConversionError("options", problems)
+        return Policy(Criterion(self.criterion), self.bits)
+
+    def _search(self, build: Build, examples: list[np.ndarray], reference: Model) -> Search:
+        labels = self.labels
+        if isinstance(labels, str | os.PathLike):
+            labels = load_file(pathlib.Path(labels))
+        if labels is not None:
+            labels = np.ravel(labels)[: len(examples[0])]
+            if len(labels) < len(examples[0]):
+                raise ConversionError("labels", [f"{len(examples[0])} examples need as many labels. Received: {len(labels)}"])
+        outputs = run(reference, examples, engine="reference")  # BLAS: the faster one in float
+        return Search(build, examples, outputs, labels, self.verbose)
 
     def _load_statistics(self) -> Statistics | None:
         if self.statistics is None or isinstance(self.statistics, Statistics):
@@ -120,12 +186,15 @@ def _verified(model: Model) -> bytes:
         raise ConversionError("the network can't be written as a .kq file", error.problems) from error
 
 
+_OPTIONS = tuple(name for name in vars(Converter(None)) if not name.startswith("_"))
+
+
 def convert(source: Any, **options: Any) -> bytes:
     """The bytes of the .kq file of a model, in one call.
 
     Args:
         source: As for `Converter`.
-        **options: Attributes of the `Converter`: `representative_dataset`, `statistics`, `settings`, `verbose`.
+        **options: Attributes of the `Converter`: `representative_dataset`, `criterion` and so on.
 
     Raises:
         ConversionError: As `Converter.convert`.
@@ -133,7 +202,7 @@ def convert(source: Any, **options: Any) -> bytes:
     """
     converter = Converter(source)
     for name, value in options.items():
-        if name not in ("representative_dataset", "statistics", "settings", "verbose"):
+        if name not in _OPTIONS:
             raise TypeError(f"convert() got an unexpected option {name!r}")
         setattr(converter, name, value)
     return converter.convert()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from kerasq_convert.naming import Names
 from kerasq_convert.settings import Settings
 
 FIXED8, UFIXED8, FIXED16, FIXED32 = fixed(8), fixed(8, signed=False), fixed(16), fixed(32)
+BITS = (8, 16)  # widths of automatic buffers
 PROBABILITIES = fixed(8, 8, signed=False)
 BUFFER_FAMILIES = ("FLOAT32", "FIXED8", "FIXED16", "UFIXED8", "UFIXED16")
 KERNEL_FAMILIES = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "SIGN")
@@ -34,6 +35,9 @@ class Reason(enum.StrEnum):
     BINARY = "binary kernel"
     GRID = "kernel on a grid"
     ERROR = "least squared error"
+    UNSATURATED = "saturates nothing"
+    REFINED = "error at the outputs"
+    PROMOTED = "promoted for the goals"
     RANGE = "known range"
     UNOBSERVED = "no range known: give --representative_dataset or --statistics"
     DERIVED = "derived"
@@ -45,6 +49,22 @@ class Choice:
 
     format: QFormat
     reason: Reason
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """How automatic formats are chosen.
+
+    Attributes:
+        criterion: What is asked of each tensor by itself.
+        bits: Width of buffers, 8 or 16.
+        decided: Formats that a search over the whole network found, by name; they go before `criterion`, and the settings
+            before them.
+    """
+
+    criterion: ranges.Criterion = ranges.Criterion.MSE
+    bits: int = 8
+    decided: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,14 +86,16 @@ def float_formats(graph: Graph, names: Names) -> Formats:
     return Formats({names.buffer(value): choice for value in values_of(graph)}, kernels, {})
 
 
-def choose_formats(graph: Graph, names: Names, settings: Settings, statistics: Statistics | None) -> Formats:
+def choose_formats(
+    graph: Graph, names: Names, settings: Settings, statistics: Statistics | None, policy: Policy | None = None
+) -> Formats:
     """The format of every buffer and kernel.
 
     Raises:
         ConversionError: The settings name what there is not, or ask for what can't be; everything is listed.
     """
     problems = settings.problems(names.buffers(), names.parameters())
-    chooser = _Chooser(graph, names, settings, statistics or Statistics())
+    chooser = _Chooser(graph, names, settings, statistics or Statistics(), policy or Policy())
     problems += chooser.run()
     if problems:
         raise ConversionError(settings.source, problems)
@@ -87,8 +109,8 @@ def values_of(graph: Graph) -> Iterator[str]:
 
 
 class _Chooser:
-    def __init__(self, graph: Graph, names: Names, settings: Settings, statistics: Statistics):
-        self.graph, self.names, self.settings, self.statistics = graph, names, settings, statistics
+    def __init__(self, graph: Graph, names: Names, settings: Settings, statistics: Statistics, policy: Policy):
+        self.graph, self.names, self.settings, self.statistics, self.policy = graph, names, settings, statistics, policy
         self.buffers: dict[str, Choice] = {}
         self.kernels: dict[str, Choice] = {}
         self.automatic: dict[str, Choice] = {}
@@ -116,7 +138,7 @@ class _Chooser:
             elif wanted.frac_bits is not None:
                 choice = Choice(wanted, Reason.SETTINGS)
             elif name in self.statistics:
-                choice = Choice(ranges.best_for_histogram(wanted, self.statistics[name]), Reason.SETTINGS)
+                choice = Choice(self._best(wanted, name), Reason.SETTINGS)
             elif automatic.format.family == wanted.family:
                 choice = Choice(automatic.format, Reason.SETTINGS)
             else:
@@ -148,11 +170,17 @@ class _Chooser:
             return Choice(self.buffers[self.names.buffer(node.inputs[0])].format, Reason.INPUT)
         if isinstance(node, Softmax):
             is_fixed = self.buffers[self.names.buffer(node.inputs[0])].format.is_fixed
-            return Choice(PROBABILITIES, Reason.RANGE) if is_fixed else Choice(FLOAT32, Reason.INPUT)
+            probabilities = PROBABILITIES if self.policy.bits == 8 else fixed(16, 16, signed=False)
+            return Choice(probabilities, Reason.RANGE) if is_fixed else Choice(FLOAT32, Reason.INPUT)
         if name not in self.statistics:
             return Choice(FLOAT32, Reason.UNOBSERVED)
-        family = UFIXED8 if value in self.non_negative else FIXED8
-        return Choice(ranges.best_for_histogram(family, self.statistics[name]), Reason.OBSERVED)
+        if name in self.policy.decided:
+            return self.policy.decided[name]
+        family = fixed(self.policy.bits, signed=value not in self.non_negative)
+        return Choice(self._best(family, name), Reason.OBSERVED)
+
+    def _best(self, family: QFormat, name: str) -> QFormat:
+        return ranges.best_for_histogram(family, self.statistics[name], self.policy.criterion)
 
     def _note_sign(self, value: str, node: Node | None) -> None:
         """Marks values that can't be negative: clamped at zero, or moved or averaged from such; inputs by observation."""
@@ -167,7 +195,7 @@ class _Chooser:
 
     def _kernel(self, node: WeightedNode, problems: list[str]) -> None:
         name = self.names.kernel(node)
-        automatic = self.automatic[name] = automatic_kernel(node)
+        automatic = self.automatic[name] = self._automatic_kernel(node)
         wanted = self.settings.parameter(name)
         choice = automatic
         if wanted is not None:
@@ -179,10 +207,15 @@ class _Chooser:
                     f"BinaryWeight or BinaryConnect layer, or write {automatic.format.family}"
                 )
             elif wanted.is_fixed and wanted.frac_bits is None:
-                choice = Choice(best_kernel_format(wanted, node), Reason.SETTINGS)
+                choice = Choice(best_kernel_format(wanted, node, self.policy.criterion), Reason.SETTINGS)
             else:
                 choice = Choice(wanted, Reason.SETTINGS)
         self.kernels[name] = choice
+
+    def _automatic_kernel(self, node: WeightedNode) -> Choice:
+        automatic = automatic_kernel(node, self.policy.criterion)
+        is_free = automatic.reason in (Reason.ERROR, Reason.UNSATURATED)
+        return self.policy.decided.get(self.names.kernel(node), automatic) if is_free else automatic
 
     def _vectors(self, node: WeightedNode, problems: list[str]) -> None:
         for name in (self.names.multiplier(node), self.names.bias(node)):
@@ -191,7 +224,7 @@ class _Chooser:
                 problems.append(f"{name}: it can't be {wanted}; it is one of {', '.join(VECTOR_FAMILIES)}")
 
 
-def automatic_kernel(node: WeightedNode) -> Choice:
+def automatic_kernel(node: WeightedNode, criterion: ranges.Criterion = ranges.Criterion.MSE) -> Choice:
     """SIGN where the kernel is binary, its own grid where it has one of at most 8 (else 16) bits, else FIXED8.
 
     A kernel of one weight per output channel (a scaling that stands alone) gets 16 bits: it is small, and all that follows
@@ -203,15 +236,16 @@ def automatic_kernel(node: WeightedNode) -> Choice:
     if grid is not None:
         return Choice(grid, Reason.GRID)
     family = FIXED16 if node.kernel.size == len(node.kernel) else FIXED8
-    return Choice(best_kernel_format(family, node), Reason.ERROR)
+    reason = Reason.UNSATURATED if criterion is ranges.Criterion.MINMAX else Reason.ERROR
+    return Choice(best_kernel_format(family, node, criterion), reason)
 
 
-def best_kernel_format(family: QFormat, node: WeightedNode) -> QFormat:
+def best_kernel_format(family: QFormat, node: WeightedNode, criterion: ranges.Criterion = ranges.Criterion.MSE) -> QFormat:
     """The member of `family` that the kernel fits best: its own grid where the family has it."""
     grid = grid_of(node.kernel, (family.bits,))
     if grid is not None and grid.kind is family.kind:
         return grid
-    return ranges.best_for_values(family, folded_kernel(node))
+    return ranges.best_for_values(family, folded_kernel(node), criterion)
 
 
 def keeps_multiplier(node: WeightedNode, format_: QFormat) -> bool:

@@ -12,6 +12,7 @@ from kerasq.statistics import Statistics
 from kerasq.text import printable, table
 from kerasq_convert.formats import Formats, Reason
 from kerasq_convert.graph import Graph
+from kerasq_convert.search import TradeOff
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Report:
         removed: Nodes that each pass took away.
         model_bytes: Size of the file.
         arena_bytes: Working memory for one example, and the least that any plan needs.
-        notes: What the user should know: why buffers stay FLOAT32, for one.
+        notes: What the user should know: why buffers stay FLOAT32, or which goal is not met.
+        trade_off: The network before promotion to 16 bits and after each step of it; empty without a search.
     """
 
     buffers: list[TensorRow]
@@ -49,6 +51,7 @@ class Report:
     arena_bytes: int
     arena_lower_bound: int
     notes: list[str]
+    trade_off: list[TradeOff] = dataclasses.field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -65,6 +68,8 @@ class Report:
         gap = self.arena_bytes - self.arena_lower_bound
         verdict = "optimal for this order" if gap == 0 else f"{gap:,} bytes above the lower bound {self.arena_lower_bound:,}"
         lines += [f"model  {self.model_bytes:>9,} bytes", f"arena  {self.arena_bytes:>9,} bytes, {verdict}"]
+        if self.trade_off:
+            lines += ["", "promotion to 16 bits:", textwrap.indent(_trade_off_table(self.trade_off), "  "), ""]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -104,6 +109,21 @@ def _notes(formats: Formats, statistics: Statistics | None) -> list[str]:
             "--statistics (what kerasq.callbacks.ActivationStatistics wrote)"
         ]
     return [f"these buffers stay FLOAT32, since the statistics do not name them: {', '.join(unknown)}"]
+
+
+def _trade_off_table(points: list[TradeOff]) -> str:
+    cells = [
+        (
+            printable(point.promoted or "(none)"),
+            f"{point.sqnr_db:.1f} dB",
+            "" if point.accuracy is None else f"{100 * point.accuracy:.2f}%",
+            f"{point.model_bytes:,}",
+            f"{point.arena_bytes:,}",
+        )
+        for point in points
+    ]
+    header = ("promoted", "outputs", "accuracy", "model bytes", "arena bytes")
+    return table(header, cells, right=header[1:])
 
 
 def _table(rows: list[TensorRow]) -> str:

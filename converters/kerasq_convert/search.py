@@ -1,0 +1,207 @@
+"""Formats chosen by what they do to the network's outputs, without labels.
+
+The measure is the signal-to-noise ratio at the outputs: the float network's outputs are the signal, the difference from them
+the noise, over calibration examples. A tensor that looks well by itself may still be the one that costs the most; here all
+others are as they will be.
+
+* `refine` tries one fractional bit less and one more for every tensor, in the order of execution, and keeps what is better.
+* `promote` gives single buffers 16 bits, the one with the greatest gain per byte first, until the goals are met.
+* Ties leave things as they are and nothing is random: the same examples give the same formats.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from kerasq.format import Model, dumps
+from kerasq.interpreter import Interpreter
+from kerasq.progress import Progress
+from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
+from kerasq.statistics import Statistics
+from kerasq_convert import ranges
+from kerasq_convert.errors import ConversionError
+from kerasq_convert.formats import Choice, Formats, Reason
+
+Arrays = list[np.ndarray]
+Build = Callable[[dict[str, Choice]], tuple[Model, Formats]]
+EXAMPLES = 256  # of the representative dataset, that a search looks at
+GAIN_DB = 0.01  # a change that gains less is no gain
+
+
+@dataclasses.dataclass(frozen=True)
+class Goals:
+    """What promotion to 16 bits is to reach, and what it may cost. `None`: no such goal, no such limit.
+
+    Attributes:
+        min_sqnr_db: Signal-to-noise ratio at the outputs, in dB.
+        max_accuracy_drop: Share of the labelled examples by which top-1 accuracy may be below the float network's: 0.01 is
+            one percentage point.
+        max_model_bytes, max_arena_bytes: Sizes that are not to be exceeded.
+    """
+
+    min_sqnr_db: float | None = None
+    max_accuracy_drop: float | None = None
+    max_model_bytes: int | None = None
+    max_arena_bytes: int | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any goal or limit."""
+        return self != Goals()
+
+
+@dataclasses.dataclass(frozen=True)
+class TradeOff:
+    """One point of the curve: what was promoted last, and what the network is then."""
+
+    promoted: str | None
+    sqnr_db: float
+    accuracy: float | None
+    model_bytes: int
+    arena_bytes: int
+
+
+class Search:
+    """Measures candidate formats of one network.
+
+    Args:
+        build: The model, planned, and the formats that it gets with certain formats decided.
+        inputs: Calibration examples, an array per input.
+        reference: The float network's outputs for them, an array per output.
+        labels: Class of each example, or None.
+        verbose: Whether to show progress.
+    """
+
+    def __init__(self, build: Build, inputs: Arrays, reference: Arrays, labels: np.ndarray | None = None, verbose: bool = False):
+        self._build, self._inputs, self._labels, self._verbose = build, inputs, labels, verbose
+        self._reference = [array.astype(np.float64) for array in reference]
+        self.decided: dict[str, Choice] = {}
+        self.curve: list[TradeOff] = []
+
+    def outputs(self, decided: dict[str, Choice]) -> Arrays:
+        return run(self._build(decided)[0], self._inputs)
+
+    def sqnr_db(self, outputs: Arrays) -> float:
+        """Over all outputs, each weighed by its own power; infinite where nothing differs."""
+        ratios = [
+            np.sum((found - wanted) ** 2) / max(np.sum(wanted**2), np.finfo(np.float64).tiny)
+            for found, wanted in zip(outputs, self._reference, strict=True)
+        ]
+        noise = float(np.mean(ratios))
+        return float("inf") if noise == 0 else -10 * float(np.log10(noise))
+
+    def accuracy(self, outputs: Arrays) -> float | None:
+        """Top-1 of the first output."""
+        if self._labels is None:
+            return None
+        return float(np.mean(outputs[0].reshape(len(outputs[0]), -1).argmax(axis=1) == self._labels))
+
+    def _measured(self, decided: dict[str, Choice]) -> float:
+        """Signal-to-noise ratio; minus infinity where such a network can't be."""
+        try:
+            return self.sqnr_db(self.outputs(decided))
+        except ConversionError:
+            return float("-inf")
+
+    def refine(self, sweeps: int = 1) -> None:
+        """One fractional bit less or more wherever that lowers the error at the outputs."""
+        best = self._measured(self.decided)
+        formats = self._build(self.decided)[1]
+        names = list(_free(formats))
+        with Progress("refining formats", sweeps * len(names), "tensors", enabled=self._verbose) as progress:
+            for _ in range(sweeps):
+                before = best
+                for name in names:
+                    current = (formats.buffers | formats.kernels)[name].format
+                    for neighbour in _neighbours(current):
+                        tried = self.decided | {name: Choice(neighbour, Reason.REFINED)}
+                        found = self._measured(tried)
+                        if found > best + GAIN_DB:
+                            best, self.decided = found, tried
+                    progress.advance(1)
+                if best <= before + GAIN_DB:
+                    break
+                formats = self._build(self.decided)[1]
+
+    def promote(self, goals: Goals, statistics: Statistics, criterion: ranges.Criterion) -> list[str]:
+        """Buffers get 16 bits until the goals are met; what is not met in the end."""
+        self.curve = [self._point(None, self.decided)]
+        reachable = goals.min_sqnr_db is not None or goals.max_accuracy_drop is not None
+        while reachable and not self._met(goals) and (step := self._best_step(goals, statistics, criterion)) is not None:
+            point, self.decided = step
+            self.curve.append(point)
+        return list(self._unmet(goals))
+
+    def _best_step(
+        self, goals: Goals, statistics: Statistics, criterion: ranges.Criterion
+    ) -> tuple[TradeOff, dict[str, Choice]] | None:
+        """The promotion with the greatest gain per byte, of those that keep the limits."""
+        last, steps = self.curve[-1], []
+        formats = self._build(self.decided)[1]
+        narrow = [name for name in _free(formats) if name in formats.buffers and formats.buffers[name].format.bits == 8]
+        with Progress("promoting to 16 bits", len(narrow), "buffers", enabled=self._verbose) as progress:
+            for name in narrow:
+                family = fixed(16, signed=formats.buffers[name].format.signed)
+                wide = ranges.best_for_histogram(family, statistics[name], criterion)
+                tried = self.decided | {name: Choice(wide, Reason.PROMOTED)}
+                progress.advance(1)
+                try:
+                    point = self._point(name, tried)
+                except ConversionError:
+                    continue
+                if point.sqnr_db > last.sqnr_db + GAIN_DB and _within(goals, point):
+                    cost = point.model_bytes - last.model_bytes + point.arena_bytes - last.arena_bytes
+                    steps.append(((point.sqnr_db - last.sqnr_db) / max(cost, 1), point, tried))
+        if not steps:
+            return None
+        _, point, decided = max(steps, key=lambda step: step[0])
+        return point, decided
+
+    def _point(self, name: str | None, decided: dict[str, Choice]) -> TradeOff:
+        model, _ = self._build(decided)
+        outputs = run(model, self._inputs)
+        return TradeOff(name, self.sqnr_db(outputs), self.accuracy(outputs), len(dumps(model)), model.arena_bytes)
+
+    def _met(self, goals: Goals) -> bool:
+        return not any(True for _ in self._unmet(goals))
+
+    def _unmet(self, goals: Goals) -> Iterator[str]:
+        point, reference = self.curve[-1], self.accuracy(self._reference)
+        if goals.min_sqnr_db is not None and point.sqnr_db < goals.min_sqnr_db:
+            yield f"{point.sqnr_db:.1f} dB at the outputs are below the goal of {goals.min_sqnr_db:g} dB"
+        if goals.max_accuracy_drop is not None and point.accuracy is not None and reference is not None:
+            drop = reference - point.accuracy
+            if drop > goals.max_accuracy_drop:
+                yield f"accuracy is {drop:.4f} below the float network's, the goal is at most {goals.max_accuracy_drop:g}"
+        for what, size, limit in (
+            ("model", point.model_bytes, goals.max_model_bytes),
+            ("arena", point.arena_bytes, goals.max_arena_bytes),
+        ):
+            if limit is not None and size > limit:
+                yield f"the {what} has {size:,} bytes, the limit is {limit:,}"
+
+
+def run(model: Model, inputs: Arrays, engine: str | None = None) -> Arrays:
+    """Outputs as float64 values, an array per output."""
+    found = Interpreter(model_content=model, engine=engine).predict(inputs if len(inputs) > 1 else inputs[0])
+    return [array.astype(np.float64) for array in (found if isinstance(found, list) else [found])]
+
+
+def _within(goals: Goals, point: TradeOff) -> bool:
+    sizes = ((point.model_bytes, goals.max_model_bytes), (point.arena_bytes, goals.max_arena_bytes))
+    return all(limit is None or size <= limit for size, limit in sizes)
+
+
+def _free(formats: Formats) -> Iterator[str]:
+    """Tensors whose format is neither set nor implied, in the order of execution within each kind."""
+    free = (Reason.OBSERVED, Reason.ERROR, Reason.UNSATURATED, Reason.REFINED)
+    for table in (formats.buffers, formats.kernels):
+        yield from (name for name, choice in table.items() if choice.reason in free and choice.format.is_fixed)
+
+
+def _neighbours(format_: QFormat) -> Iterator[QFormat]:
+    middle = format_.frac_bits or 0
+    yield from (format_.with_frac_bits(n) for n in (middle - 1, middle + 1) if MIN_FRAC_BITS <= n <= MAX_FRAC_BITS)

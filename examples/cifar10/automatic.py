@@ -1,0 +1,82 @@
+"""What automatic formats cost in accuracy: a float network, its conversions, and LiteRT's int8 of it, on the same images.
+
+    python examples/cifar10/automatic.py --model resnet8.h5
+
+Ranges and formats are chosen with the first --count training images; accuracy is of all test images, which choose nothing. The
+network must take pixels of 0 to 255.
+"""
+
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+from ai_edge_litert.interpreter import Interpreter as LiteRT
+
+import kerasq
+from kerasq.datasets import cifar10
+from kerasq_convert import Converter
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, ".keras or .h5 file.", required=True)
+flags.DEFINE_integer("count", 256, "Training images that formats are chosen with.", lower_bound=1)
+flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
+
+CONVERSIONS = {
+    "8 bit, minmax": {"criterion": "minmax"},
+    "8 bit": {},
+    "8 bit, refined": {"refine": True},
+    "8 bit, per channel": {"per_channel": True},
+    "8 bit, per channel, refined": {"per_channel": True, "refine": True},
+    "16-bit activations": {"bits": 16},
+    "16-bit activations, per channel": {"bits": 16, "per_channel": True},
+}
+
+
+def litert_scores(model: keras.Model, chosen_with: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Outputs of LiteRT's int8 network, per channel and integer throughout."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        converter.representative_dataset = lambda: ([image[np.newaxis]] for image in chosen_with)
+        content = converter.convert()
+    interpreter = LiteRT(model_content=content)
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    scale, zero = source["quantization"]
+    interpreter.resize_tensor_input(source["index"], (100, *images.shape[1:]))
+    interpreter.allocate_tensors()
+    scores = []
+    for start in range(0, len(images), 100):
+        stored = np.clip(np.round(images[start : start + 100] / scale) + zero, -128, 127).astype(np.int8)
+        interpreter.set_tensor(source["index"], stored)
+        interpreter.invoke()
+        scores.append(interpreter.get_tensor(target["index"]))
+    return np.concatenate(scores)
+
+
+def main(_) -> None:
+    (train, _), (test, labels) = cifar10.load_data(FLAGS.data_dir)
+    chosen_with, images, labels = train[: FLAGS.count].astype(np.float32), test.astype(np.float32), np.ravel(labels)
+
+    def show(what: str, scores: np.ndarray, size: str = "") -> None:
+        print(f"{what:34}{100 * np.mean(scores.argmax(axis=1) == labels):6.2f} %  {size}", flush=True)
+
+    model = keras.models.load_model(FLAGS.model, compile=False)
+    show("float", model.predict(images, batch_size=100, verbose=0))
+    for what, options in CONVERSIONS.items():
+        converter = Converter.from_file(FLAGS.model)
+        converter.representative_dataset = chosen_with
+        for name, value in options.items():
+            setattr(converter, name, value)
+        content = converter.convert()
+        size = f"{len(content):,} bytes, arena {converter.report.arena_bytes:,}"
+        show(what, kerasq.Interpreter(model_content=content).predict(images), size)
+    show("LiteRT int8", litert_scores(model, chosen_with, images))
+
+
+if __name__ == "__main__":
+    app.run(main)

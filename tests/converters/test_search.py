@@ -1,0 +1,122 @@
+"""Formats by criterion, and by what they do to the outputs."""
+
+import json
+
+import numpy as np
+import pytest
+
+import kerasq
+from converters.zoo import build, images, signal_to_noise_db
+from kerasq import format as kq
+from kerasq.qformat import fixed
+from kerasq.statistics import Histogram
+from kerasq_convert import ConversionError, Converter, ranges
+from kerasq_convert.command import main
+from kerasq_convert.ranges import Criterion
+from kerasq_convert.search import Goals
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build("residual")
+
+
+@pytest.fixture(scope="module")
+def wanted(model):
+    return model.predict(images(64), verbose=0)
+
+
+def converted(model, **options):
+    converter = Converter.from_keras_model(model)
+    converter.representative_dataset = images(64)
+    for name, value in options.items():
+        setattr(converter, name, value)
+    return converter, converter.convert()
+
+
+def noise(content, wanted):
+    return signal_to_noise_db(wanted, kerasq.Interpreter(model_content=content).predict(images(64)))
+
+
+@pytest.fixture(scope="module")
+def outlier():
+    histogram = Histogram()
+    histogram.add(np.append(np.random.default_rng(1).normal(0, 0.1, 200_000), 3.9))
+    return histogram
+
+
+def test_minmax_saturates_nothing_and_the_others_let_one_outlier_go(outlier):
+    chosen = {each: ranges.best_for_histogram(fixed(8), outlier, each).frac_bits for each in Criterion}
+    assert chosen[Criterion.MINMAX] == 5
+    assert all(chosen[each] > 5 for each in (Criterion.PERCENTILE, Criterion.KL))
+
+
+def test_percentile_keeps_its_share(outlier):
+    chosen = ranges.best_for_histogram(fixed(8), outlier, Criterion.PERCENTILE)
+    finer = chosen.with_frac_bits(chosen.frac_bits + 1)
+    assert outlier.saturated_share(chosen) <= ranges.SATURATED_SHARE < outlier.saturated_share(finer)
+
+
+def test_divergence_is_zero_where_every_bin_has_its_own_value(outlier):
+    assert ranges.divergence(fixed(16, 12), outlier) == pytest.approx(0, abs=1e-12)
+    assert ranges.divergence(fixed(8, 11), outlier) > ranges.divergence(fixed(8, 7), outlier)
+
+
+@pytest.mark.parametrize("options", [{"refine": True}, {"goals": Goals(min_sqnr_db=200.0)}, {"per_channel": True}], ids=str)
+def test_same_inputs_same_bytes(model, options):
+    assert converted(model, **options)[1] == converted(model, **options)[1]
+
+
+def test_refinement_lowers_the_error_at_the_outputs(model, wanted):
+    assert noise(converted(model, criterion="minmax", refine=True)[1], wanted) > noise(
+        converted(model, criterion="minmax")[1], wanted
+    )
+
+
+def test_channels_with_their_own_scale_have_less_error(model, wanted):
+    plain, scaled = (converted(model, bits=16, per_channel=each)[1] for each in (False, True))
+    assert noise(scaled, wanted) > noise(plain, wanted) + 1
+    assert str(kq.loads(scaled).tensor("stem/kernel").format) == "FIXED8_7"
+
+
+def test_promotion_stops_at_the_goal(model):
+    start = converted(model, goals=Goals(max_arena_bytes=10**9))[0].report.trade_off[0]
+    goal = start.sqnr_db + 0.5
+    converter, content = converted(model, goals=Goals(min_sqnr_db=goal))
+    curve = converter.report.trade_off
+    assert [point.sqnr_db < goal for point in curve] == [True] * (len(curve) - 1) + [False]
+    formats = {tensor.name: tensor.format for tensor in kq.loads(content).tensors}
+    assert all(formats[point.promoted].bits == 16 for point in curve[1:])
+    assert curve[-1].model_bytes == len(content)
+
+
+def test_promotion_keeps_the_limits_and_says_what_is_not_met(model):
+    start = converted(model, goals=Goals(max_arena_bytes=10**9))[0].report.trade_off[0]
+    converter, _ = converted(model, goals=Goals(min_sqnr_db=200.0, max_arena_bytes=start.arena_bytes))
+    assert converter.report.arena_bytes <= start.arena_bytes
+    assert any("goal of 200 dB" in note for note in converter.report.notes)
+
+
+def test_the_chosen_formats_given_back_as_settings_give_the_same_bytes(model, tmp_path):
+    converter, content = converted(model, refine=True, goals=Goals(min_sqnr_db=200.0))
+    (tmp_path / "formats.yaml").write_text(converter.settings_template())
+    assert converted(model, settings=tmp_path / "formats.yaml")[1] == content
+
+
+def test_every_wrong_option_is_named(model):
+    with pytest.raises(ConversionError) as error:
+        converted(model, criterion="best", bits=12, representative_dataset=None, goals=Goals(max_accuracy_drop=0.01))
+    for name in ("criterion", "bits", "representative_dataset", "labels"):
+        assert name in str(error.value)
+
+
+def test_command(model, tmp_path, capsys):
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", images(64))
+    np.save(tmp_path / "labels.npy", model.predict(images(64), verbose=0).reshape(64, -1).argmax(axis=1))
+    arguments = ["--representative_dataset", str(tmp_path / "images.npy"), "--labels", str(tmp_path / "labels.npy")]
+    arguments += ["--max_accuracy_drop=0", "--refine", "--per_channel", "--criterion=kl", "--json"]
+    assert main(["kerasq-convert", str(tmp_path / "model.keras"), "--output", str(tmp_path / "model.kq"), *arguments]) == 0
+    curve = json.loads(capsys.readouterr().out)["trade_off"]
+    assert curve[0]["promoted"] is None
+    assert 0 < curve[-1]["accuracy"] <= 1
