@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import textwrap
 from typing import Any
 
@@ -54,8 +55,12 @@ class Report:
     trade_off: list[TradeOff] = dataclasses.field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON values."""
-        return dataclasses.asdict(self)
+        """The report as JSON values; a signal-to-noise ratio without any noise is null, as JSON has no infinity."""
+        values = dataclasses.asdict(self)
+        for point in values["trade_off"]:
+            if math.isinf(point["sqnr_db"]):
+                point["sqnr_db"] = None
+        return values
 
     def to_text(self) -> str:
         """The report as a person reads it."""

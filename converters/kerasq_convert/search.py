@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from kerasq.format import Model, dumps
+from kerasq.format import Model, ModelError, dumps
 from kerasq.interpreter import Interpreter
 from kerasq.progress import Progress
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
@@ -103,7 +103,7 @@ class Search:
         """Signal-to-noise ratio; minus infinity where such a network can't be."""
         try:
             return self.sqnr_db(self.outputs(decided))
-        except ConversionError:
+        except (ConversionError, ModelError):
             return float("-inf")
 
     def refine(self, sweeps: int = 1) -> None:
@@ -150,7 +150,7 @@ class Search:
                 progress.advance(1)
                 try:
                     point = self._point(name, tried)
-                except ConversionError:
+                except (ConversionError, ModelError):
                     continue
                 if point.sqnr_db > last.sqnr_db + GAIN_DB and _within(goals, point):
                     cost = point.model_bytes - last.model_bytes + point.arena_bytes - last.arena_bytes

@@ -1,6 +1,8 @@
 """Formats by criterion, and by what they do to the outputs."""
 
+import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from kerasq.statistics import Histogram
 from kerasq_convert import ConversionError, Converter, ranges
 from kerasq_convert.command import main
 from kerasq_convert.ranges import Criterion
-from kerasq_convert.search import Goals
+from kerasq_convert.search import Goals, TradeOff
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +122,10 @@ def test_command(model, tmp_path, capsys):
     curve = json.loads(capsys.readouterr().out)["trade_off"]
     assert curve[0]["promoted"] is None
     assert 0 < curve[-1]["accuracy"] <= 1
+
+
+def test_a_network_without_noise_is_null_in_json(model):
+    converter, _ = converted(model)
+    report = dataclasses.replace(converter.report, trade_off=[TradeOff(None, math.inf, None, 1, 1)])
+    assert report.to_dict()["trade_off"][0]["sqnr_db"] is None
+    assert "inf dB" in report.to_text()
