@@ -9,24 +9,24 @@ static int64_t divide_floor(int64_t a, int64_t b, uint8_t bits) {
   return a / b - (a % b < 0 ? 1 : 0);
 }
 
-static void compute(const kq_operator *op, const kq_pooled *pooled) {
+static void compute(const kq_operator *op, const kq_pixel *pixel) {
   const kq_tensor *x = op->input[0];
   const int k = x->frac_bits - op->output->frac_bits;
-  const int64_t taps = kq_valid_taps(pooled), denominator = taps << (k > 0 ? k : 0);
+  const int64_t taps = kq_valid_taps(pixel), denominator = taps << (k > 0 ? k : 0);
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
     int64_t sum = 0;
-    for (uint32_t row = pooled->rows.begin; row < pooled->rows.end; ++row) {
-      for (uint32_t column = pooled->columns.begin; column < pooled->columns.end; ++column) {
-        sum += kq_stored(x->type, pooled->input, kq_pool_place(op, pooled, row, column) + channel);
+    for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+      for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
+        sum += kq_stored(x->type, pixel->input, kq_pool_place(op, pixel, row, column) + channel);
       }
     }
     const int64_t numerator = sum * ((int64_t)2 << (k < 0 ? -k : 0)) + denominator;
     const int64_t mean = divide_floor(numerator, 2 * denominator, op->accumulator_bits);
-    kq_store(op->output->type, pooled->output, pooled->first + channel, (int32_t)kq_clamp(mean, op->low.fixed, op->high.fixed));
+    kq_store(op->output->type, pixel->output, pixel->first + channel, (int32_t)kq_clamp(mean, op->low.fixed, op->high.fixed));
   }
 }
 
-static void run(const kq_operator *op, uint8_t *arena) { kq_each_pooled(op, arena, compute); }
+static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
 
 static bool accepts(const kq_operator *op) { return op->is_integer && kq_has_fixed_output(op); }
 

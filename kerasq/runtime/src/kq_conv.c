@@ -2,22 +2,6 @@
 
 #include "kq_dot.h"
 
-void kq_each_pixel(const kq_operator *op, uint8_t *arena, void (*compute)(const kq_operator *, const kq_pixel *)) {
-  const uint32_t *shape = op->output->shape;
-  kq_pixel pixel;
-  pixel.input = kq_input_data(op, KQ_X, arena);
-  pixel.output = kq_output_data(op, arena);
-  pixel.first = 0;
-  for (uint32_t row = 0; row < shape[1]; ++row) {
-    pixel.rows = kq_look(op, 0, row);
-    for (uint32_t column = 0; column < shape[2]; ++column) {
-      pixel.columns = kq_look(op, 1, column);
-      compute(op, &pixel);
-      pixel.first += shape[3];
-    }
-  }
-}
-
 static size_t value_bytes(const kq_tensor *x) { return x->type == KQ_FIXED16 || x->type == KQ_UFIXED16 ? 2 : 1; }
 
 /* What all output channels of a pixel share. */

@@ -1,21 +1,21 @@
 /* MAX_POOL_2D of fixed values: the largest stored integer under the valid taps, clamped. */
 #include "kq_pool.h"
 
-static void compute(const kq_operator *op, const kq_pooled *pooled) {
+static void compute(const kq_operator *op, const kq_pixel *pixel) {
   const uint8_t type = op->output->type;
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
     int32_t largest = kq_min_int(type);
-    for (uint32_t row = pooled->rows.begin; row < pooled->rows.end; ++row) {
-      for (uint32_t column = pooled->columns.begin; column < pooled->columns.end; ++column) {
-        const int32_t value = kq_stored(type, pooled->input, kq_pool_place(op, pooled, row, column) + channel);
+    for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+      for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
+        const int32_t value = kq_stored(type, pixel->input, kq_pool_place(op, pixel, row, column) + channel);
         if (value > largest) largest = value;
       }
     }
-    kq_store(type, pooled->output, pooled->first + channel, (int32_t)kq_clamp(largest, op->low.fixed, op->high.fixed));
+    kq_store(type, pixel->output, pixel->first + channel, (int32_t)kq_clamp(largest, op->low.fixed, op->high.fixed));
   }
 }
 
-static void run(const kq_operator *op, uint8_t *arena) { kq_each_pooled(op, arena, compute); }
+static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
 
 const kq_kernel kq_max_pool_2d = {
     "kq_max_pool_2d", KQ_MAX_POOL_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_has_fixed_output, NULL, NULL, NULL, run, NULL};

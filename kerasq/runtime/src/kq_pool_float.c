@@ -3,47 +3,47 @@
 #include "kq_pool.h"
 
 /* A NaN among the values is the largest. */
-static void compute_max(const kq_operator *op, const kq_pooled *pooled) {
+static void compute_max(const kq_operator *op, const kq_pixel *pixel) {
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
     float largest = 0;
     bool any = false;
-    for (uint32_t row = pooled->rows.begin; row < pooled->rows.end; ++row) {
-      for (uint32_t column = pooled->columns.begin; column < pooled->columns.end; ++column) {
-        const size_t place = (size_t)kq_pool_place(op, pooled, row, column) + channel;
-        const float value = kq_load_f32(pooled->input + place * 4);
+    for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+      for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
+        const size_t place = (size_t)kq_pool_place(op, pixel, row, column) + channel;
+        const float value = kq_load_f32(pixel->input + place * 4);
         if (!any || value > largest || value != value) largest = value;
         any = true;
       }
     }
-    kq_put_float(op, pooled->output, pooled->first + channel, largest);
+    kq_put_float(op, pixel->output, pixel->first + channel, largest);
   }
 }
 
 /* The sum is exact in integers and, for the sums of at most 2^24 floats that there can be, in a double nearly so; the quotient
  * of doubles is rounded to float32 once (kerasq/ops/pooling.py says why that is the exact quotient's rounding for integers). */
-static void compute_average(const kq_operator *op, const kq_pooled *pooled) {
+static void compute_average(const kq_operator *op, const kq_pixel *pixel) {
   const kq_tensor *x = op->input[0];
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
     int64_t sum = 0;
     double float_sum = 0;
-    for (uint32_t row = pooled->rows.begin; row < pooled->rows.end; ++row) {
-      for (uint32_t column = pooled->columns.begin; column < pooled->columns.end; ++column) {
-        const uint32_t place = kq_pool_place(op, pooled, row, column) + channel;
+    for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+      for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
+        const uint32_t place = kq_pool_place(op, pixel, row, column) + channel;
         if (op->is_integer) {
-          sum += kq_stored(x->type, pooled->input, place);
+          sum += kq_stored(x->type, pixel->input, place);
         } else {
-          float_sum += (double)kq_value(x, pooled->input, place);
+          float_sum += (double)kq_value(x, pixel->input, place);
         }
       }
     }
-    const double mean = (op->is_integer ? (double)sum : float_sum) / (double)kq_valid_taps(pooled);
+    const double mean = (op->is_integer ? (double)sum : float_sum) / (double)kq_valid_taps(pixel);
     const double scale = op->is_integer ? kq_power_of_two(-x->frac_bits) : 1.0;
-    kq_put_float(op, pooled->output, pooled->first + channel, (float)(mean * scale));
+    kq_put_float(op, pixel->output, pixel->first + channel, (float)(mean * scale));
   }
 }
 
-static void run_max(const kq_operator *op, uint8_t *arena) { kq_each_pooled(op, arena, compute_max); }
-static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pooled(op, arena, compute_average); }
+static void run_max(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute_max); }
+static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute_average); }
 
 const kq_kernel kq_max_pool_2d_float = {
     "kq_max_pool_2d_float", KQ_MAX_POOL_2D, KQ_FLOAT32, KQ_ANY, 0, NULL, NULL, NULL, NULL, run_max, NULL};

@@ -28,4 +28,16 @@ static inline uint32_t kq_tap(const kq_operator *op, unsigned axis, kq_span span
   return (uint32_t)(span.origin + (int32_t)tap * op->dilations[axis]);
 }
 
+/* The window of one output pixel. */
+typedef struct {
+  kq_span rows, columns;
+  const uint8_t *input; /* of the operator */
+  uint8_t *output;      /* stored values of this pixel begin at value number `first` */
+  uint32_t first;
+} kq_pixel;
+
+/* Calls `compute` for every pixel, row by row: a pixel is finished before the next is begun, so that the output may overlap the
+ * part of the input that no later pixel needs. */
+void kq_each_pixel(const kq_operator *op, uint8_t *arena, void (*compute)(const kq_operator *, const kq_pixel *));
+
 #endif

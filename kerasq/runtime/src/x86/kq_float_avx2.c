@@ -28,11 +28,11 @@ static void run_add(const kq_operator *op, uint8_t *arena) {
 static bool accepts_add(const kq_operator *op) { return op->input[1]->type == KQ_FLOAT32 && op->output->type == KQ_FLOAT32; }
 
 /* The largest of 8 channels under a window; a NaN among them is the largest. */
-KQ_INLINE __m256 largest_under(const kq_operator *op, const kq_pooled *pooled, size_t channel) {
+KQ_INLINE __m256 largest_under(const kq_operator *op, const kq_pixel *pixel, size_t channel) {
   __m256 result = _mm256_set1_ps(-__builtin_inff());
-  for (uint32_t row = pooled->rows.begin; row < pooled->rows.end; ++row) {
-    for (uint32_t column = pooled->columns.begin; column < pooled->columns.end; ++column) {
-      const __m256 v = load(pooled->input + 4 * (kq_pool_place(op, pooled, row, column) + channel));
+  for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+    for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
+      const __m256 v = load(pixel->input + 4 * (kq_pool_place(op, pixel, row, column) + channel));
       const __m256 is_nan = _mm256_cmp_ps(result, result, _CMP_UNORD_Q);
       result = _mm256_blendv_ps(_mm256_max_ps(result, v), result, is_nan);
     }
@@ -41,16 +41,16 @@ KQ_INLINE __m256 largest_under(const kq_operator *op, const kq_pooled *pooled, s
 }
 
 /* The channels of a pixel fill vectors; the last one begins so that it ends with them. */
-static void max_pixel(const kq_operator *op, const kq_pooled *pooled) {
+static void max_pixel(const kq_operator *op, const kq_pixel *pixel) {
   const size_t channels = op->output->shape[3];
-  float *to = (float *)(void *)(pooled->output + 4 * (size_t)pooled->first);
+  float *to = (float *)(void *)(pixel->output + 4 * (size_t)pixel->first);
   for (size_t channel = 0; channel < channels; channel += 8) {
     const size_t here = channel + 8 <= channels ? channel : channels - 8;
-    _mm256_storeu_ps(to + here, limited(op, largest_under(op, pooled, here)));
+    _mm256_storeu_ps(to + here, limited(op, largest_under(op, pixel, here)));
   }
 }
 
-static void run_max(const kq_operator *op, uint8_t *arena) { kq_each_pooled(op, arena, max_pixel); }
+static void run_max(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, max_pixel); }
 
 static bool accepts_max(const kq_operator *op) {
   const kq_tensor *x = op->input[0], *y = op->output;

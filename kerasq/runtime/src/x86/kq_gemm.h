@@ -97,6 +97,11 @@ const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t
 void kq_gemm_places(const kq_gemm *gemm, uint32_t first, uint32_t count, uint32_t tile, const uint8_t *input,
                     const uint8_t **places);
 
+/* Calls `compute` for every chunk of at most `pixels` output pixels: those from number `first` on. */
+void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, uint32_t pixels,
+                        void (*compute)(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count,
+                                        const uint8_t *input, uint8_t *output));
+
 /* FINISH_ANY, and FINISH_FLOAT for a fixed output: the outputs of a pixel from its 16 sums, int32_t or float. */
 void kq_gemm_finish(const kq_operator *op, const kq_gemm *gemm, const kq_block *block, const void *sums, uint8_t *output,
                     uint32_t pixel);

@@ -188,13 +188,7 @@ static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t f
 }
 
 static void run(const kq_operator *op, uint8_t *arena) {
-  const kq_gemm *gemm = op->packed;
-  const uint8_t *input = kq_gemm_input(op, gemm, arena);
-  uint8_t *output = kq_output_data(op, arena);
-  for (uint32_t first = 0; first < gemm->pixels; first += TILE * CHUNK_TILES) {
-    const uint32_t left = gemm->pixels - first;
-    compute_chunk(op, gemm, first, left < TILE * CHUNK_TILES ? left : TILE * CHUNK_TILES, input, output);
-  }
+  kq_gemm_each_chunk(op, arena, TILE * CHUNK_TILES, compute_chunk);
 }
 
 static size_t packed_bytes(const kq_operator *op) { return kq_gemm_bytes(op, true); }

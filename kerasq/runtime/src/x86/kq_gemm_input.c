@@ -68,6 +68,17 @@ void kq_gemm_places(const kq_gemm *gemm, uint32_t first, uint32_t count, uint32_
   for (uint32_t i = count; i % tile != 0; ++i) places[i] = places[count - 1];
 }
 
+void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, uint32_t pixels,
+                        void (*compute)(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count,
+                                        const uint8_t *input, uint8_t *output)) {
+  const kq_gemm *gemm = op->packed;
+  const uint8_t *input = kq_gemm_input(op, gemm, arena);
+  for (uint32_t first = 0; first < gemm->pixels; first += pixels) {
+    const uint32_t left = gemm->pixels - first;
+    compute(op, gemm, first, left < pixels ? left : pixels, input, kq_output_data(op, arena));
+  }
+}
+
 static void finish_any(const kq_operator *op, uint32_t channel, int32_t sum, uint8_t *output, uint32_t i) {
   const kq_tensor *y = op->output;
   const int64_t total = kq_total(op, channel, sum);

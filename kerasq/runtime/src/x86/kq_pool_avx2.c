@@ -25,12 +25,12 @@ KQ_INLINE __m256i all_lanes(uint8_t type, int32_t value) {
 }
 
 /* 32 bytes of channels from byte `offset` of a pixel on. */
-KQ_INLINE __m256i largest_under(const kq_operator *op, const kq_pooled *pooled, uint8_t type, size_t offset) {
+KQ_INLINE __m256i largest_under(const kq_operator *op, const kq_pixel *pixel, uint8_t type, size_t offset) {
   const size_t bytes = kq_value_bytes(type);
   __m256i result = all_lanes(type, kq_min_int(type));
-  for (uint32_t row = pooled->rows.begin; row < pooled->rows.end; ++row) {
-    const uint8_t *x = pooled->input + kq_pool_place(op, pooled, row, pooled->columns.begin) * bytes + offset;
-    for (uint32_t column = pooled->columns.begin; column < pooled->columns.end; ++column) {
+  for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+    const uint8_t *x = pixel->input + kq_pool_place(op, pixel, row, pixel->columns.begin) * bytes + offset;
+    for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
       result = larger(type, result, _mm256_loadu_si256((const __m256i *)(const void *)x));
       x += op->input[0]->shape[3] * bytes;
     }
@@ -40,29 +40,29 @@ KQ_INLINE __m256i largest_under(const kq_operator *op, const kq_pooled *pooled, 
 
 /* Compiled once for each type, which makes the choices above disappear. The channels of a pixel fill vectors; the last one
  * begins so that it ends with them. */
-KQ_INLINE void max_pixel(const kq_operator *op, const kq_pooled *pooled, uint8_t type) {
+KQ_INLINE void max_pixel(const kq_operator *op, const kq_pixel *pixel, uint8_t type) {
   const size_t bytes = kq_value_bytes(type), size = op->output->shape[3] * bytes;
   const __m256i low = all_lanes(type, op->low.fixed), high = all_lanes(type, op->high.fixed);
-  uint8_t *to = pooled->output + pooled->first * bytes;
+  uint8_t *to = pixel->output + pixel->first * bytes;
   for (size_t offset = 0; offset < size; offset += 32) {
     const size_t here = offset + 32 <= size ? offset : size - 32;
-    __m256i y = largest_under(op, pooled, type, here);
+    __m256i y = largest_under(op, pixel, type, here);
     y = smaller(type, larger(type, y, low), high);
     _mm256_storeu_si256((__m256i *)(void *)(to + here), y);
   }
 }
 
-static void max_s8(const kq_operator *op, const kq_pooled *pooled) { max_pixel(op, pooled, KQ_FIXED8); }
-static void max_u8(const kq_operator *op, const kq_pooled *pooled) { max_pixel(op, pooled, KQ_UFIXED8); }
-static void max_s16(const kq_operator *op, const kq_pooled *pooled) { max_pixel(op, pooled, KQ_FIXED16); }
-static void max_u16(const kq_operator *op, const kq_pooled *pooled) { max_pixel(op, pooled, KQ_UFIXED16); }
+static void max_s8(const kq_operator *op, const kq_pixel *pixel) { max_pixel(op, pixel, KQ_FIXED8); }
+static void max_u8(const kq_operator *op, const kq_pixel *pixel) { max_pixel(op, pixel, KQ_UFIXED8); }
+static void max_s16(const kq_operator *op, const kq_pixel *pixel) { max_pixel(op, pixel, KQ_FIXED16); }
+static void max_u16(const kq_operator *op, const kq_pixel *pixel) { max_pixel(op, pixel, KQ_UFIXED16); }
 
 static void run_max(const kq_operator *op, uint8_t *arena) {
   switch (op->output->type) {
-    case KQ_FIXED8: kq_each_pooled(op, arena, max_s8); break;
-    case KQ_UFIXED8: kq_each_pooled(op, arena, max_u8); break;
-    case KQ_FIXED16: kq_each_pooled(op, arena, max_s16); break;
-    default: kq_each_pooled(op, arena, max_u16); break;
+    case KQ_FIXED8: kq_each_pixel(op, arena, max_s8); break;
+    case KQ_UFIXED8: kq_each_pixel(op, arena, max_u8); break;
+    case KQ_FIXED16: kq_each_pixel(op, arena, max_s16); break;
+    default: kq_each_pixel(op, arena, max_u16); break;
   }
 }
 
@@ -74,12 +74,12 @@ static bool accepts_max(const kq_operator *op) {
 }
 
 /* Sums of 16 channels. */
-KQ_INLINE void average_16(const kq_operator *op, const kq_pooled *pooled, uint32_t channel, int32_t sums[16]) {
+KQ_INLINE void average_16(const kq_operator *op, const kq_pixel *pixel, uint32_t channel, int32_t sums[16]) {
   const kq_tensor *x = op->input[0];
   __m256i total[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()}, v[2];
-  for (uint32_t row = pooled->rows.begin; row < pooled->rows.end; ++row) {
-    for (uint32_t column = pooled->columns.begin; column < pooled->columns.end; ++column) {
-      kq_load_16(x->type, pooled->input, kq_pool_place(op, pooled, row, column) + channel, v);
+  for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+    for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
+      kq_load_16(x->type, pixel->input, kq_pool_place(op, pixel, row, column) + channel, v);
       total[0] = _mm256_add_epi32(total[0], v[0]);
       total[1] = _mm256_add_epi32(total[1], v[1]);
     }
@@ -89,22 +89,22 @@ KQ_INLINE void average_16(const kq_operator *op, const kq_pooled *pooled, uint32
 }
 
 /* See kq_average_pool.c. */
-static void average_pixel(const kq_operator *op, const kq_pooled *pooled) {
+static void average_pixel(const kq_operator *op, const kq_pixel *pixel) {
   const kq_tensor *y = op->output;
   const int k = op->input[0]->frac_bits - y->frac_bits;
-  const int32_t taps = (int32_t)kq_valid_taps(pooled), denominator = taps << (k > 0 ? k : 0), gain = 2 << (k < 0 ? -k : 0);
+  const int32_t taps = (int32_t)kq_valid_taps(pixel), denominator = taps << (k > 0 ? k : 0), gain = 2 << (k < 0 ? -k : 0);
   int32_t sums[16];
   for (uint32_t channel = 0; channel < y->shape[3]; channel += 16) {
-    average_16(op, pooled, channel, sums);
+    average_16(op, pixel, channel, sums);
     for (uint32_t i = 0; i < 16; ++i) {
       const int32_t numerator = sums[i] * gain + denominator, divisor = 2 * denominator;
       const int32_t mean = numerator / divisor - (numerator % divisor < 0 ? 1 : 0);
-      kq_store(y->type, pooled->output, pooled->first + channel + i, (int32_t)kq_clamp(mean, op->low.fixed, op->high.fixed));
+      kq_store(y->type, pixel->output, pixel->first + channel + i, (int32_t)kq_clamp(mean, op->low.fixed, op->high.fixed));
     }
   }
 }
 
-static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pooled(op, arena, average_pixel); }
+static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, average_pixel); }
 
 static bool accepts_average(const kq_operator *op) {
   return op->is_integer && op->output->type != KQ_FLOAT32 && op->output->shape[3] % 16 == 0;
