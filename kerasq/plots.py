@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasq.format.model import Model
-from kerasq.format.plan import aligned, profile, reusable_input
+from kerasq.format.plan import aligned, profile, savings
 from kerasq.histogram import BINS, Histogram
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
@@ -149,14 +149,16 @@ class _Segment:
 def _segments(model: Model) -> list[_Segment]:
     """The segments of all bars, from -1 (before the first operator) to the number of operators (after the last)."""
     spans = model.lifetimes()
+    saved = savings(model, spans)
     segments = []
     for position in range(-1, len(model.operators) + 1):
         inside = 0 <= position < len(model.operators)
-        shared = reusable_input(model, position, spans) if inside else None  # a RESHAPE in place: its output is its input
         bottom = 0
         for order, (index, (first, last)) in enumerate(spans.items()):
-            if first <= position <= last and index != shared:
+            if first <= position <= last:
                 height = aligned(model.tensors[index].nbytes, model.arena_alignment)
+                if inside and index in model.operators[position].outputs:
+                    height -= saved[position]  # what lies over the inputs
                 segments.append(_Segment(order, position, bottom, height))
                 bottom += height
     return segments

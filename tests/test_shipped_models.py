@@ -38,7 +38,7 @@ def test_every_integer_is_what_it_was(name):
     size, arena, expected = GOLDEN[name]
     model = kq.load(MODELS / name)
     assert (MODELS / name).stat().st_size == size
-    assert model.arena_bytes == arena == lower_bound(model)
+    assert model.arena_bytes == arena >= lower_bound(model)
     assert checksum(kerasq.Interpreter(MODELS / name, engine="reference")) == expected
 
 

@@ -17,7 +17,7 @@ from kerasq_convert.emit import emit
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import BITS, Choice, Formats, Policy, choose_formats, float_formats
 from kerasq_convert.frontend import read_model
-from kerasq_convert.memory import plan_memory
+from kerasq_convert.memory import plan, plan_memory
 from kerasq_convert.naming import Names
 from kerasq_convert.passes import run_passes
 from kerasq_convert.passes.scale_channels import scale_channels
@@ -124,7 +124,7 @@ class Converter:
         model, formats = build(decided)
         content = _verified(model)
         self._formats = formats
-        report = make_report(graph, model, formats, statistics, removed, len(content))
+        report = make_report(graph, plan(model), formats, statistics, removed, len(content))
         self._report = dataclasses.replace(report, trade_off=curve, notes=[*report.notes, *notes])
         return content
 

@@ -1,72 +1,95 @@
-"""The memory plan: where in the arena each activation lies.
+"""The memory plan: the order of the operators, and where in the arena each activation lies.
 
-Tensors whose lifetimes meet must not overlap. The largest are placed first, each at the lowest offset that is free during
-its whole life (greedy by size: Pisarchyk and Lee 2020, arXiv:2001.03288); ties go to the longer-lived, then to the earlier.
-The smallest arena of several such orders is taken. One that is as small as the lower bound is optimal.
+order.py looks for the order that keeps the fewest bytes alive, placement.py for the places. Outputs may lie over their inputs
+where kerasq.format.overlap allows it: element-wise operators and reshapes work in place.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from kerasq.format import Model
-from kerasq.format.plan import aligned, reusable_input
+from kerasq.format.plan import aligned, lower_bound, overlaps, profile
+from kerasq_convert.order import best_order
+from kerasq_convert.placement import Placement, Problem, place, stretch_bound
 
-Span = tuple[int, int]
+MAX_SEARCHED = 200  # activations of a network whose placement is searched; larger ones are placed greedily
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A planned model, and how good the plan is.
+
+    Attributes:
+        model: With its operators in order and every activation in its place.
+        bound: Bytes that no arena for this order of operators can do without.
+        bound_of_orders: Bytes that none can do without in whatever order, or `None` where that is not known.
+    """
+
+    model: Model
+    bound: int
+    bound_of_orders: int | None
+
+    @property
+    def verdict(self) -> str:
+        """How good the plan is, in words."""
+        size = self.model.arena_bytes
+        if size == self.bound_of_orders:
+            return "optimal: no order of operators and no placement needs less"
+        any_order = "" if self.bound_of_orders is None else f" (no order can do with less than {self.bound_of_orders:,})"
+        if size == self.bound:
+            return f"optimal for this order of operators{any_order}"
+        return f"{size - self.bound:,} bytes above the lower bound {self.bound:,}{any_order}"
 
 
 def plan_memory(model: Model) -> Model:
-    """`model` with an offset for every activation and the size of the arena."""
-    spans = model.lifetimes()
-    shared = _shared_places(model, spans)
-    lives: dict[int, Span] = {}
-    sizes: dict[int, int] = {}
-    for index, (first, last) in spans.items():
-        place = shared.get(index, index)
-        known = lives.get(place, (first, last))
-        lives[place] = min(known[0], first), max(known[1], last)
-        sizes[place] = max(sizes.get(place, 0), aligned(model.tensors[index].nbytes, model.arena_alignment))
-    orders = (
-        lambda place: (-sizes[place], lives[place][0] - lives[place][1], lives[place][0]),
-        lambda place: (lives[place][0] - lives[place][1], -sizes[place], lives[place][0]),
-        lambda place: (lives[place][0], -sizes[place], lives[place][1]),
-    )
-    plans = [_place(sorted(lives, key=order), lives, sizes) for order in orders]
-    offsets = min(plans, key=lambda plan: _height(plan, sizes))
+    """`model` with its operators in the best order found, an offset for every activation and the size of the arena."""
+    return plan(model).model
+
+
+def plan(model: Model) -> Plan:
+    """`plan_memory`, and what is known of the smallest arena."""
+    order, bound_of_orders = best_order(model)
+    model = _ordered(model, order)
+    indices, problem = _problem(model)
+    live = profile(model)
+    found = _placed(problem, lower_bound(model), live.index(max(live)) - 1)
+    offsets = dict(zip(indices, found.offsets, strict=True))
     tensors = tuple(
-        dataclasses.replace(tensor, offset=offsets[shared.get(index, index)]) if index in spans else tensor
+        dataclasses.replace(tensor, offset=offsets[index]) if index in offsets else tensor
         for index, tensor in enumerate(model.tensors)
     )
-    return dataclasses.replace(model, tensors=tensors, arena_bytes=_height(offsets, sizes))
+    return Plan(dataclasses.replace(model, tensors=tensors, arena_bytes=found.height), found.bound, bound_of_orders)
 
 
-def _shared_places(model: Model, spans: dict[int, Span]) -> dict[int, int]:
-    """Activations that take over the place of another: the output of an in-place operator lies where its input did."""
-    shared: dict[int, int] = {}
-    for position, operator in enumerate(model.operators):
-        source = reusable_input(model, position, spans)
-        if source is not None:
-            shared[operator.outputs[0]] = shared.get(source, source)
-    return shared
+def _ordered(model: Model, order: list[int]) -> Model:
+    test = model.test
+    if test is not None:
+        test = dataclasses.replace(test, checksums=tuple(test.checksums[position] for position in order))
+    return dataclasses.replace(model, operators=tuple(model.operators[position] for position in order), test=test)
 
 
-def _place(order: list[int], lives: dict[int, Span], sizes: dict[int, int]) -> dict[int, int]:
-    offsets: dict[int, int] = {}
-    for place in order:
-        first, last = lives[place]
-        taken = sorted(
-            (offsets[other], offsets[other] + sizes[other])
-            for other in offsets
-            if lives[other][0] <= last and first <= lives[other][1]
-        )
-        offset = 0
-        for start, end in taken:
-            if offset + sizes[place] <= start:
-                break
-            offset = max(offset, end)
-        offsets[place] = offset
-    return offsets
+def _problem(model: Model) -> tuple[list[int], Problem]:
+    """The activations of an ordered model as buffers to be placed."""
+    spans = model.lifetimes()
+    indices = list(spans)
+    number = {index: k for k, index in enumerate(indices)}
+    over = [
+        ((number[operator.outputs[0]], number[index]), aligned(below, model.arena_alignment))
+        for position, operator in enumerate(model.operators)
+        for index, below in overlaps(model, position, spans).items()
+    ]
+    sizes = tuple(aligned(model.tensors[index].nbytes, model.arena_alignment) for index in indices)
+    return indices, Problem(sizes, tuple(spans.values()), tuple(over))
 
 
-def _height(offsets: dict[int, int], sizes: dict[int, int]) -> int:
-    return max((offset + sizes[place] for place, offset in offsets.items()), default=0)
+@functools.lru_cache(maxsize=64)
+def _placed(problem: Problem, bound: int, peak: int) -> Placement:
+    """A search for formats plans networks of the same sizes again and again: the last placements are remembered."""
+    if len(problem.sizes) > MAX_SEARCHED:
+        return place(problem, bound, steps=0)
+    found = place(problem, bound)
+    if found.bound < found.height:
+        found = dataclasses.replace(found, bound=stretch_bound(problem, found.height, found.bound, peak))
+    return found

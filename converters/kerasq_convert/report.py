@@ -7,12 +7,11 @@ import math
 import textwrap
 from typing import Any
 
-from kerasq.format import Model
-from kerasq.format.plan import lower_bound
 from kerasq.statistics import Statistics
 from kerasq.text import printable, table
 from kerasq_convert.formats import Formats, Reason
 from kerasq_convert.graph import Graph
+from kerasq_convert.memory import Plan
 from kerasq_convert.search import TradeOff
 
 
@@ -39,7 +38,9 @@ class Report:
         fused: Layers that share one operator, per operator with more than one.
         removed: Nodes that each pass took away.
         model_bytes: Size of the file.
-        arena_bytes: Working memory for one example, and the least that any plan needs.
+        arena_bytes: Working memory for one example.
+        arena_lower_bound: Bytes that no arena can do without, in this order of operators.
+        arena_verdict: How good the memory plan is: "optimal", or by how much it may not be.
         notes: What the user should know: why buffers stay FLOAT32, or which goal is not met.
         trade_off: The network before promotion to 16 bits and after each step of it; empty without a search.
     """
@@ -51,6 +52,7 @@ class Report:
     model_bytes: int
     arena_bytes: int
     arena_lower_bound: int
+    arena_verdict: str
     notes: list[str]
     trade_off: list[TradeOff] = dataclasses.field(default_factory=list)
 
@@ -70,9 +72,7 @@ class Report:
                 lines += [f"{title}:", textwrap.indent(_table(rows), "  "), ""]
         if self.fused:
             lines += ["fused into one operator:", *(f"  {' + '.join(layers)}" for layers in self.fused), ""]
-        gap = self.arena_bytes - self.arena_lower_bound
-        verdict = "optimal for this order" if gap == 0 else f"{gap:,} bytes above the lower bound {self.arena_lower_bound:,}"
-        lines += [f"model  {self.model_bytes:>9,} bytes", f"arena  {self.arena_bytes:>9,} bytes, {verdict}"]
+        lines += [f"model  {self.model_bytes:>9,} bytes", f"arena  {self.arena_bytes:>9,} bytes, {self.arena_verdict}"]
         if self.trade_off:
             lines += ["", "promotion to 16 bits:", textwrap.indent(_trade_off_table(self.trade_off), "  "), ""]
         lines += [f"note: {note}" for note in self.notes]
@@ -80,9 +80,10 @@ class Report:
 
 
 def make_report(
-    graph: Graph, model: Model, formats: Formats, statistics: Statistics | None, removed: dict[str, int], model_bytes: int
+    graph: Graph, plan: Plan, formats: Formats, statistics: Statistics | None, removed: dict[str, int], model_bytes: int
 ) -> Report:
     """The report of a conversion."""
+    model = plan.model
     reasons = {name: choice.reason for table in (formats.kernels, formats.buffers) for name, choice in table.items()}
     buffers: list[TensorRow] = []
     parameters: list[TensorRow] = []
@@ -99,9 +100,8 @@ def make_report(
         row = TensorRow(tensor.name, tensor.shape, str(tensor.format), reason, low, high, saturated, tensor.nbytes)
         (parameters if tensor.is_constant else buffers).append(row)
     fused = [list(node.layers) for node in graph.nodes if len(node.layers) > 1]
-    return Report(
-        buffers, parameters, fused, removed, model_bytes, model.arena_bytes, lower_bound(model), _notes(formats, statistics)
-    )
+    arena = model.arena_bytes, plan.bound, plan.verdict
+    return Report(buffers, parameters, fused, removed, model_bytes, *arena, _notes(formats, statistics))
 
 
 def _notes(formats: Formats, statistics: Statistics | None) -> list[str]:

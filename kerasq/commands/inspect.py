@@ -20,7 +20,7 @@ from kerasq import ops
 from kerasq.commands.arguments import Command, UsageError, naming
 from kerasq.commands.plan_picture import LEGEND, picture
 from kerasq.format import plan
-from kerasq.format.model import FORMAT_VERSION, Model, Operator, OperatorKind, Tensor
+from kerasq.format.model import Model, Operator, OperatorKind, Tensor
 from kerasq.format.reader import load
 from kerasq.text import printable, table
 
@@ -38,7 +38,7 @@ def describe(model: Model) -> dict[str, Any]:
     for tensor in model.constants():
         constant_bytes[tensor.format.family] += tensor.nbytes
     return {
-        "version": FORMAT_VERSION,
+        "version": plan.needed_version(model),
         "arena_bytes": model.arena_bytes,
         "arena_alignment": model.arena_alignment,
         "lower_bound": plan.lower_bound(model),

@@ -40,7 +40,7 @@ def _lines(model: Model, width: int) -> Iterator[str]:
         written = operator.outputs if operator else model.inputs
         read = operator.inputs if operator else ()
         cells = [" "] * width
-        # What is written is drawn last: a RESHAPE may write where it reads.
+        # What is written is drawn last: it may lie over what is read.
         alive = [index for index, (first, last) in spans.items() if first <= position <= last]
         for index in sorted(alive, key=lambda index: (index in written, index in read)):
             mark = "#" if index in written else "=" if index in read else "."

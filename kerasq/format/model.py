@@ -19,7 +19,7 @@ import numpy as np
 
 from kerasq.qformat import QFormat
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # the newest; plan.needed_version says which one a model needs
 FILE_IDENTIFIER = b"KRSQ"
 ABSENT = -1  # index of an optional input that an operator does without
 

@@ -2,7 +2,8 @@
 
 An activation occupies its bytes, rounded up to the arena's alignment, from the operator that writes it (inputs of the network:
 from before the first) to the last one that reads it (outputs: to the end). Tensors that are alive together may not overlap, with
-one exception: a RESHAPE moves nothing, so its output may take exactly the place of its input where nobody needs the input later.
+one exception: the output of an operator may lie over inputs that nobody needs later, as far below them as kerasq.format.overlap
+says.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import bisect
 import itertools
 from collections.abc import Iterator
 
+from kerasq.format import overlap
 from kerasq.format.model import Model, OperatorKind
 
 
@@ -19,29 +21,46 @@ def aligned(size: int, alignment: int) -> int:
     return -(-size // alignment) * alignment
 
 
-def reusable_input(model: Model, position: int, spans: dict[int, tuple[int, int]]) -> int | None:
-    """The input whose place the output of operator `position` may take over; `None` if there is none.
+def overlaps(model: Model, position: int, spans: dict[int, tuple[int, int]]) -> dict[int, int]:
+    """The inputs that the output of operator `position` may lie over, and how many bytes below them it then begins at least.
 
     Args:
         spans: `model.lifetimes()`.
     """
     operator = model.operators[position]
-    if operator.kind is not OperatorKind.RESHAPE or len(operator.inputs) != 1:
-        return None
-    index = operator.inputs[0]
-    return index if index in spans and spans[index][1] == position else None
+    found = {}
+    for index in dict.fromkeys(operator.inputs):
+        if index in spans and spans[index][1] == position:
+            below = overlap.distance(model, operator, index)
+            if below is not None:
+                found[index] = below
+    return found
+
+
+def together(output: int, inputs: list[tuple[int, int]]) -> int:
+    """Bytes that an output and the inputs that it may lie over take at least, all of them together.
+
+    The inputs don't overlap each other. Of the output, whether it touches an input or not, as many bytes as it must begin below
+    it, or all if it has no more, are none of that input's.
+
+    Args:
+        output: Bytes of the output.
+        inputs: For each input its bytes, and by how many the output must begin below it. All rounded up to the alignment.
+    """
+    pairs = [size + min(below, output) for size, below in inputs]
+    return max(output, sum(size for size, _ in inputs), *pairs)
 
 
 def live_bytes(model: Model) -> list[int]:
-    """Bytes of activations alive during each operator, every tensor rounded up to `model.arena_alignment`.
+    """Bytes that the activations alive during each operator take at least, every tensor rounded up to `model.arena_alignment`.
 
-    A RESHAPE that may work in place counts its input and output once. Offsets are not looked at: they need not exist yet.
+    Offsets are not looked at: they need not exist yet.
     """
     return profile(model)[1:-1]
 
 
 def lower_bound(model: Model) -> int:
-    """Bytes that no arena for this order of operators can do without: the most that is ever alive at once.
+    """Bytes that no arena for this order of operators can do without: the most that is ever needed at once.
 
     A multiple of the alignment, as every tensor is rounded up to it: a plan whose arena, rounded up too, is no larger is optimal.
     """
@@ -57,17 +76,45 @@ def profile(model: Model) -> list[int]:
         changes[first + 1] += sizes[index]
         changes[last + 2] -= sizes[index]
     totals = list(itertools.accumulate(changes[:-1]))
-    for position in range(len(model.operators)):
-        shared = reusable_input(model, position, spans)
-        if shared is not None:
-            totals[position + 1] -= sizes[shared]
-    return totals
+    return [total - saving for total, saving in zip(totals, [0, *savings(model, spans), 0], strict=True)]
+
+
+def savings(model: Model, spans: dict[int, tuple[int, int]]) -> list[int]:
+    """By how much, at most, each operator's tensors take less memory because its output may lie over its inputs."""
+
+    def rounded(size: int) -> int:
+        return aligned(size, model.arena_alignment)
+
+    found = []
+    for position, operator in enumerate(model.operators):
+        over = [(rounded(model.tensors[i].nbytes), rounded(d)) for i, d in overlaps(model, position, spans).items()]
+        output = rounded(model.output(operator).nbytes)
+        found.append(output + sum(size for size, _ in over) - together(output, over) if over else 0)
+    return found
+
+
+def needed_version(model: Model) -> int:
+    """The oldest version of the format that has all that the model uses: 2 where an operator's output overlaps an input, else 1.
+
+    Version 1 has one such overlap: the output of a RESHAPE exactly in the place of its input.
+    """
+    for operator in model.operators:
+        output = model.output(operator)
+        for index in operator.inputs:
+            x = model.tensors[index] if 0 <= index < len(model.tensors) else output
+            if x is output or x.is_constant:
+                continue
+            first, output_first = x.offset or 0, output.offset or 0
+            apart = first + x.nbytes <= output_first or output_first + output.nbytes <= first
+            if not apart and not (operator.kind is OperatorKind.RESHAPE and first == output_first):
+                return 2
+    return 1
 
 
 def collisions(model: Model) -> Iterator[str]:
     """Pairs of activations that are alive together and overlap in the arena, as sentences.
 
-    The model's indices and offsets must be valid. A sweep over the operators keeps the places in use sorted by offset:
+    The model's indices, offsets and operators must be valid. A sweep over the operators keeps the places in use sorted by offset:
     they are disjoint, so a new one can only collide with its two neighbours. One that collides is reported and left out.
     """
     spans = model.lifetimes()
@@ -78,11 +125,12 @@ def collisions(model: Model) -> Iterator[str]:
         deaths.setdefault(last, []).append(index)
     in_use: list[tuple[int, int, int]] = []  # offset, end, index
     for position in range(-1, len(model.operators) + 1):
-        taken_over = reusable_input(model, position, spans) if 0 <= position < len(model.operators) else None
+        over = overlaps(model, position, spans) if 0 <= position < len(model.operators) else {}
         for index in births.get(position, ()):
             place = _place(model, index)
-            if taken_over is not None and place[0] == _place(model, taken_over)[0]:
-                _remove(in_use, _place(model, taken_over))
+            for other, below in over.items():
+                if place[0] + below <= _place(model, other)[0]:
+                    _remove(in_use, _place(model, other))
             slot = bisect.bisect_left(in_use, place)
             neighbours = in_use[max(slot - 1, 0) : slot + 1]
             hit = next((other for other in neighbours if other[0] < place[1] and place[0] < other[1]), None)

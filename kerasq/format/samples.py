@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
-from kerasq.format.plan import aligned, reusable_input
+from kerasq.format.plan import aligned, overlaps
 from kerasq.ops.softmax import exponentials
 from kerasq.qformat import QFormat
 from kerasq.selftest import random_example, with_selftest
@@ -77,14 +77,16 @@ class ModelBuilder:
 
 
 def place(model: Model) -> Model:
-    """The same model with every activation at the lowest free offset when it is first written (not the best plan)."""
+    """The same model with every activation at the lowest free offset when it is first written (not the best plan).
+
+    A RESHAPE works in place where it may; nothing else overlaps.
+    """
     spans = model.lifetimes()
     offsets: dict[int, int] = {}
     for index in sorted(spans, key=lambda index: spans[index][0]):
         first, last = spans[index]
-        shared = reusable_input(model, first, spans) if first >= 0 else None
-        if shared is not None and index in model.operators[first].outputs:
-            offsets[index] = offsets[shared]
+        if first >= 0 and model.operators[first].kind is OperatorKind.RESHAPE and overlaps(model, first, spans):
+            offsets[index] = offsets[model.operators[first].inputs[0]]
             continue
         alive = [other for other in offsets if spans[other][0] <= last and spans[other][1] >= first]
         offset = 0

@@ -62,12 +62,17 @@ def problems(model: Model) -> list[str]:
         if wrong:
             unsound.add(index)
     links = list(_links(model))
-    found += links
-    for position, operator in enumerate(model.operators):
-        if _is_sound(model, operator, unsound):
-            found += _operator(model, position)
+    operators = [
+        problem
+        for position, operator in enumerate(model.operators)
+        if _is_sound(model, operator, unsound)
+        for problem in _operator(model, position)
+    ]
+    found += [*links, *operators]
+    if not links and not unsound and not operators:  # what may overlap depends on the operators
+        found += plan.collisions(model)
     if not links and not unsound:
-        found += [*plan.collisions(model), *_test(model)]
+        found += _test(model)
     return found
 
 

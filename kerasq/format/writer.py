@@ -20,8 +20,9 @@ from kerasq.format.generated import Operator as OperatorTable
 from kerasq.format.generated import SelfTest as SelfTestTable
 from kerasq.format.generated import Tensor as TensorTable
 from kerasq.format.generated import Window as WindowTable
-from kerasq.format.model import FILE_IDENTIFIER, FORMAT_VERSION, Model, Operator, OperatorKind, SelfTest, Tensor
+from kerasq.format.model import FILE_IDENTIFIER, Model, Operator, OperatorKind, SelfTest, Tensor
 from kerasq.format.packing import pack
+from kerasq.format.plan import needed_version
 from kerasq.format.schema import TYPES, WINDOW, Scalar
 from kerasq.format.verifier import verify
 
@@ -65,7 +66,7 @@ class _Writer:
         inputs, outputs = self.numbers(model.inputs, "<i4"), self.numbers(model.outputs, "<i4")
         test = None if model.test is None else self.test(model.test)
         ModelTable.Start(builder)
-        ModelTable.AddVersion(builder, FORMAT_VERSION)
+        ModelTable.AddVersion(builder, needed_version(model))
         ModelTable.AddTensors(builder, tensors)
         ModelTable.AddOperators(builder, operators)
         ModelTable.AddInputs(builder, inputs)

@@ -188,7 +188,8 @@ def test_statistics_of_other_layers_are_reported(binary):
 def test_report_and_plan(binary):
     converter, content = converted(binary, representative_dataset=images(32))
     model, report = kq.loads(content), converter.report
-    assert report.arena_bytes == model.arena_bytes >= lower_bound(model) == report.arena_lower_bound
+    assert report.arena_bytes == model.arena_bytes >= report.arena_lower_bound >= lower_bound(model)
+    assert report.arena_verdict == "optimal: no order of operators and no placement needs less"
     assert {row.name for row in report.buffers + report.parameters} == {tensor.name for tensor in model.tensors}
     assert ["scale", "stem", "stem_bn", "stem_relu"] in report.fused
     assert json.loads(json.dumps(report.to_dict()))["model_bytes"] == len(content)

@@ -89,8 +89,8 @@ DAMAGE = {
 }
 
 READER_RULES = {
-    "version 0": (("version",), 0, "version 0 of the format: this is a reader of 1..1"),
-    "version of the future": (("version",), 2, "version 2"),
+    "version 0": (("version",), 0, "version 0 of the format: this is a reader of 1..2"),
+    "version of the future": (("version",), 3, "version 3"),
     "type": (("tensors", 0, "type"), 9, "tensor 0 'x': there are types 0..8. Received: type=9"),
     "kind": (("operators", 0, "kind"), 8, "operator 0: there are kinds 0..7. Received: kind=8"),
     "frac_bits too large": (("tensors", 0, "frac_bits"), 64, "tensor 0 'x': frac_bits of FIXED8 lie in -32..63. Received"),

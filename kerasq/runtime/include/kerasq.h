@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define KQ_VERSION 1 /* newest version of the file format that is read */
+#define KQ_VERSION 2 /* newest version of the file format that is read */
 
 /* Storage of a tensor: the enum Type of kerasq.fbs. */
 typedef enum {

@@ -1,4 +1,5 @@
-/* Whether no two activations that are in use at the same time overlap in the arena (kerasq/format/plan.py).
+/* Whether no two activations that are in use at the same time overlap in the arena, but for an operator's output over its inputs
+ * where that is safe (kerasq/format/plan.py).
  *
  * A sweep over the operators keeps the set of activations in use. They are disjoint, so a new one can only collide with its two
  * neighbours by offset. To find those in log n steps without memory of its own, all activations are sorted by offset once,
@@ -64,20 +65,21 @@ static bool place(plan *p, const kq_tensor *tensor) {
   return true;
 }
 
-/* RESHAPE moves nothing: its output may take exactly the place of its input where nobody needs the input later. */
-static bool takes_over(const kq_operator *op, int32_t position) {
-  return op->kind == KQ_RESHAPE && op->input[0]->last == position && op->input[0]->offset == op->output->offset;
+/* Ends the use of the inputs that the operator is the last to read: of those that the output may overlap, or of the others. */
+static void release(plan *p, const kq_operator *op, int32_t position, bool overlapping) {
+  for (uint32_t i = 0; i < op->inputs; ++i) {
+    const kq_tensor *tensor = op->input[i];
+    bool again = false; /* read twice */
+    for (uint32_t j = 0; j < i; ++j) again = again || op->input[j] == tensor;
+    if (again || !kq_is_activation(tensor) || tensor->last != position) continue;
+    if (kq_may_overlap(op, tensor) == overlapping) count_in(p, tensor, -1);
+  }
 }
 
 static bool sweep_operator(plan *p, const kq_operator *op, int32_t position) {
-  const bool taken_over = takes_over(op, position);
-  if (taken_over) count_in(p, op->input[0], -1);
+  release(p, op, position, true);
   if (!place(p, op->output)) return false;
-  for (uint32_t i = 0; i < op->inputs && !taken_over; ++i) {
-    const kq_tensor *tensor = op->input[i];
-    const bool again = i > 0 && tensor == op->input[0]; /* both inputs of ADD; no other kind reads two activations */
-    if (kq_is_activation(tensor) && tensor->last == position && !again) count_in(p, tensor, -1);
-  }
+  release(p, op, position, false);
   if (op->output->last == position) count_in(p, op->output, -1);
   return true;
 }

@@ -26,6 +26,10 @@ uint64_t kq_bound_shifted(uint64_t a, int places);
 /* kq_plan.c: whether no two activations that are in use at the same time overlap in the arena. */
 kq_status kq_check_plan(kq_network *network, kq_error *error);
 
+/* kq_overlap.c: whether the output lies so far below an input of the operator that it may overlap it, if nobody needs that input
+ * afterwards. Neither `first` nor `elements` of the tensors is looked at. */
+bool kq_may_overlap(const kq_operator *op, const kq_tensor *x);
+
 /* Whether tensor a comes before tensor b. */
 typedef bool (*kq_order)(const kq_tensor *a, const kq_tensor *b);
 

@@ -1,0 +1,121 @@
+"""The order of operators that keeps the fewest bytes alive at once.
+
+What is alive after a set of operators has run does not depend on their order: the sets, and the operators that lead from one to
+the next, are a graph, and the order is a path through it whose largest step is smallest (best first, as Dijkstra's, with maxima
+for sums). Networks are chains with few branches, so the sets are few; the search gives up beyond `STATES` of them.
+
+An operator that is ready, needs no more than was needed before, and leaves no more alive than there was, may as well run at once:
+moved forward in any order it makes nothing worse, since fewer bytes are alive until where it stood. Then nothing else is tried.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+from kerasq.format import overlap
+from kerasq.format.model import ABSENT, Model
+from kerasq.format.plan import aligned, together
+
+STATES = 20_000
+
+
+def best_order(model: Model) -> tuple[list[int], int | None]:
+    """Operators in the order that keeps the fewest bytes alive, and how many those are.
+
+    Returns:
+        Positions of the operators in `model`; and the bytes that no arena can do without in any order, or `None` where the
+        search gave up. The model's own order where none is better, or none was found.
+    """
+    own = list(range(len(model.operators)))
+    search = _Search(model)
+    needed = search.peak(own)
+    found = search.run(needed)
+    if found is None:
+        return own, None
+    order, bound = found
+    return (own, bound) if bound >= needed else (order, bound)
+
+
+class _Search:
+    def __init__(self, model: Model):
+        self.model = model
+        self.sizes = {i: aligned(t.nbytes, model.arena_alignment) for i, t in enumerate(model.tensors) if not t.is_constant}
+        self.reads = [
+            list(dict.fromkeys(i for i in operator.inputs if i != ABSENT and i in self.sizes)) for operator in model.operators
+        ]
+        self.writes = [operator.outputs[0] for operator in model.operators]
+        self.readers: dict[int, int] = dict.fromkeys(self.sizes, 0)  # sets of operators, a bit each
+        self.below: list[dict[int, int | None]] = []
+        for position, operator in enumerate(model.operators):
+            for i in self.reads[position]:
+                self.readers[i] |= 1 << position
+            self.below.append({i: overlap.distance(model, operator, i) for i in self.reads[position]})
+        self.producer = {output: 1 << position for position, output in enumerate(self.writes)}
+        self.kept = set(model.outputs)
+        self.ends = max(sum(self.sizes[i] for i in model.inputs), sum(self.sizes[i] for i in model.outputs))
+        self.at_first = sum(self.sizes[i] for i in model.inputs if self.readers[i] or i in self.kept)
+
+    def step(self, done: int, alive: int, position: int) -> tuple[int, int]:
+        """Bytes needed while an operator runs after those of `done`, and bytes alive afterwards."""
+        output, after = self.sizes[self.writes[position]], done | 1 << position
+        dying = [i for i in self.reads[position] if i not in self.kept and not self.readers[i] & ~after]
+        over = [
+            (self.sizes[i], aligned(below, self.model.arena_alignment))
+            for i in dying
+            if (below := self.below[position][i]) is not None
+        ]
+        saved = output + sum(size for size, _ in over) - together(output, over) if over else 0
+        unread = self.writes[position] not in self.kept and not self.readers[self.writes[position]]
+        left = alive + (0 if unread else output) - sum(self.sizes[i] for i in dying)
+        return alive + output - saved, left
+
+    def ready(self, done: int) -> Iterator[int]:
+        for position, reads in enumerate(self.reads):
+            if not done >> position & 1 and all(not self.producer.get(i, 0) & ~done for i in reads):
+                yield position
+
+    def peak(self, order: list[int]) -> int:
+        """Bytes that an order needs."""
+        done, alive, most = 0, self.at_first, self.ends
+        for position in order:
+            needed, alive = self.step(done, alive, position)
+            most, done = max(most, needed), done | 1 << position
+        return most
+
+    def run(self, limit: int) -> tuple[list[int], int] | None:
+        """The best order that needs no more than `limit`, and what it needs; `None` where there are too many sets."""
+        everything = (1 << len(self.writes)) - 1
+        queue = [(self.ends, 0, 0, self.at_first)]  # bytes needed, operators to go, operators done, bytes alive
+        best = {0: self.ends}
+        came_from: dict[int, int] = {}
+        states = 0
+        while queue:
+            most, _, done, alive = heapq.heappop(queue)
+            if done == everything:
+                return self._path(came_from), most
+            if most > best[done]:
+                continue
+            states += 1
+            if states > STATES:
+                return None
+            for position, needed, left in self._moves(done, alive, most):
+                after, peak = done | 1 << position, max(most, needed)
+                if peak <= limit and peak < best.get(after, peak + 1):
+                    best[after], came_from[after] = peak, position
+                    heapq.heappush(queue, (peak, len(self.writes) - after.bit_count(), after, left))
+        return None
+
+    def _moves(self, done: int, alive: int, most: int) -> list[tuple[int, int, int]]:
+        moves = [(position, *self.step(done, alive, position)) for position in self.ready(done)]
+        for move in moves:
+            if move[1] <= most and move[2] <= alive:
+                return [move]
+        return moves
+
+    def _path(self, came_from: dict[int, int]) -> list[int]:
+        order, done = [], (1 << len(self.writes)) - 1
+        while done:
+            order.append(came_from[done])
+            done &= ~(1 << order[-1])
+        return order[::-1]

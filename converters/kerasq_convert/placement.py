@@ -1,0 +1,219 @@
+"""Buffers placed in an arena as small as can be.
+
+Two buffers whose lives meet lie one below the other: of i below j, `below[i][j]` says how far apart they begin at least,
+i's size, or less where i is an output that may lie over its input j (kerasq.format.overlap). With the side of every such pair
+decided, each buffer lies as low as those below it allow; so an arena of the smallest size has its buffers, taken in the order
+of their offsets, each at the lowest offset above all those before it that it meets. The search goes through these orders.
+
+It leaves an order as soon as some buffer that is left, or all of them that live at one time, can't lie below the best height
+found; and when the same buffers were placed before and left all others at least as low. The start are the greedy placements by
+size, by length of life and by time, of which the first is mostly the optimum (Pisarchyk and Lee 2020, arXiv:2001.03288). What
+the search can't finish within its number of steps is not lost: the best plan so far is taken, and the bound says how far it may
+be from the optimum. Steps, not seconds, are counted: the same network gives the same plan everywhere.
+
+A bound for a stretch of time is one for the whole. The stretches around the busiest operators are searched by themselves, which
+proves most plans optimal that the whole search can't.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+from kerasq.format.plan import together
+
+Span = tuple[int, int]
+STEPS = 20_000  # of the search through one problem
+_KEPT = 8  # ways to have placed the same buffers that are remembered
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Buffers to be placed.
+
+    Attributes:
+        sizes: Bytes, in multiples of the alignment.
+        spans: First and last time, both included, at which each is alive.
+        overlaps: Of buffer i below buffer j, the distance of their beginnings where it may be less than i's size.
+    """
+
+    sizes: tuple[int, ...]
+    spans: tuple[Span, ...]
+    overlaps: tuple[tuple[tuple[int, int], int], ...] = ()
+
+    def below(self) -> list[dict[int, int]]:
+        """For each buffer those that it meets, with how far it begins below them at least where it lies below them."""
+        count, given = len(self.sizes), dict(self.overlaps)
+        return [
+            {
+                j: min(given.get((i, j), self.sizes[i]), self.sizes[i])
+                for j in range(count)
+                if i != j and self.spans[i][0] <= self.spans[j][1] and self.spans[j][0] <= self.spans[i][1]
+            }
+            for i in range(count)
+        ]
+
+    def times(self) -> list[tuple[int, ...]]:
+        """The sets of buffers that are alive at some time, without those that another one contains."""
+        alive = [
+            frozenset(i for i, (first, last) in enumerate(self.spans) if first <= time <= last)
+            for time in sorted({first for first, _ in self.spans})
+        ]
+        return [tuple(sorted(group)) for group in dict.fromkeys(alive) if not any(group < other for other in alive)]
+
+    def during(self, first: int, last: int) -> tuple[Problem, list[int]]:
+        """The buffers alive at these times only, and their numbers here."""
+        kept = [i for i, span in enumerate(self.spans) if span[0] <= last and first <= span[1]]
+        number = {i: k for k, i in enumerate(kept)}
+        spans = tuple((max(self.spans[i][0], first), min(self.spans[i][1], last)) for i in kept)
+        overlaps = tuple(((number[i], number[j]), d) for (i, j), d in self.overlaps if i in number and j in number)
+        return Problem(tuple(self.sizes[i] for i in kept), spans, overlaps), kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where the buffers lie.
+
+    Attributes:
+        offsets: Of each buffer.
+        height: Bytes of the arena.
+        bound: Bytes that no arena can do without; as many as `height`: the placement is optimal.
+    """
+
+    offsets: tuple[int, ...]
+    height: int
+    bound: int
+
+
+def place(problem: Problem, bound: int, steps: int = STEPS) -> Placement:
+    """The best placement found.
+
+    Args:
+        problem: What to place.
+        bound: Bytes that are known to be needed.
+        steps: How long to search: the buffers placed, in all.
+    """
+    offsets = min(greedy(problem), key=lambda found: _height(problem, found), default=[])
+    height = _height(problem, offsets)
+    if height > bound:
+        search = _Search(problem, height, bound, steps)
+        if search.run():
+            bound = search.height
+        if search.best is not None:
+            offsets, height = search.best, search.height
+    return Placement(tuple(offsets), height, bound)
+
+
+def stretch_bound(problem: Problem, height: int, bound: int, centre: int, steps: int = STEPS) -> int:
+    """A better bound, from longer and longer stretches of time around `centre`, until it is `height` or the steps are used up."""
+    last_time = max(last for _, last in problem.spans)
+    for reach in range(1, 12):
+        first, last = centre - reach, centre + reach
+        part, _ = problem.during(first, last)
+        search = _Search(part, height, bound, steps)
+        if not search.run():
+            break
+        bound = max(bound, search.height)
+        if bound >= height or (first < 0 and last > last_time):
+            break
+    return bound
+
+
+def greedy(problem: Problem) -> Iterable[list[int]]:
+    """Placements of one buffer after the other, each at the lowest offset that is free."""
+    sizes, spans, below = problem.sizes, problem.spans, problem.below()
+    orders: Sequence[Callable[[int], tuple[int, ...]]] = (
+        lambda i: (-sizes[i], spans[i][0] - spans[i][1], spans[i][0]),
+        lambda i: (spans[i][0] - spans[i][1], -sizes[i], spans[i][0]),
+        lambda i: (spans[i][0], -sizes[i], spans[i][1]),
+        lambda i: (-spans[i][1], -sizes[i], spans[i][0]),  # an output below its input, that below its own
+    )
+    for order in orders:
+        offsets: dict[int, int] = {}
+        for i in sorted(range(len(sizes)), key=order):
+            taken = sorted((offsets[j] - distance, offsets[j] + below[j][i]) for j, distance in below[i].items() if j in offsets)
+            offset = 0
+            for start, end in taken:
+                if offset <= start:
+                    break
+                offset = max(offset, end)
+            offsets[i] = offset
+        yield [offsets[i] for i in range(len(sizes))]
+
+
+def _height(problem: Problem, offsets: Sequence[int]) -> int:
+    return max((offset + size for offset, size in zip(offsets, problem.sizes, strict=True)), default=0)
+
+
+class _Search:
+    """The search for a placement lower than `height`; it ends at `bound`, or when `steps` are used up."""
+
+    def __init__(self, problem: Problem, height: int, bound: int, steps: int):
+        self.sizes, self.below, self.times = problem.sizes, problem.below(), problem.times()
+        self.height, self.bound, self.steps = height, bound, steps
+        self.best: list[int] | None = None
+        self.over = {
+            (time, i): over
+            for time, group in enumerate(self.times)
+            for i in group
+            if (over := [j for j in group if j != i and self.below[i][j] < self.sizes[i]])
+        }
+        self.offsets = [0] * len(problem.sizes)
+        self.seen: dict[frozenset[int], list[list[int]]] = {}
+
+    def run(self) -> bool:
+        """Whether the search came to its end: then nothing is lower than `height`."""
+        return self._extend(frozenset(range(len(self.sizes))), [0] * len(self.sizes))
+
+    def _extend(self, left: frozenset[int], lowest: list[int]) -> bool:
+        """Places the buffers `left`, whose offsets are at least `lowest`: above those that they meet, and not below the last."""
+        if not left:
+            self.best = list(self.offsets)
+            self.height = max((o + s for o, s in zip(self.offsets, self.sizes, strict=True)), default=0)
+            return True
+        if not self._promising(left, lowest) or self._seen_before(left, lowest):
+            return True
+        # A buffer that fits below what another one would begin at may as well come before that one.
+        first_end = min(lowest[i] + self.sizes[i] for i in left)
+        for i in sorted(left, key=lambda i: (lowest[i], -self.sizes[i], -i)):
+            if self.height <= self.bound:
+                return True
+            if lowest[i] >= first_end:
+                return True
+            if self.steps <= 0:
+                return False
+            self.steps -= 1
+            self.offsets[i] = offset = lowest[i]
+            raised = [max(offset, low) for low in lowest]
+            for j, distance in self.below[i].items():
+                raised[j] = max(raised[j], offset + distance)
+            if not self._extend(left - {i}, raised):
+                return False
+        return True
+
+    def _promising(self, left: frozenset[int], lowest: list[int]) -> bool:
+        """Whether what is left may fit below the best height: each buffer, and all those of one time together."""
+        if any(lowest[i] + self.sizes[i] >= self.height for i in left):
+            return False
+        for time, group in enumerate(self.times):
+            inside = [i for i in group if i in left]
+            if len(inside) > 1:
+                needed = sum(self.sizes[i] for i in inside)
+                for i in inside:
+                    over = [j for j in self.over.get((time, i), ()) if j in left]
+                    if over:
+                        inputs = [(self.sizes[j], self.below[i][j]) for j in over]
+                        needed += together(self.sizes[i], inputs) - self.sizes[i] - sum(size for size, _ in inputs)
+                if min(lowest[i] for i in inside) + needed >= self.height:
+                    return False
+        return True
+
+    def _seen_before(self, left: frozenset[int], lowest: list[int]) -> bool:
+        """Whether the same buffers were placed with all others at least as low as they are now."""
+        state = [lowest[i] for i in sorted(left)]
+        known = self.seen.setdefault(left, [])
+        if any(all(a <= b for a, b in zip(other, state, strict=True)) for other in known):
+            return True
+        if len(known) < _KEPT:
+            known.append(state)
+        return False

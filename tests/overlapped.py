@@ -1,0 +1,33 @@
+"""Models of one operator whose output lies over an input, as far below it as it must, or as is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kerasq.format import Model, overlap
+from kerasq.format.plan import aligned
+
+ALIGNMENT = 4
+
+
+def distances(model: Model) -> dict[int, int]:
+    """For each input that the output of the only operator may lie over, by how much below, as the rule says."""
+    (operator,) = model.operators
+    inputs = [index for index in dict.fromkeys(operator.inputs) if index in model.lifetimes()]
+    found = {index: overlap.distance(model, operator, index) for index in inputs if index not in model.outputs}
+    return {index: distance for index, distance in found.items() if distance is not None}
+
+
+def overlapped(model: Model, over: int, below: int) -> Model:
+    """The output at the beginning of the arena, the input `over` so many bytes above, other activations behind both."""
+    (output,) = model.operators[0].outputs
+    places = {output: 0, over: aligned(below, ALIGNMENT)}
+    end = max(place + model.tensors[index].nbytes for index, place in places.items())
+    for index in model.lifetimes():
+        if index not in places:
+            places[index] = aligned(end, ALIGNMENT)
+            end = places[index] + model.tensors[index].nbytes
+    tensors = tuple(
+        dataclasses.replace(tensor, offset=places.get(index, tensor.offset)) for index, tensor in enumerate(model.tensors)
+    )
+    return dataclasses.replace(model, tensors=tensors, arena_bytes=aligned(end, ALIGNMENT), arena_alignment=ALIGNMENT)

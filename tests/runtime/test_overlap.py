@@ -1,0 +1,64 @@
+"""Outputs that lie over their inputs: allowed up to the same byte in Python and in C, and computed as if they lay apart."""
+
+import numpy as np
+import pytest
+
+import kerasq
+from kerasq.format import dumps
+from kerasq.format.plan import needed_version
+from networks import random_stored
+from overlapped import ALIGNMENT, distances, overlapped
+from random_graphs import random_graph
+from random_operators import random_model
+from runtime.compared import compare_all, unchecked
+
+pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
+
+TIERS = kerasq.runtime.tiers() if kerasq.runtime.available() else ()
+KINDS = ("convolution", "add", "pooling", "quantize", "reshape")
+
+
+def models(kind, count):
+    """A model, an input that its output may lie over, and the distance."""
+    for seed in range(count):
+        model = random_model(kind, seed)
+        for index, distance in distances(model).items():
+            yield f"random_model({kind!r}, {seed})", model, index, distance
+
+
+def outputs(model, tier):
+    inputs = [random_stored(np.random.default_rng(1), t.format, t.shape) for t in map(model.tensors.__getitem__, model.inputs)]
+    interpreter = kerasq.Interpreter(model_content=dumps(model), engine="native", isa=tier)
+    with np.errstate(all="ignore"):
+        return interpreter.predict(inputs if len(inputs) > 1 else inputs[0], raw=True).tobytes()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_computed_as_if_apart(kind, tier):
+    overlapping = 0
+    for label, model, index, distance in models(kind, 60):
+        near = overlapped(model, index, distance)
+        overlapping += needed_version(near) == 2 or kind == "reshape"
+        apart = outputs(overlapped(model, index, model.output(model.operators[0]).nbytes), tier)
+        assert outputs(near, tier) == apart, label
+    assert overlapping > 20
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_verifiers_draw_the_same_line(kind, runtime):
+    inside, outside = [], []
+    for _, model, index, distance in models(kind, 40):
+        inside.append(unchecked(overlapped(model, index, distance)))
+        too_near = -(-distance // ALIGNMENT) * ALIGNMENT - ALIGNMENT
+        if 0 <= too_near < model.output(model.operators[0]).nbytes:
+            outside.append(unchecked(overlapped(model, index, too_near)))
+    assert compare_all(inside, runtime) == {"ran": len(inside)}
+    assert compare_all(outside, runtime) == ({"refused": len(outside)} if outside else {})
+    assert len(inside) > 30
+
+
+def test_random_graphs_overlap():
+    """What tests/runtime/test_bit_equality.py compares tensor by tensor is, most often, an overlapped plan."""
+    versions = [needed_version(random_graph(seed)) for seed in range(60)]
+    assert versions.count(2) > 30
