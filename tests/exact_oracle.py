@@ -70,8 +70,8 @@ def _weighted(total: int, channel: int, scale: Fraction, multiplier: Tensor | No
     return value
 
 
-def _convolution(model: Model, operator: Operator, x: np.ndarray) -> Iterator[Fraction]:
-    source, kernel, multiplier, bias = model.operands(operator)
+def _convolution(model: Model, operator: Operator, x: np.ndarray, addend: np.ndarray | None = None) -> Iterator[Fraction]:
+    source, kernel, multiplier, bias = model.operands(operator)[:4]
     assert source is not None
     assert kernel is not None
     assert kernel.data is not None
@@ -87,7 +87,10 @@ def _convolution(model: Model, operator: Operator, x: np.ndarray) -> Iterator[Fr
             pixels[example][y][z][first + c] * weights[channel][i][j][c]
             for (i, y), (j, z), c in product(vertical[row], horizontal[column], range(inputs))
         )
-        yield _weighted(total, channel, scale, multiplier, bias)
+        added = Fraction(0)
+        if addend is not None:
+            added = int(addend[example, row, column, channel]) * step(model.tensors[operator.inputs[4]].format)
+        yield _weighted(total, channel, scale, multiplier, bias) + added
 
 
 def _dense(model: Model, operator: Operator, x: np.ndarray) -> Iterator[Fraction]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasq.format.model import ABSENT, Model
+from kerasq import ops
+from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
 from kerasq.ops.softmax import exponentials
 from kerasq.qformat import QFormat
 from kerasq_convert.memory import plan_memory
@@ -27,6 +28,8 @@ class _Graph:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         self.net = NetworkBuilder()
+        self.inputs: list[int] = []
+        self.added: set[int] = set()  # read as addends
 
     def shape(self, x: int) -> tuple[int, ...]:
         return self.net.tensors[x].shape
@@ -76,9 +79,34 @@ class _Graph:
             bias = net.constant(
                 f"bias{len(net.tensors)}", random_stored(rng, form, shape[:1]) // (1 if form.is_float else 16), form
             )
-        inputs = (x, kernel, multiplier, bias)
+        inputs: tuple[int, ...] = (x, kernel, multiplier, bias)
+        if kind == "CONV_2D":
+            inputs = (*inputs, *self.addend(inputs, attributes, None if is_float else total_bits))
         form = self.float_result() if is_float else self.result_format(total_bits, _magnitude(rng, net, kind, inputs))
         return net.apply(kind, inputs, form, clamp=random_clamp(rng, form), **attributes)
+
+    def addend(self, inputs: tuple[int, ...], attributes: dict, total_bits: int | None) -> tuple[int, ...]:
+        """An activation of the convolution's output shape, often: one that is there, or a new input of the network."""
+        rng, tensors = self.rng, self.net.tensors
+        shapes = [() if index == ABSENT else self.shape(index) for index in inputs]
+        shape = ops.output_shape(Operator(OperatorKind.CONV_2D, inputs, (-1,), **attributes), shapes)
+        if rng.random() < 0.5:
+            return ()
+        fitting = [
+            index
+            for index, tensor in enumerate(tensors)
+            if not tensor.is_constant
+            and tensor.shape == shape
+            and (total_bits is None or (tensor.format.is_fixed and 0 <= total_bits - (tensor.format.frac_bits or 0) <= 24))
+        ]
+        if fitting:
+            self.added.add(chosen := int(rng.choice(fitting)))
+            return (chosen,)
+        form = QFormat.parse(str(rng.choice(FIXED)))
+        places = int(rng.integers(0, 12))
+        form = form.with_frac_bits(int(np.clip((8 if total_bits is None else total_bits) - places, -32, 63)))
+        self.inputs.append(self.net.activation(f"addend{len(tensors)}", shape, form))
+        return (self.inputs[-1],)
 
     def convolution(self, x: int) -> int:
         rng, (_, height, width, inputs) = self.rng, self.shape(x)
@@ -159,8 +187,8 @@ def random_graph(seed: int) -> Model:
 
 def _draw(graph: _Graph) -> Model:
     rng = graph.rng
-    inputs = [graph.input() for _ in range(int(rng.choice([1, 1, 2])))]
-    images, unread = list(inputs), set(inputs)
+    graph.inputs = [graph.input() for _ in range(int(rng.choice([1, 1, 2])))]
+    images, unread = list(graph.inputs), set(graph.inputs)
     for _ in range(int(rng.integers(1, 8))):
         x = int(rng.choice(images[-3:]))
         kind = str(rng.choice(["convolution", "convolution", "convolution", "add", "pooling", "quantize", "reshape"]))
@@ -171,13 +199,13 @@ def _draw(graph: _Graph) -> Model:
             unread -= {other}
         else:
             images.append(getattr(graph, kind)(x))
-        unread = (unread - {x}) | {images[-1]}
+        unread = (unread - {x} - graph.added) | {images[-1]}
     outputs = []
     for x in sorted(unread):
         if rng.random() < 0.3:
             x = graph.dense(x)
         outputs.append(graph.softmax(x) if rng.random() < 0.2 else x)
-    return plan_memory(graph.net.build(tuple(inputs), tuple(outputs)))
+    return plan_memory(graph.net.build(tuple(graph.inputs), tuple(outputs)))
 
 
 def _addable(a: QFormat, b: QFormat) -> bool:

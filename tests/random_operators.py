@@ -170,8 +170,34 @@ def reshape(rng: np.random.Generator) -> Model:
     return net.build((x,), (y,))
 
 
+def residual(rng: np.random.Generator) -> Model:
+    """Convolutions with an addend; now and then it is the input itself."""
+    model = convolution(rng)
+    net = NetworkBuilder()
+    net.tensors, operator = list(model.tensors[:-1]), model.operators[0]
+    net._arena_bytes = model.tensors[0].nbytes + 15 & ~15
+    shape, form = model.output(operator).shape, model.output(operator).format
+    total_bits = sum(model.tensors[index].format.frac_bits or 0 for index in operator.inputs[:3] if index != ABSENT)
+    x = operator.inputs[0]
+    source = model.tensors[x].format
+    if shape == model.tensors[x].shape and (source.frac_bits or 0) <= total_bits and rng.random() < 0.5:
+        addend = x
+    else:
+        places = int(rng.choice([0, 1, 4, 8, 20]))
+        family = QFormat.parse(str(rng.choice(ACTIVATIONS)))
+        addend = net.activation(
+            "addend",
+            shape,
+            family.with_frac_bits(int(np.clip(total_bits - places, MIN_FRAC_BITS, min(total_bits, MAX_FRAC_BITS)))),
+        )
+    attributes = {name: getattr(operator, name) for name in ("strides", "dilations", "padding", "groups")}
+    y = net.apply("CONV_2D", (*operator.inputs, addend), form, clamp=random_clamp(rng, form), **attributes)
+    return net.build((x,) if addend == x else (x, addend), (y,))
+
+
 OPERATORS: dict[str, Callable[[np.random.Generator], Model]] = {
     "convolution": convolution,
+    "residual": residual,
     "dense": dense,
     "add": add,
     "pooling": pooling,

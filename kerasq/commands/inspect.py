@@ -20,7 +20,7 @@ from kerasq import ops
 from kerasq.commands.arguments import Command, UsageError, naming
 from kerasq.commands.plan_picture import LEGEND, picture
 from kerasq.format import plan
-from kerasq.format.model import Model, Operator, OperatorKind, Tensor
+from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.format.reader import load
 from kerasq.text import printable, table
 
@@ -64,7 +64,7 @@ def _tensor(index: int, tensor: Tensor) -> dict[str, Any]:
 
 def _operator(model: Model, operator: Operator) -> dict[str, Any]:
     spec, output = ops.TABLE[operator.kind], model.output(operator)
-    operands = list(zip(spec.slots, model.operands(operator), strict=True))
+    operands = [(slot, model.tensors[index]) for slot, index in spec.given(operator) if index != ABSENT]
     window = list(operator.window)
     if operator.kind is OperatorKind.CONV_2D:
         window = list(model.tensors[operator.inputs[1]].shape[1:3])
@@ -72,8 +72,8 @@ def _operator(model: Model, operator: Operator) -> dict[str, Any]:
         "kind": str(operator.kind),
         "output": output.name,
         "shape": list(output.shape),
-        "inputs": {slot.name: str(tensor.format) for slot, tensor in operands if tensor and not slot.constant},
-        "constants": {slot.name: str(tensor.format) for slot, tensor in operands if tensor and slot.constant},
+        "inputs": {slot.name: str(tensor.format) for slot, tensor in operands if not slot.constant},
+        "constants": {slot.name: str(tensor.format) for slot, tensor in operands if slot.constant},
         "format": str(output.format),
         "window": window,
         "strides": list(operator.strides),

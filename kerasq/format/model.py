@@ -79,7 +79,8 @@ class Operator:
     Attributes:
         kind: What it computes.
         inputs: Indices of tensors in the order that the kind fixes; `ABSENT` for an optional one:
-            CONV_2D, DENSE: x, kernel, multiplier or ABSENT, bias or ABSENT. ADD: a, b. SOFTMAX: x, table or ABSENT.
+            CONV_2D, DENSE: x, kernel, multiplier or ABSENT, bias or ABSENT; CONV_2D then its addend, if it has one. ADD: a, b.
+            SOFTMAX: x, table or ABSENT.
             MAX_POOL_2D, AVERAGE_POOL_2D, RESHAPE, QUANTIZE: x.
         outputs: Indices of the tensors written: exactly one for every kind so far.
         strides: Vertical and horizontal step (CONV_2D and pooling).

@@ -32,6 +32,7 @@ from __future__ import annotations
 from kerasq.format.model import Model, Operator, OperatorKind, Tensor
 
 _ELEMENT_WISE = frozenset((OperatorKind.ADD, OperatorKind.RESHAPE, OperatorKind.SOFTMAX, OperatorKind.QUANTIZE))
+_ADDEND = 4  # of CONV_2D: its value is read before the output value of the same place is written
 _POOLING = frozenset((OperatorKind.MAX_POOL_2D, OperatorKind.AVERAGE_POOL_2D))
 
 
@@ -56,6 +57,8 @@ def _slot_distance(model: Model, operator: Operator, slot: int) -> int | None:
         return _beside_values(x, y, _elements(y))
     if operator.kind in _POOLING:
         return _window_distance(operator, x, y, by_channel=True)
+    if operator.kind is OperatorKind.CONV_2D and slot == _ADDEND:
+        return _beside_values(x, y, _elements(y))
     if operator.kind is OperatorKind.CONV_2D:
         depthwise = operator.groups == x.shape[3] == y.shape[3]
         return _window_distance(operator, x, y, by_channel=depthwise)

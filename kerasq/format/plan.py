@@ -94,12 +94,16 @@ def savings(model: Model, spans: dict[int, tuple[int, int]]) -> list[int]:
 
 
 def needed_version(model: Model) -> int:
-    """The oldest version of the format that has all that the model uses: 2 where an operator's output overlaps an input, else 1.
+    """The oldest version of the format that has all that the model uses.
+
+    2 where a convolution has an addend, or an operator's output overlaps an input; else 1.
 
     Version 1 has one such overlap: the output of a RESHAPE exactly in the place of its input.
     """
     for operator in model.operators:
         output = model.output(operator)
+        if operator.kind is OperatorKind.CONV_2D and len(operator.inputs) > 4:
+            return 2
         for index in operator.inputs:
             x = model.tensors[index] if 0 <= index < len(model.tensors) else output
             if x is output or x.is_constant:

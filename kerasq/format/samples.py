@@ -229,4 +229,45 @@ def tested_network() -> Model:
     return with_selftest(model, random_example(model))
 
 
-SAMPLES = {"binary": binary_network, "float": float_network, "wide": wide_network, "tested": tested_network}
+def overlapped_network() -> Model:
+    """A convolution with an addend, in whose place its output lies; a pooling and a convolution that overlap their inputs."""
+    net = ModelBuilder(seed=6)
+    x = net.activation("x", "FIXED8_4", 1, 4, 4, 4)
+    first = net.operator(
+        OperatorKind.CONV_2D,
+        [x, net.constant("first/kernel", "FIXED4_3", 4, 3, 3, 4), ABSENT, ABSENT],
+        net.activation("first/output", "UFIXED8_5", 1, 4, 4, 4),
+        padding=(1, 1, 1, 1),
+    )
+    total = net.operator(
+        OperatorKind.CONV_2D,
+        [first, net.constant("second/kernel", "SIGN", 4, 1, 1, 4), ABSENT, net.constant("second/bias", "FIXED8_2", 4), x],
+        net.activation("second/output", "FIXED8_1", 1, 4, 4, 4),
+        clamp=(0, 127),
+    )
+    pool = net.operator(
+        OperatorKind.MAX_POOL_2D,
+        [total],
+        net.activation("pool/output", "FIXED8_1", 1, 2, 2, 4),
+        window=(2, 2),
+        strides=(2, 2),
+    )
+    net.operator(
+        OperatorKind.CONV_2D,
+        [pool, net.constant("third/kernel", "SIGN", 2, 2, 2, 4), ABSENT, ABSENT],
+        net.activation("third/output", "FIXED16_1", 1, 1, 1, 2),
+    )
+    # x and all that follow begin where it does, but for the last, which begins a pixel lower; the first convolution lies behind.
+    offsets = {x: 4, first: 68, total: 4, pool: 4, net.operators[-1].outputs[0]: 0}
+    model = net.model([x], alignment=4)
+    tensors = tuple(dataclasses.replace(t, offset=offsets.get(index, t.offset)) for index, t in enumerate(model.tensors))
+    return dataclasses.replace(model, tensors=tensors, arena_bytes=132)
+
+
+SAMPLES = {
+    "binary": binary_network,
+    "float": float_network,
+    "wide": wide_network,
+    "tested": tested_network,
+    "overlapped": overlapped_network,
+}

@@ -35,11 +35,13 @@ def _operands(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[
         yield f"must write exactly one tensor. Received: outputs={operator.outputs}"
     elif model.output(operator).is_constant:
         yield "the output is a constant, but must be an activation"
-    if len(operator.inputs) != len(spec.slots):
+    needed = sum(not slot.trailing for slot in spec.slots)
+    if not needed <= len(operator.inputs) <= len(spec.slots):
         expected = ", ".join(slot.name for slot in spec.slots)
-        yield f"must have {len(spec.slots)} inputs ({expected}). Received: inputs={operator.inputs}"
+        counts = str(needed) if needed == len(spec.slots) else f"{needed} or {len(spec.slots)}"
+        yield f"must have {counts} inputs ({expected}). Received: inputs={operator.inputs}"
         return
-    for slot, index in zip(spec.slots, operator.inputs, strict=True):
+    for slot, index in spec.given(operator):
         if index < 0:
             if not (slot.optional and index == ABSENT):
                 yield f"the {slot.name} is absent"
@@ -49,9 +51,9 @@ def _operands(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[
 
 
 def _shapes_and_formats(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
-    for slot, tensor in zip(spec.slots, model.operands(operator), strict=True):
-        if tensor is not None:
-            yield from _tensor(slot, tensor)
+    for slot, index in spec.given(operator):
+        if index != ABSENT:
+            yield from _tensor(slot, model.tensors[index])
     yield from _tensor(Slot("output"), model.output(operator))
 
 

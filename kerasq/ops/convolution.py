@@ -40,6 +40,7 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
         )
     yield from Window.of(operator, (kernel[1], kernel[2])).problems()
     yield from weighted.vector_problems(model, operator)
+    yield from weighted.addend_problems(model, operator)
 
 
 def macs(model: Model, operator: Operator) -> int:
@@ -48,8 +49,8 @@ def macs(model: Model, operator: Operator) -> int:
     return math.prod(model.output(operator).shape) * math.prod(kernel[1:])
 
 
-def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
-    """A callable from stored (batch, height, width, channels) to the stored output."""
+def prepare(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
+    """A callable from stored (batch, height, width, channels), and the stored addend if there is one, to the stored output."""
     stages, output = weighted.stages(model, operator), model.output(operator).shape
     window = Window.of(operator, (stages.kernel.shape[1], stages.kernel.shape[2]))
     depthwise = operator.groups > 1 and stages.kernel.shape[3] == 1
@@ -59,12 +60,13 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarr
     place_elements = output[3] * 2 if depthwise else stages.kernel[0].size * operator.groups + output[3]
     row_bytes = output[2] * place_elements * sum_dtype.itemsize
 
-    def run(x: np.ndarray) -> np.ndarray:
+    def run(x: np.ndarray, addend: np.ndarray | None = None) -> np.ndarray:
         # One cast of the input for all taps; patches are cast as they are copied.
         patches = window.patches(x, sum_dtype if depthwise else x.dtype)
         y = np.empty((len(x), *output[1:]), stages.dtype)
         for block in blocks(len(x), output[1], row_bytes):
-            stages.finish(sums_of(patches[block]), y[block].reshape(-1, output[3]))
+            added = None if addend is None else addend[block].reshape(-1, output[3])
+            stages.finish(sums_of(patches[block]), y[block].reshape(-1, output[3]), added)
         return y
 
     return run
@@ -106,7 +108,7 @@ def _tapwise(kernel: np.ndarray, groups: int) -> Callable[[np.ndarray], np.ndarr
 
 SPEC = OperatorSpec(
     kind=OperatorKind.CONV_2D,
-    slots=weighted.SLOTS,
+    slots=(*weighted.SLOTS, weighted.ADDEND),
     output_shape=output_shape,
     rules=rules,
     bounds=weighted.bounds,

@@ -44,7 +44,7 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarr
         rows = x.reshape(1, len(x), len(matrix)).astype(matrix.dtype, copy=False)
         sums = np.empty((1, *y.shape), matrix.dtype)
         product(rows, matrix[None], out=sums)
-        stages.finish(sums[0], y)
+        stages.finish(sums[0], y, None)
         return y
 
     return run

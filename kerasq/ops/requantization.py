@@ -1,6 +1,6 @@
 """From exact integer sums to stored outputs: multiplier, bias, the one rounding, saturation, clamp.
 
-    y = clamp(saturate(requantize(sum * factor + offset, shift)))         (NUMERICS.md sections 2 and 3)
+    y = clamp(saturate(requantize(sum * factor + offset + addend * 2**places, shift)))    (NUMERICS.md sections 2 and 3)
 
 The result is defined on integers; the work is done in the fastest type that provably gives the same bits. float32 holds
 every integer up to 2**24, float64 up to 2**53, so sums, products and the added half are exact as long as their bound
@@ -30,12 +30,12 @@ class Requantization:
     Attributes:
         dtype: Type in which to sum: float32, float64 or int64.
         gain: Factor, a scalar or one per channel, that what is summed has to carry; exact in `dtype`.
-        finish: `finish(sums, out)` writes the stored outputs to `out`; `sums`, channels last, is overwritten.
+        finish: `finish(sums, out, addend=None)` writes the stored outputs to `out`; `sums`, channels last, is overwritten.
     """
 
     dtype: np.dtype
     gain: np.ndarray
-    finish: Callable[[np.ndarray, np.ndarray], None]
+    finish: Callable[..., None]
 
 
 def exact_dtype(bound: int) -> np.dtype:
@@ -67,41 +67,52 @@ def requantization(
     bounds: Bounds,
     factor: np.ndarray | None = None,
     offset: np.ndarray | None = None,
+    addend_places: int = 0,
 ) -> Requantization:
     """The fastest exact way from sums to stored outputs.
 
     Args:
         operator: For its clamp.
         output: Format of the output.
-        frac_bits: Fractional bits of `sum * factor + offset`.
-        bounds: Of the sums and of `sum * factor + offset` with the rounding half.
+        frac_bits: Fractional bits of `sum * factor + offset + addend * 2**addend_places`.
+        bounds: Of the sums, and of that with the rounding half.
         factor: int64, one per channel; `None` for 1.
         offset: int64, one per channel; `None` for 0.
+        addend_places: By how many places an addend is shifted left, where `finish` is given one.
     """
     factor = np.ones((), np.int64) if factor is None else factor
     offset = np.zeros((), np.int64) if offset is None else offset
     if bounds.largest >= 1 << 53:
-        return _in_integers(operator, output, frac_bits, bounds, factor, offset)
+        return _in_integers(operator, output, frac_bits, bounds, factor, offset, addend_places)
     if output.is_float:
-        return _to_float32(operator, frac_bits, bounds, factor, offset)
-    return _in_floats(operator, output, frac_bits, bounds, factor, offset)
+        return _to_float32(operator, frac_bits, bounds, factor, offset, addend_places)
+    return _in_floats(operator, output, frac_bits, bounds, factor, offset, addend_places)
 
 
 def _in_floats(
-    operator: Operator, output: QFormat, frac_bits: int, bounds: Bounds, factor: np.ndarray, offset: np.ndarray
+    operator: Operator,
+    output: QFormat,
+    frac_bits: int,
+    bounds: Bounds,
+    factor: np.ndarray,
+    offset: np.ndarray,
+    addend_places: int,
 ) -> Requantization:
     low, high = limits(output, operator)
     sum_dtype, dtype = exact_dtype(bounds.accumulator), exact_dtype(bounds.largest)
     places = min((output.frac_bits or 0) - frac_bits, _SATURATING_SHIFT)
     scale = np.ldexp(factor.astype(np.float64), places).astype(dtype)
     constant = np.ldexp((offset + rounding_half(frac_bits, output)).astype(np.float64), places).astype(dtype)
+    addend_scale = dtype.type(2.0 ** (places + addend_places))
     # Where sums and totals share a type, each product x * w * factor is an integer below the same bound, times a power
     # of two: multiplying the weights once replaces multiplying every sum.
     folded = sum_dtype == dtype
     truncates = low >= 0  # then the cast to integers is itself the floor
 
-    def finish(sums: np.ndarray, out: np.ndarray) -> None:
+    def finish(sums: np.ndarray, out: np.ndarray, addend: np.ndarray | None = None) -> None:
         values = sums if folded else np.multiply(sums, scale, dtype=dtype)
+        if addend is not None:
+            np.add(values, np.multiply(addend, addend_scale, dtype=dtype), out=values)
         np.add(values, constant, out=values)
         np.clip(values, low, high, out=values)
         if not truncates:
@@ -111,13 +122,17 @@ def _in_floats(
     return Requantization(sum_dtype, scale if folded else np.ones((), sum_dtype), finish)
 
 
-def _to_float32(operator: Operator, frac_bits: int, bounds: Bounds, factor: np.ndarray, offset: np.ndarray) -> Requantization:
+def _to_float32(
+    operator: Operator, frac_bits: int, bounds: Bounds, factor: np.ndarray, offset: np.ndarray, addend_places: int
+) -> Requantization:
     """The value, rounded to float32 once: exact in float64, whose exponents reach 2**-189 and beyond, until the cast."""
     scale, constant = factor.astype(np.float64), offset.astype(np.float64)
     sum_dtype = exact_dtype(bounds.accumulator)
 
-    def finish(sums: np.ndarray, out: np.ndarray) -> None:
+    def finish(sums: np.ndarray, out: np.ndarray, addend: np.ndarray | None = None) -> None:
         values = np.multiply(sums, scale, dtype=np.float64)
+        if addend is not None:
+            np.add(values, np.multiply(addend, 2.0**addend_places, dtype=np.float64), out=values)
         np.add(values, constant, out=values)
         np.multiply(values, 2.0**-frac_bits, out=values)
         _store_float32(values, operator, out)
@@ -126,12 +141,20 @@ def _to_float32(operator: Operator, frac_bits: int, bounds: Bounds, factor: np.n
 
 
 def _in_integers(
-    operator: Operator, output: QFormat, frac_bits: int, bounds: Bounds, factor: np.ndarray, offset: np.ndarray
+    operator: Operator,
+    output: QFormat,
+    frac_bits: int,
+    bounds: Bounds,
+    factor: np.ndarray,
+    offset: np.ndarray,
+    addend_places: int,
 ) -> Requantization:
     sum_dtype = exact_dtype(bounds.accumulator)
 
-    def finish(sums: np.ndarray, out: np.ndarray) -> None:
+    def finish(sums: np.ndarray, out: np.ndarray, addend: np.ndarray | None = None) -> None:
         totals = sums.astype(np.int64) * factor + offset
+        if addend is not None:
+            totals += addend.astype(np.int64) << addend_places
         if output.is_float:
             _store_float32(np.ldexp(_rounded_to_odd(totals), -frac_bits), operator, out)
         else:

@@ -19,9 +19,11 @@ class Slot:
         families: Formats it may have, without their fractional bits.
         constant: Whether it is a constant; otherwise it is an activation.
         optional: Whether it may be `ABSENT`.
+        trailing: Whether the inputs may end before it; there it is never `ABSENT`.
     """
 
     name: str
     families: tuple[str, ...] = ACTIVATIONS
     constant: bool = False
     optional: bool = False
+    trailing: bool = False

@@ -57,6 +57,10 @@ class OperatorSpec:
     is_integer: Callable[[Model, Operator], bool] = fixed_inputs
     any_shape: bool = False
 
+    def given(self, operator: Operator) -> Iterator[tuple[Slot, int]]:
+        """The slots of the inputs that the operator lists, each with the index that it lists."""
+        return zip(self.slots, operator.inputs, strict=False)
+
     def problems(self, model: Model, operator: Operator) -> Iterator[str]:
         """Everything that keeps the operator from running in bounds and exactly, one message each; none if all is well.
 

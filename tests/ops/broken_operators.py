@@ -22,7 +22,8 @@ def valid(kind: str, buffers: str = "FIXED8_4", **attributes) -> Model:
     if kind == "CONV_2D":
         kernel = net.constant("kernel", np.ones((4, 3, 2, 1)), "FIXED8_3")
         vectors = net.constant("multiplier", np.ones(4), "FIXED16_2"), net.constant("bias", np.ones(4), "FIXED32_7")
-        inputs = (net.activation("x", (1, 6, 5, 2), buffers), kernel, *vectors)
+        addend = net.activation("addend", (1, 7, 5, 4), "FIXED8_5")
+        inputs = (net.activation("x", (1, 6, 5, 2), buffers), kernel, *vectors, addend)
         attributes = {"groups": 2, "padding": (1, 2, 1, 0), **attributes}
     elif kind == "DENSE":
         kernel = net.constant("kernel", np.ones((4, 60)), "SIGN")
@@ -97,8 +98,8 @@ ATTRIBUTES = [
     (("CONV_2D",), {"groups": 1}, "kernel must have 2 input channels"),
     (ALL, {"outputs": ()}, "must write exactly one"),
     (ALL, {"outputs": (0, 0)}, "must write exactly one"),
-    (ALL, {"inputs": ()}, r"must have \d inputs"),
-    (ALL, {"inputs": (0, 0, 0, 0, 0)}, r"must have \d inputs"),
+    (ALL, {"inputs": ()}, r"must have \d (or 5 )?inputs"),
+    (ALL, {"inputs": (0,) * 6}, r"must have \d (or 5 )?inputs"),
 ]
 
 TENSORS = [
@@ -110,6 +111,10 @@ TENSORS = [
     ("CONV_2D", "multiplier", {"shape": (3,)}, "multiplier must have one value per output channel"),
     ("CONV_2D", "bias", {"shape": (1, 4)}, "bias must have one value per output channel"),
     ("CONV_2D", "bias", {"format": q("FIXED32_10")}, "bias must have at most as many fractional bits"),
+    ("CONV_2D", "addend", {"shape": (1, 5, 7, 4)}, r"addend must have the output's shape, \(1, 7, 5, 4\)"),
+    ("CONV_2D", "addend", {"format": q("FIXED8_14")}, "addend must have at most as many fractional bits"),
+    ("CONV_2D", "addend", {"format": q("FIXED16_-32")}, "total_bits must be 64"),
+    ("CONV_2D", "addend", {"format": q("FLOAT32")}, "records accumulator_bits=0"),
     ("CONV_2D", "kernel", {"format": q("UFIXED8_3")}, "kernel must be one of"),
     ("CONV_2D", "kernel", {"format": q("FIXED32_3")}, "kernel must be one of"),
     ("CONV_2D", "multiplier", {"format": q("SIGN")}, "multiplier must be one of"),
@@ -123,7 +128,7 @@ TENSORS = [
     ("CONV_2D", "x", {"format": q("FIXED8")}, "fractional bits is missing"),
     ("CONV_2D", "layer/output", {"format": q("FIXED32_4")}, "output must be one of"),
     ("CONV_2D", "layer/output", {"shape": (2, 7, 5, 4)}, "batch axis"),
-    ("CONV_2D", "layer/output", {"shape": (1, 7, 5, 3)}, "output must have shape"),
+    ("CONV_2D", "layer/output", {"shape": (1, 7, 5, 3)}, "must have .*shape"),
     ("CONV_2D", "layer/output", {"shape": (1, 7, 0, 4)}, "at least 1"),
     ("CONV_2D", "x", {"shape": ()}, "at least 1"),
     ("CONV_2D", "x", {"format": q("FLOAT32")}, "records accumulator_bits=0"),

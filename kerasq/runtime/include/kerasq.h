@@ -90,7 +90,7 @@ extern const kq_kernels kq_portable_kernels;
 /* Bytes of state that suffice with portable kernels, as a constant expression; kernels that rearrange weights need more. */
 #define KQ_NETWORK_BYTES (40u + 9u * (unsigned)sizeof(void *))
 #define KQ_TENSOR_BYTES (40u + 2u * (unsigned)sizeof(void *))
-#define KQ_OPERATOR_BYTES (48u + 8u * (unsigned)sizeof(void *))
+#define KQ_OPERATOR_BYTES (48u + 9u * (unsigned)sizeof(void *))
 #define KQ_STATE_BYTES(tensors, operators) \
   ((KQ_NETWORK_BYTES + (tensors) * KQ_TENSOR_BYTES + (operators) * KQ_OPERATOR_BYTES + 31u) / 8u * 8u)
 

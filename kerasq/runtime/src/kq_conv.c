@@ -57,7 +57,7 @@ static void compute(const kq_operator *op, const kq_pixel *pixel) {
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
     const uint8_t *const input = walk.input + kq_group_channel(op, channel) * value_bytes(x);
     const uint8_t *const weights = kernel->data + (size_t)channel * row_bytes;
-    const int64_t total = kq_total(op, channel, sum_of(&walk, dot, input, weights, walk.first + channel * row_values));
+    const int64_t total = kq_pixel_total(op, pixel, channel, sum_of(&walk, dot, input, weights, walk.first + channel * row_values));
     const int32_t y = kq_requantize(total, shift, op->low.fixed, op->high.fixed);
     kq_store(op->output->type, pixel->output, pixel->first + channel, y);
   }

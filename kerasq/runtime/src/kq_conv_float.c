@@ -23,7 +23,10 @@ static double sum_of(const kq_operator *op, const kq_pixel *pixel, uint32_t chan
 
 static void compute(const kq_operator *op, const kq_pixel *pixel) {
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
-    kq_finish_float(op, channel, (float)sum_of(op, pixel, channel), pixel->output, pixel->first + channel);
+    const uint32_t place = pixel->first + channel;
+    float total = kq_float_total(op, channel, (float)sum_of(op, pixel, channel));
+    if (pixel->addend != NULL) total += kq_value(op->input[KQ_ADDEND], pixel->addend, place);
+    kq_put_float(op, pixel->output, place, total);
   }
 }
 

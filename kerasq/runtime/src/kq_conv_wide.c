@@ -22,14 +22,14 @@ static int64_t sum_of(const kq_operator *op, const kq_pixel *pixel, uint32_t cha
 static void compute(const kq_operator *op, const kq_pixel *pixel) {
   const int shift = kq_total_frac_bits(op) - op->output->frac_bits;
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
-    const int64_t total = kq_total(op, channel, sum_of(op, pixel, channel));
+    const int64_t total = kq_pixel_total(op, pixel, channel, sum_of(op, pixel, channel));
     kq_store(op->output->type, pixel->output, pixel->first + channel, kq_requantize(total, shift, op->low.fixed, op->high.fixed));
   }
 }
 
 static void compute_to_float(const kq_operator *op, const kq_pixel *pixel) {
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
-    const int64_t total = kq_total(op, channel, sum_of(op, pixel, channel));
+    const int64_t total = kq_pixel_total(op, pixel, channel, sum_of(op, pixel, channel));
     kq_put_float(op, pixel->output, pixel->first + channel, kq_scaled_float(total, -kq_total_frac_bits(op)));
   }
 }

@@ -49,11 +49,14 @@ void kq_put_float(const kq_operator *op, uint8_t *output, uint32_t i, float valu
   kq_store_f32(output + (size_t)i * 4, value);
 }
 
-void kq_finish_float(const kq_operator *op, uint32_t channel, float sum, uint8_t *output, uint32_t i) {
+float kq_float_total(const kq_operator *op, uint32_t channel, float sum) {
   const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS];
   if (multiplier != NULL) sum *= kq_value(multiplier, multiplier->data, channel);
-  if (bias != NULL) sum += kq_value(bias, bias->data, channel);
-  kq_put_float(op, output, i, sum);
+  return bias == NULL ? sum : sum + kq_value(bias, bias->data, channel);
+}
+
+void kq_finish_float(const kq_operator *op, uint32_t channel, float sum, uint8_t *output, uint32_t i) {
+  kq_put_float(op, output, i, kq_float_total(op, channel, sum));
 }
 
 /* e^x = 2^k * e^r with k = round(x / ln 2) and |r| <= ln(2) / 2; ln 2 in two parts, the first of 32 bits, keeps r exact. The

@@ -17,7 +17,10 @@ float kq_scaled_float(int64_t integer, int places);
 /* Store a float32 result as value number i of the output: clamped; rounded and saturated where it is fixed, NaN as 0. */
 void kq_put_float(const kq_operator *op, uint8_t *output, uint32_t i, float value);
 
-/* From a sum in float to the stored output: sum * m + b. */
+/* sum * m + b of an output channel. */
+float kq_float_total(const kq_operator *op, uint32_t channel, float sum);
+
+/* The same, stored. */
 void kq_finish_float(const kq_operator *op, uint32_t channel, float sum, uint8_t *output, uint32_t i);
 
 /* e^x for x <= 0, to about 1e-13 relative; 0 where that underflows, NaN for NaN. */

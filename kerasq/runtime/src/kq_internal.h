@@ -13,7 +13,7 @@
 
 #define KQ_ABSENT (-1)
 #define KQ_MAX_RANK 4
-#define KQ_MAX_INPUTS 4 /* of an operator */
+#define KQ_MAX_INPUTS 5 /* of an operator */
 
 /* A tensor of the file. */
 typedef struct kq_tensor {

@@ -38,12 +38,13 @@ static int64_t window_distance(const kq_operator *op, const kq_tensor *x) {
 
 bool kq_may_overlap(const kq_operator *op, const kq_tensor *x) {
   const int64_t below = (int64_t)x->offset - op->output->offset;
+  const int64_t by_value = beside_values(op, x, op->output->bytes / value_bytes(op->output));
   switch (op->kind) {
     case KQ_ADD:
     case KQ_RESHAPE:
     case KQ_SOFTMAX:
-    case KQ_QUANTIZE: return beside_values(op, x, op->output->bytes / value_bytes(op->output)) <= below;
-    case KQ_CONV_2D:
+    case KQ_QUANTIZE: return by_value <= below;
+    case KQ_CONV_2D: return (x != op->input[4] || by_value <= below) && (x != op->input[0] || window_distance(op, x) <= below);
     case KQ_MAX_POOL_2D:
     case KQ_AVERAGE_POOL_2D: return window_distance(op, x) <= below;
     default: return false; /* a dense layer reads everything for every output */

@@ -34,9 +34,10 @@ typedef struct {
   uint64_t accumulator, total;
 } bounds;
 
-/* A = (sum of |w|) * max|x| and T = A * |m| + |b| * 2^(n_t - n_b) + 2^(s-1), each the largest over the channels. */
+/* A = (sum of |w|) * max|x| and T = A * |m| + |b| * 2^(n_t - n_b) + max|r| * 2^(n_t - n_r) + 2^(s-1), over all channels. */
 static bounds weighted_bounds(const kq_operator *op) {
   const kq_tensor *x = op->input[0], *kernel = op->input[1], *multiplier = op->input[2], *bias = op->input[3];
+  const kq_tensor *addend = op->input[4];
   const int frac_bits = x->frac_bits + kernel->frac_bits + (multiplier == NULL ? 0 : multiplier->frac_bits);
   const int bias_places = bias == NULL ? 0 : frac_bits - bias->frac_bits;
   bounds found = {0, 0};
@@ -46,6 +47,9 @@ static bounds weighted_bounds(const kq_operator *op) {
     const uint64_t total = kq_bound_sum(scaled, kq_bound_shifted(vector_value(bias, channel, 0), bias_places));
     if (accumulator > found.accumulator) found.accumulator = accumulator;
     if (total > found.total) found.total = total;
+  }
+  if (addend != NULL) {
+    found.total = kq_bound_sum(found.total, kq_bound_shifted(largest(addend), frac_bits - addend->frac_bits));
   }
   found.total = kq_bound_sum(found.total, rounding_half(frac_bits, op->output));
   return found;

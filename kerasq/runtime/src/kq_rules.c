@@ -15,11 +15,12 @@
 #define BIT(type) (1u << (type))
 #define ACTIVATION (1u << 14)
 #define OPTIONAL (1u << 15)
+#define TRAILING (1u << 13) /* the inputs may end before it */
 #define KERNEL (BIT(KQ_FLOAT32) | BIT(KQ_FIXED4) | BIT(KQ_FIXED8) | BIT(KQ_FIXED16) | BIT(KQ_SIGN))
 #define VECTOR (BIT(KQ_FLOAT32) | BIT(KQ_FIXED4) | BIT(KQ_FIXED8) | BIT(KQ_FIXED16) | BIT(KQ_FIXED32) | OPTIONAL)
 
 static const uint16_t slots[KQ_KINDS][KQ_MAX_INPUTS] = {
-    {ACTIVATION, KERNEL, VECTOR, VECTOR},             /* CONV_2D: x, kernel, multiplier, bias */
+    {ACTIVATION, KERNEL, VECTOR, VECTOR, ACTIVATION | TRAILING}, /* CONV_2D: x, kernel, multiplier, bias, addend */
     {ACTIVATION, KERNEL, VECTOR, VECTOR},             /* DENSE */
     {ACTIVATION, ACTIVATION},                         /* ADD */
     {ACTIVATION},                                     /* MAX_POOL_2D */
@@ -33,11 +34,11 @@ static bool fits_slots(const kq_operator *op) {
   for (uint32_t i = 0; i < KQ_MAX_INPUTS; ++i) {
     const uint32_t slot = slots[op->kind][i];
     const kq_tensor *tensor = op->input[i];
-    if ((slot != 0) != (i < op->inputs)) return false;
-    if (slot == 0) continue;
-    if (tensor == NULL) {
-      if ((slot & OPTIONAL) == 0) return false;
-    } else if (tensor->data == NULL ? slot != ACTIVATION : (slot & BIT(tensor->type)) == 0) {
+    if (i >= op->inputs) {
+      if (slot != 0 && (slot & TRAILING) == 0) return false;
+    } else if (slot == 0 || (tensor == NULL && (slot & OPTIONAL) == 0)) {
+      return false;
+    } else if (tensor != NULL && (slot & (tensor->data == NULL ? ACTIVATION : BIT(tensor->type))) == 0) {
       return false;
     }
   }
@@ -66,12 +67,15 @@ static bool is_vector_of(const kq_tensor *tensor, uint32_t channels) {
 
 static int frac_bits(const kq_tensor *tensor) { return tensor == NULL ? 0 : tensor->frac_bits; }
 
-/* Multiplier and bias of a convolution or dense layer. */
+/* Multiplier, bias and addend of a convolution or dense layer. */
 static kq_status check_vectors(const kq_operator *op) {
-  const kq_tensor *kernel = op->input[1], *multiplier = op->input[2], *bias = op->input[3];
+  const kq_tensor *kernel = op->input[1], *multiplier = op->input[2], *bias = op->input[3], *addend = op->input[4];
   if (!is_vector_of(multiplier, kernel->shape[0]) || !is_vector_of(bias, kernel->shape[0])) return KQ_BAD_OPERAND;
   const int total_frac_bits = op->input[0]->frac_bits + kernel->frac_bits + frac_bits(multiplier);
-  return op->is_integer && bias != NULL && bias->frac_bits > total_frac_bits ? KQ_BAD_OPERAND : KQ_OK;
+  if (addend != NULL && !has_shape_of(addend, op->output)) return KQ_BAD_OPERAND;
+  if (!op->is_integer) return KQ_OK;
+  const bool fine = (bias == NULL || bias->frac_bits <= total_frac_bits) && (addend == NULL || addend->frac_bits <= total_frac_bits);
+  return fine ? KQ_OK : KQ_BAD_OPERAND;
 }
 
 /* The window along one axis (0: rows, 1: columns), and the output's size along it. */

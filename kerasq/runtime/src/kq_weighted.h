@@ -4,7 +4,7 @@
 
 #include "kq_arithmetic.h"
 
-enum { KQ_X, KQ_KERNEL, KQ_MULTIPLIER, KQ_BIAS }; /* input[] of a weighted operator */
+enum { KQ_X, KQ_KERNEL, KQ_MULTIPLIER, KQ_BIAS, KQ_ADDEND }; /* input[] of a weighted operator; only CONV_2D has an addend */
 
 /* The sum of `count` neighbouring inputs by as many neighbouring weights, from weight number `first` of `weights` on. The
  * accumulator proof says that no partial sum overflows. */

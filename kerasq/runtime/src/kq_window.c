@@ -6,6 +6,7 @@ void kq_each_pixel(const kq_operator *op, uint8_t *arena, void (*compute)(const 
   const uint32_t *shape = op->output->shape;
   kq_pixel pixel;
   pixel.input = kq_input_data(op, 0, arena);
+  pixel.addend = op->inputs == KQ_MAX_INPUTS ? kq_input_data(op, KQ_MAX_INPUTS - 1, arena) : NULL;
   pixel.output = kq_output_data(op, arena);
   pixel.first = 0;
   for (uint32_t row = 0; row < shape[1]; ++row) {

@@ -32,6 +32,7 @@ static inline uint32_t kq_tap(const kq_operator *op, unsigned axis, kq_span span
 typedef struct {
   kq_span rows, columns;
   const uint8_t *input; /* of the operator */
+  const uint8_t *addend; /* of a convolution, stored as the output is; NULL where there is none */
   uint8_t *output;      /* stored values of this pixel begin at value number `first` */
   uint32_t first;
 } kq_pixel;

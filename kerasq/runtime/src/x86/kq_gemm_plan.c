@@ -67,14 +67,14 @@ static bool is_worth_staging(const kq_operator *op) {
 }
 
 bool kq_gemm_accepts(const kq_operator *op) {
-  if (!is_worth_staging(op) || is_depthwise(op)) return false;
+  if (!is_worth_staging(op) || is_depthwise(op) || op->input[KQ_ADDEND] != NULL) return false;
   const kq_tensor *x = op->input[KQ_X], *kernel = op->input[KQ_KERNEL];
   if (!op->is_integer) return true;
   return op->accumulator_bits == 32 && (kq_value_bytes(x->type) == 2 || kernel->type != KQ_FIXED16);
 }
 
 bool kq_depthwise_accepts(const kq_operator *op) {
-  return is_worth_staging(op) && is_depthwise(op) && (!op->is_integer || op->accumulator_bits == 32);
+  return is_worth_staging(op) && is_depthwise(op) && op->input[KQ_ADDEND] == NULL && (!op->is_integer || op->accumulator_bits == 32);
 }
 
 /* ---- Steps ---- */
