@@ -5,6 +5,7 @@ passes      Graph -> Graph: fold, fuse, lower                      (passes/)
 formats     settings, observed ranges, the kernels' own values     (settings, calibration, ranges, formats)
 emit        Graph + formats -> Model, with the accumulator proof   (emit)
 memory      where in the arena each activation lies                (memory)
+analysis    where accuracy is lost, what 16 bits would do          (analysis, promotion, analysis_text)
 """
 
 from kerasq_convert.converter import Converter, convert

@@ -14,6 +14,9 @@ first 256 examples. Goals (--min_sqnr_db, --max_accuracy_drop with --labels) giv
 single activations 16 bits until they are met, within --max_model_bytes and
 --max_arena_bytes; a goal or limit that is not met is noted in the report.
 
+--analyze tells the error of every layer against the float network, what saturates,
+and what 16 bits would cost and give.
+
 --write_settings writes a file with the format of every tensor; edited, and given
 back with --settings, it decides them. The report goes to standard output.
 
@@ -55,6 +58,7 @@ _OF_CONVERSION = (
     "per_channel",
     "refine",
     "labels",
+    "analyze",
     *_GOALS,
 )
 
@@ -75,6 +79,7 @@ def _define(options: flags.FlagValues) -> None:
     text("labels", "`FILE` (.npy) with the class of each example of the dataset, for --max_accuracy_drop.")
     flags.DEFINE_integer("max_model_bytes", None, "Limit of the file's size.", flag_values=options)
     flags.DEFINE_integer("max_arena_bytes", None, "Limit of the arena's size.", flag_values=options)
+    flags.DEFINE_bool("analyze", False, "Tell the error of every layer. Needs --representative_dataset.", flag_values=options)
     text("settings", "YAML `FILE` with formats by tensor name.")
     text("write_settings", "YAML `FILE` to write: the format chosen for each tensor, and what is known of it.")
     example = f"`FILE` (.npy) whose first example becomes the test vector, one for each input of the network; or {_RANDOM}"
@@ -143,7 +148,7 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     converter.criterion, converter.bits, converter.refine = options.criterion, options.bits, options.refine
     converter.per_channel = options.per_channel
     converter.goals = Goals(**{name: getattr(options, name) for name in _GOALS})
-    converter.labels = options.labels
+    converter.labels, converter.analyze = options.labels, options.analyze
     converter.verbose = True
     try:
         content = converter.convert()

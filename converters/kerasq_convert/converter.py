@@ -12,11 +12,13 @@ import numpy as np
 import kerasq
 from kerasq.format import Model, ModelError, dumps
 from kerasq.statistics import Statistics
+from kerasq_convert.analysis import analyze
 from kerasq_convert.calibration import Dataset, load_file, observe
 from kerasq_convert.emit import emit
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import BITS, Choice, Formats, Policy, choose_formats, float_formats
 from kerasq_convert.frontend import read_model
+from kerasq_convert.graph import Graph
 from kerasq_convert.memory import plan, plan_memory
 from kerasq_convert.naming import Names
 from kerasq_convert.passes import run_passes
@@ -48,6 +50,8 @@ class Converter:
             `representative_dataset`, which is then needed.
         goals: `Goals` that single buffers get 16 bits for; needs `representative_dataset` too.
         labels: Class of each example of it, in its order, for `Goals.max_accuracy_drop`: an array or the path of an `.npy` file.
+        analyze: Whether the report tells each layer's error, for the first examples of `representative_dataset`, which is then
+            needed.
         verbose: Whether long work shows a progress bar.
 
     Example:
@@ -69,6 +73,7 @@ class Converter:
         self.refine = False
         self.goals = Goals()
         self.labels: str | os.PathLike | np.ndarray | None = None
+        self.analyze = False
         self.verbose = False
         self._report: Report | None = None
         self._formats: Formats | None = None
@@ -102,9 +107,10 @@ class Converter:
         metadata = {"producer": f"kerasq {kerasq.__version__}"}
         examples: list[np.ndarray] = []
         reference: Model | None = None
+        searching = self.refine or self.goals.given
         if self.representative_dataset is not None:
-            reference = plan_memory(emit(graph, names, float_formats(graph, names), Settings(), metadata))
-            wanted = EXAMPLES if self.refine or self.goals.given else 0
+            reference = _in_float(graph, names, metadata)
+            wanted = EXAMPLES if searching or self.analyze else 0
             statistics, examples = observe(reference, self.representative_dataset, verbose=self.verbose, examples=wanted)
 
         if self.per_channel:
@@ -115,7 +121,7 @@ class Converter:
             return plan_memory(emit(graph, names, formats, settings, metadata)), formats
 
         decided, curve, notes = {}, [], []
-        if reference is not None and examples:
+        if reference is not None and searching:
             search = self._search(build, examples, reference)
             if self.refine:
                 search.refine()
@@ -125,7 +131,8 @@ class Converter:
         content = _verified(model)
         self._formats = formats
         report = make_report(graph, plan(model), formats, statistics, removed, len(content))
-        self._report = dataclasses.replace(report, trade_off=curve, notes=[*report.notes, *notes])
+        errors = analyze(model, reference, examples, verbose=self.verbose) if reference is not None and self.analyze else None
+        self._report = dataclasses.replace(report, trade_off=curve, notes=[*report.notes, *notes], analysis=errors)
         return content
 
     def _policy(self) -> Policy:
@@ -137,6 +144,8 @@ class Converter:
             problems.append(f"bits: 8 or 16 was expected. Received: {self.bits!r}")
         if (self.refine or self.goals.given) and self.representative_dataset is None:
             problems.append("refine and goals compare outputs: give representative_dataset")
+        if self.analyze and self.representative_dataset is None:
+            problems.append("analyze compares layers: give representative_dataset")
         if self.goals.max_accuracy_drop is not None and self.labels is None:
             problems.append("max_accuracy_drop: give labels, the class of each example of the representative dataset")
         if problems:
@@ -176,6 +185,20 @@ class Converter:
         if self._formats is None:
             raise RuntimeError("There are no formats yet: call convert() first")
         return settings_template(self.report, self._formats)
+
+
+def float_model(source: Any) -> Model:
+    """A model as `Converter` takes it, with every tensor in FLOAT32: what quantized networks are compared with.
+
+    Raises:
+        ConversionError: The model can't be used.
+    """
+    graph, _ = run_passes(read_model(source))
+    return _in_float(graph, Names(graph), {})
+
+
+def _in_float(graph: Graph, names: Names, metadata: dict[str, str]) -> Model:
+    return plan_memory(emit(graph, names, float_formats(graph, names), Settings(), metadata))
 
 
 def _verified(model: Model) -> bytes:

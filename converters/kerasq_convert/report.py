@@ -9,6 +9,8 @@ from typing import Any
 
 from kerasq.statistics import Statistics
 from kerasq.text import printable, table
+from kerasq_convert import analysis_text
+from kerasq_convert.analysis import Analysis
 from kerasq_convert.formats import Formats, Reason
 from kerasq_convert.graph import Graph
 from kerasq_convert.memory import Plan
@@ -43,6 +45,7 @@ class Report:
         arena_verdict: How good the memory plan is: "optimal", or by how much it may not be.
         notes: What the user should know: why buffers stay FLOAT32, or which goal is not met.
         trade_off: The network before promotion to 16 bits and after each step of it; empty without a search.
+        analysis: The errors of every layer, where that was asked for.
     """
 
     buffers: list[TensorRow]
@@ -55,10 +58,12 @@ class Report:
     arena_verdict: str
     notes: list[str]
     trade_off: list[TradeOff] = dataclasses.field(default_factory=list)
+    analysis: Analysis | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; a signal-to-noise ratio without any noise is null, as JSON has no infinity."""
-        values = dataclasses.asdict(self)
+        values = dataclasses.asdict(dataclasses.replace(self, analysis=None))
+        values["analysis"] = self.analysis and self.analysis.to_dict()
         for point in values["trade_off"]:
             if math.isinf(point["sqnr_db"]):
                 point["sqnr_db"] = None
@@ -75,6 +80,8 @@ class Report:
         lines += [f"model  {self.model_bytes:>9,} bytes", f"arena  {self.arena_bytes:>9,} bytes, {self.arena_verdict}"]
         if self.trade_off:
             lines += ["", "promotion to 16 bits:", textwrap.indent(_trade_off_table(self.trade_off), "  "), ""]
+        if self.analysis is not None:
+            lines += ["", analysis_text.to_text(self.analysis), ""]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 

@@ -4,6 +4,10 @@ Prints its sizes and origin; its inputs and outputs; a line for each operator: t
 formats of all that it touches, window, clamp, accumulator width,
 multiply-accumulates; and the memory plan as a picture, with the least that any
 plan would need.
+
+--against compares it with the float network that it was converted from, on the
+examples of --representative_dataset: the error of every layer, what saturates, and
+what 16 bits would cost and give.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from typing import Any
 from absl import flags
 
 from kerasq import ops
-from kerasq.commands.arguments import Command, UsageError, naming
+from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.plan_picture import LEGEND, picture
 from kerasq.format import plan
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
@@ -162,17 +166,49 @@ def _times(sizes: Sequence[int]) -> str:
 
 def _define(options: flags.FlagValues) -> None:
     flags.DEFINE_bool("json", False, "Print the same facts, but for the picture, as one JSON object.", flag_values=options)
+    model = "SavedModel `FOLDER`, .keras or .h5 file that this file was converted from."
+    flags.DEFINE_string("against", None, model, flag_values=options)
+    examples = "`FILE` (.npy) with examples of what the network will see, for --against; the first 256 are used."
+    flags.DEFINE_string("representative_dataset", None, examples, flag_values=options)
 
 
 def _inspect(options: flags.FlagValues, names: list[str]) -> None:
     if len(names) != 1:
         raise UsageError(f"one file is expected. Received: {len(names)}")
+    if bool(options.against) != bool(options.representative_dataset):
+        raise UsageError("--against and --representative_dataset go together")
     path = Path(names[0])
     with naming(path):
         model = load(path)
         facts = {"file": str(path), "file_bytes": path.stat().st_size, **describe(model)}
-    print(json.dumps(facts, indent=2) if options.json else f"{report(facts)}\n\n{memory_plan(model)}")
+    sections = [report(facts), memory_plan(model)]
+    if options.against:
+        analysis, text = _compared(model, options.against, options.representative_dataset)
+        facts["analysis"] = analysis
+        sections.append(text)
+    print(json.dumps(facts, indent=2) if options.json else "\n\n".join(sections))
 
 
-COMMAND = Command("kerasq-inspect", "model.kq [--json]", __doc__, _define, _inspect)
+def _compared(model: Model, source: str, dataset: str) -> tuple[dict[str, Any], str]:
+    """The comparison with a float network, as JSON values and as text."""
+    from kerasq_convert import analysis_text  # TensorFlow reads the float network
+    from kerasq_convert.analysis import analyze_dataset
+    from kerasq_convert.converter import float_model
+    from kerasq_convert.errors import ConversionError
+
+    try:
+        analysis = analyze_dataset(model, float_model(source), dataset, verbose=True)
+    except ConversionError as error:
+        raise CommandError(str(error)) from error
+    return analysis.to_dict(), analysis_text.to_text(analysis)
+
+
+COMMAND = Command(
+    "kerasq-inspect",
+    "model.kq [--json] [--against saved_model --representative_dataset images.npy]",
+    __doc__,
+    _define,
+    _inspect,
+    tensorflow=True,
+)
 main, run = COMMAND.main, COMMAND.run

@@ -1,0 +1,121 @@
+"""An analysis for the terminal: a bar for each layer's error, what saturates, and what 16 bits would do."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+from kerasq.text import printable, table
+from kerasq_convert.analysis import LITTLE, Analysis, LayerError, Noise
+
+WIDTH = 20  # of a bar, in characters
+FULL_DB, EMPTY_DB = 0.0, 60.0  # a bar is full where noise equals signal, and empty 60 dB below
+
+
+def to_text(analysis: Analysis) -> str:
+    """All of it, as a person reads it."""
+    sections = [
+        f"noise against the float network, {analysis.examples:,} examples (bars: {EMPTY_DB:g} dB empty, {FULL_DB:g} dB full):",
+        textwrap.indent(_bars(analysis.layers), "  "),
+        "",
+        *verdict(analysis),
+    ]
+    if analysis.saturating:
+        sections += ["", "values beyond the ends of their formats:", textwrap.indent(_saturating(analysis), "  ")]
+    promoted = _promotions(analysis)
+    if promoted:
+        sections += [
+            "",
+            "16 bits instead of 8, the noisiest layer first; dB at the layer itself:",
+            textwrap.indent(promoted, "  "),
+        ]
+    if analysis.unmatched:
+        sections += ["", f"not in the float network: {', '.join(map(printable, analysis.unmatched))}"]
+    return "\n".join(sections)
+
+
+def verdict(analysis: Analysis) -> list[str]:
+    """The outputs by the rule of thumb, and where the first large loss occurs."""
+    lines = []
+    for name in analysis.outputs:
+        noise = analysis.layer(name).accumulated
+        judgement = "under" if noise.share < LITTLE else "not under"
+        lines.append(
+            f"output {printable(name)}: {decibels(noise)}, noise {percent(noise)} of the signal: {judgement} {LITTLE:.0%}, "
+            "the rule of thumb for little loss of accuracy"
+        )
+    first = analysis.first_loss
+    if first is None:
+        lines.append(f"no layer's accumulated noise exceeds {LITTLE:.0%} of its signal")
+    else:
+        lines.append(f"first large loss: {printable(first.name)}, accumulated noise {percent(first.accumulated)} of the signal")
+    return lines
+
+
+def decibels(noise: Noise) -> str:
+    return "exact" if noise.share == 0 else "no signal" if math.isinf(noise.share) else f"{noise.sqnr_db:.1f} dB"
+
+
+def percent(noise: Noise) -> str:
+    """Noise : signal."""
+    return share_percent(noise.share)
+
+
+def share_percent(share: float) -> str:
+    """A share with two digits that count."""
+    if share == 0 or math.isinf(share):
+        return "0%" if share == 0 else "all"
+    value = 100 * share
+    return f"{value:,.0f}%" if value >= 10 else f"{value:.2g}%" if value >= 1e-3 else "<0.001%"
+
+
+def filled(noise: Noise) -> float:
+    """Share of the bar that a noise fills, 0 to 1."""
+    return min(max((EMPTY_DB - noise.sqnr_db) / (EMPTY_DB - FULL_DB), 0.0), 1.0)
+
+
+def _bars(layers: list[LayerError]) -> str:
+    rows = []
+    for layer in layers:
+        cells = [printable(layer.name), layer.format]
+        for noise in (layer.accumulated, layer.alone):
+            cells += [decibels(noise), percent(noise), f"|{'#' * round(WIDTH * filled(noise)):{WIDTH}}|"]
+        rows.append([*cells, decibels(layer.storage)])
+    # Columns are known by their names: blanks tell those of the two measures apart.
+    header = ("layer", "format", "SNR", "N:S", "accumulated", "SNR ", "N:S ", "alone", "storage")
+    return table(header, rows, right=("SNR", "N:S", "SNR ", "N:S ", "storage"))
+
+
+def _saturating(analysis: Analysis) -> str:
+    rows = [
+        (printable(layer.name), layer.format, share_percent(layer.saturated), share_percent(layer.at_limits))
+        for layer in analysis.saturating
+    ]
+    return table(("layer", "format", "beyond", "stored at the ends"), rows, right=("beyond", "stored at the ends"))
+
+
+def _promotions(analysis: Analysis) -> str:
+    rows = []
+    for layer in sorted(analysis.layers, key=lambda layer: layer.alone.share, reverse=True):
+        by_part = {promotion.what: promotion for promotion in layer.promotions}
+        if not by_part or layer.alone.share == 0:
+            continue
+        output, kernel, both = (by_part.get(what) for what in ("output", "kernel", "both"))
+        rows.append(
+            [
+                printable(layer.name),
+                decibels(layer.alone),
+                _gain(output.gain_db(layer.alone)) if output else "",
+                f"{output.arena_bytes:+,}" if output else "",
+                f"{output.model_bytes:+,}" if output and output.model_bytes else "",
+                _gain(kernel.gain_db(layer.alone)) if kernel else "",
+                f"{kernel.model_bytes:+,}" if kernel else "",
+                _gain(both.gain_db(layer.alone)) if both else "",
+            ]
+        )
+    header = ("layer", "alone", "output", "arena bytes", "table bytes", "kernel", "model bytes", "both")
+    return table(header, rows, right=header[1:]) if rows else ""
+
+
+def _gain(gain: float) -> str:
+    return "exact" if math.isinf(gain) else f"{gain:+.1f} dB"
