@@ -6,6 +6,7 @@ formats     settings, observed ranges, the kernels' own values     (settings, ca
 emit        Graph + formats -> Model, with the accumulator proof   (emit)
 memory      where in the arena each activation lies                (memory)
 analysis    where accuracy is lost, what 16 bits would do          (analysis, promotion, analysis_text)
+report      what was done, as text, JSON and HTML                  (report, figures, html_report, html_figures)
 """
 
 from kerasq_convert.converter import Converter, convert

@@ -9,6 +9,8 @@ from kerasq.text import printable, table
 from kerasq_convert.analysis import LITTLE, Analysis, LayerError, Noise
 
 WIDTH = 20  # of a bar, in characters
+SATURATION = ("layer", "format", "beyond", "stored at the ends")
+PROMOTIONS = ("layer", "alone", "output", "arena bytes", "table bytes", "kernel", "model bytes", "both")
 FULL_DB, EMPTY_DB = 0.0, 60.0  # a bar is full where noise equals signal, and empty 60 dB below
 
 
@@ -20,15 +22,13 @@ def to_text(analysis: Analysis) -> str:
         "",
         *verdict(analysis),
     ]
-    if analysis.saturating:
-        sections += ["", "values beyond the ends of their formats:", textwrap.indent(_saturating(analysis), "  ")]
-    promoted = _promotions(analysis)
+    saturated, promoted = saturation_rows(analysis), promotion_rows(analysis)
+    if saturated:
+        text = table(SATURATION, saturated, right=SATURATION[2:])
+        sections += ["", "values beyond the ends of their formats:", textwrap.indent(text, "  ")]
     if promoted:
-        sections += [
-            "",
-            "16 bits instead of 8, the noisiest layer first; dB at the layer itself:",
-            textwrap.indent(promoted, "  "),
-        ]
+        text = table(PROMOTIONS, promoted, right=PROMOTIONS[1:])
+        sections += ["", "16 bits instead of 8, the noisiest layer first; dB at the layer itself:", textwrap.indent(text, "  ")]
     if analysis.unmatched:
         sections += ["", f"not in the float network: {', '.join(map(printable, analysis.unmatched))}"]
     return "\n".join(sections)
@@ -86,15 +86,16 @@ def _bars(layers: list[LayerError]) -> str:
     return table(header, rows, right=("SNR", "N:S", "SNR ", "N:S ", "storage"))
 
 
-def _saturating(analysis: Analysis) -> str:
-    rows = [
-        (printable(layer.name), layer.format, share_percent(layer.saturated), share_percent(layer.at_limits))
+def saturation_rows(analysis: Analysis) -> list[list[str]]:
+    """Cells under `SATURATION`, the worst first."""
+    return [
+        [printable(layer.name), layer.format, share_percent(layer.saturated), share_percent(layer.at_limits)]
         for layer in analysis.saturating
     ]
-    return table(("layer", "format", "beyond", "stored at the ends"), rows, right=("beyond", "stored at the ends"))
 
 
-def _promotions(analysis: Analysis) -> str:
+def promotion_rows(analysis: Analysis) -> list[list[str]]:
+    """Cells under `PROMOTIONS`, the noisiest layer first."""
     rows = []
     for layer in sorted(analysis.layers, key=lambda layer: layer.alone.share, reverse=True):
         by_part = {promotion.what: promotion for promotion in layer.promotions}
@@ -113,8 +114,7 @@ def _promotions(analysis: Analysis) -> str:
                 _gain(both.gain_db(layer.alone)) if both else "",
             ]
         )
-    header = ("layer", "alone", "output", "arena bytes", "table bytes", "kernel", "model bytes", "both")
-    return table(header, rows, right=header[1:]) if rows else ""
+    return rows
 
 
 def _gain(gain: float) -> str:

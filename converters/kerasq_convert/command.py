@@ -15,7 +15,8 @@ single activations 16 bits until they are met, within --max_model_bytes and
 --max_arena_bytes; a goal or limit that is not met is noted in the report.
 
 --analyze tells the error of every layer against the float network, what saturates,
-and what 16 bits would cost and give.
+and what 16 bits would cost and give. --report writes a page for a browser with all
+that, the distributions of the tensors and the memory plan.
 
 --write_settings writes a file with the format of every tensor; edited, and given
 back with --settings, it decides them. The report goes to standard output.
@@ -34,6 +35,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -44,7 +46,9 @@ from kerasq.format import dumps, loads
 from kerasq.runtime.library import LibraryMissingError
 from kerasq.runtime.library import load as load_library
 from kerasq.selftest import random_example, with_selftest
-from kerasq_convert.report import Report
+
+if TYPE_CHECKING:
+    from kerasq_convert.converter import Converter
 
 _RANDOM = "random"
 _C_NAME = "kerasq_model"
@@ -59,6 +63,7 @@ _OF_CONVERSION = (
     "refine",
     "labels",
     "analyze",
+    "report",
     *_GOALS,
 )
 
@@ -80,6 +85,7 @@ def _define(options: flags.FlagValues) -> None:
     flags.DEFINE_integer("max_model_bytes", None, "Limit of the file's size.", flag_values=options)
     flags.DEFINE_integer("max_arena_bytes", None, "Limit of the arena's size.", flag_values=options)
     flags.DEFINE_bool("analyze", False, "Tell the error of every layer. Needs --representative_dataset.", flag_values=options)
+    text("report", "HTML `FILE` to write; with --representative_dataset it includes what --analyze tells.")
     text("settings", "YAML `FILE` with formats by tensor name.")
     text("write_settings", "YAML `FILE` to write: the format chosen for each tensor, and what is known of it.")
     example = f"`FILE` (.npy) whose first example becomes the test vector, one for each input of the network; or {_RANDOM}"
@@ -101,23 +107,24 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
     is_kq = source.suffix == ".kq" and not source.is_dir()
     if is_kq:
         _check_use_of_kq(options)
-    content, report, settings = _read(source) if is_kq else _converted(source, options)
+    content, converter = _read(source) if is_kq else _converted(source, options)
     if options.embed_test:
         content = _with_selftest(content, source, options.embed_test)
     output = options.output
     if not is_kq and not output:
         output = f"{source.resolve().name.removesuffix(source.suffix) or 'model'}.kq"
     written = [(output, content)] if output else []
-    if options.write_settings:
-        written.append((options.write_settings, settings))
+    if converter is not None:
+        written += _described(converter, source, len(content), options)
     if options.emit_c:
         written += _c_files(content, pathlib.Path(output or source).name, options)
     _write(written, options.emit_c)
     facts = {"output": output, "written": [str(path) for path, _ in written]}
-    if report is not None:
-        report = dataclasses.replace(report, model_bytes=len(content))
-        facts |= report.to_dict()
-    text = [report.to_text()] if report is not None else []
+    text = []
+    if converter is not None:
+        report = dataclasses.replace(converter.report, model_bytes=len(content))
+        facts |= report.to_dict() | ({"figures": converter.figures()} if options.report else {})
+        text = [report.to_text()]
     print(json.dumps(facts) if options.json else "\n".join([*text, *(f"wrote {path}" for path, _ in written)]))
 
 
@@ -130,13 +137,13 @@ def _check_use_of_kq(options: flags.FlagValues) -> None:
         raise UsageError("a .kq file is converted already: give --emit_c, or --embed_test and --output")
 
 
-def _read(source: pathlib.Path) -> tuple[bytes, None, bytes]:
+def _read(source: pathlib.Path) -> tuple[bytes, None]:
     with naming(source):
-        return source.read_bytes(), None, b""
+        return source.read_bytes(), None
 
 
-def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, Report, bytes]:
-    """Bytes of the .kq file, report, and the settings as they were chosen."""
+def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, Converter]:
+    """Bytes of the .kq file, and what tells how they came about."""
     from kerasq_convert.converter import Converter
     from kerasq_convert.errors import ConversionError
     from kerasq_convert.search import Goals
@@ -148,13 +155,27 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     converter.criterion, converter.bits, converter.refine = options.criterion, options.bits, options.refine
     converter.per_channel = options.per_channel
     converter.goals = Goals(**{name: getattr(options, name) for name in _GOALS})
-    converter.labels, converter.analyze = options.labels, options.analyze
+    converter.labels = options.labels
+    converter.analyze = options.analyze or bool(options.report and options.representative_dataset)
     converter.verbose = True
     try:
         content = converter.convert()
     except ConversionError as error:
         raise CommandError(str(error)) from error
-    return content, converter.report, converter.settings_template().encode()
+    return content, converter
+
+
+def _described(converter: Converter, source: pathlib.Path, size: int, options: flags.FlagValues) -> list[tuple[str, bytes]]:
+    """The files that tell what a conversion did; `size` is that of the .kq file."""
+    files = []
+    if options.write_settings:
+        files.append((options.write_settings, converter.settings_template().encode()))
+    if options.report:
+        from kerasq_convert.html_report import html_report
+
+        report = dataclasses.replace(converter.report, model_bytes=size)
+        files.append((options.report, html_report(source.resolve().name, report, converter.figures()).encode()))
+    return files
 
 
 def _with_selftest(content: bytes, source: pathlib.Path, examples: Sequence[str]) -> bytes:

@@ -16,9 +16,11 @@ from kerasq_convert.analysis import analyze
 from kerasq_convert.calibration import Dataset, load_file, observe
 from kerasq_convert.emit import emit
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.figures import figures
 from kerasq_convert.formats import BITS, Choice, Formats, Policy, choose_formats, float_formats
 from kerasq_convert.frontend import read_model
 from kerasq_convert.graph import Graph
+from kerasq_convert.html_report import html_report
 from kerasq_convert.memory import plan, plan_memory
 from kerasq_convert.naming import Names
 from kerasq_convert.passes import run_passes
@@ -77,6 +79,8 @@ class Converter:
         self.verbose = False
         self._report: Report | None = None
         self._formats: Formats | None = None
+        self._model: Model | None = None
+        self._statistics: Statistics | None = None
 
     @classmethod
     def from_keras_model(cls, model: Any) -> Converter:
@@ -129,7 +133,7 @@ class Converter:
             decided, curve = search.decided, search.curve
         model, formats = build(decided)
         content = _verified(model)
-        self._formats = formats
+        self._formats, self._model, self._statistics = formats, model, statistics
         report = make_report(graph, plan(model), formats, statistics, removed, len(content))
         errors = analyze(model, reference, examples, verbose=self.verbose) if reference is not None and self.analyze else None
         self._report = dataclasses.replace(report, trade_off=curve, notes=[*report.notes, *notes], analysis=errors)
@@ -179,6 +183,16 @@ class Converter:
         if self._report is None:
             raise RuntimeError("There is no report yet: call convert() first")
         return self._report
+
+    def figures(self) -> dict[str, Any]:
+        """What the pictures of the HTML report show: see `kerasq_convert.figures`."""
+        if self._model is None:
+            raise RuntimeError("There are no figures yet: call convert() first")
+        return figures(self._model, self._statistics)
+
+    def html_report(self, title: str = "network") -> str:
+        """One HTML file with the report of the last `convert()` and its pictures."""
+        return html_report(title, self.report, self.figures())
 
     def settings_template(self) -> str:
         """The YAML text of a settings file with the formats of the last `convert()`."""

@@ -1,0 +1,170 @@
+"""The pictures of the HTML report: inline SVG, and bars of plain HTML where these adapt better to a narrow screen."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+from kerasq_convert.analysis import LITTLE, LayerError, Noise
+from kerasq_convert.analysis_text import EMPTY_DB, FULL_DB, decibels, filled, percent, share_percent
+from kerasq_convert.search import TradeOff
+
+COLORS = 8  # of tensors, classes c0 to c7 of the style sheet
+
+
+def escape(text: object) -> str:
+    return html.escape(str(text), quote=True)
+
+
+def tip(text: str) -> str:
+    """Attributes that show a text where the pointer is, or a finger."""
+    return f'data-tip="{escape(text)}" tabindex="0"'
+
+
+def error_bars(layers: list[LayerError]) -> str:
+    """Two bars for each layer, with a mark at the rule of thumb."""
+    mark = f"{100 * filled(Noise(LITTLE, 1.0)):.1f}"
+    rows = []
+    for layer in layers:
+        about = f"{layer.name}: {layer.kind}; storage of its output alone {decibels(layer.storage)}"
+        bars = "".join(
+            f'<div class="bar {kind}"><i style="width:{100 * filled(noise):.1f}%"></i><b style="left:{mark}%"></b>'
+            f"<span>{decibels(noise)} · {percent(noise)}</span></div>"
+            for kind, noise in (("sum", layer.accumulated), ("own", layer.alone))
+        )
+        rows.append(f"<li {tip(about)}><span>{escape(layer.name)} <small>{escape(layer.format)}</small></span>{bars}</li>")
+    return (
+        f'<p class="key"><i class="sum"></i>accumulated up to here <i class="own"></i>of this layer alone &nbsp; SNR in dB and '
+        f"noise in % of the signal; a bar is empty at {EMPTY_DB:g} dB and full at {FULL_DB:g} dB; the mark is at {LITTLE:.0%}</p>"
+        f'<ul class="bars">{"".join(rows)}</ul><p class="tip">Point at, or tap, a layer.</p>'
+    )
+
+
+def distribution(row: dict[str, Any]) -> str:
+    """A histogram before the grey band of what the format can hold."""
+    start, width = row["start"], row["end"] - row["start"]
+    count, top = len(row["counts"]), math.log1p(max(row["counts"], default=0)) or 1.0
+    has_band = row["low"] is not None
+
+    def x(value: float) -> float:
+        return 320 * (value - start) / width
+
+    band = ""
+    if has_band:
+        left, right = x(row["low"]), x(row["high"] + row["step"])
+        band = f'<rect class="band" x="{left:.1f}" y="0" width="{max(right - left, 1):.1f}" height="72"/>'
+    bars = ""
+    for position, value in enumerate(row["counts"]):
+        if value:
+            height, middle = 70 * math.log1p(value) / top, start + (position + 0.5) * width / count
+            beyond = has_band and not row["low"] - row["step"] / 2 <= middle < row["high"] + row["step"]
+            place = f'x="{320 * position / count:.1f}" y="{72 - height:.1f}" width="{320 / count:.1f}" height="{height:.1f}"'
+            bars += f'<rect class="{"beyond" if beyond else "inside"}" {place}/>'
+    zero = f'<path class="zero" d="M{x(0):.1f} 0V72"/>' if start <= 0 <= row["end"] else ""
+    facts = [f"{row['min']:.4g} .. {row['max']:.4g}" if row["min"] is not None else "no values"]
+    if has_band:
+        facts += [f"step {row['step']:.3g}", f"{share_percent(row['saturated'])} beyond"]
+    facts.append(f"{share_percent(row['zeros'])} zeros")
+    return (
+        f'<figure class="spread"><figcaption>{escape(row["name"])} <small>{escape(row["format"])}</small></figcaption>'
+        f'<svg viewBox="0 0 320 72" preserveAspectRatio="none" role="img" aria-label="distribution of {escape(row["name"])}">'
+        f"{band}{bars}{zero}</svg>"
+        f'<div class="ends"><span>{start:.4g}</span><span>{row["end"]:.4g}</span></div><p>{" · ".join(facts)}</p></figure>'
+    )
+
+
+def memory_map(memory: dict[str, Any]) -> str:
+    """The arena from top to bottom, the operators from left to right."""
+    steps, arena = memory["steps"], max(memory["arena_bytes"], 1)
+    left, column, height = 64, 46, 320
+    width, bottom = left + column * len(steps) + 70, height + 118
+
+    def y(offset: int) -> float:
+        return 12 + height * offset / arena
+
+    peak = left + column * memory["peak"]
+    parts = [f'<rect class="peak" x="{peak}" y="12" width="{column}" height="{height}"/>']
+    for order, tensor in enumerate(memory["tensors"]):
+        x, wide = left + column * tensor["first"], column * (tensor["last"] - tensor["first"] + 1)
+        tall = max(height * tensor["bytes"] / arena, 1.5)
+        end = tensor["offset"] + tensor["bytes"]
+        about = f"{tensor['name']}: {tensor['format']}, {tensor['bytes']:,} bytes at {tensor['offset']:,}..{end:,}"
+        place = f'x="{x + 1}" y="{y(tensor["offset"]):.1f}" width="{wide - 2}" height="{tall:.1f}"'
+        parts.append(f'<rect class="tensor c{order % COLORS}" {place} rx="2" {tip(about)}/>')
+        if tall >= 13:
+            text = _short(tensor["name"], (wide - 8) // 7)
+            parts.append(f'<text class="name" x="{x + 5}" y="{y(tensor["offset"]) + 11:.1f}">{escape(text)}</text>')
+    for place in memory["shared"]:
+        about = f"{place['bytes']:,} bytes at {place['offset']:,} belong to {' and '.join(place['names'])} at once"
+        x, tall = left + column * place["step"], max(height * place["bytes"] / arena, 1.5)
+        where = f'x="{x + 1}" y="{y(place["offset"]):.1f}" width="{column - 2}" height="{tall:.1f}"'
+        parts.append(f'<rect class="shared" {where} {tip(about)}/>')
+    for position, step in enumerate(steps):
+        x, label = left + column * (position + 0.5), _short(step["label"], 20)
+        about = f"{step['kind']} {step['label']}: {step['in_use']:,} bytes in use"
+        turned = f'transform="translate({x:.0f} {height + 24}) rotate(50)"'
+        parts.append(f'<text class="step" {turned} {tip(about)}>{escape(label)}</text>')
+    axis = "".join(f'<text class="axis" x="{left - 6}" y="{y(size) + 4:.1f}">{size:,}</text>' for size in (0, arena // 2, arena))
+    mark = f'<text class="mark" x="{peak + column / 2}" y="9">peak</text>'
+    svg = f'<svg width="{width}" height="{bottom}" viewBox="0 0 {width} {bottom}" role="img" aria-label="memory map">'
+    return (
+        '<p class="key">bytes of the arena from top to bottom, operators from left to right; hatched: bytes that two tensors '
+        "hold at once (in place, or an output that follows its input)</p>"
+        f'<div class="scroll">{svg}{_HATCH}{"".join(parts)}{axis}{mark}</svg></div><p class="tip">Point at, or tap, a tensor.</p>'
+    )
+
+
+_HATCH = (
+    '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<path d="M0 0V6" stroke="currentColor" stroke-width="2"/></pattern></defs>'
+)
+
+
+def buffer_bars(memory: dict[str, Any]) -> str:
+    """Bytes in use during each step, the peak marked."""
+    arena = max(memory["arena_bytes"], 1)
+    rows = []
+    for position, step in enumerate(memory["steps"]):
+        is_peak = position == memory["peak"]
+        text = f"{step['in_use']:,} bytes{' · peak' if is_peak else ''}"
+        bar = f'<i style="width:{100 * step["in_use"] / arena:.1f}%"></i><span>{text}</span>'
+        name = f"<span>{escape(step['label'])} <small>{escape(step['kind'])}</small></span>"
+        rows.append(f'<li>{name}<div class="bar {"top" if is_peak else "mem"}">{bar}</div></li>')
+    return (
+        f'<p class="key">bytes of activations in use; a full bar is the arena, {memory["arena_bytes"]:,} bytes</p>'
+        f'<ul class="bars">{"".join(rows)}</ul>'
+    )
+
+
+def trade_off(points: list[TradeOff]) -> str:
+    """Signal-to-noise ratio at the outputs, finite, over the bytes of model and arena."""
+    sizes, ratios = [point.model_bytes + point.arena_bytes for point in points], [point.sqnr_db for point in points]
+    low, high, bottom, top = min(sizes), max(sizes), math.floor(min(ratios)), math.ceil(max(ratios))
+
+    def place(size: int, ratio: float) -> tuple[float, float]:
+        return 50 + 500 * (size - low) / max(high - low, 1), 200 - 180 * (ratio - bottom) / max(top - bottom, 1)
+
+    where = [place(*pair) for pair in zip(sizes, ratios, strict=True)]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in where)
+    dots = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {tip(_point(point))}/>' for point, (x, y) in zip(points, where, strict=True)
+    )
+    axis = f'<path class="axes" d="M50 10V200H560"/><text class="axis" x="44" y="24">{top} dB</text>'
+    axis += f'<text class="axis" x="44" y="204">{bottom} dB</text><text class="from" x="50" y="218">{low:,} bytes</text>'
+    axis += f'<text class="axis" x="560" y="218">{high:,} bytes</text>'
+    return (
+        '<p class="key">SNR at the outputs in dB over the bytes of model and arena together</p><div class="scroll">'
+        f'<svg width="580" height="226" viewBox="0 0 580 226" role="img" aria-label="trade-off curve">{axis}'
+        f'<polyline class="curve" points="{line}"/>{dots}</svg></div><p class="tip">Point at, or tap, a dot.</p>'
+    )
+
+
+def _point(point: TradeOff) -> str:
+    accuracy = "" if point.accuracy is None else f", accuracy {point.accuracy:.2%}"
+    sizes = f"model {point.model_bytes:,} bytes, arena {point.arena_bytes:,} bytes"
+    return f"{point.promoted or 'nothing promoted'}: {point.sqnr_db:.1f} dB{accuracy}, {sizes}"
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: max(length - 1, 0)] + "…"

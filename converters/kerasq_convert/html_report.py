@@ -1,0 +1,121 @@
+"""The report as one HTML file: no network, no script from elsewhere; for light and dark screens, wide and narrow ones."""
+
+from __future__ import annotations
+
+import importlib.resources
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from kerasq_convert.analysis import Analysis
+from kerasq_convert.analysis_text import PROMOTIONS, SATURATION, decibels, promotion_rows, saturation_rows, verdict
+from kerasq_convert.html_figures import buffer_bars, distribution, error_bars, escape, memory_map, trade_off
+from kerasq_convert.report import Report, TensorRow
+from kerasq_convert.search import TradeOff
+
+
+def html_report(title: str, report: Report, figures: dict[str, Any]) -> str:
+    """A whole document.
+
+    Args:
+        title: Name of the network.
+        report: What the conversion did.
+        figures: `kerasq_convert.figures.figures` of the same network.
+    """
+    sections = [
+        _section("Summary", _summary(report, figures)),
+        *_accuracy(report.analysis),
+        *_trade_off(report.trade_off),
+        *_distributions(figures),
+        _section("Memory map", memory_map(figures["memory"])),
+        _section("Buffers", buffer_bars(figures["memory"])),
+        _section("Tensors", _tensors(report)),
+    ]
+    style, script = (importlib.resources.files("kerasq_convert").joinpath(f"report.{kind}").read_text() for kind in ("css", "js"))
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)} · kerasq</title><style>\n{style}</style></head>\n<body>"
+        f"<header><h1>{escape(title)}</h1></header>\n<main>"
+        f"{''.join(sections)}</main>\n<script>\n{script}</script></body></html>\n"
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f'<section id="{title.lower().replace(" ", "-")}"><h2>{title}</h2>{content}</section>\n'
+
+
+def _summary(report: Report, figures: dict[str, Any]) -> str:
+    gap = report.arena_bytes - report.arena_lower_bound
+    plan = "optimal for this order" if gap <= 0 else f"{gap:,} bytes above the bound {report.arena_lower_bound:,}"
+    tiles = [
+        (f"{report.model_bytes:,} bytes", "model"),
+        (f"{report.arena_bytes:,} bytes", f"arena, {plan}"),
+        (f"{len(figures['memory']['steps']) - 2}", "operators"),
+    ]
+    if report.analysis is not None:
+        for name in report.analysis.outputs:
+            tiles.append((decibels(report.analysis.layer(name).accumulated), f"signal to noise at {name}"))
+    cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for value, what in tiles)
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)
+    fused = "".join(f"<li>{escape(' + '.join(layers))}</li>" for layers in report.fused)
+    details = f"<details><summary>Fused into one operator ({len(report.fused)})</summary><ul>{fused}</ul></details>"
+    return f'<div class="tiles">{cells}</div>{notes}{details if fused else ""}'
+
+
+def _accuracy(analysis: Analysis | None) -> list[str]:
+    if analysis is None:
+        return []
+    lines = "".join(f"<p>{escape(line)}</p>" for line in verdict(analysis))
+    sections = [_section("Layer errors", f"<p>{analysis.examples:,} examples</p>{lines}{error_bars(analysis.layers)}")]
+    saturating, promoted = saturation_rows(analysis), promotion_rows(analysis)
+    if saturating:
+        key = '<p class="key">values beyond the ends of the format, and values stored at its ends, in % of all</p>'
+        sections.append(_section("Saturation", key + _table(SATURATION, saturating)))
+    if promoted:
+        key = '<p class="key">what 16 bits would give, in dB at the layer itself, and cost in bytes; the noisiest layer first</p>'
+        sections.append(_section("16 bits instead of 8", key + _table(PROMOTIONS, promoted)))
+    return sections
+
+
+def _trade_off(points: list[TradeOff]) -> list[str]:
+    shown = [point for point in points if math.isfinite(point.sqnr_db)]
+    return [_section("Trade-off", trade_off(shown))] if len(shown) > 1 else []
+
+
+def _distributions(figures: dict[str, Any]) -> list[str]:
+    activations, kernels = (figures[kind] for kind in ("activations", "kernels"))
+    key = (
+        '<p class="key">grey: what the format can hold; red: values beyond it. Height: logarithm of the count, exact zeros left '
+        "out. Left and right end of each picture below it.</p>"
+    )
+    sections = []
+    if activations:
+        sections.append(_section("Activations", f"{key}{_grid(activations)}"))
+    if kernels:
+        content = f"<details><summary>{len(kernels)} kernels, as they are stored</summary>{_grid(kernels)}</details>"
+        sections.append(_section("Kernels", content if activations else key + content))
+    return sections
+
+
+def _grid(rows: list[dict[str, Any]]) -> str:
+    return f'<div class="grid">{"".join(map(distribution, rows))}</div>'
+
+
+def _tensors(report: Report) -> str:
+    parts = []
+    for title, rows in (("activations", report.buffers), ("parameters", report.parameters)):
+        header = ("name", "shape", "format", "range", "bytes", "why")
+        parts.append(f"<details><summary>{len(rows)} {title}</summary>{_table(header, [_cells(row) for row in rows])}</details>")
+    return "".join(parts)
+
+
+def _cells(row: TensorRow) -> list[str]:
+    span = "" if row.low is None else f"{row.low:.4g} .. {row.high:.4g}"
+    return [row.name, "x".join(map(str, row.shape)), row.format, span, f"{row.nbytes:,}", row.reason]
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
