@@ -105,6 +105,23 @@ class Pool(Node):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Frame(Node):
+    """Rows and columns at the top, bottom, left and right."""
+
+    frame: tuple[int, int, int, int]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Pad(Frame):
+    """Its input with a frame of zeros added."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Crop(Frame):
+    """Its input with a frame removed."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Reshape(Node):
     """The same values in another shape."""
 

@@ -140,12 +140,6 @@ def test_odd_yaml(joined, text, tmp_path):
     assert "settings.yaml: this is not valid YAML" in refused(joined, settings=tmp_path / "settings.yaml")
 
 
-def test_dilated_convolution_of_one_dimension_is_refused_by_name():
-    message = refused(chain(L.Conv1D(2, 3, dilation_rate=2, name="wide"), shape=(20, 3)))
-    assert "'wide'" in message
-    assert "dilated Conv1D" in message
-
-
 @pytest.mark.parametrize(
     "layers",
     [

@@ -89,7 +89,9 @@ def _inlined(folder: pathlib.Path, source: str) -> tuple[Any, dict[str, tuple[st
             inputs = {name: (info.name, tf.as_dtype(info.dtype), info.tensor_shape) for name, info in _ordered(signature.inputs)}
             outputs = {name: info.name for name, info in _ordered(signature.outputs)}
             nodes = sorted({name.split(":")[0] for name in outputs.values()})
-            frozen = constants.convert_variables_to_constants_from_session_graph(session, session.graph_def, nodes)
+            definition = session.graph_def
+            _drop_assignments(definition)
+            frozen = constants.convert_variables_to_constants_from_session_graph(session, definition, nodes)
         _make_inlinable(frozen)
         wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(frozen, name=""), [])
         pruned = wrapped.prune([name for name, _, _ in inputs.values()], list(outputs.values()))
@@ -100,6 +102,18 @@ def _inlined(folder: pathlib.Path, source: str) -> tuple[Any, dict[str, tuple[st
         problem = f"TensorFlow can't read this SavedModel ({first_line(error)})"
         raise ConversionError(source, [problem]) from error
     return flat.graph.as_graph_def(), inputs, outputs
+
+
+def _drop_assignments(definition: Any) -> None:
+    """Nothing is stored while a network runs: augmentation layers advance their seeds even where they do nothing else."""
+    for function in definition.library.function:
+        for node in function.node_def:
+            if node.op.startswith("Assign") and node.op.endswith("VariableOp"):
+                controls = [name for name in node.input if name.startswith("^")]
+                node.op = "NoOp"
+                node.ClearField("input")
+                node.ClearField("attr")
+                node.input.extend(controls)
 
 
 def _make_inlinable(definition: Any) -> None:
@@ -176,7 +190,8 @@ def _needed(graph: Any, outputs: Any) -> list[Any]:
     stack = sorted(needed, key=lambda operation: operation.name, reverse=True)
     while stack:
         operation = stack[-1]
-        missing = [tensor.op for tensor in operation.inputs if tensor.op not in placed]
+        # What a loop (a recurrent layer) carries from one round to the next closes a cycle.
+        missing = [tensor.op for tensor in operation.inputs if tensor.op not in placed and tensor.op.type != "NextIteration"]
         if operation in placed:
             stack.pop()
         elif missing:
@@ -185,7 +200,7 @@ def _needed(graph: Any, outputs: Any) -> list[Any]:
             placed.add(operation)
             ordered.append(operation)
             stack.pop()
-    return ordered
+    return [operation for operation in ordered if operation.type != "NextIteration"]
 
 
 def _constants(graph: Any, operations: list[Any]) -> dict[str, np.ndarray]:
@@ -194,10 +209,13 @@ def _constants(graph: Any, operations: list[Any]) -> dict[str, np.ndarray]:
 
     computed: dict[str, Any] = {}
     shapes: dict[str, np.ndarray] = {}
+    has_loop = any(operation.type == "Enter" for operation in operations)
     for operation in operations:
         known = all(tensor.name in computed or tensor.name in shapes for tensor in operation.inputs)
+        # Inside of a loop, constants have control inputs; outside of it they have no value.
+        known = known and not (has_loop and (operation.control_inputs or operation.type == "Enter"))
         for tensor in operation.outputs:
-            if known and operation.type != "Placeholder":
+            if known and operation.type != "Placeholder" and tensor.dtype not in (tf.variant, tf.resource):
                 computed[tensor.name] = tensor
             elif operation.type == "Shape" and operation.inputs[0].shape.is_fully_defined():
                 shapes[tensor.name] = np.array(operation.inputs[0].shape.as_list(), tensor.dtype.as_numpy_dtype)

@@ -12,6 +12,7 @@ from kerasq_convert.frontend.handlers import import_operation
 from kerasq_convert.frontend.importing import Importer, shape_of
 from kerasq_convert.frontend.names import LayerNames
 from kerasq_convert.frontend.quantizer_pattern import find_quantizers
+from kerasq_convert.frontend.refusals import Refusals
 from kerasq_convert.graph import Graph, Identity, Node
 
 
@@ -28,7 +29,7 @@ def import_graph(frozen: FrozenGraph, source: str) -> Graph:
     importer = Importer(frozen, _layer_names(frozen), {}, [])
     for name, tensor in frozen.inputs.items():
         importer.values[tensor.name] = name
-    problems = []
+    refusals = Refusals()
     quantizers = find_quantizers(frozen.operations, importer.constant)
     inner = {operation for quantizer in quantizers.values() for operation in quantizer.inner}
     for operation in frozen.operations:
@@ -43,12 +44,13 @@ def import_graph(frozen: FrozenGraph, source: str) -> Graph:
             else:
                 import_operation(importer, operation)
         except UnsupportedError as error:
-            problems.append(f"layer {importer.layer(operation)!r}: {error}")
+            refusals.add(importer.layer(operation), operation.type, str(error))
             for tensor in outputs:  # go on, so that every problem is found
                 importer.values[tensor.name] = tensor.name
-    problems += _not_finite(importer.nodes)
+    problems = [*refusals.lines(), *_not_finite(importer.nodes)]
     outputs_by_name = {name: importer.values.get(tensor.name) for name, tensor in frozen.outputs.items()}
-    problems += [f"output {name!r} does not depend on an input" for name, value in outputs_by_name.items() if value is None]
+    if not problems:
+        problems = [f"output {name!r} does not depend on an input" for name, value in outputs_by_name.items() if value is None]
     if problems:
         raise ConversionError(f"{source} can't be converted", problems)
     inputs = {name: shape_of(tensor) for name, tensor in frozen.inputs.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.frozen import FrozenGraph
 from kerasq_convert.frontend.names import LayerNames
-from kerasq_convert.graph import Node, Shape
+from kerasq_convert.graph import Node, Reshape, Shape
 
 
 @dataclasses.dataclass
@@ -29,20 +30,36 @@ class Importer:
     def layer(self, operation: Any) -> str:
         return self.names.layer(operation.name)
 
-    def common(self, operation: Any, *inputs: Any) -> dict[str, Any]:
-        """What every node has.
+    def reads_inside(self, operation: Any) -> bool:
+        """Whether an operation lies inside of a dilated convolution, which the operation that ends it imports as a whole."""
+        return any(t.name not in self.values and t.name not in self.frozen.constants for t in operation.inputs)
 
-        Raises:
-            UnsupportedError: It reads the inside of another operation, a dilated convolution of one dimension.
-        """
-        if any(tensor.name not in self.values for tensor in inputs):
-            raise UnsupportedError("a dilated Conv1D is not supported: use Conv2D on an input of shape (1, length, channels)")
+    def common(self, operation: Any, *inputs: Any) -> dict[str, Any]:
+        """What every node has."""
         return {
             "output": operation.outputs[0].name,
             "inputs": tuple(self.values[tensor.name] for tensor in inputs),
             "shape": shape_of(operation.outputs[0]),
             "layers": (self.layer(operation),),
         }
+
+    def add_reshaped(self, make: Callable[..., Node], operation: Any, x: Any, read: Shape, written: Shape, **fields: Any) -> None:
+        """Adds a node that reads `x` in the shape `read` and gives `operation`'s result in the shape `written`.
+
+        The reshapes around it are free, and most of them meet another and vanish (kerasq_convert.passes.reshapes).
+        """
+        common = self.common(operation, x)
+        output, layers = common["output"], common["layers"]
+        if shape_of(x) != read:
+            before = Reshape(output=f"{output}/in", inputs=common["inputs"], shape=read, layers=layers)
+            self.nodes.append(before)
+            common["inputs"] = (before.output,)
+        if common["shape"] == written:
+            self.add(make(**common | fields))
+            return
+        inner = make(**common | {"output": f"{output}/out", "shape": written} | fields)
+        self.nodes.append(inner)
+        self.add(Reshape(output=output, inputs=(inner.output,), shape=common["shape"], layers=layers))
 
     def add(self, node: Node) -> None:
         self.nodes.append(node)
@@ -58,3 +75,12 @@ def shape_of(tensor: Any) -> Shape:
     if not tensor.shape.is_fully_defined():
         raise UnsupportedError(f"the shape {tensor.shape} of its output is not fixed")
     return tuple(tensor.shape.as_list())
+
+
+def image_shape(shape: Shape) -> Shape:
+    """The four axes in which windows move: a sequence (1, length, channels) is an image of height 1."""
+    if len(shape) == 3:
+        return (shape[0], 1, *shape[1:])
+    if len(shape) != 4:
+        raise UnsupportedError(f"an input of shape {shape} is not supported here: images and sequences are")
+    return shape

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 _CALL = re.compile(r"(Stateful)?PartitionedCall(_\d+)?")
-_INNER_SCOPES = {"batchnorm", "Tensordot", "moments"}
+_INNER_SCOPE = re.compile(r"batchnorm|Tensordot|moments|(Repeat|einsum)(_\d+)?")
 _WEIGHT = re.compile(r"(.+)/(kernel|depthwise_kernel|gamma|beta|moving_mean|moving_variance|bias)(_\d+)?")
 _NUMBER = re.compile(r"_\d+$")
 
@@ -68,6 +68,6 @@ def _scope(operation: str) -> list[str]:
     if operation.startswith("Func/"):  # left by the inlining of a call
         return []
     parts = [part for part in operation.split("/")[:-1] if not _CALL.fullmatch(part)]
-    while parts and parts[-1] in _INNER_SCOPES:
+    while parts and _INNER_SCOPE.fullmatch(parts[-1]):
         parts.pop()
     return parts

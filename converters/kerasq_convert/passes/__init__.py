@@ -8,30 +8,42 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kerasq_convert.graph import Graph
-from kerasq_convert.passes.fold_affine import compose_affine, fold_affine_forward, fold_affine_into_producers
+from kerasq_convert.passes.fold_affine import (
+    affine_before_pooling,
+    compose_affine,
+    fold_affine_forward,
+    fold_affine_into_producers,
+)
+from kerasq_convert.passes.frames import fold_padding, lower_frames
 from kerasq_convert.passes.fuse import fuse_clamps_and_formats
 from kerasq_convert.passes.lower_affine import lower_affine
 from kerasq_convert.passes.prune import remove_dead_nodes
-from kerasq_convert.passes.reshapes import fold_reshapes
+from kerasq_convert.passes.reshapes import flatten_into_dense, sink_reshapes
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_dead_nodes,
+    sink_reshapes,
+    fold_padding,
     fold_affine_into_producers,  # BatchNorm and biases after a convolution
     compose_affine,
+    affine_before_pooling,
+    fold_affine_into_producers,  # those after its pooling
+    flatten_into_dense,
     fold_affine_forward,  # Rescaling and BatchNorm before one
-    fold_reshapes,
     lower_affine,
+    lower_frames,
+    sink_reshapes,  # those around a lowered node
     fuse_clamps_and_formats,
 )
 
 
 def run_passes(graph: Graph) -> tuple[Graph, dict[str, int]]:
     """All passes in order, and by how many nodes each made the graph smaller (negative: larger)."""
-    removed = {}
+    removed: dict[str, int] = {}
     for rewrite in PASSES:
         before = len(graph.nodes)
         graph = rewrite(graph)
-        removed[rewrite.__name__] = before - len(graph.nodes)
+        removed[rewrite.__name__] = removed.get(rewrite.__name__, 0) + before - len(graph.nodes)
     return graph, removed
 
 

@@ -21,6 +21,7 @@ from kerasq_convert.graph import (
     Dense,
     Graph,
     Node,
+    Pool,
     WeightedNode,
     is_exclusive,
     merge_into_producer,
@@ -28,6 +29,32 @@ from kerasq_convert.graph import (
     until_stable,
 )
 from kerasq_convert.kernels import binary_scale
+
+
+def affine_before_pooling(graph: Graph) -> Graph:
+    """An affine node after the pooling of a convolution's result moves before it, to become part of the convolution.
+
+    An average of y·s + o is that of y, times s, plus o; a maximum is so where no s is negative.
+    """
+    return until_stable(graph, _swap_one)
+
+
+def _swap_one(graph: Graph) -> Graph | None:
+    producers, readers = graph.producers(), graph.consumers()
+    for node, pool in _affine_pairs(graph):
+        source = producers.get(pool.inputs[0])
+        if (
+            isinstance(pool, Pool)
+            and (pool.average or np.all(node.scale >= 0))
+            and isinstance(source, WeightedNode)
+            and is_exclusive(graph, source.output, readers)
+            and _plain(source)
+        ):
+            before = replace(node, inputs=pool.inputs, output=f"{node.output}/before", shape=source.shape)
+            after = replace(pool, inputs=(before.output,), output=node.output, layers=_joined(pool, node))
+            pair = {id(pool): (before, after), id(node): ()}
+            return graph.with_nodes(kept for other in graph.nodes for kept in pair.get(id(other), (other,)))
+    return None
 
 
 def fold_affine_into_producers(graph: Graph) -> Graph:
@@ -102,15 +129,15 @@ def _absorb(affine: Affine, reader: Node) -> WeightedNode | None:
             return None
         per_group = reader.kernel.shape[-1]
         axes, channels = (1, 2, 3), per_group * reader.groups
-    elif isinstance(reader, Dense) and len(affine.shape) == 2:
+    elif isinstance(reader, Dense):  # reads its input flattened, the channels over and over
         per_group = channels = reader.kernel.shape[-1]
         axes = (1,)
     else:
         return None
     groups = channels // per_group
     # Row g of these is what group g of the outputs reads.
-    scale = np.broadcast_to(affine.scale, channels).reshape(groups, per_group)
-    offset = np.broadcast_to(affine.offset, channels).reshape(groups, per_group)
+    scale = np.resize(affine.scale, channels).reshape(groups, per_group)
+    offset = np.resize(affine.offset, channels).reshape(groups, per_group)
     group_of_output = np.arange(len(reader.kernel)) // (len(reader.kernel) // groups)
     shape = (len(reader.kernel), *(1,) * (len(axes) - 1), per_group)
     added = np.sum(reader.kernel * offset[group_of_output].reshape(shape), axis=axes, dtype=np.float64)

@@ -1,0 +1,112 @@
+"""Element by element: sums and products with constants, BatchNorm, sums of activations, and limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasq_convert.errors import UnsupportedError
+from kerasq_convert.frontend.importing import Importer, shape_of
+from kerasq_convert.frontend.windows import channel_last_pair
+from kerasq_convert.graph import Add, Affine, Identity
+
+
+def bias_add(importer: Importer, operation: Any) -> None:
+    channel_last_pair(operation, None)
+    _affine(importer, operation, operation.inputs[0], np.array(1.0), importer.constant(operation.inputs[1]))
+
+
+def _affine(importer: Importer, operation: Any, x: Any, scale: Any, offset: Any) -> None:
+    shape = shape_of(operation.outputs[0])
+    if shape_of(x) != shape:
+        raise UnsupportedError(f"{operation.type} that widens {shape_of(x)} to {shape} is not supported")
+    constants = []
+    for constant in (scale, offset):
+        if constant is None:
+            raise UnsupportedError(f"{operation.type} of two activations is not supported")
+        constants.append(np.asarray(constant, np.float64))
+    if all(constant.size in (1, constant.shape[-1] if constant.ndim else 1) for constant in constants):
+        vectors = [constant.reshape(-1) if constant.size > 1 else constant.reshape(()) for constant in constants]
+        importer.add(Affine(**importer.common(operation, x), scale=vectors[0], offset=vectors[1]))
+        return
+    # A constant for each element, as of a Normalization over whole examples: every element is a channel.
+    vectors = [np.broadcast_to(constant, shape).reshape(-1) for constant in constants]
+    flat = (1, vectors[0].size)
+    importer.add_reshaped(Affine, operation, x, flat, flat, scale=vectors[0], offset=vectors[1])
+
+
+def arithmetic(importer: Importer, operation: Any) -> None:
+    """Add, Sub, Mul and RealDiv: with a constant they are affine; of two activations, the sum is an Add."""
+    a, b = operation.inputs
+    u, v = importer.constant(a), importer.constant(b)
+    kind = operation.type
+    if u is None and v is None:
+        if kind in ("Add", "AddV2") and shape_of(a) == shape_of(b):
+            importer.add(Add(**importer.common(operation, a, b)))
+            return
+        if kind == "Sub" and shape_of(a) == shape_of(b):
+            _difference(importer, operation, a, b)
+            return
+        raise UnsupportedError(f"{kind} of activations of shapes {shape_of(a)} and {shape_of(b)} is not supported")
+    one, zero = np.array(1.0), np.array(0.0)
+    x: Any
+    scale: np.ndarray | None
+    offset: np.ndarray | None
+    if kind in ("Add", "AddV2"):
+        x, scale, offset = (b, one, u) if v is None else (a, one, v)
+    elif kind == "Sub":
+        x, scale, offset = (b, -one, u) if v is None else (a, one, -np.asarray(v, np.float64))
+    elif kind == "Mul":
+        x, scale, offset = (b, u, zero) if v is None else (a, v, zero)
+    elif v is not None:
+        with np.errstate(divide="ignore"):
+            x, scale, offset = a, 1 / np.asarray(v, np.float64), zero
+    else:
+        raise UnsupportedError("division of a constant by an activation is not supported")
+    _affine(importer, operation, x, scale, offset)
+
+
+def _difference(importer: Importer, operation: Any, a: Any, b: Any) -> None:
+    """a - b is a + (-b), and the sign moves into what computes b."""
+    common = importer.common(operation, a, b)
+    negated = Affine(
+        **common | {"output": f"{common['output']}/negated", "inputs": common["inputs"][1:]},
+        scale=np.array(-1.0),
+        offset=np.array(0.0),
+    )
+    importer.nodes.append(negated)
+    importer.add(Add(**common | {"inputs": (common["inputs"][0], negated.output)}))
+
+
+def batch_norm(importer: Importer, operation: Any) -> None:
+    channel_last_pair(operation, None)
+    x, *parameters = operation.inputs
+    constants = [importer.constant(tensor) for tensor in parameters]
+    if operation.get_attr("is_training") or any(constant is None for constant in constants):
+        raise UnsupportedError("batch normalization by the batch's own statistics is not supported: export for inference")
+    gamma, beta, mean, variance = (np.asarray(constant, np.float64) for constant in constants)
+    scale = gamma / np.sqrt(variance + operation.get_attr("epsilon"))
+    _affine(importer, operation, x, scale, beta - mean * scale)
+
+
+def clamp(importer: Importer, operation: Any) -> None:
+    """Relu, Relu6, Maximum, Minimum and ClipByValue."""
+    x, *limits = operation.inputs
+    low, high = -np.inf, np.inf
+    if operation.type in ("Relu", "Relu6"):
+        low, high = 0.0, 6.0 if operation.type == "Relu6" else np.inf
+    else:
+        if importer.constant(x) is not None:
+            x, limits = limits[0], [x]
+        values = [importer.constant(tensor) for tensor in limits]
+        if any(value is None or np.size(value) != 1 for value in values):
+            raise UnsupportedError(f"{operation.type} needs one constant limit for the whole tensor")
+        scalars = [float(np.reshape(value, ())) for value in values if value is not None]
+        if operation.type == "ClipByValue":
+            low, high = scalars
+        elif operation.type == "Maximum":
+            low = scalars[0]
+        else:
+            high = scalars[0]
+    importer.add(Identity(**importer.common(operation, x), clamp=(low, high)))

@@ -1,0 +1,109 @@
+"""Each kind of layer converts: in float to what Keras computes, in 16 bits to within their noise."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerasq
+from converters.layer_zoo import LAYERS, SEQUENCE, examples, image, make, sequence
+from converters.zoo import FLOAT, L, signal_to_noise_db
+from kerasq import format as kq
+from kerasq.format import OperatorKind
+from kerasq_convert import ConversionError
+
+
+@pytest.fixture(scope="module", params=list(LAYERS))
+def network(request):
+    return make(request.param)
+
+
+def outputs(result):
+    return [np.asarray(array) for array in (result if isinstance(result, list | tuple) else [result])]
+
+
+def of_keras(model, x):
+    return outputs(model(x if len(x) > 1 else x[0], training=False))
+
+
+def of_kerasq(content, x):
+    return outputs(kerasq.Interpreter(model_content=content).predict(x if len(x) > 1 else x[0]))
+
+
+def kinds(content):
+    return [operator.kind for operator in kq.loads(content).operators]
+
+
+def test_in_float(network):
+    x = examples(network, 3, seed=1)
+    for expected, found in zip(of_keras(network, x), of_kerasq(kerasq.convert(network, settings=FLOAT), x), strict=True):
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * max(1, np.abs(expected).max()))
+
+
+def test_in_sixteen_bits(network):
+    settings = {"buffers": {"*": "FIXED16"}, "parameters": {"*": "FIXED16"} if network.weights else {}}
+    data = examples(network, 64, seed=2)
+    content = kerasq.convert(network, settings=settings, representative_dataset=lambda: [data])
+    for expected, found in zip(of_keras(network, data), of_kerasq(content, data), strict=True):
+        assert signal_to_noise_db(expected, found) > 55
+
+
+@pytest.mark.parametrize(
+    ("name", "operators"),
+    [
+        ("conv1d", 1),
+        ("conv1d_causal_dilated", 1),
+        ("depthwise1d", 1),
+        ("separable2d", 2),
+        ("dense_of_image", 2),
+        ("normalization_after_pooling", 2),
+        ("normalization_before_flatten", 2),
+        ("normalization_after_reshape", 2),
+        ("zero_padding", 1),
+        ("input_normalization", 1),
+        ("input_normalization_of_features", 1),
+        ("residual_of_sequences", 5),
+    ],
+)
+def test_what_folds_costs_nothing(name, operators):
+    computed = [kind for kind in kinds(kerasq.convert(make(name), settings=FLOAT)) if kind is not OperatorKind.RESHAPE]
+    assert len(computed) == operators, computed
+
+
+def test_between_one_dimensional_layers_no_reshape_is_left():
+    assert kinds(kerasq.convert(make("residual_of_sequences"), settings=FLOAT)).count(OperatorKind.RESHAPE) == 1
+
+
+REFUSED = {
+    "recurrent": (lambda: L.LSTM(3, name="it"), "Conv1D"),
+    "attention": (lambda: L.Lambda(lambda x: keras.ops.matmul(x, keras.ops.transpose(x, (0, 2, 1))), name="it"), "convolutions"),
+    "layer_normalization": (lambda: L.LayerNormalization(name="it"), "BatchNormalization"),
+    "group_normalization": (lambda: L.GroupNormalization(3, name="it"), "BatchNormalization"),
+    "embedding": (lambda: L.Embedding(10, 3, name="it"), "before the network"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_by_name_in_one_line_with_a_remedy(name):
+    make_layer, remedy = REFUSED[name]
+    with pytest.raises(ConversionError) as error:
+        kerasq.convert(sequence(make_layer()))
+    assert len(error.value.problems) == 1, error.value
+    assert error.value.problems[0].startswith("layer 'it': ")
+    assert remedy in error.value.problems[0]
+
+
+def test_every_refused_layer_is_listed_once_in_the_order_of_the_network():
+    model = image(L.LayerNormalization(name="first"), L.Conv2D(3, 3, name="good"), L.RandomFlip(name="second"))
+    with pytest.raises(ConversionError) as error:
+        kerasq.convert(model)
+    assert [problem.split(":")[0] for problem in error.value.problems] == ["layer 'first'", "layer 'second'"]
+    assert "augmentation" in error.value.problems[1]
+
+
+def test_names_of_one_dimensional_layers():
+    model = keras.Sequential(
+        [keras.Input(SEQUENCE, name="signal"), L.Conv1D(2, 3, name="conv"), L.BatchNormalization(name="bn"), L.ReLU(name="relu")]
+    )
+    names = {tensor.name for tensor in kq.loads(kerasq.convert(model)).tensors}
+    assert {"signal", "conv/kernel", "relu/output"} <= names
