@@ -59,6 +59,8 @@ _OF_CONVERSION = (
     "statistics",
     "settings",
     "write_settings",
+    "input_type",
+    "signature",
     "per_channel",
     "refine",
     "labels",
@@ -86,6 +88,8 @@ def _define(options: flags.FlagValues) -> None:
     flags.DEFINE_integer("max_arena_bytes", None, "Limit of the arena's size.", flag_values=options)
     flags.DEFINE_bool("analyze", False, "Tell the error of every layer. Needs --representative_dataset.", flag_values=options)
     text("report", "HTML `FILE` to write; with --representative_dataset it includes what --analyze tells.")
+    text("input_type", "`TYPE` of the network's inputs: UFIXED8_0 for raw 8-bit pixels. Default: by the examples.")
+    text("signature", "`NAME` of the signature to convert, where a SavedModel has several. Default: the serving one.")
     text("settings", "YAML `FILE` with formats by tensor name.")
     text("write_settings", "YAML `FILE` to write: the format chosen for each tensor, and what is known of it.")
     example = f"`FILE` (.npy) whose first example becomes the test vector, one for each input of the network; or {_RANDOM}"
@@ -157,6 +161,8 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     converter.goals = Goals(**{name: getattr(options, name) for name in _GOALS})
     converter.labels = options.labels
     converter.analyze = options.analyze or bool(options.report and options.representative_dataset)
+    converter.input_type = options.input_type
+    converter.signature = options.signature
     converter.verbose = True
     try:
         content = converter.convert()

@@ -11,6 +11,7 @@ import numpy as np
 
 import kerasq
 from kerasq.format import Model, ModelError, dumps
+from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
 from kerasq_convert.analysis import analyze
 from kerasq_convert.calibration import Dataset, load_file, observe
@@ -54,6 +55,8 @@ class Converter:
         labels: Class of each example of it, in its order, for `Goals.max_accuracy_drop`: an array or the path of an `.npy` file.
         analyze: Whether the report tells each layer's error, for the first examples of `representative_dataset`, which is then
             needed.
+        input_type: Format of the network's inputs, as `"UFIXED8_0"` for raw 8-bit pixels; `None`: as observed.
+        signature: Name of the signature to convert, where a SavedModel has several.
         verbose: Whether long work shows a progress bar.
 
     Example:
@@ -76,6 +79,8 @@ class Converter:
         self.goals = Goals()
         self.labels: str | os.PathLike | np.ndarray | None = None
         self.analyze = False
+        self.input_type: str | QFormat | None = None
+        self.signature: str | None = None
         self.verbose = False
         self._report: Report | None = None
         self._formats: Formats | None = None
@@ -106,7 +111,9 @@ class Converter:
         policy = self._policy()
         settings = Settings.load(self.settings)
         statistics = self._load_statistics()
-        graph, removed = run_passes(read_model(self._source))
+        graph, removed = run_passes(read_model(self._source, self.signature))
+        if self.input_type is not None:
+            settings = settings.with_buffers(graph.inputs, _input_format(self.input_type))
         names = Names(graph)
         metadata = {"producer": f"kerasq {kerasq.__version__}"}
         examples: list[np.ndarray] = []
@@ -213,6 +220,15 @@ def float_model(source: Any) -> Model:
 
 def _in_float(graph: Graph, names: Names, metadata: dict[str, str]) -> Model:
     return plan_memory(emit(graph, names, float_formats(graph, names), Settings(), metadata))
+
+
+def _input_format(wanted: str | QFormat) -> QFormat:
+    if isinstance(wanted, QFormat):
+        return wanted
+    try:
+        return QFormat.parse(wanted)
+    except ValueError as error:
+        raise ConversionError("input_type", [f"{error}; raw 8-bit pixels are UFIXED8_0"]) from error
 
 
 def _verified(model: Model) -> bytes:

@@ -144,11 +144,13 @@ class Graph:
         inputs: Names of the network's inputs with their shapes, in order.
         outputs: Names of the network's outputs with the values they show.
         nodes: Every value is computed once, before it is read.
+        notes: What the user should know of how the network was read.
     """
 
     inputs: dict[str, Shape]
     outputs: dict[str, str]
     nodes: tuple[Node, ...]
+    notes: tuple[str, ...] = ()
 
     def producers(self) -> dict[str, Node]:
         """The node that computes each value (inputs of the network have none)."""

@@ -108,7 +108,8 @@ def make_report(
         (parameters if tensor.is_constant else buffers).append(row)
     fused = [list(node.layers) for node in graph.nodes if len(node.layers) > 1]
     arena = model.arena_bytes, plan.bound, plan.verdict
-    return Report(buffers, parameters, fused, removed, model_bytes, *arena, _notes(formats, statistics))
+    notes = [*graph.notes, *_notes(formats, statistics)]
+    return Report(buffers, parameters, fused, removed, model_bytes, *arena, notes)
 
 
 def _notes(formats: Formats, statistics: Statistics | None) -> list[str]:

@@ -118,6 +118,10 @@ class Settings:
         """What is set for an activation; a family where the number of fractional bits is left open; None: automatic."""
         return _lookup(self.buffers, name)
 
+    def with_buffers(self, names: Iterable[str], format_: QFormat) -> Settings:
+        """These settings with a format for buffers that no line names exactly."""
+        return dataclasses.replace(self, buffers=dict.fromkeys(names, format_) | dict(self.buffers))
+
     def parameter(self, name: str) -> QFormat | None:
         """The same for a constant."""
         return _lookup(self.parameters, name)

@@ -34,15 +34,16 @@ class FrozenGraph:
     constants: dict[str, np.ndarray]
 
 
-def freeze(folder: pathlib.Path, source: str) -> FrozenGraph:
-    """Reads the serving signature of the SavedModel in `folder`, which error messages call `source`.
+def freeze(folder: pathlib.Path, source: str, signature: str | None = None) -> FrozenGraph:
+    """Reads a signature of the SavedModel in `folder`, which error messages call `source`; the serving one if none is named.
 
     Raises:
         ConversionError: The folder is damaged, has no usable signature, or an input has an unknown size.
     """
     import tensorflow as tf
 
-    definition, inputs, outputs = _inlined(folder, source)
+    definition, inputs, outputs = _inlined(folder, source, signature)
+    _free_batch(definition, {shape.dim[0].size for _, _, shape in inputs.values() if shape.dim})
     graph = tf.Graph()
     with graph.as_default():
         placeholders = {
@@ -77,7 +78,9 @@ def serving_function(folder: pathlib.Path) -> Any:
     return imported.prune([name for name, _, _ in inputs.values()], list(outputs.values()))
 
 
-def _inlined(folder: pathlib.Path, source: str) -> tuple[Any, dict[str, tuple[str, Any, Any]], dict[str, str]]:
+def _inlined(
+    folder: pathlib.Path, source: str, name: str | None = None
+) -> tuple[Any, dict[str, tuple[str, Any, Any]], dict[str, str]]:
     """The signature's GraphDef with variables as constants and without function calls; its inputs and outputs."""
     import tensorflow as tf
     from tensorflow.python.framework import convert_to_constants as constants
@@ -85,7 +88,7 @@ def _inlined(folder: pathlib.Path, source: str) -> tuple[Any, dict[str, tuple[st
     try:
         with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
             meta = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
-            signature = _signature(source, meta.signature_def)
+            signature = _signature(source, meta.signature_def, name)
             inputs = {name: (info.name, tf.as_dtype(info.dtype), info.tensor_shape) for name, info in _ordered(signature.inputs)}
             outputs = {name: info.name for name, info in _ordered(signature.outputs)}
             nodes = sorted({name.split(":")[0] for name in outputs.values()})
@@ -143,20 +146,16 @@ def _make_inlinable(definition: Any) -> None:
                     called.name += mark
 
 
-def _signature(source: str, signatures: Any) -> Any:
+def _signature(source: str, signatures: Any, wanted: str | None) -> Any:
     usable = {name: signature for name, signature in signatures.items() if signature.outputs and signature.inputs}
-    for name in ("serving_default", "serve"):
+    for name in ("serving_default", "serve") if wanted is None else (wanted,):
         if name in usable:
             return usable[name]
-    if len(usable) == 1:
+    if len(usable) == 1 and wanted is None:
         return next(iter(usable.values()))
-    raise ConversionError(
-        source,
-        [
-            f"it has no signature serving_default (it has: {', '.join(sorted(usable)) or 'none'}); "
-            "write the folder with model.export(folder)"
-        ],
-    )
+    missing, known = "serving_default" if wanted is None else repr(wanted), ", ".join(sorted(usable)) or "none"
+    remedy = "name one of these with --signature" if usable else "write the folder with model.export(folder)"
+    raise ConversionError(source, [f"it has no signature {missing} (it has: {known}); {remedy}"])
 
 
 def _ordered(infos: Any) -> list[tuple[str, Any]]:
@@ -164,13 +163,32 @@ def _ordered(infos: Any) -> list[tuple[str, Any]]:
     return sorted(infos.items(), key=lambda item: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", item[0])])
 
 
+def _free_batch(definition: Any, batches: set[int]) -> None:
+    """Reshapes of a graph that was built for a batch of a fixed size, to the same shapes with a batch of one."""
+    import tensorflow as tf
+
+    fixed = {size for size in batches if size > 1}
+    if not fixed:
+        return
+    readers: dict[str, list[tuple[str, int]]] = {}
+    for node in definition.node:
+        for place, name in enumerate(node.input):
+            readers.setdefault(name.lstrip("^").split(":")[0], []).append((node.op, place))
+    for node in definition.node:
+        if node.op == "Const" and all(reader == ("Reshape", 1) for reader in readers.get(node.name, [("", 0)])):
+            shape = tf.make_ndarray(node.attr["value"].tensor)
+            if shape.size and int(shape.flat[0]) in fixed:
+                one = np.concatenate([[1], shape[1:]]).astype(shape.dtype)
+                node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(one))
+
+
 def _batch_of_one(source: str, name: str, shape: Any) -> list[int]:
     sizes = [dimension.size for dimension in shape.dim]
-    if shape.unknown_rank or not sizes or any(size < 1 for size in sizes[1:]) or sizes[0] not in (-1, 1):
+    if shape.unknown_rank or not sizes or any(size < 1 for size in sizes[1:]):
         raise ConversionError(
             source,
             [
-                f"input {name!r} has the shape {tuple(sizes)}: every size but the batch must be fixed, and the batch open or 1. "
+                f"input {name!r} has the shape {tuple(sizes)}: every size but the batch must be fixed. "
                 "Build the model with keras.Input(shape) of the size that the device will see"
             ],
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend import arithmetic, convolutions, moves
+from kerasq_convert.frontend.fake_quantization import fake_quantization
 from kerasq_convert.frontend.importing import Importer
 from kerasq_convert.frontend.refusals import hint
 
@@ -56,5 +57,6 @@ HANDLERS: dict[str, Callable[[Importer, Any], None]] = (
     }
     | dict.fromkeys(("Pad", "PadV2", "MirrorPad"), moves.pad)
     | {"StridedSlice": moves.strided_slice}
+    | dict.fromkeys(("FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars"), fake_quantization)
     | {"Cast": _cast, "BiasAdd": arithmetic.bias_add, "Softmax": moves.softmax}
 )

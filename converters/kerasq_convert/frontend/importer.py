@@ -26,7 +26,7 @@ def import_graph(frozen: FrozenGraph, source: str) -> Graph:
     Raises:
         ConversionError: Operations are not supported, or weights are not finite; all of them are listed.
     """
-    importer = Importer(frozen, _layer_names(frozen), {}, [])
+    importer = Importer(frozen, _layer_names(frozen), {}, [], [])
     for name, tensor in frozen.inputs.items():
         importer.values[tensor.name] = name
     refusals = Refusals()
@@ -55,7 +55,7 @@ def import_graph(frozen: FrozenGraph, source: str) -> Graph:
         raise ConversionError(f"{source} can't be converted", problems)
     inputs = {name: shape_of(tensor) for name, tensor in frozen.inputs.items()}
     shown = _each_once(importer, frozen, {name: value for name, value in outputs_by_name.items() if value})
-    return Graph(inputs, shown, tuple(importer.nodes))
+    return Graph(inputs, shown, tuple(importer.nodes), tuple(importer.notes))
 
 
 def _each_once(importer: Importer, frozen: FrozenGraph, outputs: dict[str, str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ class Importer:
     names: LayerNames
     values: dict[str, str]
     nodes: list[Node]
+    notes: list[str]
 
     def constant(self, tensor: Any) -> np.ndarray | None:
         """The value of a tensor that depends on no input."""

@@ -108,11 +108,17 @@ def _clip(tensor: Any, frac_bits: int, constant: Constant) -> tuple[Any, QFormat
     if len(limits) != 2 or None in limits:
         return None
     low, high = sorted(int(limit * 2.0**frac_bits) for limit in limits if limit is not None)
+    stored = stored_as(low, high, frac_bits)
+    return None if stored is None else (tensor, *stored)
+
+
+def stored_as(low: int, high: int, frac_bits: int) -> tuple[QFormat, Limits] | None:
+    """The narrowest format of an activation that holds the integers low to high, and these as limits where it holds more."""
     for bits in (8, 16):
         format_ = fixed(bits, frac_bits, signed=low < 0)
         if format_.min_int <= low and high <= format_.max_int:
             full = (format_.min_int, format_.max_int) == (low, high)
-            return tensor, format_, UNLIMITED if full else (low * format_.step, high * format_.step)
+            return format_, UNLIMITED if full else (low * format_.step, high * format_.step)
     return None
 
 
