@@ -38,7 +38,10 @@ static inline uint32_t kq_step_places(kq_step_type type) { return type == KQ_STE
  *   FINISH_32   y = clamp((sum * factor + offset) >> shift) in 32 bits; without a multiplier offset is in the sum's start value
  *   FINISH_64   the same with a 64-bit product; the shifted result fits 32 bits
  *   FINISH_ANY  everything else, one value at a time
- *   FINISH_FLOAT sums are floats */
+ *   FINISH_FLOAT sums are floats
+ * An addend, shifted left by `addend_places`, is added after the factor. It is read, 16 channels of a tile of pixels at a time,
+ * before the outputs of the same places are written, but after others have been: the output may be exactly where the addend is,
+ * or somewhere else altogether. */
 typedef enum { KQ_FINISH_32, KQ_FINISH_64, KQ_FINISH_ANY, KQ_FINISH_FLOAT } kq_finish_type;
 
 typedef struct {
@@ -62,7 +65,8 @@ typedef struct {
   uint32_t pixels, columns;          /* of the output */
   uint32_t blocks;
   int32_t shift;
-  bool has_factor;
+  bool has_factor, has_addend;
+  int32_t addend_places; /* FINISH_32 and FINISH_64 */
   const kq_block *block;
   const int32_t *place;    /* of each step's inputs: bytes from the window's first input */
   const uint8_t *weights;  /* KQ_STEP_BYTES for each step */
@@ -101,6 +105,11 @@ void kq_gemm_places(const kq_gemm *gemm, uint32_t first, uint32_t count, uint32_
 void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, uint32_t pixels,
                         void (*compute)(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count,
                                         const uint8_t *input, uint8_t *output));
+
+/* Where the addend of the output's first value is. */
+static inline const uint8_t *kq_gemm_addend(const kq_operator *op, const uint8_t *output) {
+  return output - op->output->offset + op->input[KQ_ADDEND]->offset;
+}
 
 /* FINISH_ANY, and FINISH_FLOAT for a fixed output: the outputs of a pixel from its 16 sums, int32_t or float. */
 void kq_gemm_finish(const kq_operator *op, const kq_gemm *gemm, const kq_block *block, const void *sums, uint8_t *output,

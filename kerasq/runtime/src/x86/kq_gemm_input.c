@@ -80,9 +80,10 @@ void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, uint32_t pixels,
 }
 
 static void finish_any(const kq_operator *op, uint32_t channel, int32_t sum, uint8_t *output, uint32_t i) {
-  const kq_tensor *y = op->output;
-  const int64_t total = kq_total(op, channel, sum);
+  const kq_tensor *y = op->output, *r = op->input[KQ_ADDEND];
+  int64_t total = kq_total(op, channel, sum);
   const int frac_bits = kq_total_frac_bits(op);
+  if (r != NULL) total += kq_stored(r->type, kq_gemm_addend(op, output), i) * ((int64_t)1 << (frac_bits - r->frac_bits));
   if (y->type == KQ_FLOAT32) {
     kq_put_float(op, output, i, kq_scaled_float(total, -frac_bits));
   } else {
@@ -100,7 +101,9 @@ void kq_gemm_finish(const kq_operator *op, const kq_gemm *gemm, const kq_block *
   for (uint32_t lane = 0; lane < block->channels; ++lane) {
     const uint32_t channel = block->first_channel + lane;
     if (gemm->finish == KQ_FINISH_FLOAT) {
-      kq_finish_float(op, channel, reals[lane], output, first + channel);
+      float total = kq_float_total(op, channel, reals[lane]);
+      if (gemm->has_addend) total += kq_value(op->input[KQ_ADDEND], kq_gemm_addend(op, output), first + channel);
+      kq_put_float(op, output, first + channel, total);
     } else {
       finish_any(op, channel, integers[lane], output, first + channel);
     }

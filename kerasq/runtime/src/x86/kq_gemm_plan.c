@@ -66,15 +66,23 @@ static bool is_worth_staging(const kq_operator *op) {
   return staged_bytes(op) <= 16 * values + (1u << 16) && staged_bytes(op) < (1u << 30);
 }
 
+/* Block after block passes over a chunk of pixels: an output that lies over its addend, but not value by value, would reach
+ * addends of blocks to come. */
+static bool has_safe_addend(const kq_operator *op) {
+  const kq_tensor *addend = op->input[KQ_ADDEND], *y = op->output;
+  if (addend == NULL || !overlap(addend, y)) return true;
+  return addend->offset == y->offset && addend->bytes == y->bytes;
+}
+
 bool kq_gemm_accepts(const kq_operator *op) {
-  if (!is_worth_staging(op) || is_depthwise(op) || op->input[KQ_ADDEND] != NULL) return false;
+  if (!is_worth_staging(op) || is_depthwise(op) || !has_safe_addend(op)) return false;
   const kq_tensor *x = op->input[KQ_X], *kernel = op->input[KQ_KERNEL];
   if (!op->is_integer) return true;
   return op->accumulator_bits == 32 && (kq_value_bytes(x->type) == 2 || kernel->type != KQ_FIXED16);
 }
 
 bool kq_depthwise_accepts(const kq_operator *op) {
-  return is_worth_staging(op) && is_depthwise(op) && op->input[KQ_ADDEND] == NULL && (!op->is_integer || op->accumulator_bits == 32);
+  return is_worth_staging(op) && is_depthwise(op) && has_safe_addend(op) && (!op->is_integer || op->accumulator_bits == 32);
 }
 
 /* ---- Steps ---- */
@@ -317,10 +325,19 @@ size_t kq_gemm_bytes(const kq_operator *op, bool saturating) {
 
 /* ---- The stages after the sum ---- */
 
-/* An upper bound of |sum * m + b| with the rounding half, over all channels, a little rounded up. */
+static double largest_magnitude(const kq_tensor *x) {
+  return x->type == KQ_UFIXED16 ? 65535.0 : x->type == KQ_UFIXED8 ? 255.0 : -(double)kq_min_int(x->type);
+}
+
+static int addend_places(const kq_operator *op) {
+  return op->input[KQ_ADDEND] == NULL ? 0 : kq_total_frac_bits(op) - op->input[KQ_ADDEND]->frac_bits;
+}
+
+/* An upper bound of |sum * m + b + r| with the rounding half, over all channels, a little rounded up. */
 static double total_bound(const kq_operator *op) {
-  const kq_tensor *kernel = op->input[KQ_KERNEL], *x = op->input[KQ_X];
-  const double largest_x = x->type == KQ_UFIXED16 ? 65535.0 : x->type == KQ_UFIXED8 ? 255.0 : -(double)kq_min_int(x->type);
+  const kq_tensor *kernel = op->input[KQ_KERNEL], *r = op->input[KQ_ADDEND];
+  const double largest_x = largest_magnitude(op->input[KQ_X]);
+  const double largest_r = r == NULL ? 0.0 : largest_magnitude(r) * kq_power_of_two(addend_places(op));
   const int shift = kq_total_frac_bits(op) - op->output->frac_bits;
   const double half = shift > 0 ? kq_power_of_two(shift - 1) : 0.0;
   double bound = 0;
@@ -328,7 +345,7 @@ static double total_bound(const kq_operator *op) {
     int64_t weights = 0;
     for (uint32_t i = 0; i < kernel->elements / kernel->shape[0]; ++i) weights += magnitude(kq_weight(kernel, channel, i));
     const double bias = (double)kq_total(op, channel, 0), factor = (double)kq_total(op, channel, 1) - bias;
-    const double total = (double)weights * largest_x * (factor < 0 ? -factor : factor) + (bias < 0 ? -bias : bias) + half;
+    const double total = (double)weights * largest_x * (factor < 0 ? -factor : factor) + (bias < 0 ? -bias : bias) + largest_r + half;
     if (total > bound) bound = total;
   }
   return bound * 1.0001;
@@ -344,6 +361,7 @@ static kq_finish_type finish_of(const kq_operator *op, int shift) {
   if (!op->is_integer) return KQ_FINISH_FLOAT;
   if (op->output->type == KQ_FLOAT32 || shift < 0) return KQ_FINISH_ANY;
   if (op->total_bits == 32 && shift < 32) return KQ_FINISH_32;
+  if (addend_places(op) > 30) return KQ_FINISH_ANY; /* FINISH_64 multiplies by 2^places, as an int32_t */
   return shift <= 32 && total_bound(op) < kq_power_of_two(shift + 31) ? KQ_FINISH_64 : KQ_FINISH_ANY;
 }
 
@@ -401,6 +419,8 @@ void kq_gemm_pack(const kq_operator *op, bool saturating, void *memory) {
   gemm->shift = kq_total_frac_bits(op) - op->output->frac_bits;
   gemm->finish = finish_of(op, gemm->shift);
   gemm->has_factor = op->input[KQ_MULTIPLIER] != NULL;
+  gemm->has_addend = op->input[KQ_ADDEND] != NULL;
+  gemm->addend_places = op->is_integer ? addend_places(op) : 0;
   gemm->blocks = blocks;
   gemm->block = block;
   gemm->place = list.place;
