@@ -25,6 +25,7 @@ from kerasq_convert.html_report import html_report
 from kerasq_convert.memory import plan, plan_memory
 from kerasq_convert.naming import Names
 from kerasq_convert.passes import run_passes
+from kerasq_convert.passes.fuse_additions import fuse_additions
 from kerasq_convert.passes.scale_channels import scale_channels
 from kerasq_convert.ranges import Criterion
 from kerasq_convert.report import Report, make_report
@@ -114,7 +115,7 @@ class Converter:
         graph, removed = run_passes(read_model(self._source, self.signature))
         if self.input_type is not None:
             settings = settings.with_buffers(graph.inputs, _input_format(self.input_type))
-        names = Names(graph)
+        graph, names = _with_fused_additions(graph, removed, settings)
         metadata = {"producer": f"kerasq {kerasq.__version__}"}
         examples: list[np.ndarray] = []
         reference: Model | None = None
@@ -214,8 +215,16 @@ def float_model(source: Any) -> Model:
     Raises:
         ConversionError: The model can't be used.
     """
-    graph, _ = run_passes(read_model(source))
-    return _in_float(graph, Names(graph), {})
+    graph, names = _with_fused_additions(*run_passes(read_model(source)))
+    return _in_float(graph, names, {})
+
+
+def _with_fused_additions(graph: Graph, removed: dict[str, int], settings: Settings | None = None) -> tuple[Graph, Names]:
+    """Additions become part of a convolution, except where settings have a format of its own for the convolution's buffer."""
+    names, given = Names(graph), settings or Settings()
+    fused = fuse_additions(graph, lambda term, total: given.tell_apart(names.buffer(term), names.buffer(total)))
+    removed["fuse_additions"] = len(graph.nodes) - len(fused.nodes)
+    return fused, Names(fused)
 
 
 def _in_float(graph: Graph, names: Names, metadata: dict[str, str]) -> Model:

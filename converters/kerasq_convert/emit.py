@@ -113,7 +113,8 @@ class _Emitter:
         match node:
             case Convolution():
                 window = {key: getattr(node, key) for key in ("strides", "dilations", "padding", "groups")}
-                return OperatorKind.CONV_2D, window | {"inputs": self._weighted(node, inputs[0], format_)}
+                operands = self._weighted(node, inputs[0], format_)
+                return OperatorKind.CONV_2D, window | {"inputs": (*operands, *self._addend(operands, inputs[1:]))}
             case Dense():
                 return OperatorKind.DENSE, {"inputs": self._weighted(node, inputs[0], format_)}
             case Add():
@@ -151,6 +152,19 @@ class _Emitter:
             fractions.append(self.tensors[m].format)
         b = ABSENT if node.bias is None else self._vector(self.names.bias(node), node.bias, FIXED32, fractions)
         return x, kernel, m, b
+
+    def _addend(self, operands: tuple[int, ...], given: tuple[int, ...]) -> tuple[int, ...]:
+        """The addend of a convolution, if there is one, with no more fractional bits than the sum that it is added to."""
+        formats = [self.tensors[index].format for index in (*operands, *given) if index != ABSENT]
+        if not given or any(format_.is_float for format_ in formats):
+            return given
+        total_bits = sum(self.tensors[index].format.frac_bits or 0 for index in operands[:3] if index != ABSENT)
+        addend = self.tensors[given[0]]
+        if (addend.format.frac_bits or 0) <= total_bits:
+            return given
+        coarser = Tensor(f"{self.tensors[operands[1]].name}/addend", addend.shape, addend.format.with_frac_bits(total_bits))
+        self._operator(OperatorKind.QUANTIZE, given, aligned := self._tensor(coarser))
+        return (aligned,)
 
     def _vector(self, name: str, values: np.ndarray, family: QFormat, others: list[QFormat]) -> int:
         """A multiplier or bias: as the settings say, else FLOAT32 beside floats and as exact as `family` allows otherwise."""

@@ -68,7 +68,10 @@ class WeightedNode(Node):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Convolution(WeightedNode):
-    """Kernel `(outputs, height, width, inputs / groups)`; padding is top, bottom, left, right, of zeros."""
+    """Kernel `(outputs, height, width, inputs / groups)`; padding is top, bottom, left, right, of zeros.
+
+    A second input, of the output's shape, is added before the clamp.
+    """
 
     strides: tuple[int, int] = (1, 1)
     dilations: tuple[int, int] = (1, 1)

@@ -114,6 +114,10 @@ class Settings:
                     found.append(f"there is no {section[:-1]} {name!r}{nearest(name, known[section])}")
         return found
 
+    def tell_apart(self, name: str, other: str) -> bool:
+        """Whether an entry is for one buffer and not for the other."""
+        return any(_fits(entry, name) and not _fits(entry, other) for entry in self.buffers)
+
     def buffer(self, name: str) -> QFormat | None:
         """What is set for an activation; a family where the number of fractional bits is left open; None: automatic."""
         return _lookup(self.buffers, name)

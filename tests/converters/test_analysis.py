@@ -105,12 +105,12 @@ def test_one_pass_over_the_data(residual, analyzed, monkeypatch):
 
 
 @pytest.mark.parametrize("what", ["output", "kernel", "both"])
-@pytest.mark.parametrize("layer", ["unit_conv1", "stem_relu", "unit_bn2"])
+@pytest.mark.parametrize("layer", ["unit_conv1", "stem_relu", "unit_relu"])
 def test_promotions_are_those_of_a_network_so_converted(residual, analyzed, layer, what):
     """Settings that ask for the promoted formats give the sizes and the error that the analysis foretold."""
     analysis, model = analyzed
     name = f"{layer}/output"
-    kernel = {"unit_conv1": "unit_conv1", "stem_relu": "stem", "unit_bn2": "unit_conv2"}[layer] + "/kernel"
+    kernel = {"unit_conv1": "unit_conv1", "stem_relu": "stem", "unit_relu": "unit_conv2"}[layer] + "/kernel"
     before = analysis.layer(name)
     promotion = next(promotion for promotion in before.promotions if promotion.what == what)
     settings = {}

@@ -98,10 +98,10 @@ class TestValuesBeyondAllFormats:
     @pytest.mark.parametrize("values", [np.full((2, 3), 1e30), np.array([[1.0, np.nan]]), np.array([[np.inf, np.inf]])])
     def test_observed_range(self, joined, values):
         statistics = Statistics()
-        statistics.add("conv/output", values)
-        assert "conv/output" in refused(joined, statistics=statistics)
-        settings = {"buffers": {"conv/output": "FIXED8_4"}}
-        assert tensor_formats(kerasq.convert(joined, statistics=statistics, settings=settings))["conv/output"] == "FIXED8_4"
+        statistics.add("add/output", values)
+        assert "add/output" in refused(joined, statistics=statistics)
+        settings = {"buffers": {"add/output": "FIXED8_4"}}
+        assert tensor_formats(kerasq.convert(joined, statistics=statistics, settings=settings))["add/output"] == "FIXED8_4"
 
 
 class TestDatasets:
