@@ -143,6 +143,48 @@ def _softmax(model: Model, operator: Operator, x: np.ndarray) -> Iterator[Fracti
         yield from (Fraction(power, sum(powers)) for power in powers)
 
 
+def _mul(model: Model, operator: Operator, a: np.ndarray, b: np.ndarray) -> Iterator[Fraction]:
+    first, second = (step(model.tensors[index].format) for index in operator.inputs)
+    for example, multipliers in zip(a, b, strict=True):
+        values, factors = example.ravel().tolist(), multipliers.ravel().tolist()
+        for position, value in enumerate(values):
+            yield value * first * (factors[position % len(factors)] * second)
+
+
+def _concat(model: Model, operator: Operator, *arrays: np.ndarray) -> Iterator[Fraction]:
+    steps = [step(model.tensors[index].format) for index in operator.inputs]
+    rows = [part.reshape(-1, part.shape[-1]).tolist() for part in arrays]
+    for row in range(len(rows[0])):
+        for scale, part in zip(steps, rows, strict=True):
+            yield from (value * scale for value in part[row])
+
+
+def _transpose(model: Model, operator: Operator, x: np.ndarray) -> Iterator[Fraction]:
+    scale, (rows, columns), together = step(model.tensors[operator.inputs[0]].format), operator.window, operator.groups
+    for example in x:
+        values = example.ravel().tolist()
+        for image in range(0, len(values), rows * columns * together):
+            for column, row, place in product(range(columns), range(rows), range(together)):
+                yield values[image + (row * columns + column) * together + place] * scale
+
+
+def _lookup(model: Model, operator: Operator, x: np.ndarray) -> Iterator[Fraction]:
+    """Between knots the line, rounded to the grid of the entries: halves up."""
+    source, table = model.operands(operator)
+    assert source is not None
+    assert table is not None
+    assert table.data is not None
+    entries, scale = table.data.tolist(), step(table.format)
+    for value in x.ravel().tolist():
+        place = value - source.format.min_int
+        if source.format.bits == 8:
+            yield entries[place] * scale
+        else:
+            knot, low = place // 128, place % 128
+            line = entries[knot] + Fraction(entries[knot + 1] - entries[knot]) * low / 128
+            yield math.floor(line + Fraction(1, 2)) * scale
+
+
 _KINDS = {
     OperatorKind.CONV_2D: _convolution,
     OperatorKind.DENSE: _dense,
@@ -152,4 +194,8 @@ _KINDS = {
     OperatorKind.RESHAPE: _unchanged,
     OperatorKind.QUANTIZE: _unchanged,
     OperatorKind.SOFTMAX: _softmax,
+    OperatorKind.MUL: _mul,
+    OperatorKind.CONCAT: _concat,
+    OperatorKind.TRANSPOSE: _transpose,
+    OperatorKind.LOOKUP: _lookup,
 }

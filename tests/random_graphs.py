@@ -19,6 +19,7 @@ from random_operators import _magnitude, output_format, random_clamp, random_for
 
 FIXED = ("FIXED8", "FIXED8", "UFIXED8", "FIXED16", "UFIXED16")
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 63, 64, 65, 80)
+MOVERS = ("multiply", "concatenate", "transpose", "lookup")
 KERNELS = ("FIXED4", "FIXED8", "FIXED8", "FIXED8", "FIXED16", "SIGN", "SIGN")
 
 
@@ -165,6 +166,58 @@ class _Graph:
         chosen = shape[int(self.rng.integers(3))]
         return self.net.apply("RESHAPE", (x,), self.form(x), shape=chosen, clamp=random_clamp(self.rng, self.form(x)))
 
+    def multiply(self, x: int) -> int:
+        """By another activation of its shape, itself at worst, or by a value per channel."""
+        rng, source = self.rng, self.form(x)
+        tensors = [i for i, t in enumerate(self.net.tensors) if not t.is_constant and t.shape == self.shape(x)]
+        if rng.random() < 0.5:
+            other = int(rng.choice(tensors))
+            self.added.add(other)
+        else:
+            form = random_format(rng, FIXED, 0, 12)
+            other = self.net.activation(f"gate{len(self.net.tensors)}", (1, self.shape(x)[-1]), form)
+            self.inputs.append(other)
+        if source.is_float or self.form(other).is_float:
+            form = self.float_result()
+        else:
+            form = self.result_format((source.frac_bits or 0) + (self.form(other).frac_bits or 0), 1 << 14)
+        return self.net.apply("MUL", (x, other), form, clamp=random_clamp(rng, form))
+
+    def concatenate(self, x: int) -> int:
+        """With other activations that differ in channels only, itself among them."""
+        rng = self.rng
+        fitting = [i for i, t in enumerate(self.net.tensors) if not t.is_constant and t.shape[:-1] == self.shape(x)[:-1]]
+        others = [int(i) for i in rng.choice(fitting, int(rng.integers(1, 5)))]
+        self.added.update(others)
+        inputs = (x, *others)
+        if any(self.form(i).is_float for i in inputs):
+            form = self.float_result()
+        else:
+            form = self.form(x) if rng.random() < 0.5 else self.near(self.form(x))
+        return self.net.apply("CONCAT", inputs, form, clamp=random_clamp(rng, form))
+
+    def transpose(self, x: int) -> int:
+        """Depth to space, space to depth, or height by width."""
+        rng, (_, height, width, channels) = self.rng, self.shape(x)
+        if channels % 2 == 0 and rng.random() < 0.5:
+            sizes, together, shape = (width, 1), channels // 2, (1, height, 2, width * channels // 2)
+            if channels % 4 == 0:
+                sizes, shape = (width, 2), (1, 2 * height, 2 * width, channels // 4)
+        else:
+            sizes, together, shape = (height, width), channels, (1, width, height, channels)
+        source = self.form(x)
+        clamp = random_clamp(rng, source)
+        return self.net.apply("TRANSPOSE", (x,), source, shape=shape, window=sizes, groups=together, clamp=clamp)
+
+    def lookup(self, x: int) -> int:
+        source = self.form(x)
+        if source.is_float:
+            return self.quantize(x)
+        form = random_format(self.rng, FIXED, 0, 12)
+        entries = random_stored(self.rng, form, (256 if source.bits == 8 else 513,))
+        table = self.net.constant(f"table{len(self.net.tensors)}", entries, form)
+        return self.net.apply("LOOKUP", (x, table), form, clamp=random_clamp(self.rng, form))
+
     def softmax(self, x: int) -> int:
         source, table = self.form(x), ABSENT
         form = QFormat.parse(str(self.rng.choice(["UFIXED8_8", "FIXED16_15", "UFIXED16_16"])))
@@ -191,7 +244,7 @@ def _draw(graph: _Graph) -> Model:
     images, unread = list(graph.inputs), set(graph.inputs)
     for _ in range(int(rng.integers(1, 8))):
         x = int(rng.choice(images[-3:]))
-        kind = str(rng.choice(["convolution", "convolution", "convolution", "add", "pooling", "quantize", "reshape"]))
+        kind = str(rng.choice(["convolution", "convolution", "convolution", "add", "pooling", "quantize", "reshape", *MOVERS]))
         if kind == "add":
             partners = [y for y in images if graph.shape(y) == graph.shape(x) and _addable(graph.form(x), graph.form(y))]
             other = int(rng.choice(partners))

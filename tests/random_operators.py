@@ -195,6 +195,56 @@ def residual(rng: np.random.Generator) -> Model:
     return net.build((x,) if addend == x else (x, addend), (y,))
 
 
+def mul(rng: np.random.Generator) -> Model:
+    """Products of two tensors, or of one and a value per channel."""
+    net = NetworkBuilder()
+    shape = (1, *rng.integers(1, 6, int(rng.integers(1, 4))).tolist())
+    first, second = random_format(rng, ACTIVATIONS, -12, 30), random_format(rng, ACTIVATIONS, -12, 30)
+    a = net.activation("a", shape, first)
+    by_channel = [(1, shape[-1]), (*(1 for _ in shape[1:]), shape[-1])][rng.integers(2)]
+    b = net.activation("b", shape if rng.random() < 0.5 else by_channel, second)
+    magnitude = first.max_int * second.max_int >> int(rng.integers(8))
+    form = output_format(rng, (first.frac_bits or 0) + (second.frac_bits or 0), magnitude)
+    y = net.apply("MUL", (a, b), form, clamp=random_clamp(rng, form))
+    return net.build((a, b), (y,))
+
+
+def concat(rng: np.random.Generator) -> Model:
+    """Two to five tensors of any formats."""
+    net = NetworkBuilder()
+    pixels = (1, *rng.integers(1, 5, int(rng.integers(0, 3))).tolist())
+    form = random_format(rng, ACTIVATIONS)
+    inputs = []
+    for number in range(int(rng.integers(2, 6))):
+        source = form if rng.random() < 0.3 else random_format(rng, ACTIVATIONS)
+        inputs.append(net.activation(f"x{number}", (*pixels, int(rng.integers(1, 6))), source))
+    form = form if rng.random() < 0.8 else QFormat.parse("FLOAT32")
+    y = net.apply("CONCAT", tuple(inputs), form, clamp=random_clamp(rng, form))
+    return net.build(tuple(inputs), (y,))
+
+
+def transpose(rng: np.random.Generator) -> Model:
+    """Axes that change places, into shapes of any rank."""
+    net = NetworkBuilder()
+    a, b, c, d = rng.integers(1, 5, 4).tolist()
+    source = random_format(rng, ACTIVATIONS)
+    x = net.activation("x", [(1, a, b, c * d), (1, a * b * c, d), (1, a * b * c * d)][rng.integers(3)], source)
+    shape = [(1, a, c, b * d), (1, a * c * b * d), (1, c, a, b * d)][rng.integers(3)]
+    y = net.apply("TRANSPOSE", (x,), source, shape=shape, window=(b, c), groups=d, clamp=random_clamp(rng, source))
+    return net.build((x,), (y,))
+
+
+def lookup(rng: np.random.Generator) -> Model:
+    """Tables of any entries, for 8 and 16 bits."""
+    net = NetworkBuilder()
+    source = random_format(rng, ACTIVATIONS)
+    x = net.activation("x", (1, *rng.integers(1, 6, int(rng.integers(1, 4))).tolist()), source)
+    form = random_format(rng, ACTIVATIONS)
+    table = net.constant("table", random_stored(rng, form, (256 if source.bits == 8 else 513,)), form)
+    y = net.apply("LOOKUP", (x, table), form, clamp=random_clamp(rng, form))
+    return net.build((x,), (y,))
+
+
 OPERATORS: dict[str, Callable[[np.random.Generator], Model]] = {
     "convolution": convolution,
     "residual": residual,
@@ -203,6 +253,10 @@ OPERATORS: dict[str, Callable[[np.random.Generator], Model]] = {
     "pooling": pooling,
     "quantize": quantize,
     "reshape": reshape,
+    "mul": mul,
+    "concat": concat,
+    "transpose": transpose,
+    "lookup": lookup,
 }
 
 

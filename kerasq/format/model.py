@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,10 @@ class OperatorKind(enum.StrEnum):
     RESHAPE = "RESHAPE"
     SOFTMAX = "SOFTMAX"
     QUANTIZE = "QUANTIZE"
+    MUL = "MUL"
+    CONCAT = "CONCAT"
+    TRANSPOSE = "TRANSPOSE"
+    LOOKUP = "LOOKUP"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,18 +84,19 @@ class Operator:
         kind: What it computes.
         inputs: Indices of tensors in the order that the kind fixes; `ABSENT` for an optional one:
             CONV_2D, DENSE: x, kernel, multiplier or ABSENT, bias or ABSENT; CONV_2D then its addend, if it has one. ADD: a, b.
-            SOFTMAX: x, table or ABSENT.
-            MAX_POOL_2D, AVERAGE_POOL_2D, RESHAPE, QUANTIZE: x.
+            MUL: a, b. CONCAT: two to five. SOFTMAX: x, table or ABSENT. LOOKUP: x, table.
+            MAX_POOL_2D, AVERAGE_POOL_2D, RESHAPE, QUANTIZE, TRANSPOSE: x.
         outputs: Indices of the tensors written: exactly one for every kind so far.
         strides: Vertical and horizontal step (CONV_2D and pooling).
         dilations: Vertical and horizontal distance of taps (CONV_2D).
         padding: Rows and columns of absent taps at the top, bottom, left and right (CONV_2D and pooling).
-        window: Height and width (pooling; a convolution's are its kernel's).
-        groups: Groups of channels (CONV_2D).
+        window: Height and width (pooling; a convolution's are its kernel's). TRANSPOSE: sizes of the axes that change places.
+        groups: Groups of channels (CONV_2D). TRANSPOSE: values that move together.
         clamp: Smallest and largest output: stored integers of the output's format, or floats for a FLOAT32 output.
             `None` where nothing is clamped beyond the format's own range.
         accumulator_bits: 32 or 64: the width that provably holds every intermediate sum (0 for float operators).
         total_bits: The same after the multiplier and the bias (CONV_2D and DENSE; 0 elsewhere).
+        function: In memory only: what a LOOKUP computes from a FLOAT32 input. A file holds its table instead.
     """
 
     kind: OperatorKind
@@ -105,6 +110,7 @@ class Operator:
     clamp: tuple[float, float] | None = None
     accumulator_bits: int = 0
     total_bits: int = 0
+    function: Callable[[np.ndarray], np.ndarray] | None = None
 
     def replace(self, **changes: Any) -> Operator:
         return dataclasses.replace(self, **changes)

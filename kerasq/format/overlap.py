@@ -21,7 +21,8 @@ those behind begin as far behind the window's start. With sx and sy bytes per va
 
 and D is the sum above with c s in place of (c + 1) s, plus (C - 1) max(0, sy - sx). An element-wise operator is the same of one
 row with no window: D = (elements - 1) max(0, sy - sx), 0 where the output's values are no wider, so that it may take the
-input's place. A Dense layer reads everything for every output: its output lies elsewhere.
+input's place. A Dense layer reads everything for every output, CONCAT and TRANSPOSE write in another order than they read, MUL
+reads one value per channel for every pixel: their outputs lie elsewhere.
 
 Each maximum is one of r a - b max(0, r stride - padding): a line less a convex function, hence largest at an end or on either
 side of the kink. The C runtime has the same in kq_plan.c.
@@ -31,7 +32,9 @@ from __future__ import annotations
 
 from kerasq.format.model import Model, Operator, OperatorKind, Tensor
 
-_ELEMENT_WISE = frozenset((OperatorKind.ADD, OperatorKind.RESHAPE, OperatorKind.SOFTMAX, OperatorKind.QUANTIZE))
+_ELEMENT_WISE = frozenset(
+    (OperatorKind.ADD, OperatorKind.RESHAPE, OperatorKind.SOFTMAX, OperatorKind.QUANTIZE, OperatorKind.MUL, OperatorKind.LOOKUP)
+)
 _ADDEND = 4  # of CONV_2D: its value is read before the output value of the same place is written
 _POOLING = frozenset((OperatorKind.MAX_POOL_2D, OperatorKind.AVERAGE_POOL_2D))
 
@@ -53,7 +56,7 @@ def distance(model: Model, operator: Operator, index: int) -> int | None:
 
 def _slot_distance(model: Model, operator: Operator, slot: int) -> int | None:
     x, y = model.tensors[operator.inputs[slot]], model.output(operator)
-    if operator.kind in _ELEMENT_WISE:
+    if operator.kind in _ELEMENT_WISE and _elements(x) == _elements(y):  # not a value per channel, read for every pixel
         return _beside_values(x, y, _elements(y))
     if operator.kind in _POOLING:
         return _window_distance(operator, x, y, by_channel=True)

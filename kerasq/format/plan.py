@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from kerasq.format import overlap
 from kerasq.format.model import Model, OperatorKind
 
+_NEW = frozenset((OperatorKind.MUL, OperatorKind.CONCAT, OperatorKind.TRANSPOSE, OperatorKind.LOOKUP))  # since version 2
+
 
 def aligned(size: int, alignment: int) -> int:
     """`size` rounded up to a multiple of `alignment`."""
@@ -96,13 +98,14 @@ def savings(model: Model, spans: dict[int, tuple[int, int]]) -> list[int]:
 def needed_version(model: Model) -> int:
     """The oldest version of the format that has all that the model uses.
 
-    2 where a convolution has an addend, or an operator's output overlaps an input; else 1.
+    2 where a convolution has an addend, an operator's output overlaps an input, or a kind of operator is used that came with
+    version 2; else 1.
 
     Version 1 has one such overlap: the output of a RESHAPE exactly in the place of its input.
     """
     for operator in model.operators:
         output = model.output(operator)
-        if operator.kind is OperatorKind.CONV_2D and len(operator.inputs) > 4:
+        if operator.kind in _NEW or (operator.kind is OperatorKind.CONV_2D and len(operator.inputs) > 4):
             return 2
         for index in operator.inputs:
             x = model.tensors[index] if 0 <= index < len(model.tensors) else output

@@ -264,10 +264,35 @@ def overlapped_network() -> Model:
     return dataclasses.replace(model, tensors=tensors, arena_bytes=132)
 
 
+def gated_network() -> Model:
+    """A table, a product by channel, inputs side by side, depth to space: what came with version 2."""
+    net = ModelBuilder(seed=7)
+    x, gate = net.activation("x", "FIXED8_4", 1, 2, 3, 4), net.activation("gate", "UFIXED16_15", 1, 4)
+    curved = net.operator(
+        OperatorKind.LOOKUP,
+        [x, net.constant("curve/table", "FIXED8_6", 256)],
+        net.activation("curve/output", "FIXED8_6", 1, 2, 3, 4),
+    )
+    product = net.operator(
+        OperatorKind.MUL, [curved, gate], net.activation("mul/output", "FIXED16_9", 1, 2, 3, 4), clamp=(0, 999)
+    )
+    both = net.operator(OperatorKind.CONCAT, [product, x, curved], net.activation("concat/output", "FIXED16_8", 1, 2, 3, 12))
+    large = net.operator(
+        OperatorKind.TRANSPOSE, [both], net.activation("large/output", "FIXED16_8", 1, 4, 6, 3), window=(3, 2), groups=6
+    )
+    net.operator(
+        OperatorKind.LOOKUP,
+        [large, net.constant("smooth/table", "UFIXED8_8", 513)],
+        net.activation("smooth/output", "UFIXED8_8", 1, 4, 6, 3),
+    )
+    return net.model([x, gate])
+
+
 SAMPLES = {
     "binary": binary_network,
     "float": float_network,
     "wide": wide_network,
     "tested": tested_network,
     "overlapped": overlapped_network,
+    "gated": gated_network,
 }

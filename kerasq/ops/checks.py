@@ -38,7 +38,8 @@ def _operands(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[
     needed = sum(not slot.trailing for slot in spec.slots)
     if not needed <= len(operator.inputs) <= len(spec.slots):
         expected = ", ".join(slot.name for slot in spec.slots)
-        counts = str(needed) if needed == len(spec.slots) else f"{needed} or {len(spec.slots)}"
+        between = {0: "", 1: " or {}"}.get(len(spec.slots) - needed, " to {}")
+        counts = str(needed) + between.format(len(spec.slots))
         yield f"must have {counts} inputs ({expected}). Received: inputs={operator.inputs}"
         return
     for slot, index in spec.given(operator):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
-from kerasq.ops import add, convolution, dense, pooling, quantize, reshape, softmax
+from kerasq.ops import add, concat, convolution, dense, lookup, mul, pooling, quantize, reshape, softmax, transpose
 from kerasq.ops.bounds import Bounds, width
 from kerasq.ops.spec import OperatorSpec, Shape
 
@@ -22,6 +22,10 @@ TABLE: dict[OperatorKind, OperatorSpec] = {
         reshape.SPEC,
         softmax.SPEC,
         quantize.SPEC,
+        mul.SPEC,
+        concat.SPEC,
+        transpose.SPEC,
+        lookup.SPEC,
     )
 }
 

@@ -92,7 +92,7 @@ READER_RULES = {
     "version 0": (("version",), 0, "version 0 of the format: this is a reader of 1..2"),
     "version of the future": (("version",), 3, "version 3"),
     "type": (("tensors", 0, "type"), 9, "tensor 0 'x': there are types 0..8. Received: type=9"),
-    "kind": (("operators", 0, "kind"), 8, "operator 0: there are kinds 0..7. Received: kind=8"),
+    "kind": (("operators", 0, "kind"), 12, "operator 0: there are kinds 0..11. Received: kind=12"),
     "frac_bits too large": (("tensors", 0, "frac_bits"), 64, "tensor 0 'x': frac_bits of FIXED8 lie in -32..63. Received"),
     "frac_bits too small": (("tensors", 1, "frac_bits"), -33, "tensor 1 'y': frac_bits"),
     "frac_bits of SIGN": (("tensors", 2, "frac_bits"), 1, "tensor 2 'w': frac_bits of SIGN lie in 0..0"),

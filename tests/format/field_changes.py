@@ -7,7 +7,7 @@ from kerasq.qformat import QFormat
 
 RANGES = {
     "type": range(9),
-    "kind": range(8),
+    "kind": range(12),
     "accumulator_bits": (0, 32, 64),
     "total_bits": (0, 32, 64),
     "frac_bits": range(-4, 20),

@@ -56,7 +56,7 @@ def smallest_for_slot(model, operator, slot):
     return smallest
 
 
-@pytest.mark.parametrize("kind", ["convolution", "residual", "add", "pooling", "quantize", "reshape"])
+@pytest.mark.parametrize("kind", ["convolution", "residual", "add", "pooling", "quantize", "reshape", "mul", "lookup"])
 def test_nothing_is_overwritten_that_is_still_to_be_read(kind):
     slack, followed = [], 0
     for seed in range(150):

@@ -36,11 +36,20 @@ def valid(kind: str, buffers: str = "FIXED8_4", **attributes) -> Model:
             net.activation("x", (1, 10), buffers),
             net.constant("table", exponentials(QFormat.parse(buffers)), "UFIXED16_15"),
         )
+    elif kind == "MUL":
+        inputs = (net.activation("x", (1, 6, 5, 2), buffers), net.activation("y", (1, 1, 1, 2), buffers))
+    elif kind == "CONCAT":
+        inputs = tuple(net.activation(name, (1, 6, 5, 2), buffers) for name in ("x", "y", "z"))
+    elif kind == "LOOKUP":
+        table = net.constant("table", np.arange(256 if "8_" in buffers else 513) % 100, buffers)
+        inputs = (net.activation("x", (1, 6, 5, 2), buffers), table)
     else:
         inputs = (net.activation("x", (1, 6, 5, 2), buffers),)
         if "POOL" in kind:
             attributes = {"window": (3, 2), "strides": (2, 1), "padding": (1, 2, 1, 0), **attributes}
-        shape = (1, 60) if kind == "RESHAPE" else None
+        if kind == "TRANSPOSE":
+            attributes = {"window": (5, 3), "groups": 2, **attributes}
+        shape = (1, 60) if kind in ("RESHAPE", "TRANSPOSE") else None
     output = net.apply(kind, inputs, buffers, "layer/output", shape, **attributes)
     return net.build(tuple(index for index in inputs if index >= 0 and not net.tensors[index].is_constant), (output,))
 
@@ -75,7 +84,7 @@ ATTRIBUTES = [
     (ALL, {"accumulator_bits": 0}, "accumulator_bits must be 32 or 64"),
     (ALL, {"accumulator_bits": 16}, "accumulator_bits must be 32 or 64"),
     (("CONV_2D", "DENSE"), {"total_bits": 0}, "total_bits must be 32 or 64"),
-    (("ADD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "RESHAPE", "SOFTMAX", "QUANTIZE"), {"total_bits": 32}, "total_bits must be 0"),
+    (tuple(set(ALL) - {"CONV_2D", "DENSE"}), {"total_bits": 32}, "total_bits must be 0"),
     (WINDOWED, {"strides": (0, 1)}, "strides must be at least 1"),
     (WINDOWED, {"strides": (1, -1)}, "strides must be at least 1"),
     (("CONV_2D",), {"dilations": (1, 0)}, "dilations must be at least 1"),
@@ -96,10 +105,14 @@ ATTRIBUTES = [
     (("CONV_2D",), {"groups": 0}, "groups must divide"),
     (("CONV_2D",), {"groups": 3}, "groups must divide"),
     (("CONV_2D",), {"groups": 1}, "kernel must have 2 input channels"),
+    (("TRANSPOSE",), {"window": (0, 3)}, "must be at least 1"),
+    (("TRANSPOSE",), {"groups": 0}, "must be at least 1"),
+    (("TRANSPOSE",), {"groups": 7}, "divide the 60 elements"),
+    (("TRANSPOSE",), {"window": (2**16, 2**16)}, "divide the 60 elements"),
     (ALL, {"outputs": ()}, "must write exactly one"),
     (ALL, {"outputs": (0, 0)}, "must write exactly one"),
-    (ALL, {"inputs": ()}, r"must have \d (or 5 )?inputs"),
-    (ALL, {"inputs": (0,) * 6}, r"must have \d (or 5 )?inputs"),
+    (ALL, {"inputs": ()}, r"must have \d ((or|to) \d )?inputs"),
+    (ALL, {"inputs": (0,) * 6}, r"must have \d ((or|to) \d )?inputs"),
 ]
 
 TENSORS = [
@@ -143,6 +156,26 @@ TENSORS = [
     ("MAX_POOL_2D", "x", {"shape": (1, 30, 2)}, "must have 4 axes"),
     ("AVERAGE_POOL_2D", "layer/output", {"format": q("FIXED8_29")}, "differ by at most 24"),
     ("AVERAGE_POOL_2D", "layer/output", {"format": q("FIXED8_-21")}, "differ by at most 24"),
+    ("MUL", "y", {"shape": (1, 6, 5, 1)}, "one value for each channel"),
+    ("MUL", "y", {"shape": (1, 1, 2, 2)}, "one value for each channel"),
+    ("MUL", "layer/output", {"shape": (1, 60)}, "output must have shape"),
+    ("MUL", "x", {"format": q("FLOAT32")}, "records accumulator_bits=0"),
+    ("CONCAT", "y", {"shape": (1, 6, 4, 2)}, "differ in the last axis only"),
+    ("CONCAT", "y", {"shape": (1, 30, 2)}, "differ in the last axis only"),
+    ("CONCAT", "z", {"shape": (1, 6, 5, 3)}, "output must have shape"),
+    ("CONCAT", "z", {"format": q("FIXED16_63")}, "accumulator_bits must be 64"),
+    ("TRANSPOSE", "layer/output", {"format": q("UFIXED8_4")}, "input's format"),
+    ("TRANSPOSE", "layer/output", {"shape": (1, 59)}, "must have 60 elements"),
+    ("TRANSPOSE", "x", {"shape": (1, 6, 5, 1)}, "must have 30 elements"),
+    ("TRANSPOSE", "x", {"shape": (1, 6, 5, 3)}, "must have 90 elements"),
+    ("TRANSPOSE", "x", {"shape": (1, 6, 7, 2)}, "divide the 84 elements"),
+    ("LOOKUP", "x", {"format": q("FLOAT32")}, "input must be fixed"),
+    ("LOOKUP", "x", {"format": q("FIXED16_4")}, r"must have shape \(513,\)"),
+    ("LOOKUP", "table", {"shape": (255,)}, r"must have shape \(256,\)"),
+    ("LOOKUP", "table", {"format": q("FIXED8_3")}, "table must have the output's format"),
+    ("LOOKUP", "table", {"format": q("SIGN")}, "table must be one of"),
+    ("LOOKUP", "layer/output", {"format": q("FLOAT32")}, "table must have the output's format"),
+    ("LOOKUP", "layer/output", {"shape": (1, 60)}, "output must have shape"),
     ("RESHAPE", "layer/output", {"format": q("UFIXED8_4")}, "input's format"),
     ("RESHAPE", "layer/output", {"shape": (1, 59)}, "must have 60 elements"),
     ("QUANTIZE", "layer/output", {"shape": (1, 6, 10)}, "output must have shape"),

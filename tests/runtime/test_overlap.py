@@ -15,7 +15,7 @@ from runtime.compared import compare_all, unchecked
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
 
 TIERS = kerasq.runtime.tiers() if kerasq.runtime.available() else ()
-KINDS = ("convolution", "residual", "add", "pooling", "quantize", "reshape")
+KINDS = ("convolution", "residual", "add", "pooling", "quantize", "reshape", "mul", "lookup")
 
 
 def models(kind, count):

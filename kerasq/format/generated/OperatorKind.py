@@ -11,3 +11,7 @@ class OperatorKind(object):
     RESHAPE = 5
     SOFTMAX = 6
     QUANTIZE = 7
+    MUL = 8
+    CONCAT = 9
+    TRANSPOSE = 10
+    LOOKUP = 11

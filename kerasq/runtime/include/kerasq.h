@@ -37,6 +37,7 @@ typedef enum {
 /* The enum OperatorKind of kerasq.fbs. */
 typedef enum {
   KQ_CONV_2D, KQ_DENSE, KQ_ADD, KQ_MAX_POOL_2D, KQ_AVERAGE_POOL_2D, KQ_RESHAPE, KQ_SOFTMAX, KQ_QUANTIZE,
+  KQ_MUL, KQ_CONCAT, KQ_TRANSPOSE, KQ_LOOKUP, /* since version 2 */
   KQ_KINDS
 } kq_kind;
 

@@ -17,7 +17,8 @@
 #define KQ_OTHER_KERNELS(X)                                                                                 \
   X(kq_add) X(kq_add_float) X(kq_max_pool_2d) X(kq_max_pool_2d_float) X(kq_average_pool_2d)                 \
   X(kq_average_pool_2d_float) X(kq_reshape) X(kq_reshape_float) X(kq_softmax) X(kq_softmax_float)           \
-  X(kq_quantize) X(kq_quantize_float)
+  X(kq_quantize) X(kq_quantize_float) X(kq_mul) X(kq_mul_float) X(kq_concat) X(kq_concat_float)             \
+  X(kq_transpose) X(kq_transpose_float) X(kq_lookup)
 
 #define KQ_PORTABLE_KERNELS(X) \
   KQ_WEIGHTED_KERNELS(X, kq_conv_2d) KQ_WEIGHTED_KERNELS(X, kq_dense) KQ_OTHER_KERNELS(X)

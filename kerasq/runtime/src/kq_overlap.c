@@ -40,13 +40,16 @@ bool kq_may_overlap(const kq_operator *op, const kq_tensor *x) {
   const int64_t below = (int64_t)x->offset - op->output->offset;
   const int64_t by_value = beside_values(op, x, op->output->bytes / value_bytes(op->output));
   switch (op->kind) {
+    case KQ_MUL: /* not one value per channel, which is read for every pixel */
+      return x->bytes / value_bytes(x) == op->output->bytes / value_bytes(op->output) && by_value <= below;
     case KQ_ADD:
+    case KQ_LOOKUP:
     case KQ_RESHAPE:
     case KQ_SOFTMAX:
     case KQ_QUANTIZE: return by_value <= below;
     case KQ_CONV_2D: return (x != op->input[4] || by_value <= below) && (x != op->input[0] || window_distance(op, x) <= below);
     case KQ_MAX_POOL_2D:
     case KQ_AVERAGE_POOL_2D: return window_distance(op, x) <= below;
-    default: return false; /* a dense layer reads everything for every output */
+    default: return false; /* CONCAT and TRANSPOSE write in another order than they read, a dense layer reads everything for every output */
   }
 }

@@ -86,13 +86,32 @@ static uint64_t softmax_bound(const kq_operator *op) {
   return kq_bound_shifted(1, 16 + op->output->frac_bits) + kq_bound_shifted(x->shape[x->rank - 1], 16);
 }
 
+/* max|a| max|b| and the rounding half. */
+static uint64_t mul_bound(const kq_operator *op) {
+  const kq_tensor *a = op->input[0], *b = op->input[1];
+  return kq_bound_sum((uint64_t)largest(a) * largest(b), rounding_half(a->frac_bits + b->frac_bits, op->output));
+}
+
+/* The largest max|x| with its rounding half. */
+static uint64_t concat_bound(const kq_operator *op) {
+  uint64_t found = 0;
+  for (uint32_t i = 0; i < op->inputs; ++i) {
+    const kq_tensor *x = op->input[i];
+    const uint64_t needed = kq_bound_sum(largest(x), rounding_half(x->frac_bits, op->output));
+    if (needed > found) found = needed;
+  }
+  return found;
+}
+
 static uint64_t bound(const kq_operator *op) {
   switch (op->kind) {
     case KQ_ADD:
     case KQ_QUANTIZE: return add_bound(op);
     case KQ_AVERAGE_POOL_2D: return average_bound(op);
     case KQ_SOFTMAX: return softmax_bound(op);
-    default: return largest(op->input[0]); /* values are only moved and compared */
+    case KQ_MUL: return mul_bound(op);
+    case KQ_CONCAT: return concat_bound(op);
+    default: return largest(op->input[0]); /* values are only moved and compared; between a LOOKUP's knots they stay below 2^24 */
   }
 }
 

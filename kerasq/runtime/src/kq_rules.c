@@ -19,6 +19,8 @@
 #define KERNEL (BIT(KQ_FLOAT32) | BIT(KQ_FIXED4) | BIT(KQ_FIXED8) | BIT(KQ_FIXED16) | BIT(KQ_SIGN))
 #define VECTOR (BIT(KQ_FLOAT32) | BIT(KQ_FIXED4) | BIT(KQ_FIXED8) | BIT(KQ_FIXED16) | BIT(KQ_FIXED32) | OPTIONAL)
 
+#define TABLE (BIT(KQ_FIXED8) | BIT(KQ_FIXED16) | BIT(KQ_UFIXED8) | BIT(KQ_UFIXED16))
+
 static const uint16_t slots[KQ_KINDS][KQ_MAX_INPUTS] = {
     {ACTIVATION, KERNEL, VECTOR, VECTOR, ACTIVATION | TRAILING}, /* CONV_2D: x, kernel, multiplier, bias, addend */
     {ACTIVATION, KERNEL, VECTOR, VECTOR},             /* DENSE */
@@ -28,6 +30,10 @@ static const uint16_t slots[KQ_KINDS][KQ_MAX_INPUTS] = {
     {ACTIVATION},                                     /* RESHAPE */
     {ACTIVATION, BIT(KQ_UFIXED16) | OPTIONAL},        /* SOFTMAX: x, table */
     {ACTIVATION},                                     /* QUANTIZE */
+    {ACTIVATION, ACTIVATION},                         /* MUL */
+    {ACTIVATION, ACTIVATION, ACTIVATION | TRAILING, ACTIVATION | TRAILING, ACTIVATION | TRAILING}, /* CONCAT */
+    {ACTIVATION},                                     /* TRANSPOSE */
+    {ACTIVATION, TABLE},                              /* LOOKUP: x, table */
 };
 
 static bool fits_slots(const kq_operator *op) {
@@ -163,6 +169,44 @@ static kq_status check_softmax(const kq_operator *op) {
   return is_softmax_table(table, kq_bits(x->type) == 8 ? 256 : 512) ? KQ_OK : KQ_BAD_OPERAND;
 }
 
+/* The second input: of the first one's shape, or one value for each of its channels. */
+static kq_status check_mul(const kq_operator *op) {
+  const kq_tensor *a = op->input[0], *b = op->input[1];
+  const uint32_t channels = b->shape[b->rank - 1];
+  const bool by_channel = b->elements == channels && channels == a->shape[a->rank - 1];
+  if (!by_channel && !has_shape_of(a, b)) return KQ_BAD_OPERAND;
+  return has_shape_of(a, op->output) ? KQ_OK : KQ_BAD_OUTPUT;
+}
+
+static bool differs_in_channels_only(const kq_tensor *a, const kq_tensor *b) {
+  return a->rank == b->rank && memcmp(a->shape, b->shape, (a->rank - 1u) * sizeof a->shape[0]) == 0;
+}
+
+static kq_status check_concat(const kq_operator *op) {
+  const kq_tensor *y = op->output;
+  uint64_t channels = 0;
+  for (uint32_t i = 0; i < op->inputs; ++i) {
+    const kq_tensor *x = op->input[i];
+    if (!differs_in_channels_only(op->input[0], x)) return KQ_BAD_OPERAND;
+    channels += x->shape[x->rank - 1];
+  }
+  return differs_in_channels_only(op->input[0], y) && y->shape[y->rank - 1] == channels ? KQ_OK : KQ_BAD_OUTPUT;
+}
+
+static kq_status check_transpose(const kq_operator *op) {
+  const uint32_t elements = op->input[0]->elements, sides = (uint32_t)op->window[0] * op->window[1];
+  if (!has_format_of(op->input[0], op->output)) return KQ_BAD_OPERAND;
+  if (sides == 0 || op->groups == 0 || elements % sides != 0 || elements / sides % op->groups != 0) return KQ_BAD_ATTRIBUTE;
+  return elements == op->output->elements ? KQ_OK : KQ_BAD_OUTPUT;
+}
+
+static kq_status check_lookup(const kq_operator *op) {
+  const kq_tensor *x = op->input[0], *table = op->input[1];
+  if (x->type == KQ_FLOAT32 || !has_format_of(table, op->output)) return KQ_BAD_OPERAND;
+  if (table->rank != 1 || table->shape[0] != (kq_bits(x->type) == 8 ? 256u : 513u)) return KQ_BAD_OPERAND;
+  return has_shape_of(x, op->output) ? KQ_OK : KQ_BAD_OUTPUT;
+}
+
 static kq_status check_kind(kq_operator *op) {
   switch (op->kind) {
     case KQ_CONV_2D: return check_conv(op);
@@ -172,6 +216,10 @@ static kq_status check_kind(kq_operator *op) {
     case KQ_AVERAGE_POOL_2D: return check_pool(op);
     case KQ_RESHAPE: return check_reshape(op);
     case KQ_SOFTMAX: return check_softmax(op);
+    case KQ_MUL: return check_mul(op);
+    case KQ_CONCAT: return check_concat(op);
+    case KQ_TRANSPOSE: return check_transpose(op);
+    case KQ_LOOKUP: return check_lookup(op);
     default: return has_shape_of(op->input[0], op->output) ? KQ_OK : KQ_BAD_OUTPUT; /* QUANTIZE */
   }
 }

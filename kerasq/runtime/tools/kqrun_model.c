@@ -127,7 +127,8 @@ void close_model(loaded_model *model) {
 
 const char *kind_name(kq_kind kind) {
   static const char *const names[KQ_KINDS] = {"CONV_2D",         "DENSE",   "ADD",     "MAX_POOL_2D",
-                                              "AVERAGE_POOL_2D", "RESHAPE", "SOFTMAX", "QUANTIZE"};
+                                              "AVERAGE_POOL_2D", "RESHAPE", "SOFTMAX", "QUANTIZE",
+                                              "MUL",             "CONCAT",  "TRANSPOSE", "LOOKUP"};
   return names[kind];
 }
 

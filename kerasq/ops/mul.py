@@ -1,0 +1,85 @@
+"""MUL: the product of two tensors, value by value, or of a tensor and one value for each of its channels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.ops import float_path
+from kerasq.ops.bounds import Bounds
+from kerasq.ops.requantization import largest_magnitude, requantization, rounding_half
+from kerasq.ops.slots import Slot
+from kerasq.ops.spec import OperatorSpec, Shape, fixed_inputs
+from kerasq.qformat import QFormat
+
+
+def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
+    """The first input's shape."""
+    return shapes[0]
+
+
+def _formats(model: Model, operator: Operator) -> tuple[QFormat, QFormat]:
+    first, second = operator.inputs
+    return model.tensors[first].format, model.tensors[second].format
+
+
+def rules(model: Model, operator: Operator) -> Iterator[str]:
+    """The second input has the first one's shape, or one value for each of its channels, the last axis."""
+    first, second = (model.tensors[index].shape for index in operator.inputs)
+    if first != second and not first[-1] == second[-1] == math.prod(second):
+        yield (
+            "the second input must have the first one's shape, or one value for each channel and sizes of 1 elsewhere. "
+            f"Received: shapes {first} and {second}"
+        )
+
+
+def _frac_bits(model: Model, operator: Operator) -> int:
+    return sum(source.frac_bits or 0 for source in _formats(model, operator))
+
+
+def bounds(model: Model, operator: Operator) -> Bounds:
+    """max|a| times max|b|, and the rounding half."""
+    first, second = map(largest_magnitude, _formats(model, operator))
+    return Bounds(first * second + rounding_half(_frac_bits(model, operator), model.output(operator).format))
+
+
+def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A callable from two stored arrays to their stored product."""
+    output = model.output(operator).format
+    formats = _formats(model, operator)
+    first, second = (model.tensors[index].shape for index in operator.inputs)
+
+    def spread(b: np.ndarray) -> np.ndarray:
+        return b if first == second else b.reshape(len(b), *(1,) * (len(first) - 2), second[-1])
+
+    if not fixed_inputs(model, operator):
+
+        def run_float(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            product = float_path.values(formats[0], a) * spread(float_path.values(formats[1], b))
+            return float_path.store(product, output, operator)
+
+        return run_float
+
+    rounding = requantization(operator, output, _frac_bits(model, operator), bounds(model, operator))
+
+    def run(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        product = np.multiply(a, spread(b), dtype=rounding.dtype)
+        product *= rounding.gain
+        y = np.empty(a.shape, output.dtype)
+        rounding.finish(product, y)
+        return y
+
+    return run
+
+
+SPEC = OperatorSpec(
+    kind=OperatorKind.MUL,
+    slots=(Slot("first input"), Slot("second input")),
+    output_shape=output_shape,
+    rules=rules,
+    bounds=bounds,
+    prepare=prepare,
+)

@@ -1,0 +1,27 @@
+/* LOOKUP: any function of one value, from a table of stored outputs: an entry for each 8-bit value, or 513 knots between which the
+ * low 7 bits of a 16-bit value interpolate. */
+#include "kq_arithmetic.h"
+
+enum { KQ_TABLE = 1, LOW_BITS = 7 };
+
+static int32_t between_knots(const kq_tensor *table, uint32_t place) {
+  const uint32_t knot = place >> LOW_BITS;
+  const int32_t low = (int32_t)(place & ((1u << LOW_BITS) - 1));
+  const int32_t below = kq_stored(table->type, table->data, knot), above = kq_stored(table->type, table->data, knot + 1);
+  return below + (int32_t)kq_shift_floor((above - below) * low + (1 << (LOW_BITS - 1)), LOW_BITS);
+}
+
+static void run(const kq_operator *op, uint8_t *arena) {
+  const kq_tensor *x = op->input[0], *table = op->input[KQ_TABLE], *y = op->output;
+  const uint8_t *x_data = kq_input_data(op, 0, arena);
+  uint8_t *y_data = kq_output_data(op, arena);
+  const int32_t first = kq_min_int(x->type);
+  const bool wide = kq_bits(x->type) == 16;
+  for (uint32_t i = 0; i < y->elements; ++i) {
+    const uint32_t place = (uint32_t)(kq_stored(x->type, x_data, i) - first);
+    const int32_t value = wide ? between_knots(table, place) : kq_stored(table->type, table->data, place);
+    kq_store(y->type, y_data, i, (int32_t)kq_clamp(value, op->low.fixed, op->high.fixed));
+  }
+}
+
+const kq_kernel kq_lookup = {"kq_lookup", KQ_LOOKUP, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, NULL, run, NULL};

@@ -1,0 +1,18 @@
+/* MUL in integers: the product of two tensors, or of one and a value for each channel, requantized once. */
+#include "kq_arithmetic.h"
+
+static void run(const kq_operator *op, uint8_t *arena) {
+  const kq_tensor *a = op->input[0], *b = op->input[1], *y = op->output;
+  const int shift = a->frac_bits + b->frac_bits - y->frac_bits;
+  const uint8_t *a_data = kq_input_data(op, 0, arena), *b_data = kq_input_data(op, 1, arena);
+  uint8_t *y_data = kq_output_data(op, arena);
+  for (uint32_t i = 0, j = 0; i < y->elements; ++i, ++j) {
+    if (j == b->elements) j = 0; /* the next pixel's channels */
+    const int64_t product = (int64_t)kq_stored(a->type, a_data, i) * kq_stored(b->type, b_data, j);
+    kq_store(y->type, y_data, i, kq_requantize(product, shift, op->low.fixed, op->high.fixed));
+  }
+}
+
+static bool accepts(const kq_operator *op) { return op->is_integer && kq_has_fixed_output(op); }
+
+const kq_kernel kq_mul = {"kq_mul", KQ_MUL, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts, NULL, NULL, NULL, run, NULL};

@@ -1,0 +1,13 @@
+/* TRANSPOSE of FLOAT32 values, clamped where there is a clamp. */
+#include "kq_float.h"
+#include "kq_transpose.h"
+
+static void run(const kq_operator *op, uint8_t *arena) {
+  uint8_t *output = kq_output_data(op, arena);
+  kq_swap_axes(op, arena);
+  if (!op->has_clamp) return;
+  for (uint32_t i = 0; i < op->output->elements; ++i) kq_put_float(op, output, i, kq_load_f32(output + (size_t)i * 4));
+}
+
+const kq_kernel kq_transpose_float = {
+    "kq_transpose_float", KQ_TRANSPOSE, KQ_FLOAT32, KQ_ANY, 0, NULL, NULL, NULL, NULL, run, NULL};
