@@ -10,12 +10,28 @@ import numpy as np
 from kerasq import ops
 from kerasq.format import Model, Operator, OperatorKind, Tensor
 from kerasq.format.model import ABSENT
-from kerasq.ops import softmax
+from kerasq.ops import lookup, softmax
 from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, QFormat
 from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import FIXED16, FIXED32, Formats, folded_kernel, keeps_multiplier
-from kerasq_convert.graph import Add, Convolution, Dense, Graph, Limits, Node, Pool, Reshape, Shape, Softmax, WeightedNode
+from kerasq_convert.graph import (
+    Add,
+    Concat,
+    Convolution,
+    Curve,
+    Dense,
+    Graph,
+    Limits,
+    Multiply,
+    Node,
+    Pool,
+    Reshape,
+    Shape,
+    Softmax,
+    Transpose,
+    WeightedNode,
+)
 from kerasq_convert.kernels import binary_scale
 from kerasq_convert.naming import Names
 from kerasq_convert.settings import Settings
@@ -91,9 +107,12 @@ class _Emitter:
         self.index[node.output] = output
         format_ = self.tensors[output].format
         clamp = stored_clamp(node.clamp, format_)
-        moves = isinstance(node, Reshape) or (isinstance(node, Pool) and not node.average)
+        moves = isinstance(node, Reshape | Transpose) or (isinstance(node, Pool) and not node.average)
         if moves and self.tensors[inputs[0]].format != format_:
             self._requantized_move(node, inputs, output, clamp)
+            return
+        if isinstance(node, Curve) and format_.is_float and self.tensors[inputs[0]].format.is_fixed:
+            self._looked_up_as_float(node, inputs, output, clamp)
             return
         kind, arguments = self._operation(node, inputs, format_)
         self._operator(kind, arguments.pop("inputs", inputs), output, clamp=clamp, **arguments)
@@ -122,12 +141,39 @@ class _Emitter:
             case Pool():
                 kind = OperatorKind.AVERAGE_POOL_2D if node.average else OperatorKind.MAX_POOL_2D
                 return kind, {key: getattr(node, key) for key in ("window", "strides", "padding")}
+            case Multiply():
+                return OperatorKind.MUL, {}
+            case Concat():
+                return OperatorKind.CONCAT, {}
+            case Transpose():
+                return OperatorKind.TRANSPOSE, {"window": node.sizes, "groups": node.together}
+            case Curve():
+                return OperatorKind.LOOKUP, self._looked_up(node, inputs, format_)
             case Reshape():
                 return OperatorKind.RESHAPE, {}
             case Softmax():
                 return OperatorKind.SOFTMAX, {"inputs": (inputs[0], self._softmax_table(inputs[0], format_))}
             case _:
                 return OperatorKind.QUANTIZE, {}
+
+    def _looked_up(self, node: Curve, inputs: tuple[int, ...], format_: QFormat) -> dict[str, Any]:
+        """The function as a table, or, of a FLOAT32 input, as it is: files can't hold that, but the reference engine runs it."""
+        source = self.tensors[inputs[0]].format
+        if source.is_float:
+            return {"inputs": (*inputs, ABSENT), "function": node.function}
+        entries = lookup.make_table(node.function, source, format_)
+        table = Tensor(f"{self.names.buffer(node.output)}/table", entries.shape, format_, data=entries)
+        return {"inputs": (*inputs, self._tensor(table))}
+
+    def _looked_up_as_float(self, node: Curve, inputs: tuple[int, ...], output: int, clamp: Limits | None) -> None:
+        """Tables hold fixed values: of 16 bits, where the result is to be FLOAT32."""
+        source = self.tensors[inputs[0]].format
+        with np.errstate(all="ignore"):
+            values = np.nan_to_num(node.function(np.linspace(source.min, source.max, 513)))
+        format_ = FIXED16.with_frac_bits(FIXED16.finest(float(values.min()), float(values.max())) or 0)
+        fixed = self._tensor(Tensor(f"{self.tensors[output].name}/looked_up", node.shape, format_))
+        self._operator(OperatorKind.LOOKUP, self._looked_up(node, inputs, format_)["inputs"], fixed)
+        self._operator(OperatorKind.QUANTIZE, (fixed,), output, clamp=clamp)
 
     def _weighted(self, node: WeightedNode, x: int, output: QFormat) -> tuple[int, ...]:
         """Indices of x, kernel, multiplier and bias."""

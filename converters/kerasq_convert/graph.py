@@ -18,6 +18,7 @@ from kerasq.qformat import QFormat
 
 Shape = tuple[int, ...]
 Limits = tuple[float, float]
+Function = Callable[[np.ndarray], np.ndarray]
 UNLIMITED: Limits = (-np.inf, np.inf)
 
 
@@ -95,6 +96,38 @@ class Affine(Node):
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Add(Node):
     """The sum of two values of one shape."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Multiply(Node):
+    """The product of two values of one shape, or of one and a value for each of its channels."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Concat(Node):
+    """Two to five values side by side along the last axis."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Transpose(Node):
+    """`y[a, c, b, d] = x[a, b, c, d]` with sizes (B, C) and D values that move together; into any shape."""
+
+    sizes: tuple[int, int]
+    together: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Curve(Node):
+    """A function of each value by itself, from an array to one of the same shape and type."""
+
+    function: Function
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Pointwise(Node):
+    """A function of several values, element by element: part of a `Curve` if all of them come from one value, else nothing."""
+
+    function: Callable[..., np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

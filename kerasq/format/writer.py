@@ -13,6 +13,7 @@ import flatbuffers
 import numpy as np
 
 from kerasq.files import write_whole
+from kerasq.format.errors import ModelError
 from kerasq.format.generated import Clamp as ClampTable
 from kerasq.format.generated import Metadata as MetadataTable
 from kerasq.format.generated import Model as ModelTable
@@ -48,6 +49,14 @@ def dumps(model: Model) -> bytes:
         ModelError: The model breaks a rule of the format; all problems are listed.
     """
     verify(model)
+    problems = [
+        f"{operator.kind} {model.output(operator).name!r} reads {model.tensors[operator.inputs[0]].name!r} as FLOAT32, but "
+        "a file's tables are for fixed inputs: give it FIXED8 or FIXED16, or let its range be observed (representative dataset)"
+        for operator in model.operators
+        if operator.function is not None
+    ]
+    if problems:
+        raise ModelError(problems)
     return _Writer().model(model)
 
 

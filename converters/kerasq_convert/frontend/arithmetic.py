@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from kerasq_convert.errors import UnsupportedError
+from kerasq_convert.frontend.curves import pointwise
 from kerasq_convert.frontend.importing import Importer, shape_of
+from kerasq_convert.frontend.joins import multiply
 from kerasq_convert.frontend.windows import channel_last_pair
 from kerasq_convert.graph import Add, Affine, Identity
 
@@ -45,6 +47,12 @@ def arithmetic(importer: Importer, operation: Any) -> None:
         if kind in ("Add", "AddV2") and shape_of(a) == shape_of(b):
             importer.add(Add(**importer.common(operation, a, b)))
             return
+        if kind == "RealDiv":
+            pointwise(importer, operation)
+            return
+        if kind == "Mul":
+            multiply(importer, operation, a, b)
+            return
         if kind == "Sub" and shape_of(a) == shape_of(b):
             _difference(importer, operation, a, b)
             return
@@ -63,7 +71,8 @@ def arithmetic(importer: Importer, operation: Any) -> None:
         with np.errstate(divide="ignore"):
             x, scale, offset = a, 1 / np.asarray(v, np.float64), zero
     else:
-        raise UnsupportedError("division of a constant by an activation is not supported")
+        pointwise(importer, operation)
+        return
     _affine(importer, operation, x, scale, offset)
 
 
@@ -77,6 +86,11 @@ def _difference(importer: Importer, operation: Any, a: Any, b: Any) -> None:
     )
     importer.nodes.append(negated)
     importer.add(Add(**common | {"inputs": (common["inputs"][0], negated.output)}))
+
+
+def negate(importer: Importer, operation: Any) -> None:
+    """Neg: a scale of -1."""
+    _affine(importer, operation, operation.inputs[0], np.array(-1.0), np.array(0.0))
 
 
 def batch_norm(importer: Importer, operation: Any) -> None:
@@ -100,6 +114,9 @@ def clamp(importer: Importer, operation: Any) -> None:
         if importer.constant(x) is not None:
             x, limits = limits[0], [x]
         values = [importer.constant(tensor) for tensor in limits]
+        if operation.type != "ClipByValue" and values == [None]:
+            pointwise(importer, operation)
+            return
         if any(value is None or np.size(value) != 1 for value in values):
             raise UnsupportedError(f"{operation.type} needs one constant limit for the whole tensor")
         scalars = [float(np.reshape(value, ())) for value in values if value is not None]

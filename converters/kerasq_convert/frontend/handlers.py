@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasq_convert.errors import UnsupportedError
-from kerasq_convert.frontend import arithmetic, convolutions, moves
+from kerasq_convert.frontend import arithmetic, convolutions, joins, moves
+from kerasq_convert.frontend.curves import CURVES, POINTWISE, curve, pointwise
 from kerasq_convert.frontend.fake_quantization import fake_quantization
 from kerasq_convert.frontend.importing import Importer
 from kerasq_convert.frontend.refusals import hint
@@ -51,12 +52,18 @@ HANDLERS: dict[str, Callable[[Importer, Any], None]] = (
     | dict.fromkeys(("Mean", "Max"), moves.global_pool)
     | dict.fromkeys(("Reshape", "Squeeze", "ExpandDims"), moves.reshape)
     | {
-        "Transpose": moves.transpose,
+        "Transpose": joins.transpose,
+        "ConcatV2": joins.concat,
+        "Tile": joins.tile,
+        "Conv2DBackpropInput": joins.transposed_convolution,
+        "Neg": arithmetic.negate,
         "SpaceToBatchND": convolutions.space_to_batch,
         "BatchToSpaceND": convolutions.dilated_convolution,
     }
     | dict.fromkeys(("Pad", "PadV2", "MirrorPad"), moves.pad)
     | {"StridedSlice": moves.strided_slice}
     | dict.fromkeys(("FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars"), fake_quantization)
+    | dict.fromkeys(CURVES, curve)
+    | dict.fromkeys(POINTWISE, pointwise)
     | {"Cast": _cast, "BiasAdd": arithmetic.bias_add, "Softmax": moves.softmax}
 )

@@ -91,16 +91,6 @@ def _one_long(mask: int, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray
     return begin, np.where(taken, np.where(begin == -1, np.iinfo(np.int32).max, begin + 1), end).astype(begin.dtype)
 
 
-def transpose(importer: Importer, operation: Any) -> None:
-    """A transposition that moves only axes of size 1 is a reshape."""
-    source = operation.inputs[0]
-    order = importer.constant(operation.inputs[1])
-    shape = shape_of(source)
-    if order is None or not np.all(np.diff([axis for axis in np.reshape(order, -1) if shape[axis] != 1]) > 0):
-        raise UnsupportedError("operation Transpose is not supported")
-    importer.add(Reshape(**importer.common(operation, source)))
-
-
 def reshape(importer: Importer, operation: Any) -> None:
     """Reshape, Squeeze and ExpandDims."""
     importer.add(Reshape(**importer.common(operation, operation.inputs[0])))

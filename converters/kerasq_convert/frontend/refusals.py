@@ -26,14 +26,10 @@ _TELLING = {
 }
 
 _HINTS = {
-    "Conv2DBackpropInput": " (Conv2DTranspose): use an upsampling that is not learned, or a strided structure without it",
-    "ConcatV2": " (Concatenate): Add joins branches",
-    "Tile": " (UpSampling, RepeatVector): make what reads it work on the smaller map",
+    "LogSoftmax": ": leave the logarithm to the code that reads the outputs",
+    "Split": " (glu): use two layers and Multiply",
+    "SplitV": ": use Cropping, or two layers",
 }
-_ACTIVATION = re.compile(
-    "Sigmoid|Elu|LeakyRelu|Tanh|Selu|Softplus|Softsign|Exp|Expm1|Log|Log1p|Erf|Erfc|Pow|Neg|Abs|Square|Sqrt|Greater|"
-    "GreaterEqual|Less|LessEqual|SelectV2|ZerosLike|LogSoftmax"
-)
 
 
 class Refusals:
@@ -59,6 +55,4 @@ class Refusals:
 
 def hint(kind: str) -> str:
     """A remedy for an operation that is not supported, or nothing."""
-    return _HINTS.get(
-        kind, ": use relu or relu6, or leave it to the code that reads the outputs" if _ACTIVATION.fullmatch(kind) else ""
-    )
+    return _HINTS.get(kind, "")

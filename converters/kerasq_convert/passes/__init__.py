@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kerasq_convert.graph import Graph
+from kerasq_convert.passes.curves import compose_curves
 from kerasq_convert.passes.fold_affine import (
     affine_before_pooling,
     compose_affine,
@@ -19,10 +20,13 @@ from kerasq_convert.passes.fuse import fuse_clamps_and_formats
 from kerasq_convert.passes.lower_affine import lower_affine
 from kerasq_convert.passes.prune import remove_dead_nodes
 from kerasq_convert.passes.reshapes import flatten_into_dense, sink_reshapes
+from kerasq_convert.passes.sink_transposes import absorb_reshapes, sink_transposes
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_dead_nodes,
+    compose_curves,
     sink_reshapes,
+    sink_transposes,
     fold_padding,
     fold_affine_into_producers,  # BatchNorm and biases after a convolution
     compose_affine,
@@ -33,6 +37,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     lower_affine,
     lower_frames,
     sink_reshapes,  # those around a lowered node
+    absorb_reshapes,
     fuse_clamps_and_formats,
 )
 

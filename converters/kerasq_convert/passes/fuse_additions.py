@@ -15,13 +15,16 @@ from kerasq.qformat import fixed
 from kerasq_convert.graph import (
     UNLIMITED,
     Add,
+    Concat,
     Convolution,
     Dense,
     Graph,
+    Multiply,
     Node,
     Pool,
     Reshape,
     Softmax,
+    Transpose,
     is_exclusive,
     replace,
     until_stable,
@@ -102,8 +105,10 @@ def _operator(node: Node, inputs: list[int], output: int) -> Operator:
             return Operator(kind, tuple(inputs), (output,)).replace(**window)
         case Add():
             kind = OperatorKind.ADD
-        case Dense():
-            kind = OperatorKind.DENSE
+        case Multiply():
+            kind = OperatorKind.MUL
+        case Dense() | Concat() | Transpose():
+            kind = OperatorKind.DENSE  # their outputs lie apart from their inputs
         case Reshape():
             kind = OperatorKind.RESHAPE
         case Softmax():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasq_convert.graph import Add, Affine, Dense, Graph, Identity, Node, Reshape, replace
+from kerasq_convert.graph import Add, Affine, Curve, Dense, Graph, Identity, Node, Reshape, replace
 from kerasq_convert.passes.prune import remove_dead_nodes
 
 
@@ -42,7 +42,7 @@ def sink_reshapes(graph: Graph) -> Graph:
 
 def _moved_before(node: Node, reshaped: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> Node | None:
     """An element-wise node reading what the reshapes of all its inputs read, if they have one shape; else None."""
-    if not isinstance(node, Add | Affine | Identity) or any(value not in reshaped for value in node.inputs):
+    if not isinstance(node, Add | Affine | Curve | Identity) or any(value not in reshaped for value in node.inputs):
         return None
     sources = tuple(reshaped[value] for value in node.inputs)
     shape = shapes[sources[0]]
@@ -51,11 +51,11 @@ def _moved_before(node: Node, reshaped: dict[str, str], shapes: dict[str, tuple[
     moved = replace(node, inputs=sources, shape=shape, output=f"{node.output}/before")
     if not isinstance(moved, Affine):
         return moved
-    scale, offset = (_for_channels(vector, shape[-1]) for vector in (moved.scale, moved.offset))
+    scale, offset = (for_channels(vector, shape[-1]) for vector in (moved.scale, moved.offset))
     return None if scale is None or offset is None else replace(moved, scale=scale, offset=offset)
 
 
-def _for_channels(vector: np.ndarray, channels: int) -> np.ndarray | None:
+def for_channels(vector: np.ndarray, channels: int) -> np.ndarray | None:
     """A scalar or one value per channel for another number of channels, of which each old one is a whole part."""
     if np.all(vector == vector.flat[0]):
         return vector.flat[0].reshape(())
