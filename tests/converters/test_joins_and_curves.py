@@ -90,32 +90,9 @@ NETWORKS = {
     "gelu_tanh": lambda: chain(conv(4, 3), L.Activation(lambda x: keras.activations.gelu(x, approximate=True))),
 }
 SMOOTH = [
-    *("celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "log_sigmoid", "mish", "relu6"),
-    *("selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh"),
-    "tanh_shrink",
-]
-    "celu",
-    "elu",
-    "exponential",
-    "gelu",
-    "hard_sigmoid",
-    "hard_silu",
-    "hard_tanh",
-    "leaky_relu",
-    "log_sigmoid",
-    "mish",
-    "relu6",
-    "selu",
-    "sigmoid",
-    "silu",
-    "soft_shrink",
-    "softplus",
-    "softsign",
-    "sparse_plus",
-    "sparse_sigmoid",
-    "squareplus",
-    "tanh",
-    "tanh_shrink",
+    *("celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "log_sigmoid", "mish"),
+    *("relu6", "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus"),
+    *("tanh", "tanh_shrink"),
 ]
 TRANSPOSED = [(kernel, stride, padding) for kernel in (2, 3, 4, 5) for stride in (1, 2, 3) for padding in ("same", "valid")]
 CASES = (
