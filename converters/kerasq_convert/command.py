@@ -9,8 +9,13 @@ FIXED8. Activations become FIXED8 where it is known what values they take, from
 examples (--representative_dataset) or from a training (--statistics); without
 either they stay FLOAT32.
 
+Kernels whose output channels differ in size get a multiplier per channel where that
+gains a bit, and biases take back what rounding does to the means of the channels;
+--per_channel, --noper_channel and --nocorrect_bias decide otherwise. Weights on a
+grid stay as they are.
+
 --refine also tries formats one bit away by what they do to the outputs, for the
-first 256 examples. Goals (--min_sqnr_db, --max_accuracy_drop with --labels) give
+first 256 examples, and keeps what helps either half of them. Goals (--min_sqnr_db, --max_accuracy_drop with --labels) give
 single activations 16 bits until they are met, within --max_model_bytes and
 --max_arena_bytes; a goal or limit that is not met is noted in the report.
 
@@ -61,7 +66,6 @@ _OF_CONVERSION = (
     "write_settings",
     "input_type",
     "signature",
-    "per_channel",
     "refine",
     "labels",
     "analyze",
@@ -79,7 +83,9 @@ def _define(options: flags.FlagValues) -> None:
     text("statistics", "`FILE` or folder that kerasq.callbacks.ActivationStatistics wrote.")
     flags.DEFINE_enum("criterion", "mse", CRITERIA, "How fractional bits are chosen.", flag_values=options)
     flags.DEFINE_integer("bits", 8, "Width of activations, 8 or 16.", flag_values=options)
-    flags.DEFINE_bool("per_channel", False, "A multiplier for each output channel of float kernels.", flag_values=options)
+    channels = "A multiplier for each output channel of float kernels. Default: where it gains a bit."
+    flags.DEFINE_bool("per_channel", None, channels, flag_values=options)
+    flags.DEFINE_bool("correct_bias", True, "Biases take back what rounding did to the means.", flag_values=options)
     flags.DEFINE_bool("refine", False, "Try neighbouring formats on the whole network.", flag_values=options)
     flags.DEFINE_float("min_sqnr_db", None, "Goal: signal-to-noise ratio at the outputs.", flag_values=options)
     flags.DEFINE_float("max_accuracy_drop", None, "Goal: loss of accuracy against float (0.01: one point).", flag_values=options)
@@ -134,7 +140,7 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
 
 def _check_use_of_kq(options: flags.FlagValues) -> None:
     given = [f"--{name}" for name in _OF_CONVERSION if getattr(options, name) not in (None, False, "")]
-    given += [f"--{name}" for name in ("criterion", "bits") if options[name].present]
+    given += [f"--{name}" for name in ("criterion", "bits", "per_channel", "correct_bias") if options[name].present]
     if given:
         raise UsageError(f"a .kq file is converted already: {', '.join(given)} can't be used with it")
     if not options.emit_c and not (options.embed_test and options.output):
@@ -157,7 +163,7 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     converter.statistics = options.statistics
     converter.settings = options.settings
     converter.criterion, converter.bits, converter.refine = options.criterion, options.bits, options.refine
-    converter.per_channel = options.per_channel
+    converter.per_channel, converter.correct_bias = options.per_channel, options.correct_bias
     converter.goals = Goals(**{name: getattr(options, name) for name in _GOALS})
     converter.labels = options.labels
     converter.analyze = options.analyze or bool(options.report and options.representative_dataset)

@@ -14,19 +14,22 @@ from kerasq.format import Model, ModelError, dumps
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
 from kerasq_convert.analysis import analyze
+from kerasq_convert.bias_correction import correct_biases
 from kerasq_convert.calibration import Dataset, load_file, observe
 from kerasq_convert.emit import emit
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.figures import figures
 from kerasq_convert.formats import BITS, Choice, Formats, Policy, choose_formats, float_formats
 from kerasq_convert.frontend import read_model
-from kerasq_convert.graph import Graph
+from kerasq_convert.graph import Graph, WeightedNode
 from kerasq_convert.html_report import html_report
+from kerasq_convert.logits import with_logits
 from kerasq_convert.memory import plan, plan_memory
 from kerasq_convert.naming import Names
 from kerasq_convert.passes import run_passes
 from kerasq_convert.passes.fuse_additions import fuse_additions
-from kerasq_convert.passes.scale_channels import scale_channels
+from kerasq_convert.passes.scale_channels import FORMAT as SCALED
+from kerasq_convert.passes.scale_channels import WORTHWHILE_DB, is_free, scale_channels
 from kerasq_convert.ranges import Criterion
 from kerasq_convert.report import Report, make_report
 from kerasq_convert.search import EXAMPLES, Build, Goals, Search, run
@@ -49,7 +52,9 @@ class Converter:
         criterion: How fractional bits are chosen, tensor by tensor: `"mse"`, `"minmax"`, `"percentile"` or `"kl"`.
         bits: Width of automatic buffers, 8 or 16.
         per_channel: Whether kernels of free float weights use the full range of 8 bits in every output channel, at the cost
-            of a multiplier.
+            of a multiplier; `None`: those that gain a bit by it, where ranges were observed.
+        correct_bias: Whether biases of operators with such weights take back what rounding did to the mean of each channel,
+            measured on the first examples of `representative_dataset`; without one nothing is corrected.
         refine: Whether to change them by what they do to the network's outputs for the first examples of
             `representative_dataset`, which is then needed.
         goals: `Goals` that single buffers get 16 bits for; needs `representative_dataset` too.
@@ -75,7 +80,8 @@ class Converter:
         self.settings: str | os.PathLike | dict | Settings | None = None
         self.criterion: str = Criterion.MSE
         self.bits = 8
-        self.per_channel = False
+        self.per_channel: bool | None = None
+        self.correct_bias = True
         self.refine = False
         self.goals = Goals()
         self.labels: str | os.PathLike | np.ndarray | None = None
@@ -122,24 +128,28 @@ class Converter:
         searching = self.refine or self.goals.given
         if self.representative_dataset is not None:
             reference = _in_float(graph, names, metadata)
-            wanted = EXAMPLES if searching or self.analyze else 0
+            wanted = EXAMPLES if searching or self.analyze or self.correct_bias else 0
             statistics, examples = observe(reference, self.representative_dataset, verbose=self.verbose, examples=wanted)
 
-        if self.per_channel:
-            graph = scale_channels(graph)  # only now: the reference is the network as it was
+        free = {names.kernel(node) for node in graph.nodes if isinstance(node, WeightedNode) and is_free(node)}
+        graph = self._scaled(graph, names, settings, observed=statistics is not None)  # only now: not the reference
 
         def build(decided: dict[str, Choice]) -> tuple[Model, Formats]:
             formats = choose_formats(graph, names, settings, statistics, dataclasses.replace(policy, decided=decided))
             return plan_memory(emit(graph, names, formats, settings, metadata)), formats
 
-        decided, curve, notes = {}, [], []
+        decided, curve, notes, search = {}, [], [], None
         if reference is not None and searching:
             search = self._search(build, examples, reference)
             if self.refine:
                 search.refine()
-            notes = search.promote(self.goals, statistics or Statistics(), policy.criterion)
-            decided, curve = search.decided, search.curve
+            search.promote(self.goals, statistics or Statistics(), policy.criterion)
+            decided = search.decided
         model, formats = build(decided)
+        if reference is not None and self.correct_bias:
+            model = correct_biases(model, reference, examples, free, verbose=self.verbose)
+        if search is not None:
+            notes, curve = search.finish(model, self.goals), search.curve
         content = _verified(model)
         self._formats, self._model, self._statistics = formats, model, statistics
         report = make_report(graph, plan(model), formats, statistics, removed, len(content))
@@ -164,6 +174,21 @@ class Converter:
             raise ConversionError("options", problems)
         return Policy(Criterion(self.criterion), self.bits)
 
+    def _scaled(self, graph: Graph, names: Names, settings: Settings, *, observed: bool) -> Graph:
+        """The graph with multipliers for its kernels, as `per_channel` says; never for one that the settings want otherwise.
+
+        Without observed ranges it is the settings that tell: those of a conversion that had them name both formats.
+        """
+
+        def allowed(node: WeightedNode) -> bool:
+            wanted = settings.parameter(names.kernel(node))
+            named = wanted == SCALED and settings.parameter(names.multiplier(node)) is not None
+            return named or (wanted in (None, SCALED) and (observed or self.per_channel is True))
+
+        if self.per_channel is False:
+            return graph
+        return scale_channels(graph, -np.inf if self.per_channel else WORTHWHILE_DB, allowed)
+
     def _search(self, build: Build, examples: list[np.ndarray], reference: Model) -> Search:
         labels = self.labels
         if isinstance(labels, str | os.PathLike):
@@ -172,7 +197,7 @@ class Converter:
             labels = np.ravel(labels)[: len(examples[0])]
             if len(labels) < len(examples[0]):
                 raise ConversionError("labels", [f"{len(examples[0])} examples need as many labels. Received: {len(labels)}"])
-        outputs = run(reference, examples, engine="reference")  # BLAS: the faster one in float
+        outputs = run(with_logits(reference), examples, engine="reference")  # BLAS: the faster one in float
         return Search(build, examples, outputs, labels, self.verbose)
 
     def _load_statistics(self) -> Statistics | None:

@@ -2,9 +2,11 @@
 
 The measure is the signal-to-noise ratio at the outputs: the float network's outputs are the signal, the difference from them
 the noise, over calibration examples. A tensor that looks well by itself may still be the one that costs the most; here all
-others are as they will be.
+others are as they will be. Where an output is a softmax, the logits below it are compared: probabilities near 0 and 1 hide
+what happens to the order of the classes.
 
-* `refine` tries one fractional bit less and one more for every tensor, in the order of execution, and keeps what is better.
+* `refine` tries one fractional bit less and one more for every tensor, in the order of execution, and keeps what is better
+  on the even examples and on the odd ones: what helps only one half is chance.
 * `promote` gives single buffers 16 bits, the one with the greatest gain per byte first, until the goals are met.
 * Ties leave things as they are and nothing is random: the same examples give the same formats.
 """
@@ -24,6 +26,7 @@ from kerasq.statistics import Statistics
 from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import Choice, Formats, Reason
+from kerasq_convert.logits import with_logits
 
 Arrays = list[np.ndarray]
 Build = Callable[[dict[str, Choice]], tuple[Model, Formats]]
@@ -78,16 +81,18 @@ class Search:
     def __init__(self, build: Build, inputs: Arrays, reference: Arrays, labels: np.ndarray | None = None, verbose: bool = False):
         self._build, self._inputs, self._labels, self._verbose = build, inputs, labels, verbose
         self._reference = [array.astype(np.float64) for array in reference]
+        count = len(self._reference[0])
+        self._halves = [slice(0, None, 2), slice(1, None, 2)] if count > 1 else [slice(None)]
         self.decided: dict[str, Choice] = {}
         self.curve: list[TradeOff] = []
 
     def outputs(self, decided: dict[str, Choice]) -> Arrays:
-        return run(self._build(decided)[0], self._inputs)
+        return run(with_logits(self._build(decided)[0]), self._inputs)
 
-    def sqnr_db(self, outputs: Arrays) -> float:
+    def sqnr_db(self, outputs: Arrays, examples: slice = slice(None)) -> float:
         """Over all outputs, each weighed by its own power; infinite where nothing differs."""
         ratios = [
-            np.sum((found - wanted) ** 2) / max(np.sum(wanted**2), np.finfo(np.float64).tiny)
+            np.sum((found[examples] - wanted[examples]) ** 2) / max(np.sum(wanted[examples] ** 2), np.finfo(np.float64).tiny)
             for found, wanted in zip(outputs, self._reference, strict=True)
         ]
         noise = float(np.mean(ratios))
@@ -99,40 +104,45 @@ class Search:
             return None
         return float(np.mean(outputs[0].reshape(len(outputs[0]), -1).argmax(axis=1) == self._labels))
 
-    def _measured(self, decided: dict[str, Choice]) -> float:
-        """Signal-to-noise ratio; minus infinity where such a network can't be."""
+    def _measured(self, decided: dict[str, Choice]) -> list[float]:
+        """Signal-to-noise ratio over all examples, then over each half; minus infinity where such a network can't be."""
         try:
-            return self.sqnr_db(self.outputs(decided))
+            outputs = self.outputs(decided)
         except (ConversionError, ModelError):
-            return float("-inf")
+            return [float("-inf")] * (1 + len(self._halves))
+        return [self.sqnr_db(outputs), *(self.sqnr_db(outputs, half) for half in self._halves)]
 
     def refine(self, sweeps: int = 1) -> None:
-        """One fractional bit less or more wherever that lowers the error at the outputs."""
+        """One fractional bit less or more wherever that lowers the error at the outputs, for either half of the examples."""
         best = self._measured(self.decided)
         formats = self._build(self.decided)[1]
         names = list(_free(formats))
         with Progress("refining formats", sweeps * len(names), "tensors", enabled=self._verbose) as progress:
             for _ in range(sweeps):
-                before = best
+                before = best[0]
                 for name in names:
                     current = (formats.buffers | formats.kernels)[name].format
                     for neighbour in _neighbours(current):
                         tried = self.decided | {name: Choice(neighbour, Reason.REFINED)}
                         found = self._measured(tried)
-                        if found > best + GAIN_DB:
+                        if all(new > old + GAIN_DB for new, old in zip(found, best, strict=True)):
                             best, self.decided = found, tried
                     progress.advance(1)
-                if best <= before + GAIN_DB:
+                if best[0] <= before + GAIN_DB:
                     break
                 formats = self._build(self.decided)[1]
 
-    def promote(self, goals: Goals, statistics: Statistics, criterion: ranges.Criterion) -> list[str]:
-        """Buffers get 16 bits until the goals are met; what is not met in the end."""
-        self.curve = [self._point(None, self.decided)]
+    def promote(self, goals: Goals, statistics: Statistics, criterion: ranges.Criterion) -> None:
+        """Buffers get 16 bits until the goals are met, or nothing helps."""
+        self.curve = [self._point(None, self._build(self.decided)[0])]
         reachable = goals.min_sqnr_db is not None or goals.max_accuracy_drop is not None
         while reachable and not self._met(goals) and (step := self._best_step(goals, statistics, criterion)) is not None:
             point, self.decided = step
             self.curve.append(point)
+
+    def finish(self, model: Model, goals: Goals) -> list[str]:
+        """Ends the curve with the network as it is written; which goals that misses."""
+        self.curve[-1] = self._point(self.curve[-1].promoted, model)
         return list(self._unmet(goals))
 
     def _best_step(
@@ -149,7 +159,7 @@ class Search:
                 tried = self.decided | {name: Choice(wide, Reason.PROMOTED)}
                 progress.advance(1)
                 try:
-                    point = self._point(name, tried)
+                    point = self._point(name, self._build(tried)[0])
                 except (ConversionError, ModelError):
                     continue
                 if point.sqnr_db > last.sqnr_db + GAIN_DB and _within(goals, point):
@@ -160,9 +170,9 @@ class Search:
         _, point, decided = max(steps, key=lambda step: step[0])
         return point, decided
 
-    def _point(self, name: str | None, decided: dict[str, Choice]) -> TradeOff:
-        model, _ = self._build(decided)
-        outputs = run(model, self._inputs)
+    def _point(self, name: str | None, model: Model) -> TradeOff:
+        """A planned model as a point of the curve."""
+        outputs = run(with_logits(model), self._inputs)
         return TradeOff(name, self.sqnr_db(outputs), self.accuracy(outputs), len(dumps(model)), model.arena_bytes)
 
     def _met(self, goals: Goals) -> bool:

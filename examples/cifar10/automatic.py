@@ -23,14 +23,15 @@ flags.DEFINE_string("model", None, ".keras or .h5 file.", required=True)
 flags.DEFINE_integer("count", 256, "Training images that formats are chosen with.", lower_bound=1)
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 
+PLAIN = {"per_channel": False, "correct_bias": False}
 CONVERSIONS = {
-    "8 bit, minmax": {"criterion": "minmax"},
+    "8 bit, minmax, no repair": PLAIN | {"criterion": "minmax"},
+    "8 bit, no repair": PLAIN,
+    "8 bit, biases corrected": {"per_channel": False},
+    "8 bit, per channel": {"correct_bias": False},
     "8 bit": {},
-    "8 bit, refined": {"refine": True},
-    "8 bit, per channel": {"per_channel": True},
-    "8 bit, per channel, refined": {"per_channel": True, "refine": True},
     "16-bit activations": {"bits": 16},
-    "16-bit activations, per channel": {"bits": 16, "per_channel": True},
+    "8 bit, refined": {"refine": True},
 }
 
 
@@ -62,11 +63,15 @@ def main(_) -> None:
     (train, _), (test, labels) = cifar10.load_data(FLAGS.data_dir)
     chosen_with, images, labels = train[: FLAGS.count].astype(np.float32), test.astype(np.float32), np.ravel(labels)
 
-    def show(what: str, scores: np.ndarray, size: str = "") -> None:
-        print(f"{what:34}{100 * np.mean(scores.argmax(axis=1) == labels):6.2f} %  {size}", flush=True)
-
     model = keras.models.load_model(FLAGS.model, compile=False)
-    show("float", model.predict(images, batch_size=100, verbose=0))
+    wanted = model.predict(images, batch_size=100, verbose=0)
+
+    def show(what: str, scores: np.ndarray, size: str = "") -> None:
+        noise = np.sum((scores.astype(np.float64) - wanted) ** 2) / np.sum(wanted.astype(np.float64) ** 2)
+        decibels = f"{-10 * np.log10(noise):5.1f} dB  " if size else ""
+        print(f"{what:28}{100 * np.mean(scores.argmax(axis=1) == labels):6.2f} %  {decibels}{size}", flush=True)
+
+    show("float", wanted)
     for what, options in CONVERSIONS.items():
         converter = Converter.from_file(FLAGS.model)
         converter.representative_dataset = chosen_with

@@ -1,5 +1,6 @@
 """Networks of the literature, built from any layer family."""
 
+from kerasq.models.mobilenet import mobilenet
 from kerasq.models.resnet23 import resnet23
 
-__all__ = ["resnet23"]
+__all__ = ["mobilenet", "resnet23"]

@@ -96,8 +96,12 @@ def test_template_given_back_gives_the_same_file(binary, tmp_path):
     first, content = converted(binary, representative_dataset=images(32))
     path = tmp_path / "settings.yaml"
     path.write_text(first.settings_template())
-    _, again = converted(binary, settings=path)
+    _, again = converted(binary, settings=path, representative_dataset=images(32))
     assert again == content
+    without_examples = kq.loads(converted(binary, settings=path)[1])  # biases are not corrected, formats are the same
+    assert [(each.name, each.format) for each in without_examples.tensors] == [
+        (each.name, each.format) for each in kq.loads(content).tensors
+    ]
     text = path.read_text()
     assert "stem/kernel: SIGN" in text
     assert "6x3x3x3" in text

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from kerasq.qformat import fixed
 from kerasq.statistics import Histogram
 from kerasq_convert import ConversionError, Converter, ranges
 from kerasq_convert.command import main
+from kerasq_convert.logits import with_logits
 from kerasq_convert.ranges import Criterion
 from kerasq_convert.search import Goals, TradeOff
 
@@ -69,10 +71,65 @@ def test_same_inputs_same_bytes(model, options):
     assert converted(model, **options)[1] == converted(model, **options)[1]
 
 
-def test_refinement_lowers_the_error_at_the_outputs(model, wanted):
-    assert noise(converted(model, criterion="minmax", refine=True)[1], wanted) > noise(
-        converted(model, criterion="minmax")[1], wanted
-    )
+def test_refinement_finds_back_to_a_format_that_was_a_bit_off(model, wanted, monkeypatch):
+    best = ranges.best_for_values
+
+    def coarser(*arguments):
+        found = best(*arguments)
+        return found.with_frac_bits(found.frac_bits - 1)
+
+    monkeypatch.setattr(ranges, "best_for_values", coarser)
+    plain, refined = (converted(model, refine=each, per_channel=False, bits=16)[1] for each in (False, True))
+    assert noise(refined, wanted) > noise(plain, wanted) + 1
+
+
+def test_logits_are_compared_not_their_softmax(model):
+    network = kq.loads(converted(model)[1])
+    logits = with_logits(network)
+    assert [operator.kind for operator in network.operators][:-1] == [operator.kind for operator in logits.operators]
+    last = network.operators[-1]
+    assert logits.tensors[logits.outputs[0]].name == network.tensors[last.inputs[0]].name
+    assert network.tensors[last.outputs[0]].name not in {tensor.name for tensor in logits.tensors}
+
+
+def test_biases_take_back_the_shift_of_the_means(model, wanted):
+    plain, corrected = (converted(model, correct_bias=each)[1] for each in (False, True))
+    assert noise(corrected, wanted) >= noise(plain, wanted)
+    assert len(corrected) == len(plain)
+
+
+def test_kernels_get_multipliers_by_themselves_where_channels_differ_in_size():
+    layer = keras.layers.DepthwiseConv2D(3, name="depthwise")
+    uneven = keras.Sequential([keras.Input((8, 8, 4), name="image"), layer])
+    rng = np.random.default_rng(1)
+    kernel, examples = rng.normal(size=(3, 3, 4, 1)), rng.normal(size=(64, 8, 8, 4)).astype(np.float32)
+    for sizes, format_ in (([1, 0.01, 0.3, 0.02], "FIXED8_7"), ([1, 1, 1, 1], "FIXED8_6")):
+        scaled = kernel * np.array(sizes)[:, None]
+        layer.set_weights([scaled / np.abs(scaled).max(axis=(0, 1), keepdims=True) * np.array(sizes)[:, None] * 2, np.ones(4)])
+        content = kerasq.convert(uneven, representative_dataset=examples)
+        assert str(kq.loads(content).tensor("depthwise/kernel").format) == format_
+        plain = kerasq.convert(uneven, representative_dataset=examples, per_channel=False)
+        assert str(kq.loads(plain).tensor("depthwise/kernel").format) != "FIXED8_7"
+
+
+def test_settings_of_a_kernel_go_before_repairs(model):
+    content = converted(model, per_channel=True, settings={"parameters": {"*/kernel": "FIXED16"}})[1]
+    kernels = [tensor for tensor in kq.loads(content).constants() if tensor.name.endswith("/kernel")]
+    assert kernels
+    assert all(tensor.format.bits == 16 for tensor in kernels)
+
+
+def test_networks_on_grids_stay_as_they_are():
+    network = build("residual_binary_weight")
+    plain = converted(network, per_channel=False, correct_bias=False)[1]
+    free = [
+        tensor.name for tensor in kq.loads(plain).constants() if tensor.name.endswith("/kernel") and not tensor.format.is_sign
+    ]
+    repaired = {tensor.name: tensor for tensor in kq.loads(converted(network)[1]).constants()}
+    touched = {name.removesuffix("/kernel") for name in free}
+    for tensor in kq.loads(plain).constants():
+        if tensor.name.split("/")[0] not in touched:
+            np.testing.assert_array_equal(repaired[tensor.name].data, tensor.data)
 
 
 def test_channels_with_their_own_scale_have_less_error(model, wanted):

@@ -2,38 +2,73 @@
 
 A tensor has one format, and where channels differ in size (depthwise kernels, kernels that took in a BatchNorm) the small ones
 keep few of its bits. With w = r·w', one r per output channel, x·w = (x·w')·r: the runtime's multiplier costs two bytes per
-channel and one multiplication per output.
+channel and one multiplication per output. Whether that pays is measured: `scale_channels` can leave alone the kernels that
+would gain little.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from kerasq.qformat import fixed
-from kerasq_convert.formats import folded_kernel
+from kerasq_convert import ranges
+from kerasq_convert.formats import automatic_kernel, folded_kernel
 from kerasq_convert.graph import Graph, Node, WeightedNode, replace
 from kerasq_convert.kernels import binary_scale, grid_of
 
 FORMAT = fixed(8, 7)
+WORTHWHILE_DB = 6.0  # a bit: what a multiplier has to gain where nobody asked for it
 SHRINKS = np.linspace(1.0, 0.7, 13)  # of the range, that a row's largest weights may be saturated to
 
 
-def scale_channels(graph: Graph) -> Graph:
+def scale_channels(
+    graph: Graph, least_gain_db: float = -np.inf, allowed: Callable[[WeightedNode], bool] = lambda _: True
+) -> Graph:
     """Kernels that are free of any grid, rounded to FIXED8_7 channel by channel, with the channels' sizes as multipliers.
 
     This rewrite quantizes: it changes the network's function by the rounding of its kernels.
+
+    Args:
+        graph: The network.
+        least_gain_db: Kernels whose channels would gain less, in signal-to-noise ratio, stay as they are.
+        allowed: Which nodes may be changed at all.
     """
-    return graph.with_nodes(_scaled(node) if _is_free(node) else node for node in graph.nodes)
+
+    def rewritten(node: Node) -> Node:
+        if isinstance(node, WeightedNode) and is_free(node) and allowed(node):
+            return _scaled_if_worth(node, least_gain_db)
+        return node
+
+    return graph.with_nodes(rewritten(node) for node in graph.nodes)
 
 
-def _is_free(node: Node) -> bool:
+def is_free(node: Node) -> bool:
+    """Whether a node has a kernel that quantization changes: neither binary nor on a grid, nor one weight per channel."""
     if not isinstance(node, WeightedNode) or node.kernel.size == len(node.kernel):
         return False
     return binary_scale(node.kernel) is None and grid_of(node.kernel, (8, 16)) is None
 
 
-def _scaled(node: Node) -> WeightedNode:
-    assert isinstance(node, WeightedNode)
+def _scaled_if_worth(node: WeightedNode, least_gain_db: float) -> WeightedNode:
+    kernel, scaled = folded_kernel(node), _scaled(node)
+    together = automatic_kernel(node).format
+    plain = _noise(kernel, together.dequantize(together.quantize(kernel), np.float64))
+    apart = _noise(kernel, folded_kernel(scaled))
+    if ranges.exceeds(FORMAT, float(np.max(np.abs(kernel)))):
+        return node  # refused where it is written, by its name
+    return scaled if plain > apart * 10 ** (least_gain_db / 10) else node
+
+
+def _noise(kernel: np.ndarray, rounded: np.ndarray) -> float:
+    """Noise : signal, the mean over channels: the small ones count as much, for what follows may scale them up again."""
+    signal = np.sum(kernel.reshape(len(kernel), -1) ** 2, axis=1)
+    noise = np.sum((rounded - kernel).reshape(len(kernel), -1) ** 2, axis=1)
+    return float(np.sum(noise[signal > 0] / signal[signal > 0]))
+
+
+def _scaled(node: WeightedNode) -> WeightedNode:
     kernel = folded_kernel(node)
     rows = kernel.reshape(len(kernel), -1)
     largest = np.max(np.abs(rows), axis=1)

@@ -1,0 +1,43 @@
+"""The network that is compared where a softmax comes last: its outputs are the logits.
+
+Probabilities near 0 and 1 hide what happens to the order of the classes, and their error is that of a few examples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
+from kerasq_convert.memory import plan_memory
+
+
+def with_logits(model: Model) -> Model:
+    """`model` without the softmax of any output, planned anew; itself where there is none to leave out."""
+    final = {operator.outputs[0]: operator for operator in model.operators if operator.kind is OperatorKind.SOFTMAX}
+    read = {index for operator in model.operators for index in operator.inputs}
+    outputs = tuple(final[index].inputs[0] if index in final and index not in read else index for index in model.outputs)
+    if outputs == model.outputs or len({*outputs}) < len(outputs) or {*outputs} & {*model.inputs}:
+        return model
+    dropped = {*model.outputs} - {*outputs}
+    operators = tuple(operator for operator in model.operators if operator.outputs[0] not in dropped)
+    return plan_memory(_renumbered(dataclasses.replace(model, operators=operators, outputs=outputs, test=None)))
+
+
+def _renumbered(model: Model) -> Model:
+    """`model` without the tensors that nothing uses any more."""
+    used = {*model.inputs, *model.outputs, *(i for each in model.operators for i in (*each.inputs, *each.outputs))} - {ABSENT}
+    number = {index: place for place, index in enumerate(sorted(used))} | {ABSENT: ABSENT}
+
+    def renumber(indices: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(number[index] for index in indices)
+
+    def moved(operator: Operator) -> Operator:
+        return operator.replace(inputs=renumber(operator.inputs), outputs=renumber(operator.outputs))
+
+    return dataclasses.replace(
+        model,
+        tensors=tuple(model.tensors[index] for index in sorted(used)),
+        operators=tuple(moved(operator) for operator in model.operators),
+        inputs=renumber(model.inputs),
+        outputs=renumber(model.outputs),
+    )
