@@ -233,10 +233,14 @@ class TestCommand:
         assert main(arguments) == 0
         assert "wrote net.kq" in capsys.readouterr().out
         content = (tmp_path / "net.kq").read_bytes()
-        assert main(["kerasq-convert", str(model_file), "--settings=s.yaml", "--output=again.kq", "--json"]) == 0
+        assert main([*arguments[:3], "--settings=s.yaml", "--output=again.kq", "--json"]) == 0
         report = json.loads(capsys.readouterr().out)
         assert report["output"] == "again.kq"
         assert (tmp_path / "again.kq").read_bytes() == content
+        # Without the dataset the formats are the same; only the biases are not corrected.
+        assert main([*arguments[:2], "--settings=s.yaml", "--output=plain.kq"]) == 0
+        kinds = [[str(tensor.format) for tensor in kerasq.format.load(name).tensors] for name in ("net.kq", "plain.kq")]
+        assert kinds[0] == kinds[1]
 
     def test_embeds_a_test_vector(self, model_file, tmp_path, capsys, monkeypatch):
         monkeypatch.chdir(tmp_path)
