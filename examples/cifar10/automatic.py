@@ -11,7 +11,7 @@ import tempfile
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import app, flags, logging
 from ai_edge_litert.interpreter import Interpreter as LiteRT
 
 import kerasq
@@ -60,6 +60,7 @@ def litert_scores(model: keras.Model, chosen_with: np.ndarray, images: np.ndarra
 
 
 def main(_) -> None:
+    logging.set_verbosity(logging.WARNING)
     (train, _), (test, labels) = cifar10.load_data(FLAGS.data_dir)
     chosen_with, images, labels = train[: FLAGS.count].astype(np.float32), test.astype(np.float32), np.ravel(labels)
 
