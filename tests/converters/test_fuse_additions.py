@@ -163,7 +163,8 @@ def test_arenas_to_the_byte_and_outputs_as_if_nothing_overlapped(make, arena_byt
 def test_slots_stay_where_they_are_without_multiplier_and_bias():
     inputs = keras.Input(SHAPE, name="image")
     conv = L.Conv2D(6, 1, use_bias=False, name="conv")(inputs)
-    model = kq.loads(kerasq.convert(keras.Model(inputs, L.Add(name="add")([conv, inputs])), representative_dataset=images()))
+    added = keras.Model(inputs, L.Add(name="add")([conv, inputs]))
+    model = kq.loads(kerasq.convert(added, representative_dataset=images(), per_channel=False))
     (operator,) = model.operators
     assert operator.inputs[2:4] == (ABSENT, ABSENT)
     assert model.tensors[operator.inputs[4]].name == "image"

@@ -94,7 +94,7 @@ SMOOTH = [
     *("relu6", "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus"),
     *("tanh", "tanh_shrink"),
 ]
-TRANSPOSED = [(kernel, stride, padding) for kernel in (2, 3, 4, 5) for stride in (1, 2, 3) for padding in ("same", "valid")]
+TRANSPOSED = [(*sizes, padding) for sizes in ((3, 1), (2, 2), (3, 2), (5, 2), (2, 3), (4, 3)) for padding in ("same", "valid")]
 CASES = (
     NETWORKS
     | {name: lambda name=name: chain(conv(4, 3, activation=name)) for name in SMOOTH}
