@@ -14,6 +14,7 @@ from kerasq.interpreter import Interpreter
 from kerasq.progress import Progress
 from kerasq.statistics import Statistics
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.stored_examples import open_examples
 
 BATCH = 16
 Dataset = np.ndarray | str | os.PathLike | Callable[[], Iterable[Any]] | Iterable[Any]
@@ -23,15 +24,15 @@ def load_dataset(source: Dataset, shapes: list[tuple[int, ...]]) -> Iterator[lis
     """Batches of the network's inputs.
 
     Args:
-        source: Path of an `.npy` file, an array `(count, ...)`, or (as TFLite's converter takes it) a callable without
-            arguments, or an iterable, that yields arrays or lists of arrays, one per input.
+        source: Path that `stored_examples.open_examples` takes, an array `(count, ...)`, or (as TFLite's converter takes it) a
+            callable without arguments, or an iterable, that yields arrays or lists of arrays, one per input.
         shapes: Shape of each input, batch axis 1.
 
     Raises:
         ConversionError: The file or the shapes are wrong, values are not finite, or there is nothing at all.
     """
     if isinstance(source, str | os.PathLike):
-        source = load_file(pathlib.Path(source))
+        source = open_examples(pathlib.Path(source), shapes)
     if isinstance(source, np.ndarray):
         array = source if source.ndim in (0, len(shapes[0])) else source[None]
         _check([array], shapes)
@@ -39,7 +40,7 @@ def load_dataset(source: Dataset, shapes: list[tuple[int, ...]]) -> Iterator[lis
     elif callable(source):
         source = source()
     if not isinstance(source, Iterable):
-        expected = "an array, the path of an .npy file, or a callable or iterable that yields arrays was expected"
+        expected = "an array, a path, or a callable or iterable that yields arrays was expected"
         raise ConversionError("representative dataset", [f"{expected}. Received: {type(source).__name__}"])
     count = 0
     for batch in source:
@@ -49,16 +50,6 @@ def load_dataset(source: Dataset, shapes: list[tuple[int, ...]]) -> Iterator[lis
         yield arrays
     if not count:
         raise ConversionError("representative dataset", ["it is empty: give some hundred examples of what the network will see"])
-
-
-def load_file(path: pathlib.Path) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ConversionError(str(path), [f"this is not a readable .npy file ({error}); write it with numpy.save"]) from error
-    if not isinstance(array, np.ndarray):
-        raise ConversionError(str(path), ["this is an archive of arrays; write one array with numpy.save"])
-    return array
 
 
 def _check(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> None:
@@ -87,7 +78,7 @@ def observe(model: Model, dataset: Dataset, *, verbose: bool = False, examples: 
     first: list[list[np.ndarray]] = []
     kept = 0
     if isinstance(dataset, str | os.PathLike):
-        dataset = load_file(pathlib.Path(dataset))
+        dataset = open_examples(pathlib.Path(dataset), shapes)
     total = len(dataset) if isinstance(dataset, np.ndarray) and dataset.ndim else None
     with Progress("observing activations", total, "examples", enabled=verbose) as progress:
         for arrays in load_dataset(dataset, shapes):

@@ -79,7 +79,10 @@ def _define(options: flags.FlagValues) -> None:
         flags.DEFINE_string(name, default, meaning, flag_values=options)
 
     text("output", "`FILE` to write. Default: the model's name with .kq, in the current folder.")
-    text("representative_dataset", "`FILE` (.npy) with some hundred examples of what the network will see, shape (count, ...).")
+    text(
+        "representative_dataset",
+        "`PATH` of examples of what the network will see, some hundred: .npy, .npz, or a folder of images.",
+    )
     text("statistics", "`FILE` or folder that kerasq.callbacks.ActivationStatistics wrote.")
     flags.DEFINE_enum("criterion", "mse", CRITERIA, "How fractional bits are chosen.", flag_values=options)
     flags.DEFINE_integer("bits", 8, "Width of activations, 8 or 16.", flag_values=options)

@@ -15,7 +15,7 @@ from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
 from kerasq_convert.analysis import analyze
 from kerasq_convert.bias_correction import correct_biases
-from kerasq_convert.calibration import Dataset, load_file, observe
+from kerasq_convert.calibration import Dataset, observe
 from kerasq_convert.emit import emit
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.figures import figures
@@ -34,6 +34,7 @@ from kerasq_convert.ranges import Criterion
 from kerasq_convert.report import Report, make_report
 from kerasq_convert.search import EXAMPLES, Build, Goals, Search, run
 from kerasq_convert.settings import Settings
+from kerasq_convert.stored_examples import load_array
 from kerasq_convert.template import settings_template
 
 
@@ -45,8 +46,9 @@ class Converter:
 
     Attributes:
         representative_dataset: Some hundred examples of what the network will see, to choose the formats of buffers: an
-            array `(count, ...)`, the path of an `.npy` file, or a callable (or iterable) that yields arrays, or lists of
-            arrays for several inputs. `None`: buffers stay FLOAT32, unless there are statistics.
+            array `(count, ...)`; the path of an `.npy` file, of an `.npz` file with an array per input, or of a folder of images;
+            or a callable (or iterable) that yields arrays, or lists of arrays for several inputs. `None`: buffers stay FLOAT32,
+            unless there are statistics.
         statistics: What `kerasq.callbacks.ActivationStatistics` wrote: its file or its folder, or a `Statistics`.
         settings: Formats by tensor name: the path of a YAML file, or its contents as a mapping.
         criterion: How fractional bits are chosen, tensor by tensor: `"mse"`, `"minmax"`, `"percentile"` or `"kl"`.
@@ -192,7 +194,7 @@ class Converter:
     def _search(self, build: Build, examples: list[np.ndarray], reference: Model) -> Search:
         labels = self.labels
         if isinstance(labels, str | os.PathLike):
-            labels = load_file(pathlib.Path(labels))
+            labels = load_array(pathlib.Path(labels))
         if labels is not None:
             labels = np.ravel(labels)[: len(examples[0])]
             if len(labels) < len(examples[0]):

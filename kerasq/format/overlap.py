@@ -25,7 +25,7 @@ input's place. A Dense layer reads everything for every output, CONCAT and TRANS
 reads one value per channel for every pixel: their outputs lie elsewhere.
 
 Each maximum is one of r a - b max(0, r stride - padding): a line less a convex function, hence largest at an end or on either
-side of the kink. The C runtime has the same in kq_plan.c.
+side of the kink. The C runtime has the same in kq_overlap.c.
 """
 
 from __future__ import annotations

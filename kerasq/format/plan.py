@@ -101,6 +101,9 @@ def needed_version(model: Model) -> int:
     2 where a convolution has an addend, an operator's output overlaps an input, or a kind of operator is used that came with
     version 2; else 1.
 
+    The writer records it, so that older readers refuse what they can't run; readers look at what a file uses,
+    whatever it records.
+
     Version 1 has one such overlap: the output of a RESHAPE exactly in the place of its input.
     """
     for operator in model.operators:

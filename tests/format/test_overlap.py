@@ -117,3 +117,9 @@ def test_a_dense_layer_reads_everything():
     model = net.model([x])
     assert overlap.distance(model, model.operators[0], x) is None
     assert set(ops.TABLE) >= {operator.kind for operator in model.operators}
+
+
+@pytest.mark.parametrize("kind", ["dense", "concat", "transpose"])
+def test_what_writes_in_another_order_than_it_reads_lies_elsewhere(kind):
+    for seed in range(40):
+        assert distances(random_model(kind, seed)) == {}

@@ -8,7 +8,7 @@ import pytest
 import exact_oracle
 from kerasq import ops
 from kerasq.format.model import Model
-from kerasq.ops import add, quantize, weighted
+from kerasq.ops import add, concat, mul, quantize, weighted
 from kerasq.ops.bounds import Bounds
 from networks import random_stored
 from random_operators import OPERATORS, random_model
@@ -41,7 +41,8 @@ def test_equals_exact_arithmetic(kind, seed):
 
 @pytest.mark.parametrize("bound", [1 << 24, 1 << 40, 1 << 53, 1 << 60])
 @pytest.mark.parametrize(
-    ("kind", "module"), [("convolution", weighted), ("dense", weighted), ("add", add), ("quantize", quantize)]
+    ("kind", "module"),
+    [("convolution", weighted), ("dense", weighted), ("add", add), ("quantize", quantize), ("mul", mul), ("concat", concat)],
 )
 @pytest.mark.parametrize("accumulator_too", [False, True])
 def test_every_arithmetic_gives_the_same_bits(monkeypatch, kind, module, bound, accumulator_too):

@@ -51,7 +51,8 @@ def test_every_word(sample, runtime):
     content = dumps(SAMPLES[sample]())
     counts = compare_all(fuzz.word_mutants(content), runtime)
     assert sum(counts.values()) > 2 * len(content)
-    assert 2 * counts["refused"] > counts["ran"] > 0  # any words are a table of a LOOKUP
+    weight = 2 if sample == "gated" else 1  # any words are a table of a LOOKUP
+    assert weight * counts["refused"] > counts["ran"] > 0
 
 
 def test_every_prefix(contents, runtime):

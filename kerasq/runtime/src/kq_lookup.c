@@ -1,5 +1,5 @@
-/* LOOKUP: any function of one value, from a table of stored outputs: an entry for each 8-bit value, or 513 knots between which the
- * low 7 bits of a 16-bit value interpolate. */
+/* LOOKUP: any function of one value, from a table of stored outputs: an entry for each 8-bit value, or 513 knots between which
+ * the low 7 bits of a 16-bit value interpolate. */
 #include "kq_arithmetic.h"
 
 enum { KQ_TABLE = 1, LOW_BITS = 7 };

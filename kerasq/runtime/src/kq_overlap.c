@@ -50,6 +50,6 @@ bool kq_may_overlap(const kq_operator *op, const kq_tensor *x) {
     case KQ_CONV_2D: return (x != op->input[4] || by_value <= below) && (x != op->input[0] || window_distance(op, x) <= below);
     case KQ_MAX_POOL_2D:
     case KQ_AVERAGE_POOL_2D: return window_distance(op, x) <= below;
-    default: return false; /* CONCAT and TRANSPOSE write in another order than they read, a dense layer reads everything for every output */
+    default: return false; /* CONCAT, TRANSPOSE: written in another order than read; DENSE: all is read for every output */
   }
 }
