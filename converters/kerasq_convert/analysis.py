@@ -269,7 +269,7 @@ class _Comparison:
     def _has_inputs(self, variant: Variant, names: set[str]) -> bool:
         """Whether inputs that it wants in another format are in the float network, to be stored so."""
         tensors = self._model.tensors
-        return all(tensors[i].name in names or tensors[i].format == format_ for i, format_ in variant.inputs.items())
+        return all(tensors[i].name in names or tensors[i].format == format_ for i, format_ in variant.inputs)
 
     def add(self, inputs: list[np.ndarray]) -> None:
         values: dict[str, np.ndarray] = {}
@@ -299,7 +299,7 @@ class _Comparison:
             return alone[index] if tensor.format == format_ else format_.quantize(values[tensor.name])
 
         for variant, noise in zip(measured.tried, measured.promoted, strict=True):
-            found = variant.run(*(source(index, format_) for index, format_ in variant.inputs.items()))
+            found = variant.run(*(source(index, format_) for index, format_ in variant.inputs))
             noise.add(wanted, variant.output.dequantize(found, np.float64))
 
 

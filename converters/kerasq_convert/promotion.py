@@ -33,14 +33,14 @@ class Variant:
 
     Attributes:
         what: "output", "kernel" or "both".
-        inputs: The activations that it reads, by index, and the formats in which it expects them.
+        inputs: The activations that it reads, in order, and the formats in which it expects them.
         output: Format of the result.
         run: The operator, prepared.
         arena_bytes, model_bytes: What the network grows by.
     """
 
     what: str
-    inputs: dict[int, QFormat]
+    inputs: tuple[tuple[int, QFormat], ...]
     output: QFormat
     run: Callable[..., np.ndarray]
     arena_bytes: int
@@ -79,7 +79,7 @@ class _Promoter:
         operator = changed.operators[position]
         return Variant(
             what,
-            {index: changed.tensors[index].format for index in activations(changed, operator)},
+            tuple((index, changed.tensors[index].format) for index in activations(changed, operator)),
             changed.output(operator).format,
             ops.prepare(changed, operator),
             plan_memory(changed).arena_bytes - self.arena_bytes,

@@ -166,3 +166,16 @@ def test_what_is_refused_has_a_remedy(function, words):
     with pytest.raises(ConversionError) as error:
         kerasq.convert(network(function))
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+@pytest.mark.parametrize("name", ["upsampling", "inverted_residual", "prelu"])
+def test_every_layer_is_analyzed(name):
+    """Layers that read a value twice, tables and addends among them."""
+    model = NETWORKS[name]()
+    converter = kerasq.Converter(model)
+    converter.representative_dataset, converter.analyze = examples(model), True
+    activations = [tensor.name for tensor in kq.loads(converter.convert()).activations()]
+    assert {layer.name for layer in converter.report.analysis.layers} | set(converter.report.analysis.unmatched) == set(
+        activations
+    )
+    assert converter.report.analysis.layers[-1].accumulated.sqnr_db > 26
