@@ -119,9 +119,10 @@ class TestDatasets:
         message = refused(joined, representative_dataset=dataset)
         assert all(word in message for word in ("representative dataset", *words)), message
 
-    def test_an_archive(self, joined, tmp_path):
+    def test_an_archive_called_an_array(self, joined, tmp_path):
         np.savez(tmp_path / "images.npz", data(2, 6, 6, 3))
-        assert "archive" in refused(joined, representative_dataset=tmp_path / "images.npz")
+        (tmp_path / "images.npz").rename(tmp_path / "images.npy")
+        assert "archive of arrays: call it .npz" in refused(joined, representative_dataset=tmp_path / "images.npy")
 
 
 @pytest.mark.parametrize("name", ["on", "010", "null", "0x10"])
