@@ -10,6 +10,6 @@ report      what was done, as text, JSON and HTML                  (report, figu
 """
 
 from kerasq_convert.converter import Converter, convert
-from kerasq_convert.errors import ConversionError
+from kerasq_convert.errors import ConversionError, GoalsMissedError
 
-__all__ = ["ConversionError", "Converter", "convert"]
+__all__ = ["ConversionError", "Converter", "GoalsMissedError", "convert"]

@@ -7,17 +7,20 @@ For every output channel c of an operator, in the order of execution, over calib
 where the quantized operator reads what the operators before it, already corrected, really give it. So the correction also
 takes back what rounding and saturation of the inputs did to the mean. It costs nothing on the device (Nagel et al. 2019,
 Data-free quantization, arXiv:1906.04721, section 4.2, with measured means in place of modelled ones).
+
+A sum before its clamp is affine in what it reads, so its mean over the examples is the sum for the mean of what it reads:
+one evaluation, not one per example, and one that can be repeated for another kernel without any example at all.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
 from kerasq import ops
-from kerasq.format.model import ABSENT, Model, Operator
+from kerasq.format.model import ABSENT, Model, Operator, Tensor
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
 from kerasq.qformat import FLOAT32
@@ -27,33 +30,71 @@ _BIAS = 3  # place of the bias among the inputs of CONV_2D and DENSE
 _KERNEL = 1
 
 
-def correct_biases(
-    model: Model, reference: Model, inputs: list[np.ndarray], kernels: Collection[str], *, verbose: bool = False
-) -> Model:
-    """`model` with biases corrected; one whose correction the bias's format can't hold, or whose sum could then overflow, stays.
+class BiasCorrection:
+    """Corrects biases of quantized versions of one network, and remembers by how much.
 
     Args:
-        model: The quantized network.
-        reference: The same network in FLOAT32; tensors belong together by name.
+        reference: The network in FLOAT32; tensors belong together by name.
         inputs: Values of the examples, an array (count, ...) for each input of the network.
         kernels: Names of the kernels whose operators are corrected.
         verbose: Whether to show progress.
+
     """
-    corrected = [operator for operator in model.operators if _is_corrected(model, operator, kernels)]
-    wanted = _float_means(reference, inputs, {model.output(operator).name for operator in corrected})
-    spans = model.lifetimes()
-    values = {index: model.tensors[index].format.quantize(array) for index, array in zip(model.inputs, inputs, strict=True)}
-    with Progress("correcting biases", len(model.operators), "operators", enabled=verbose) as progress:
+
+    def __init__(self, reference: Model, inputs: list[np.ndarray], kernels: Collection[str], *, verbose: bool = False):
+        self._reference, self._inputs, self._kernels, self._verbose = reference, inputs, kernels, verbose
+        self._wanted: dict[str, np.ndarray] = {}  # by name of the operator's output: the mean of each channel
+        self._read: dict[str, list[np.ndarray]] = {}  # by the same name: the mean of what the operator reads, batches of one
+
+    def measure(self, model: Model) -> Model:
+        """`model` with biases corrected; one that its format can't hold, or whose sum could overflow, stays.
+
+        Args:
+            model: The quantized network, its biases as rounded.
+        """
+        corrected = {model.output(operator).name for operator in model.operators if _is_corrected(model, operator, self._kernels)}
+        if missing := corrected - self._wanted.keys():
+            self._wanted |= _float_means(self._reference, self._inputs, missing)
+        spans = model.lifetimes()
+        inputs = zip(model.inputs, self._inputs, strict=True)
+        values = {index: model.tensors[index].format.quantize(array) for index, array in inputs}
+        with Progress("correcting biases", len(model.operators), "operators", enabled=self._verbose) as progress:
+            for position, operator in enumerate(model.operators):
+                name, sources = model.output(operator).name, _activations(model, operator)
+                if name in corrected:
+                    self._read[name] = [_mean_example(model.tensors[index], values[index]) for index in sources]
+                    model = self._corrected(model, position)
+                run = ops.prepare(model, model.operators[position])
+                values[operator.outputs[0]] = np.concatenate([run(*batch) for batch in _batches(values, sources)])
+                values = {index: array for index, array in values.items() if spans[index][1] > position}
+                progress.advance(1)
+        return model
+
+    def apply(self, model: Model) -> Model:
+        """About what `measure` gives, without looking at examples: operators read on average what they read when it did."""
         for position, operator in enumerate(model.operators):
-            name = model.output(operator).name
-            if operator in corrected and name in wanted:
-                model = _corrected(model, position, wanted[name] - _quantized_means(model, operator, values))
-            operator, run = model.operators[position], ops.prepare(model, model.operators[position])
-            sources = _activations(model, operator)
-            values[operator.outputs[0]] = np.concatenate([run(*batch) for batch in _batches(values, sources)])
-            values = {index: array for index, array in values.items() if spans[index][1] > position}
-            progress.advance(1)
-    return model
+            if _is_corrected(model, operator, self._kernels):
+                model = self._corrected(model, position)
+        return model
+
+    def _corrected(self, model: Model, position: int) -> Model:
+        operator = model.operators[position]
+        name = model.output(operator).name
+        if name not in self._wanted or name not in self._read:
+            return model
+        shift = self._wanted[name] - _mean(_in_float(model, operator)(*self._read[name]))
+        index = operator.inputs[_BIAS]
+        bias = model.tensors[index]
+        data = bias.format.quantize(bias.values.astype(np.float64) + shift.reshape(bias.shape))
+        tensors = list(model.tensors)
+        tensors[index] = dataclasses.replace(bias, data=data)
+        changed = dataclasses.replace(model, tensors=tuple(tensors))
+        try:
+            proven = ops.with_widths(changed, operator)
+        except OverflowError:
+            return model
+        operators = tuple(proven if place == position else each for place, each in enumerate(model.operators))
+        return dataclasses.replace(changed, operators=operators)
 
 
 def _is_corrected(model: Model, operator: Operator, kernels: Collection[str]) -> bool:
@@ -87,31 +128,17 @@ def _float_means(reference: Model, inputs: list[np.ndarray], names: Collection[s
     return totals
 
 
-def _quantized_means(model: Model, operator: Operator, values: dict[int, np.ndarray]) -> np.ndarray:
-    """The mean of each channel of what an operator computes, before rounding and clamp."""
+def _in_float(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
+    """The operator with the parameters that it has, for activations in float, without clamp."""
     tensors = list(model.tensors)
-    output = operator.outputs[0]
-    tensors[output] = dataclasses.replace(tensors[output], format=FLOAT32)
-    run = ops.prepare(dataclasses.replace(model, tensors=tuple(tensors)), operator.replace(clamp=None))
-    sources = _activations(model, operator)
-    count = len(values[sources[0]])
-    return sum((len(batch[0]) / count * _mean(run(*batch)) for batch in _batches(values, sources)), np.zeros(1))
+    for index in (*_activations(model, operator), *operator.outputs):
+        tensors[index] = dataclasses.replace(tensors[index], format=FLOAT32)
+    return ops.prepare(dataclasses.replace(model, tensors=tuple(tensors)), operator.replace(clamp=None))
 
 
-def _corrected(model: Model, position: int, difference: np.ndarray) -> Model:
-    operator = model.operators[position]
-    index = operator.inputs[_BIAS]
-    bias = model.tensors[index]
-    data = bias.format.quantize(bias.values.astype(np.float64) + difference.reshape(bias.shape))
-    tensors = list(model.tensors)
-    tensors[index] = dataclasses.replace(bias, data=data)
-    changed = dataclasses.replace(model, tensors=tuple(tensors))
-    try:
-        proven = ops.with_widths(changed, operator)
-    except OverflowError:
-        return model
-    operators = tuple(proven if place == position else each for place, each in enumerate(model.operators))
-    return dataclasses.replace(changed, operators=operators)
+def _mean_example(tensor: Tensor, stored: np.ndarray) -> np.ndarray:
+    """The mean over the examples, of shape (1, ...)."""
+    return (stored.mean(axis=0, dtype=np.float64, keepdims=True) * tensor.format.step).astype(np.float32)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

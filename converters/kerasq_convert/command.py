@@ -11,13 +11,15 @@ either they stay FLOAT32.
 
 Kernels whose output channels differ in size get a multiplier per channel where that
 gains a bit, and biases take back what rounding does to the means of the channels;
---per_channel, --noper_channel and --nocorrect_bias decide otherwise. Weights on a
-grid stay as they are.
+--per_channel, --noper_channel and --nocorrect_bias decide otherwise. --equalize shares
+sizes between neighbouring layers instead: for --noper_channel. Weights on a grid stay
+as they are.
 
 --refine also tries formats one bit away by what they do to the outputs, for the
-first 256 examples, and keeps what helps either half of them. Goals (--min_sqnr_db, --max_accuracy_drop with --labels) give
-single activations 16 bits until they are met, within --max_model_bytes and
---max_arena_bytes; a goal or limit that is not met is noted in the report.
+first 256 examples, and keeps what helps either half of them. Goals (--min_sqnr_db,
+--max_accuracy_drop with --labels) give single activations 16 bits until they are met,
+within --max_model_bytes and --max_arena_bytes. Where one is missed, the report tells how near the network came,
+nothing is written, and the exit code is 1.
 
 --analyze tells the error of every layer against the float network, what saturates,
 and what 16 bits would cost and give. --report writes a page for a browser with all
@@ -66,6 +68,7 @@ _OF_CONVERSION = (
     "write_settings",
     "input_type",
     "signature",
+    "equalize",
     "refine",
     "labels",
     "analyze",
@@ -89,6 +92,7 @@ def _define(options: flags.FlagValues) -> None:
     channels = "A multiplier for each output channel of float kernels. Default: where it gains a bit."
     flags.DEFINE_bool("per_channel", None, channels, flag_values=options)
     flags.DEFINE_bool("correct_bias", True, "Biases take back what rounding did to the means.", flag_values=options)
+    flags.DEFINE_bool("equalize", False, "Channels of neighbouring layers share their sizes.", flag_values=options)
     flags.DEFINE_bool("refine", False, "Try neighbouring formats on the whole network.", flag_values=options)
     flags.DEFINE_float("min_sqnr_db", None, "Goal: signal-to-noise ratio at the outputs.", flag_values=options)
     flags.DEFINE_float("max_accuracy_drop", None, "Goal: loss of accuracy against float (0.01: one point).", flag_values=options)
@@ -158,7 +162,7 @@ def _read(source: pathlib.Path) -> tuple[bytes, None]:
 def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, Converter]:
     """Bytes of the .kq file, and what tells how they came about."""
     from kerasq_convert.converter import Converter
-    from kerasq_convert.errors import ConversionError
+    from kerasq_convert.errors import ConversionError, GoalsMissedError
     from kerasq_convert.search import Goals
 
     converter = Converter(source)
@@ -166,6 +170,7 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     converter.statistics = options.statistics
     converter.settings = options.settings
     converter.criterion, converter.bits, converter.refine = options.criterion, options.bits, options.refine
+    converter.equalize = options.equalize
     converter.per_channel, converter.correct_bias = options.per_channel, options.correct_bias
     converter.goals = Goals(**{name: getattr(options, name) for name in _GOALS})
     converter.labels = options.labels
@@ -175,6 +180,9 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     converter.verbose = True
     try:
         content = converter.convert()
+    except GoalsMissedError as error:
+        print(json.dumps(converter.report.to_dict()) if options.json else converter.report.to_text(), flush=True)
+        raise CommandError(f"{error}\nnothing was written") from error
     except ConversionError as error:
         raise CommandError(str(error)) from error
     return content, converter

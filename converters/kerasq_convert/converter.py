@@ -14,10 +14,10 @@ from kerasq.format import Model, ModelError, dumps
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
 from kerasq_convert.analysis import analyze
-from kerasq_convert.bias_correction import correct_biases
+from kerasq_convert.bias_correction import BiasCorrection
 from kerasq_convert.calibration import Dataset, observe
 from kerasq_convert.emit import emit
-from kerasq_convert.errors import ConversionError
+from kerasq_convert.errors import ConversionError, GoalsMissedError
 from kerasq_convert.figures import figures
 from kerasq_convert.formats import BITS, Choice, Formats, Policy, choose_formats, float_formats
 from kerasq_convert.frontend import read_model
@@ -27,6 +27,7 @@ from kerasq_convert.logits import with_logits
 from kerasq_convert.memory import plan, plan_memory
 from kerasq_convert.naming import Names
 from kerasq_convert.passes import run_passes
+from kerasq_convert.passes.equalize import equalize
 from kerasq_convert.passes.fuse_additions import fuse_additions
 from kerasq_convert.passes.scale_channels import FORMAT as SCALED
 from kerasq_convert.passes.scale_channels import WORTHWHILE_DB, is_free, scale_channels
@@ -36,6 +37,8 @@ from kerasq_convert.search import EXAMPLES, Build, Goals, Search, run
 from kerasq_convert.settings import Settings
 from kerasq_convert.stored_examples import load_array
 from kerasq_convert.template import settings_template
+
+EQUALIZED = "equalized"  # metadata of a file whose network is the float one up to sizes of channels
 
 
 class Converter:
@@ -57,7 +60,9 @@ class Converter:
             of a multiplier; `None`: those that gain a bit by it, where ranges were observed.
         correct_bias: Whether biases of operators with such weights take back what rounding did to the mean of each channel,
             measured on the first examples of `representative_dataset`; without one nothing is corrected.
-        refine: Whether to change them by what they do to the network's outputs for the first examples of
+        equalize: Whether the channels of neighbouring layers share their sizes evenly (passes/equalize.py): for networks with
+            one format per kernel, where multipliers are unwanted. Ranges must then come from `representative_dataset`.
+        refine: Whether to change formats by what they do to the network's outputs for the first examples of
             `representative_dataset`, which is then needed.
         goals: `Goals` that single buffers get 16 bits for; needs `representative_dataset` too.
         labels: Class of each example of it, in its order, for `Goals.max_accuracy_drop`: an array or the path of an `.npy` file.
@@ -84,6 +89,7 @@ class Converter:
         self.bits = 8
         self.per_channel: bool | None = None
         self.correct_bias = True
+        self.equalize = False
         self.refine = False
         self.goals = Goals()
         self.labels: str | os.PathLike | np.ndarray | None = None
@@ -116,6 +122,7 @@ class Converter:
 
         Raises:
             ConversionError: The model, the settings or the data can't be used; every problem is listed.
+            GoalsMissedError: A goal or limit is missed; `report` then tells how near the network came.
         """
         policy = self._policy()
         settings = Settings.load(self.settings)
@@ -124,7 +131,9 @@ class Converter:
         if self.input_type is not None:
             settings = settings.with_buffers(graph.inputs, _input_format(self.input_type))
         graph, names = _with_fused_additions(graph, removed, settings)
-        metadata = {"producer": f"kerasq {kerasq.__version__}"}
+        if self.equalize:
+            graph = equalize(graph)
+        metadata = {"producer": f"kerasq {kerasq.__version__}"} | ({EQUALIZED: "yes"} if self.equalize else {})
         examples: list[np.ndarray] = []
         reference: Model | None = None
         searching = self.refine or self.goals.given
@@ -140,23 +149,27 @@ class Converter:
             formats = choose_formats(graph, names, settings, statistics, dataclasses.replace(policy, decided=decided))
             return plan_memory(emit(graph, names, formats, settings, metadata)), formats
 
-        decided, curve, notes, search = {}, [], [], None
+        correction, decided, curve, missed, search = None, {}, [], [], None
+        if reference is not None and self.correct_bias:
+            correction = BiasCorrection(reference, examples, free, verbose=self.verbose)
         if reference is not None and searching:
-            search = self._search(build, examples, reference)
+            search = self._search(build, examples, reference, correction)
             if self.refine:
                 search.refine()
             search.promote(self.goals, statistics or Statistics(), policy.criterion)
             decided = search.decided
         model, formats = build(decided)
-        if reference is not None and self.correct_bias:
-            model = correct_biases(model, reference, examples, free, verbose=self.verbose)
+        if correction is not None:
+            model = correction.measure(model)
         if search is not None:
-            notes, curve = search.finish(model, self.goals), search.curve
+            missed, curve = search.finish(model, self.goals), search.curve
         content = _verified(model)
         self._formats, self._model, self._statistics = formats, model, statistics
         report = make_report(graph, plan(model), formats, statistics, removed, len(content))
         errors = analyze(model, reference, examples, verbose=self.verbose) if reference is not None and self.analyze else None
-        self._report = dataclasses.replace(report, trade_off=curve, notes=[*report.notes, *notes], analysis=errors)
+        self._report = dataclasses.replace(report, trade_off=curve, analysis=errors)
+        if missed:
+            raise GoalsMissedError("goals", missed)
         return content
 
     def _policy(self) -> Policy:
@@ -170,6 +183,8 @@ class Converter:
             problems.append("refine and goals compare outputs: give representative_dataset")
         if self.analyze and self.representative_dataset is None:
             problems.append("analyze compares layers: give representative_dataset")
+        if self.equalize and self.statistics is not None and self.representative_dataset is None:
+            problems.append("equalize changes ranges, and the statistics are from before: give representative_dataset")
         if self.goals.max_accuracy_drop is not None and self.labels is None:
             problems.append("max_accuracy_drop: give labels, the class of each example of the representative dataset")
         if problems:
@@ -191,7 +206,7 @@ class Converter:
             return graph
         return scale_channels(graph, -np.inf if self.per_channel else WORTHWHILE_DB, allowed)
 
-    def _search(self, build: Build, examples: list[np.ndarray], reference: Model) -> Search:
+    def _search(self, build: Build, examples: list[np.ndarray], reference: Model, correction: BiasCorrection | None) -> Search:
         labels = self.labels
         if isinstance(labels, str | os.PathLike):
             labels = load_array(pathlib.Path(labels))
@@ -200,7 +215,7 @@ class Converter:
             if len(labels) < len(examples[0]):
                 raise ConversionError("labels", [f"{len(examples[0])} examples need as many labels. Received: {len(labels)}"])
         outputs = run(with_logits(reference), examples, engine="reference")  # BLAS: the faster one in float
-        return Search(build, examples, outputs, labels, self.verbose)
+        return Search(build, examples, outputs, labels, correction, self.verbose)
 
     def _load_statistics(self) -> Statistics | None:
         if self.statistics is None or isinstance(self.statistics, Statistics):
@@ -236,13 +251,19 @@ class Converter:
         return settings_template(self.report, self._formats)
 
 
-def float_model(source: Any) -> Model:
+def float_model(source: Any, quantized: Model | None = None) -> Model:
     """A model as `Converter` takes it, with every tensor in FLOAT32: what quantized networks are compared with.
+
+    Args:
+        source: As for `Converter`.
+        quantized: What is to be compared with it: tensors have other sizes where that was equalized.
 
     Raises:
         ConversionError: The model can't be used.
     """
     graph, names = _with_fused_additions(*run_passes(read_model(source)))
+    if quantized is not None and EQUALIZED in quantized.metadata:
+        graph = equalize(graph)
     return _in_float(graph, names, {})
 
 

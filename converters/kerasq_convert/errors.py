@@ -1,4 +1,4 @@
-"""The exceptions of the converter: one for its users, one for its inside."""
+"""The exceptions of the converter: two for its users, one for its inside."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ class ConversionError(ValueError):
         else:
             listed = "".join(f"\n  - {problem}" for problem in self.problems)
             super().__init__(f"{what}: {len(self.problems)} problems{listed}")
+
+
+class GoalsMissedError(ConversionError):
+    """The network can be converted, but not so that every goal is met and no limit exceeded."""
 
 
 class UnsupportedError(Exception):

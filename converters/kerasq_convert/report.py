@@ -43,7 +43,7 @@ class Report:
         arena_bytes: Working memory for one example.
         arena_lower_bound: Bytes that no arena can do without, in this order of operators.
         arena_verdict: How good the memory plan is: "optimal", or by how much it may not be.
-        notes: What the user should know: why buffers stay FLOAT32, or which goal is not met.
+        notes: What the user should know: why buffers stay FLOAT32.
         trade_off: The network before promotion to 16 bits and after each step of it; empty without a search.
         analysis: The errors of every layer, where that was asked for.
     """

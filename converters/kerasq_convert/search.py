@@ -8,6 +8,9 @@ what happens to the order of the classes.
 * `refine` tries one fractional bit less and one more for every tensor, in the order of execution, and keeps what is better
   on the even examples and on the odd ones: what helps only one half is chance.
 * `promote` gives single buffers 16 bits, the one with the greatest gain per byte first, until the goals are met.
+* Biases are corrected before anything is measured (bias_correction.py): at the start, and after refinement, by what
+  operators then read; in between as if they read that, which formats one bit away hardly change. A refinement that is no
+  gain once its own biases are corrected is taken back.
 * Ties leave things as they are and nothing is random: the same examples give the same formats.
 """
 
@@ -24,6 +27,7 @@ from kerasq.progress import Progress
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
 from kerasq.statistics import Statistics
 from kerasq_convert import ranges
+from kerasq_convert.bias_correction import BiasCorrection
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import Choice, Formats, Reason
 from kerasq_convert.logits import with_logits
@@ -75,19 +79,36 @@ class Search:
         inputs: Calibration examples, an array per input.
         reference: The float network's outputs for them, an array per output.
         labels: Class of each example, or None.
+        correction: Corrects the biases of what is built; None: nothing does.
         verbose: Whether to show progress.
     """
 
-    def __init__(self, build: Build, inputs: Arrays, reference: Arrays, labels: np.ndarray | None = None, verbose: bool = False):
+    def __init__(
+        self,
+        build: Build,
+        inputs: Arrays,
+        reference: Arrays,
+        labels: np.ndarray | None = None,
+        correction: BiasCorrection | None = None,
+        verbose: bool = False,
+    ):
         self._build, self._inputs, self._labels, self._verbose = build, inputs, labels, verbose
+        self._correction = correction
         self._reference = [array.astype(np.float64) for array in reference]
         count = len(self._reference[0])
         self._halves = [slice(0, None, 2), slice(1, None, 2)] if count > 1 else [slice(None)]
         self.decided: dict[str, Choice] = {}
         self.curve: list[TradeOff] = []
+        self._repaired({})
 
-    def outputs(self, decided: dict[str, Choice]) -> Arrays:
-        return run(with_logits(self._build(decided)[0]), self._inputs)
+    def _repaired(self, decided: dict[str, Choice]) -> Model:
+        """The model with biases corrected; those of others are corrected like these from then on."""
+        model = self._build(decided)[0]
+        return model if self._correction is None else self._correction.measure(model)
+
+    def _network(self, decided: dict[str, Choice]) -> Model:
+        model = self._build(decided)[0]
+        return model if self._correction is None else self._correction.apply(model)
 
     def sqnr_db(self, outputs: Arrays, examples: slice = slice(None)) -> float:
         """Over all outputs, each weighed by its own power; infinite where nothing differs."""
@@ -107,15 +128,15 @@ class Search:
     def _measured(self, decided: dict[str, Choice]) -> list[float]:
         """Signal-to-noise ratio over all examples, then over each half; minus infinity where such a network can't be."""
         try:
-            outputs = self.outputs(decided)
+            outputs = run(with_logits(self._network(decided)), self._inputs)
         except (ConversionError, ModelError):
             return [float("-inf")] * (1 + len(self._halves))
         return [self.sqnr_db(outputs), *(self.sqnr_db(outputs, half) for half in self._halves)]
 
     def refine(self, sweeps: int = 1) -> None:
         """One fractional bit less or more wherever that lowers the error at the outputs, for either half of the examples."""
-        best = self._measured(self.decided)
-        formats = self._build(self.decided)[1]
+        start, best = self.decided, self._measured(self.decided)
+        unrefined, formats = best[0], self._build(self.decided)[1]
         names = list(_free(formats))
         with Progress("refining formats", sweeps * len(names), "tensors", enabled=self._verbose) as progress:
             for _ in range(sweeps):
@@ -131,17 +152,21 @@ class Search:
                 if best[0] <= before + GAIN_DB:
                     break
                 formats = self._build(self.decided)[1]
+        refined = run(with_logits(self._repaired(self.decided)), self._inputs)
+        if self.decided != start and self.sqnr_db(refined) <= unrefined:
+            self.decided = start
+            self._repaired(start)
 
     def promote(self, goals: Goals, statistics: Statistics, criterion: ranges.Criterion) -> None:
         """Buffers get 16 bits until the goals are met, or nothing helps."""
-        self.curve = [self._point(None, self._build(self.decided)[0])]
+        self.curve = [self._point(None, self._network(self.decided))]
         reachable = goals.min_sqnr_db is not None or goals.max_accuracy_drop is not None
         while reachable and not self._met(goals) and (step := self._best_step(goals, statistics, criterion)) is not None:
             point, self.decided = step
             self.curve.append(point)
 
     def finish(self, model: Model, goals: Goals) -> list[str]:
-        """Ends the curve with the network as it is written; which goals that misses."""
+        """Ends the curve with the network as it is written; the goals that it misses, a sentence with a remedy for each."""
         self.curve[-1] = self._point(self.curve[-1].promoted, model)
         return list(self._unmet(goals))
 
@@ -159,7 +184,7 @@ class Search:
                 tried = self.decided | {name: Choice(wide, Reason.PROMOTED)}
                 progress.advance(1)
                 try:
-                    point = self._point(name, self._build(tried)[0])
+                    point = self._point(name, self._network(tried))
                 except (ConversionError, ModelError):
                     continue
                 if point.sqnr_db > last.sqnr_db + GAIN_DB and _within(goals, point):
@@ -181,23 +206,31 @@ class Search:
     def _unmet(self, goals: Goals) -> Iterator[str]:
         point, reference = self.curve[-1], self.accuracy(self._reference)
         if goals.min_sqnr_db is not None and point.sqnr_db < goals.min_sqnr_db:
-            yield f"{point.sqnr_db:.1f} dB at the outputs are below the goal of {goals.min_sqnr_db:g} dB"
+            reached = f"{point.sqnr_db:.1f} dB at the outputs is the most that was reached, the goal is {goals.min_sqnr_db:g} dB"
+            yield f"{reached}; {_remedy(goals)}"
         if goals.max_accuracy_drop is not None and point.accuracy is not None and reference is not None:
             drop = reference - point.accuracy
             if drop > goals.max_accuracy_drop:
-                yield f"accuracy is {drop:.4f} below the float network's, the goal is at most {goals.max_accuracy_drop:g}"
+                reached = f"accuracy is {drop:.4f} below the float network's, the goal is at most {goals.max_accuracy_drop:g}"
+                yield f"{reached}; {_remedy(goals)}"
         for what, size, limit in (
             ("model", point.model_bytes, goals.max_model_bytes),
             ("arena", point.arena_bytes, goals.max_arena_bytes),
         ):
             if limit is not None and size > limit:
-                yield f"the {what} has {size:,} bytes, the limit is {limit:,}"
+                yield f"the {what} has {size:,} bytes, the limit is {limit:,}; only a smaller network has fewer"
 
 
 def run(model: Model, inputs: Arrays, engine: str | None = None) -> Arrays:
     """Outputs as float64 values, an array per output."""
     found = Interpreter(model_content=model, engine=engine).predict(inputs if len(inputs) > 1 else inputs[0])
     return [array.astype(np.float64) for array in (found if isinstance(found, list) else [found])]
+
+
+def _remedy(goals: Goals) -> str:
+    limited = goals.max_model_bytes is not None or goals.max_arena_bytes is not None
+    room = "raise the limits, " if limited else ""
+    return f"{room}give all activations 16 bits (--bits 16), or weights too (FIXED16 in --settings), or lower the goal"
 
 
 def _within(goals: Goals, point: TradeOff) -> bool:

@@ -1,8 +1,9 @@
-"""Trains ResNet23 on CIFAR-10 in any layer family, with checkpoints that a second call resumes.
+"""Trains ResNet23 in any layer family, or a MobileNet, on CIFAR-10, with checkpoints that a second call resumes.
 
     python examples/cifar10/train.py --layers float --epochs 12 --output work/float
     python examples/cifar10/train.py --layers binary_weight --start_from work/float/model.keras \
         --epochs 8 --peak_rate 0.05 --output work/binary_weight
+    python examples/cifar10/train.py --network mobilenet --epochs 30 --output work/mobilenet
 
 Writes OUTPUT/model.keras, OUTPUT/saved_model/, OUTPUT/statistics/ (what the converter reads) and OUTPUT/history.json.
 The last 5,000 training images are held out (`--holdout`): formats and hyper-parameters may look at them, never at test
@@ -21,7 +22,10 @@ import kerasq
 from kerasq.datasets import cifar10
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("layers", "float", ["float", "binary_connect", "binary_weight", "fixed_point"], "Family of the convolutions.")
+flags.DEFINE_enum("network", "resnet23", ["resnet23", "mobilenet"], "Architecture.")
+flags.DEFINE_enum(
+    "layers", "float", ["float", "binary_connect", "binary_weight", "fixed_point"], "Family of the convolutions of ResNet23."
+)
 flags.DEFINE_string("start_from", None, "A .keras file of the same network: its weights are the first values.")
 flags.DEFINE_integer("epochs", 12, "Passes over the training images.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 128, "Images per step.", lower_bound=1)
@@ -31,6 +35,8 @@ flags.DEFINE_integer("holdout", 5000, "Training images held out from the end.", 
 flags.DEFINE_integer("seed", 1, "Seed of weights, order and augmentation.")
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
+
+MOBILENET = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (128, 1), (128, 1))
 
 
 class Augmented(keras.utils.PyDataset):
@@ -64,6 +70,12 @@ class Augmented(keras.utils.PyDataset):
         return images, self.labels[rows]
 
 
+def network() -> keras.Model:
+    if FLAGS.network == "resnet23":
+        return kerasq.models.resnet23(FLAGS.layers)
+    return kerasq.models.mobilenet(units=MOBILENET)
+
+
 def learning_rate(steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
     """Linear warm-up over a tenth of the run, then a cosine down to zero."""
     steps = steps_per_epoch * FLAGS.epochs
@@ -77,14 +89,16 @@ def main(_) -> None:
     output.mkdir(parents=True, exist_ok=True)
     (images, labels), (test_images, test_labels) = cifar10.load_data(FLAGS.data_dir)
     keep = len(images) - FLAGS.holdout
-    model = kerasq.models.resnet23(FLAGS.layers)
+    model = network()
     if FLAGS.start_from:
         model.set_weights(keras.models.load_model(FLAGS.start_from, compile=False).get_weights())
     data = Augmented(images[:keep], labels[:keep], FLAGS.batch_size, FLAGS.seed)
+    jit = False if FLAGS.network == "mobilenet" else "auto"  # XLA's depthwise convolutions take ten times as long on CPUs
     model.compile(
         keras.optimizers.SGD(learning_rate(len(data)), momentum=0.9, weight_decay=FLAGS.weight_decay),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        jit_compile=jit,
     )
     callbacks = [
         kerasq.callbacks.ActivationStatistics(output / "statistics", images[keep:][:512] if FLAGS.holdout else images[:512]),
@@ -96,7 +110,7 @@ def main(_) -> None:
     model.save(output / "model.keras")
     model.export(output / "saved_model")
     _, accuracy = model.evaluate(test_images, test_labels, batch_size=500, verbose=0)
-    result = {"flags": FLAGS.flag_values_dict()["layers"], "test_accuracy": accuracy, "history": history.history}
+    result = {"network": FLAGS.network, "layers": FLAGS.layers, "test_accuracy": accuracy, "history": history.history}
     (output / "history.json").write_text(json.dumps(result, indent=1))
     print(f"test accuracy {accuracy:.4f} over {len(test_labels)} images")
 

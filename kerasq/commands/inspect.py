@@ -197,7 +197,7 @@ def _compared(model: Model, source: str, dataset: str) -> tuple[dict[str, Any], 
     from kerasq_convert.errors import ConversionError
 
     try:
-        analysis = analyze_dataset(model, float_model(source), dataset, verbose=True)
+        analysis = analyze_dataset(model, float_model(source, model), dataset, verbose=True)
     except ConversionError as error:
         raise CommandError(str(error)) from error
     return analysis.to_dict(), analysis_text.to_text(analysis)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 
-UNITS = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1))  # filters and stride of each separable convolution
+UNITS = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1))
 
 
 def mobilenet(
@@ -12,10 +14,11 @@ def mobilenet(
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
     width: float = 1.0,
+    units: Sequence[tuple[int, int]] = UNITS,
     scale: float = 1.0 / 255,
     name: str = "mobilenet",
 ) -> keras.Model:
-    """MobileNet on raw pixels: a stem of stride 2, five depthwise-separable convolutions, one affine layer.
+    """MobileNet on raw pixels: a stem of stride 2, five or more depthwise-separable convolutions, one affine layer.
 
     Every convolution is without bias and followed by batch normalization (decay 0.9, epsilon 1e-5) and a ReLU. The converter
     folds the normalization into the kernels; a depthwise kernel then has channels of very different sizes, which is what makes
@@ -25,6 +28,7 @@ def mobilenet(
         input_shape: Height, width and channels of the images.
         classes: Number of outputs (logits: there is no softmax in the network).
         width: Factor of the number of filters, rounded to multiples of 4.
+        units: Filters and strides of each separable convolution.
         scale: Factor applied to the pixels inside the network; the converter folds it away.
         name: Name of the model.
 
@@ -56,7 +60,7 @@ def mobilenet(
     inputs = keras.Input(input_shape, name="image")
     x = keras.layers.Rescaling(scale, name="scale")(inputs)
     x = normalized(keras.layers.Conv2D(filters(16), 3, strides=2, padding="same", use_bias=False, name="conv1")(x), "conv1")
-    for index, (count, strides) in enumerate(UNITS, 2):
+    for index, (count, strides) in enumerate(units, 2):
         depthwise, pointwise = f"conv{index}_depthwise", f"conv{index}_pointwise"
         x = keras.layers.DepthwiseConv2D(3, strides=strides, padding="same", use_bias=False, name=depthwise)(x)
         x = normalized(x, depthwise)

@@ -13,11 +13,13 @@ from converters.zoo import build, images, signal_to_noise_db
 from kerasq import format as kq
 from kerasq.qformat import fixed
 from kerasq.statistics import Histogram
-from kerasq_convert import ConversionError, Converter, ranges
+from kerasq_convert import ConversionError, Converter, GoalsMissedError, ranges
 from kerasq_convert.command import main
 from kerasq_convert.logits import with_logits
 from kerasq_convert.ranges import Criterion
 from kerasq_convert.search import Goals, TradeOff
+
+REACHABLE_DB = 34.0  # by `model`, with some of its activations in 16 bits
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,9 @@ def test_divergence_is_zero_where_every_bin_has_its_own_value(outlier):
     assert ranges.divergence(fixed(8, 11), outlier) > ranges.divergence(fixed(8, 7), outlier)
 
 
-@pytest.mark.parametrize("options", [{"refine": True}, {"goals": Goals(min_sqnr_db=200.0)}, {"per_channel": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"refine": True}, {"goals": Goals(min_sqnr_db=REACHABLE_DB)}, {"per_channel": True}], ids=str
+)
 def test_same_inputs_same_bytes(model, options):
     assert converted(model, **options)[1] == converted(model, **options)[1]
 
@@ -80,7 +84,7 @@ def test_refinement_finds_back_to_a_format_that_was_a_bit_off(model, wanted, mon
 
     monkeypatch.setattr(ranges, "best_for_values", coarser)
     plain, refined = (converted(model, refine=each, per_channel=False, bits=16)[1] for each in (False, True))
-    assert noise(refined, wanted) > noise(plain, wanted) + 1
+    assert noise(refined, wanted) > noise(plain, wanted) + 0.5
 
 
 def test_logits_are_compared_not_their_softmax(model):
@@ -149,15 +153,39 @@ def test_promotion_stops_at_the_goal(model):
     assert curve[-1].model_bytes == len(content)
 
 
-def test_promotion_keeps_the_limits_and_says_what_is_not_met(model):
-    start = converted(model, goals=Goals(max_arena_bytes=10**9))[0].report.trade_off[0]
-    converter, _ = converted(model, goals=Goals(min_sqnr_db=200.0, max_arena_bytes=start.arena_bytes))
-    assert converter.report.arena_bytes <= start.arena_bytes
-    assert any("goal of 200 dB" in note for note in converter.report.notes)
+def missed(model, **options):
+    converter = Converter.from_keras_model(model)
+    converter.representative_dataset = images(64)
+    for name, value in options.items():
+        setattr(converter, name, value)
+    with pytest.raises(GoalsMissedError) as error:
+        converter.convert()
+    return converter.report, str(error.value)
+
+
+def test_a_goal_that_is_missed_is_an_error_and_the_report_tells_how_near_it_came(model):
+    start = converted(model, goals=Goals(max_arena_bytes=10**9))[0].report
+    report, message = missed(model, goals=Goals(min_sqnr_db=200.0, max_arena_bytes=start.arena_bytes))
+    assert "the goal is 200 dB; raise the limits" in message
+    assert report.arena_bytes <= start.arena_bytes
+    assert f"{report.trade_off[-1].sqnr_db:.1f} dB" in message
+    assert report.trade_off[-1].sqnr_db >= start.trade_off[-1].sqnr_db
+
+
+def test_every_limit_that_is_exceeded_is_named(model):
+    _, message = missed(model, goals=Goals(max_arena_bytes=64, max_model_bytes=100))
+    assert "arena" in message
+    assert "the limit is 64" in message
+    assert "the limit is 100" in message
+
+
+def test_refinement_is_no_loss_once_biases_are_corrected(model, wanted):
+    plain, refined = (converted(model, refine=each)[1] for each in (False, True))
+    assert noise(refined, wanted) >= noise(plain, wanted)
 
 
 def test_the_chosen_formats_given_back_as_settings_give_the_same_bytes(model, tmp_path):
-    converter, content = converted(model, refine=True, goals=Goals(min_sqnr_db=200.0))
+    converter, content = converted(model, refine=True, goals=Goals(min_sqnr_db=REACHABLE_DB))
     (tmp_path / "formats.yaml").write_text(converter.settings_template())
     assert converted(model, settings=tmp_path / "formats.yaml")[1] == content
 
@@ -179,6 +207,18 @@ def test_command(model, tmp_path, capsys):
     curve = json.loads(capsys.readouterr().out)["trade_off"]
     assert curve[0]["promoted"] is None
     assert 0 < curve[-1]["accuracy"] <= 1
+
+
+def test_the_command_that_misses_a_goal_writes_nothing_and_fails(model, tmp_path, capsys):
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", images(64))
+    arguments = ["--representative_dataset", str(tmp_path / "images.npy"), "--output", str(tmp_path / "model.kq")]
+    arguments += ["--max_arena_bytes=64", "--write_settings", str(tmp_path / "settings.yaml")]
+    assert main(["kerasq-convert", str(tmp_path / "model.keras"), *arguments]) == 1
+    out, err = capsys.readouterr()
+    assert "promotion to 16 bits" in out
+    assert "the limit is 64" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"model.keras", "images.npy"}
 
 
 def test_a_network_without_noise_is_null_in_json(model):
