@@ -32,7 +32,8 @@ For a port to check itself (kqrun selftest, or kq_selftest in firmware),
 --embed_test adds an example and the checksum of every tensor that it leads to.
 For firmware, --emit_c writes the model as a C array, with the sizes that it needs
 and a list of the kernels that it uses. MODEL may be a .kq file for these two; it
-is changed only if --output names it.
+is changed only if --output names it. --replan gives a .kq file, as older versions
+wrote them, the memory plan that it would get today; every result stays what it was.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ def _define(options: flags.FlagValues) -> None:
     text("emit_c", "`FOLDER` for C files NAME.h and NAME.c. Needs the native library.")
     text("c_name", "`NAME` of these files, and of the symbols in them.", _C_NAME)
     flags.DEFINE_bool("c_runtime", False, "Also write the C runtime's sources into that folder.", flag_values=options)
+    flags.DEFINE_bool("replan", False, "Plan the memory of a .kq file anew.", flag_values=options)
     flags.DEFINE_bool("json", False, "Print the report as JSON.", flag_values=options)
 
 
@@ -124,7 +126,12 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
     is_kq = source.suffix == ".kq" and not source.is_dir()
     if is_kq:
         _check_use_of_kq(options)
+    elif options.replan:
+        raise UsageError("--replan is for .kq files: a conversion plans memory anyway")
     content, converter = _read(source) if is_kq else _converted(source, options)
+    planned = ""
+    if options.replan:
+        content, planned = _replanned(content, source)
     if options.embed_test:
         content = _with_selftest(content, source, options.embed_test)
     output = options.output
@@ -142,6 +149,8 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
         report = dataclasses.replace(converter.report, model_bytes=len(content))
         facts |= report.to_dict() | ({"figures": converter.figures()} if options.report else {})
         text = [report.to_text()]
+    if planned:
+        text.append(planned)
     print(json.dumps(facts) if options.json else "\n".join([*text, *(f"wrote {path}" for path, _ in written)]))
 
 
@@ -150,13 +159,25 @@ def _check_use_of_kq(options: flags.FlagValues) -> None:
     given += [f"--{name}" for name in ("criterion", "bits", "per_channel", "correct_bias") if options[name].present]
     if given:
         raise UsageError(f"a .kq file is converted already: {', '.join(given)} can't be used with it")
-    if not options.emit_c and not (options.embed_test and options.output):
-        raise UsageError("a .kq file is converted already: give --emit_c, or --embed_test and --output")
+    if not options.emit_c and not ((options.embed_test or options.replan) and options.output):
+        raise UsageError("a .kq file is converted already: give --emit_c, or --output with --embed_test or --replan")
 
 
 def _read(source: pathlib.Path) -> tuple[bytes, None]:
     with naming(source):
         return source.read_bytes(), None
+
+
+def _replanned(content: bytes, source: pathlib.Path) -> tuple[bytes, str]:
+    """The file with the better one of its own memory plan and a new one, and what that gained."""
+    from kerasq_convert.memory import plan
+
+    with naming(source):
+        model = loads(content)
+    found = plan(model)
+    if found.model.arena_bytes >= model.arena_bytes:
+        return content, f"arena  {model.arena_bytes:,} bytes: no smaller plan was found"
+    return dumps(found.model), f"arena  {found.model.arena_bytes:,} bytes, {found.verdict} (before: {model.arena_bytes:,})"
 
 
 def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, Converter]:

@@ -27,6 +27,7 @@ PLAIN = {"per_channel": False, "correct_bias": False}
 CONVERSIONS = {
     "8 bit, minmax, no repair": PLAIN | {"criterion": "minmax"},
     "8 bit, no repair": PLAIN,
+    "8 bit, equalized": PLAIN | {"equalize": True},
     "8 bit, biases corrected": {"per_channel": False},
     "8 bit, per channel": {"correct_bias": False},
     "8 bit": {},

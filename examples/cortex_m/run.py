@@ -101,7 +101,9 @@ def evaluate(path: str, folder: pathlib.Path) -> tuple[list[str], list[str]]:
     return [name, f"Cortex-{FLAGS.cpu.upper()}", *(f"{number:,}" for number in numbers)], [f"{path}: {text}" for text in wrong]
 
 
-def main(_) -> None:
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"networks go with --model. Received: {' '.join(argv[1:])}")
     rows, wrong = [], []
     with tempfile.TemporaryDirectory() as temporary:
         for path in FLAGS.model:

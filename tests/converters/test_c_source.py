@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -148,10 +149,34 @@ def test_embeds_an_example_of_several_inputs(folder):
     assert file_format.load("tested.kq").test.input == bytes([1, 2, 3, 4, 8, 4, 240, 128])
 
 
+def test_plans_memory_anew(folder, capsys):
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 4, 4, 8), "FIXED8_4")
+    y = net.apply("QUANTIZE", (x,), "FIXED8_4", "y")
+    z = net.apply("ADD", (y, y), "FIXED8_3", "z")
+    wasteful = net.build((x,), (z,))
+    offsets = iter(range(0, 4096, 1024))
+    tensors = tuple(t if t.is_constant else dataclasses.replace(t, offset=next(offsets)) for t in wasteful.tensors)
+    wasteful = dataclasses.replace(wasteful, tensors=tensors, arena_bytes=4096)
+    file_format.dump(with_selftest(wasteful, random_example(wasteful)), "wasteful.kq")
+    assert convert("wasteful.kq", "--replan", "--output=planned.kq") == 0
+    assert "arena  128 bytes, optimal" in capsys.readouterr().out
+    planned = file_format.load("planned.kq")
+    assert planned.arena_bytes == 128
+    assert planned.test == file_format.load("wasteful.kq").test
+    data = random_example(planned)[0]
+    np.testing.assert_array_equal(*(kerasq.Interpreter(f"{name}.kq").predict(data) for name in ("wasteful", "planned")))
+    assert convert("planned.kq", "--replan", "--output=again.kq") == 0
+    assert "no smaller plan was found" in capsys.readouterr().out
+    assert (folder / "again.kq").read_bytes() == (folder / "planned.kq").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["net.kq"], 2, "converted already: give --emit_c, or --embed_test and --output"),
+        (["net.kq"], 2, "converted already: give --emit_c, or --output with --embed_test or --replan"),
+        (["net.kq", "--replan"], 2, "--output"),
+        (["net.keras", "--replan"], 2, "--replan is for .kq files"),
         (["net.kq", "--embed_test=random"], 2, "--output"),
         (["net.kq", "--emit_c=c", "--settings=s.yaml"], 2, "--settings can't be used"),
         (["net.kq", "--embed_test=random", "--output=x.kq", "--c_name=net"], 2, "go with --emit_c"),

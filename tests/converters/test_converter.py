@@ -312,8 +312,23 @@ def anomaly_detection():
     return keras.Model(inputs, L.Dense(64)(x))
 
 
-@pytest.mark.parametrize("network", [keyword_spotting, anomaly_detection])
-def test_networks_of_mlperf_tiny(network):
+def visual_wake_words():
+    """MLPerf Tiny's MobileNet with a quarter of the channels, on smaller images: ReLU6, padding of its own, dropout."""
+    return keras.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, classes=2, dropout=0.1)
+
+
+def streaming():
+    """A temporal convolutional network, as for sensors: dilated causal convolutions, residual."""
+    inputs = x = keras.Input((48, 6), name="samples")
+    for block, dilation in enumerate((1, 2, 4, 8)):
+        h = L.Conv1D(12, 3, padding="causal", dilation_rate=dilation, activation="relu", name=f"dilated{block}")(x)
+        shortcut = x if block else L.Conv1D(12, 1, name="widened")(x)
+        x = L.ReLU(name=f"relu{block}")(L.Add()([L.SpatialDropout1D(0.1)(h), shortcut]))
+    return keras.Model(inputs, L.Dense(5, activation="softmax")(L.GlobalAveragePooling1D()(x)))
+
+
+@pytest.mark.parametrize("network", [keyword_spotting, anomaly_detection, visual_wake_words, streaming])
+def test_networks_of_mlperf_tiny_and_like_them(network):
     keras.utils.set_random_seed(31)
     model = randomized(network())
     data = np.random.default_rng(6).normal(size=(64, *model.input_shape[1:])).astype(np.float32)
