@@ -169,7 +169,7 @@ class Converter:
         errors = analyze(model, reference, examples, verbose=self.verbose) if reference is not None and self.analyze else None
         self._report = dataclasses.replace(report, trade_off=curve, analysis=errors)
         if missed:
-            raise GoalsMissedError("goals", missed)
+            raise GoalsMissedError("goals missed", missed)
         return content
 
     def _policy(self) -> Policy:

@@ -12,7 +12,7 @@ import functools
 from kerasq.format import Model
 from kerasq.format.plan import aligned, lower_bound, overlaps, profile
 from kerasq_convert.order import best_order
-from kerasq_convert.placement import Placement, Problem, place, stretch_bound
+from kerasq_convert.placement import Placement, Problem, improved, place
 
 MAX_SEARCHED = 200  # activations of a network whose placement is searched; larger ones are placed greedily
 
@@ -89,7 +89,4 @@ def _placed(problem: Problem, bound: int, peak: int) -> Placement:
     """A search for formats plans networks of the same sizes again and again: the last placements are remembered."""
     if len(problem.sizes) > MAX_SEARCHED:
         return place(problem, bound, steps=0)
-    found = place(problem, bound)
-    if found.bound < found.height:
-        found = dataclasses.replace(found, bound=stretch_bound(problem, found.height, found.bound, peak))
-    return found
+    return improved(problem, place(problem, bound), peak)

@@ -6,19 +6,21 @@ decided, each buffer lies as low as those below it allow; so an arena of the sma
 of their offsets, each at the lowest offset above all those before it that it meets. The search goes through these orders.
 
 It leaves an order as soon as some buffer that is left, or all of them that live at one time, can't lie below the best height
-found; and when the same buffers were placed before and left all others at least as low. The start are the greedy placements by
+found; and when the same buffers were placed before, themselves below the best height, and left all others at least as low: had
+there been a lower placement of those, it would have been found. The start are the greedy placements by
 size, by length of life and by time, of which the first is mostly the optimum (Pisarchyk and Lee 2020, arXiv:2001.03288). What
 the search can't finish within its number of steps is not lost: the best plan so far is taken, and the bound says how far it may
 be from the optimum. Steps, not seconds, are counted: the same network gives the same plan everywhere.
 
-A bound for a stretch of time is one for the whole. The stretches around the busiest operators are searched by themselves, which
-proves most plans optimal that the whole search can't.
+A bound for a stretch of time is one for the whole, and what is hard to place is mostly alive in a short one. The stretches around
+the busiest operator are searched by themselves and the other buffers placed around what is found: most plans that the
+whole search can't finish become optimal so, and are proven to be.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from kerasq.format.plan import together
 
@@ -96,7 +98,7 @@ def place(problem: Problem, bound: int, steps: int = STEPS) -> Placement:
     offsets = min(greedy(problem), key=lambda found: _height(problem, found), default=[])
     height = _height(problem, offsets)
     if height > bound:
-        search = _Search(problem, height, bound, steps)
+        search = Search(problem, height, bound, steps)
         if search.run():
             bound = search.height
         if search.best is not None:
@@ -104,23 +106,31 @@ def place(problem: Problem, bound: int, steps: int = STEPS) -> Placement:
     return Placement(tuple(offsets), height, bound)
 
 
-def stretch_bound(problem: Problem, height: int, bound: int, centre: int, steps: int = STEPS) -> int:
-    """A better bound, from longer and longer stretches of time around `centre`, until it is `height` or the steps are used up."""
+def improved(problem: Problem, found: Placement, centre: int, steps: int = STEPS) -> Placement:
+    """A lower placement, a better bound, or both, by longer and longer stretches of time around `centre`."""
     last_time = max(last for _, last in problem.spans)
     for reach in range(1, 12):
+        if found.bound >= found.height:
+            break
         first, last = centre - reach, centre + reach
-        part, _ = problem.during(first, last)
-        search = _Search(part, height, bound, steps)
-        if not search.run():
+        part, kept = problem.during(first, last)
+        search = Search(part, found.height, found.bound, steps)
+        is_finished = search.run()
+        if search.best is not None:
+            fixed = dict(zip(kept, search.best, strict=True))
+            offsets = min(greedy(problem, fixed), key=lambda each: _height(problem, each))
+            if (height := _height(problem, offsets)) < found.height:
+                found = Placement(tuple(offsets), height, found.bound)
+        if not is_finished:
             break
-        bound = max(bound, search.height)
-        if bound >= height or (first < 0 and last > last_time):
+        found = dataclasses.replace(found, bound=max(found.bound, search.height))
+        if first < 0 and last > last_time:
             break
-    return bound
+    return found
 
 
-def greedy(problem: Problem) -> Iterable[list[int]]:
-    """Placements of one buffer after the other, each at the lowest offset that is free."""
+def greedy(problem: Problem, fixed: Mapping[int, int] | None = None) -> Iterable[list[int]]:
+    """Placements of one buffer after the other, each at the lowest offset that is free, around those that have one already."""
     sizes, spans, below = problem.sizes, problem.spans, problem.below()
     orders: Sequence[Callable[[int], tuple[int, ...]]] = (
         lambda i: (-sizes[i], spans[i][0] - spans[i][1], spans[i][0]),
@@ -129,8 +139,8 @@ def greedy(problem: Problem) -> Iterable[list[int]]:
         lambda i: (-spans[i][1], -sizes[i], spans[i][0]),  # an output below its input, that below its own
     )
     for order in orders:
-        offsets: dict[int, int] = {}
-        for i in sorted(range(len(sizes)), key=order):
+        offsets = dict(fixed or {})
+        for i in sorted(set(range(len(sizes))) - offsets.keys(), key=order):
             taken = sorted((offsets[j] - distance, offsets[j] + below[j][i]) for j, distance in below[i].items() if j in offsets)
             offset = 0
             for start, end in taken:
@@ -145,7 +155,7 @@ def _height(problem: Problem, offsets: Sequence[int]) -> int:
     return max((offset + size for offset, size in zip(offsets, problem.sizes, strict=True)), default=0)
 
 
-class _Search:
+class Search:
     """The search for a placement lower than `height`; it ends at `bound`, or when `steps` are used up."""
 
     def __init__(self, problem: Problem, height: int, bound: int, steps: int):
@@ -159,19 +169,23 @@ class _Search:
             if (over := [j for j in group if j != i and self.below[i][j] < self.sizes[i]])
         }
         self.offsets = [0] * len(problem.sizes)
-        self.seen: dict[frozenset[int], list[list[int]]] = {}
+        self.seen: dict[frozenset[int], list[tuple[int, list[int]]]] = {}
 
     def run(self) -> bool:
         """Whether the search came to its end: then nothing is lower than `height`."""
-        return self._extend(frozenset(range(len(self.sizes))), [0] * len(self.sizes))
+        return self._extend(frozenset(range(len(self.sizes))), [0] * len(self.sizes), 0)
 
-    def _extend(self, left: frozenset[int], lowest: list[int]) -> bool:
-        """Places the buffers `left`, whose offsets are at least `lowest`: above those that they meet, and not below the last."""
-        if not left:
-            self.best = list(self.offsets)
-            self.height = max((o + s for o, s in zip(self.offsets, self.sizes, strict=True)), default=0)
+    def _extend(self, left: frozenset[int], lowest: list[int], top: int) -> bool:
+        """Places the buffers `left`, whose offsets are at least `lowest`: above those that they meet, and not below the last.
+
+        `top` is where the highest of the others ends.
+        """
+        if top >= self.height:
             return True
-        if not self._promising(left, lowest) or self._seen_before(left, lowest):
+        if not left:
+            self.best, self.height = list(self.offsets), top
+            return True
+        if not self._promising(left, lowest) or self._seen_before(left, lowest, top):
             return True
         # A buffer that fits below what another one would begin at may as well come before that one.
         first_end = min(lowest[i] + self.sizes[i] for i in left)
@@ -187,7 +201,7 @@ class _Search:
             raised = [max(offset, low) for low in lowest]
             for j, distance in self.below[i].items():
                 raised[j] = max(raised[j], offset + distance)
-            if not self._extend(left - {i}, raised):
+            if not self._extend(left - {i}, raised, max(top, offset + self.sizes[i])):
                 return False
         return True
 
@@ -208,12 +222,11 @@ class _Search:
                     return False
         return True
 
-    def _seen_before(self, left: frozenset[int], lowest: list[int]) -> bool:
-        """Whether the same buffers were placed with all others at least as low as they are now."""
+    def _seen_before(self, left: frozenset[int], lowest: list[int], top: int) -> bool:
+        """Whether the same buffers were placed, below the best height, with all others at least as low as they are now."""
         state = [lowest[i] for i in sorted(left)]
-        known = self.seen.setdefault(left, [])
-        if any(all(a <= b for a, b in zip(other, state, strict=True)) for other in known):
+        known = [(end, other) for end, other in self.seen.get(left, ()) if end < self.height]
+        if any(all(a <= b for a, b in zip(other, state, strict=True)) for _, other in known):
             return True
-        if len(known) < _KEPT:
-            known.append(state)
+        self.seen[left] = [*known, (top, state)][-_KEPT:]
         return False

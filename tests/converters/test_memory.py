@@ -3,6 +3,7 @@
 import itertools
 import random
 
+import keras
 import pytest
 
 from kerasq.format import Model, Operator, OperatorKind, Tensor, verify
@@ -10,8 +11,9 @@ from kerasq.format.plan import lower_bound
 from kerasq.format.samples import SAMPLES
 from kerasq.qformat import QFormat
 from kerasq_convert import memory
+from kerasq_convert.converter import float_model
 from kerasq_convert.order import best_order
-from kerasq_convert.placement import Problem, place, stretch_bound
+from kerasq_convert.placement import STEPS, Placement, Problem, Search, greedy, improved, place
 from networks import random_resnet23
 from random_graphs import random_graph
 
@@ -98,14 +100,21 @@ def smallest(problem):
 def test_placements_agree_with_all_placements():
     chance = random.Random(6)
     overlapped = 0
-    for _ in range(400):
+    for _ in range(1000):
         problem = random_problem(chance)
         found = place(problem, 0)
         assert is_placed(problem, found.offsets), problem
         assert found.height == max(offset + size for offset, size in zip(found.offsets, problem.sizes, strict=True))
         assert found.height == found.bound == smallest(problem), problem
         centre = chance.randint(0, 5)
-        assert stretch_bound(problem, found.height, 0, centre) <= found.height
+        poor = next(iter(greedy(problem)))
+        height = max(offset + size for offset, size in zip(poor, problem.sizes, strict=True))
+        better = improved(problem, Placement(tuple(poor), height, 0), centre)
+        assert is_placed(problem, better.offsets), problem
+        assert better.bound <= found.height <= better.height <= height
+        from_above = Search(problem, sum(problem.sizes) + 1, 0, STEPS)
+        assert from_above.run()
+        assert from_above.height == found.height, "where a search starts makes no difference"
         overlapped += bool(problem.overlaps)
     assert overlapped > 100
 
@@ -115,6 +124,13 @@ def test_a_search_that_is_cut_short_keeps_its_best_plan_and_a_bound():
     full, short = place(problem, 1), place(problem, 1, steps=0)
     assert is_placed(problem, short.offsets)
     assert short.bound <= full.bound == full.height <= short.height
+
+
+def test_the_arena_of_mlperf_tinys_mobilenet_is_as_small_as_can_be():
+    """Its peak is one pointwise convolution, from 8 channels to 16, that lies over its own input."""
+    plan = memory.plan(float_model(keras.applications.MobileNet((96, 96, 3), alpha=0.25, weights=None, classes=2)))
+    assert plan.model.arena_bytes == 4 * (48 * 48 * 16 + 8)
+    assert "optimal: no order" in plan.verdict
 
 
 GOLDEN = {
