@@ -96,7 +96,9 @@ def _define(options: flags.FlagValues) -> None:
     flags.DEFINE_bool("equalize", False, "Channels of neighbouring layers share their sizes.", flag_values=options)
     flags.DEFINE_bool("refine", False, "Try neighbouring formats on the whole network.", flag_values=options)
     flags.DEFINE_float("min_sqnr_db", None, "Goal: signal-to-noise ratio at the outputs.", flag_values=options)
-    flags.DEFINE_float("max_accuracy_drop", None, "Goal: loss of accuracy against float (0.01: one point).", flag_values=options)
+    flags.DEFINE_float(
+        "max_accuracy_drop", None, "Goal: loss of accuracy against float, on 256 examples (0.01: one point).", flag_values=options
+    )
     text("labels", "`FILE` (.npy) with the class of each example of the dataset, for --max_accuracy_drop.")
     flags.DEFINE_integer("max_model_bytes", None, "Limit of the file's size.", flag_values=options)
     flags.DEFINE_integer("max_arena_bytes", None, "Limit of the arena's size.", flag_values=options)
