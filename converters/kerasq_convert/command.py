@@ -18,15 +18,16 @@ as they are.
 --refine also tries formats one bit away by what they do to the outputs, for the
 first 256 examples, and keeps what helps either half of them. Goals (--min_sqnr_db,
 --max_accuracy_drop with --labels) give single activations 16 bits until they are met,
-within --max_model_bytes and --max_arena_bytes. Where one is missed, the report tells how near the network came,
-nothing is written, and the exit code is 1.
+within --max_model_bytes and --max_arena_bytes. Where one is missed, the report tells
+how near the network came, nothing is written, and the exit code is 1.
 
 --analyze tells the error of every layer against the float network, what saturates,
 and what 16 bits would cost and give. --report writes a page for a browser with all
 that, the distributions of the tensors and the memory plan.
 
 --write_settings writes a file with the format of every tensor; edited, and given
-back with --settings, it decides them. The report goes to standard output.
+back with --settings (and --equalize, if that was used), it decides them. The report
+goes to standard output.
 
 For a port to check itself (kqrun selftest, or kq_selftest in firmware),
 --embed_test adds an example and the checksum of every tensor that it leads to.
