@@ -3,9 +3,12 @@
     python examples/cifar10/recover.py --output work/recovered.keras
     python examples/cifar10/train.py --start_from work/recovered.keras --epochs 3 --peak_rate 0.02 --output work/float
 
-In a .kq file each batch normalization is part of the convolution before it: y = kernel * x + bias. Here it gets the mean m and
-the variance v that the convolution's outputs have over training images, and gamma = sqrt(v + epsilon), beta = bias + m, so that
-the network computes what the file says and can be trained on as if it had never been folded.
+In a .kq file each batch normalization is part of the convolution before it: y = multiplier * (kernel * x) + bias, the multiplier
+1 where there is none. Here it gets the mean m and the variance v that kernel * x has over training images, and gamma =
+multiplier * sqrt(v + epsilon), beta = bias + multiplier * m, so that the network computes what the file says and can be trained
+on as if it had never been folded. Binary kernels stay what they are, so that the converter finds the same signs in them:
+
+    python examples/cifar10/recover.py --model examples/cifar10/models/resnet23_binary_parameters.kq --output work/binary.keras
 """
 
 import keras
@@ -17,7 +20,7 @@ from kerasq import format as kq
 from kerasq.datasets import cifar10
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", "examples/cifar10/models/resnet23_parameters.kq", "A ResNet23 without multipliers.")
+flags.DEFINE_string("model", "examples/cifar10/models/resnet23_parameters.kq", "A ResNet23 with FLOAT32 buffers.")
 flags.DEFINE_integer("images", 1024, "Training images over which means and variances are taken.", lower_bound=1)
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 flags.DEFINE_string("output", None, "The .keras file to write.", required=True)
@@ -26,26 +29,28 @@ flags.DEFINE_string("output", None, "The .keras file to write.", required=True)
 def unfold(model: keras.Model, values: dict[str, np.ndarray], images: np.ndarray) -> None:
     """Gives a Keras ResNet23 the values of a file, by tensor name, and normalizations that leave them what they are."""
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    for layer in convolutions:
+
+    def normalize(layer: keras.layers.Conv2D, mean: np.ndarray, variance: np.ndarray) -> None:
         normalization = model.get_layer(f"{layer.name}_bn")
-        one = np.ones(layer.filters, np.float32)
+        multiplier, bias = values.get(f"{layer.name}/multiplier", 1.0), values[f"{layer.name}/bias"]
+        if layer is convolutions[0]:
+            multiplier = multiplier * 255  # the file's first layer takes in the scale of the pixels
+        gamma = multiplier * np.sqrt(variance + normalization.epsilon)
+        normalization.set_weights([gamma, bias + multiplier * mean, mean, variance])
+
+    for layer in convolutions:
         layer.set_weights([values[f"{layer.name}/kernel"].transpose(1, 2, 3, 0)])
-        gamma = one * np.sqrt(1 + normalization.epsilon)
-        normalization.set_weights([gamma, values[f"{layer.name}/bias"], 0 * one, one])
+        normalize(layer, np.zeros(layer.filters), np.ones(layer.filters))
     model.get_layer("affine").set_weights([values["affine/kernel"].T, values["affine/bias"]])
 
     for layer in convolutions:
-        normalization = model.get_layer(f"{layer.name}_bn")
         outputs = keras.Model(model.inputs, layer.output).predict(images, batch_size=128, verbose=0)
-        mean, variance = outputs.mean((0, 1, 2), dtype=np.float64), outputs.var((0, 1, 2), dtype=np.float64)
-        gamma = np.sqrt(variance + normalization.epsilon)
-        normalization.set_weights([gamma, values[f"{layer.name}/bias"] + mean, mean, variance])
+        normalize(layer, outputs.mean((0, 1, 2), dtype=np.float64), outputs.var((0, 1, 2), dtype=np.float64))
 
 
 def main(_) -> None:
     file = kq.load(FLAGS.model)
     values = {tensor.name: tensor.values for tensor in file.tensors if tensor.is_constant}
-    values["conv1/kernel"] = values["conv1/kernel"] * 255  # the file's kernel takes in the scale of the pixels
     (images, _), _ = cifar10.load_data(FLAGS.data_dir)
     model = kerasq.models.resnet23()
     unfold(model, values, images[: FLAGS.images])

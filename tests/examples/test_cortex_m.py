@@ -38,7 +38,7 @@ def test_scores_code_and_memory(cpu):
         code, _, state, arena, *_ = (int(number.replace(",", "")) for number in row[1].split())
         assert code <= 16 * 1024
         assert state <= 8 * 1024
-        assert arena == 131_104
+        assert arena == 99_392
         assert re.search(rf"^{name}, image 0: class \d, [\d,]+ instructions", result.stdout, re.MULTILINE)
 
 
