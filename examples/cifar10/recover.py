@@ -1,4 +1,4 @@
-"""The float ResNet23 that a .kq file was made from, as near as the file tells it: a start for training that takes minutes.
+"""The float network that a .kq file of these examples was made from, as near as the file tells it: a start for training.
 
     python examples/cifar10/recover.py --output work/recovered.keras
     python examples/cifar10/train.py --start_from work/recovered.keras --epochs 3 --peak_rate 0.02 --output work/float
@@ -9,6 +9,7 @@ multiplier * sqrt(v + epsilon), beta = bias + multiplier * m, so that the networ
 on as if it had never been folded. Binary kernels stay what they are, so that the converter finds the same signs in them:
 
     python examples/cifar10/recover.py --model examples/cifar10/models/resnet23_binary_parameters.kq --output work/binary.keras
+    python examples/cifar10/recover.py --model examples/cifar10/models/mobilenet.kq --output work/mobilenet.keras
 """
 
 import keras
@@ -20,17 +21,22 @@ from kerasq import format as kq
 from kerasq.datasets import cifar10
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", "examples/cifar10/models/resnet23_parameters.kq", "A ResNet23 with FLOAT32 buffers.")
+flags.DEFINE_string(
+    "model",
+    "examples/cifar10/models/resnet23_parameters.kq",
+    "A ResNet23 or MobileNet; parameters are nearest to what they were where buffers are FLOAT32.",
+)
 flags.DEFINE_integer("images", 1024, "Training images over which means and variances are taken.", lower_bound=1)
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 flags.DEFINE_string("output", None, "The .keras file to write.", required=True)
 
 
 def unfold(model: keras.Model, values: dict[str, np.ndarray], images: np.ndarray) -> None:
-    """Gives a Keras ResNet23 the values of a file, by tensor name, and normalizations that leave them what they are."""
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    """Gives a Keras network the values of a file, by tensor name, and normalizations that leave them what they are."""
+    kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+    convolutions = [layer for layer in model.layers if isinstance(layer, kinds)]
 
-    def normalize(layer: keras.layers.Conv2D, mean: np.ndarray, variance: np.ndarray) -> None:
+    def normalize(layer: keras.Layer, mean: np.ndarray, variance: np.ndarray) -> None:
         normalization = model.get_layer(f"{layer.name}_bn")
         multiplier, bias = values.get(f"{layer.name}/multiplier", 1.0), values[f"{layer.name}/bias"]
         if layer is convolutions[0]:
@@ -39,8 +45,10 @@ def unfold(model: keras.Model, values: dict[str, np.ndarray], images: np.ndarray
         normalization.set_weights([gamma, bias + multiplier * mean, mean, variance])
 
     for layer in convolutions:
-        layer.set_weights([values[f"{layer.name}/kernel"].transpose(1, 2, 3, 0)])
-        normalize(layer, np.zeros(layer.filters), np.ones(layer.filters))
+        kernel = values[f"{layer.name}/kernel"].transpose(1, 2, 3, 0)  # a depthwise one is (height, width, 1, channels) now
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        layer.set_weights([kernel.swapaxes(2, 3) if depthwise else kernel])
+        normalize(layer, np.zeros(kernel.shape[3]), np.ones(kernel.shape[3]))
     model.get_layer("affine").set_weights([values["affine/kernel"].T, values["affine/bias"]])
 
     for layer in convolutions:
@@ -52,7 +60,7 @@ def main(_) -> None:
     file = kq.load(FLAGS.model)
     values = {tensor.name: tensor.values for tensor in file.tensors if tensor.is_constant}
     (images, _), _ = cifar10.load_data(FLAGS.data_dir)
-    model = kerasq.models.resnet23()
+    model = kerasq.models.mobilenet() if "conv2_depthwise/kernel" in values else kerasq.models.resnet23()
     unfold(model, values, images[: FLAGS.images])
     found = model.predict(images[-1000:], batch_size=200, verbose=0)
     expected = kerasq.Interpreter(FLAGS.model).predict(images[-1000:])

@@ -4,6 +4,8 @@
     python examples/cifar10/train.py --layers binary_weight --start_from work/float/model.keras \
         --epochs 8 --peak_rate 0.05 --output work/binary_weight
     python examples/cifar10/train.py --network mobilenet --epochs 30 --output work/mobilenet
+    python examples/cifar10/train.py --network mobilenet --start_from work/mobilenet/model.keras \
+        --epochs 3 --peak_rate 0.05 --activity_penalty 3e-5 --output work/mobilenet_sparse
 
 Writes OUTPUT/model.keras, OUTPUT/saved_model/, OUTPUT/statistics/ (what the converter reads) and OUTPUT/history.json.
 The last 5,000 training images are held out (`--holdout`): formats and hyper-parameters may look at them, never at test
@@ -31,12 +33,11 @@ flags.DEFINE_integer("epochs", 12, "Passes over the training images.", lower_bou
 flags.DEFINE_integer("batch_size", 128, "Images per step.", lower_bound=1)
 flags.DEFINE_float("peak_rate", 0.2, "Learning rate after the warm-up.")
 flags.DEFINE_float("weight_decay", 5e-4, "Decoupled weight decay of SGD.")
+flags.DEFINE_float("activity_penalty", 0.0, "Factor of the ReLUs' outputs in the loss: more become zero.", lower_bound=0.0)
 flags.DEFINE_integer("holdout", 5000, "Training images held out from the end.", lower_bound=0)
 flags.DEFINE_integer("seed", 1, "Seed of weights, order and augmentation.")
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
-
-MOBILENET = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (128, 1), (128, 1))
 
 
 class Augmented(keras.utils.PyDataset):
@@ -73,7 +74,7 @@ class Augmented(keras.utils.PyDataset):
 def network() -> keras.Model:
     if FLAGS.network == "resnet23":
         return kerasq.models.resnet23(FLAGS.layers)
-    return kerasq.models.mobilenet(units=MOBILENET)
+    return kerasq.models.mobilenet()
 
 
 def learning_rate(steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -92,6 +93,9 @@ def main(_) -> None:
     model = network()
     if FLAGS.start_from:
         model.set_weights(keras.models.load_model(FLAGS.start_from, compile=False).get_weights())
+    for layer in model.layers:
+        if FLAGS.activity_penalty and isinstance(layer, keras.layers.ReLU):
+            layer.activity_regularizer = keras.regularizers.L1(FLAGS.activity_penalty)
     data = Augmented(images[:keep], labels[:keep], FLAGS.batch_size, FLAGS.seed)
     jit = False if FLAGS.network == "mobilenet" else "auto"  # XLA's depthwise convolutions take ten times as long on CPUs
     model.compile(

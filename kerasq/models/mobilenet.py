@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-UNITS = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1))
+UNITS = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (128, 1), (128, 1))
 
 
 def mobilenet(
@@ -18,7 +18,7 @@ def mobilenet(
     scale: float = 1.0 / 255,
     name: str = "mobilenet",
 ) -> keras.Model:
-    """MobileNet on raw pixels: a stem of stride 2, five or more depthwise-separable convolutions, one affine layer.
+    """MobileNet on raw pixels: a stem of stride 2, depthwise-separable convolutions, one affine layer.
 
     Every convolution is without bias and followed by batch normalization (decay 0.9, epsilon 1e-5) and a ReLU. The converter
     folds the normalization into the kernels; a depthwise kernel then has channels of very different sizes, which is what makes
