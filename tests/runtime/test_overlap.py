@@ -6,7 +6,8 @@ import pytest
 import kerasq
 from kerasq.format import dumps
 from kerasq.format.plan import needed_version
-from networks import random_stored
+from kerasq.runtime.network import Network
+from networks import NetworkBuilder, random_stored
 from overlapped import ALIGNMENT, distances, overlapped
 from random_graphs import random_graph
 from random_operators import random_model
@@ -43,6 +44,23 @@ def test_computed_as_if_apart(kind, tier):
         apart = outputs(overlapped(model, index, model.output(model.operators[0]).nbytes), tier)
         assert outputs(near, tier) == apart, label
     assert overlapping > 20
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("channels", [32, 40, 64])
+@pytest.mark.parametrize("form", ["FIXED8_4", "UFIXED8_5", "FIXED16_9", "UFIXED16_9"])
+def test_maxima_over_their_own_input(form, channels, tier):
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 6, 7, channels), form)
+    y = net.apply("MAX_POOL_2D", (x,), form, window=(3, 2), strides=(1, 2), padding=(1, 1, 0, 1))
+    model = net.build((x,), (y,))
+    least = distances(model)[x]
+    near, apart = overlapped(model, x, least), overlapped(model, x, model.output(model.operators[0]).nbytes)
+    assert near.arena_bytes < apart.arena_bytes
+    for more in range(0, 3 * channels, ALIGNMENT):  # outputs over other channels than their own, too
+        assert outputs(overlapped(model, x, least + more), tier) == outputs(apart, tier), more
+    if tier != "portable" and channels % 32 == 0:  # whole vectors of channels
+        assert Network(dumps(near), tier).operators()[0].kernel != "kq_max_pool_2d"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -66,11 +66,14 @@ static void run_max(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-/* At least one vector of channels, and an output apart from the input: the last vector writes some values twice. */
+/* At least one vector of channels. Where the output may lie over the input, by kq_overlap.c no output lies over one of a later
+ * channel, so that vector after vector is as good as channel after channel; but a last vector that begins before the one before
+ * it ends would read inputs again after outputs were written there. */
 static bool accepts_max(const kq_operator *op) {
   const kq_tensor *x = op->input[0], *y = op->output;
-  return y->type != KQ_FLOAT32 && y->shape[3] * kq_value_bytes(y->type) >= 32 &&
-         (x->offset >= y->offset + y->bytes || y->offset >= x->offset + x->bytes);
+  const size_t size = y->shape[3] * kq_value_bytes(y->type);
+  const bool apart = x->offset >= y->offset + y->bytes || y->offset >= x->offset + x->bytes;
+  return y->type != KQ_FLOAT32 && size >= 32 && (apart || size % 32 == 0);
 }
 
 /* Sums of 16 channels. */
