@@ -21,8 +21,8 @@ def mobilenet(
     """MobileNet on raw pixels: a stem of stride 2, depthwise-separable convolutions, one affine layer.
 
     Every convolution is without bias and followed by batch normalization (decay 0.9, epsilon 1e-5) and a ReLU. The converter
-    folds the normalization into the kernels; a depthwise kernel then has channels of very different sizes, which is what makes
-    these networks hard for one format per tensor.
+    folds the normalization into the kernels; a depthwise kernel can then have channels of very different sizes, which is what
+    makes these networks hard for one format per tensor.
 
     Args:
         input_shape: Height, width and channels of the images.

@@ -54,7 +54,7 @@ static void run_max(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, a
 
 static bool accepts_max(const kq_operator *op) {
   const kq_tensor *x = op->input[0], *y = op->output;
-  return y->shape[3] >= 8 && (x->offset >= y->offset + y->bytes || y->offset >= x->offset + x->bytes);
+  return y->shape[3] >= 8 && !kq_share_bytes(x, y);
 }
 
 const kq_kernel kq_add_float_avx2 = {

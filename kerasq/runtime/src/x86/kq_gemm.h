@@ -115,6 +115,11 @@ static inline const uint8_t *kq_gemm_addend(const kq_operator *op, const uint8_t
 void kq_gemm_finish(const kq_operator *op, const kq_gemm *gemm, const kq_block *block, const void *sums, uint8_t *output,
                     uint32_t pixel);
 
+/* Whether two activations have bytes of the arena in common. */
+static inline bool kq_share_bytes(const kq_tensor *a, const kq_tensor *b) {
+  return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+}
+
 /* Bytes of a stored value of an activation. */
 static inline uint32_t kq_value_bytes(uint8_t type) {
   return type == KQ_FLOAT32 ? 4 : type == KQ_FIXED8 || type == KQ_UFIXED8 ? 1 : 2;

@@ -39,17 +39,13 @@ static image image_of(const kq_operator *op) {
   return in;
 }
 
-static bool overlap(const kq_tensor *a, const kq_tensor *b) {
-  return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
-}
-
 /* Whether the input has to be copied: for margins, for another type, or because the output is written over it. */
 static bool needs_staging(const kq_operator *op) {
   const kq_tensor *x = op->input[KQ_X];
   const image in = image_of(op);
   const uint8_t direct[] = {KQ_UFIXED8, KQ_FIXED16, KQ_FLOAT32, KQ_FIXED16, KQ_FLOAT32}; /* by kq_step_type */
   return (in.padding[0] | in.padding[1] | in.padding[2] | in.padding[3]) != 0 || x->type != direct[step_type(op)] ||
-         overlap(x, op->output);
+         kq_share_bytes(x, op->output);
 }
 
 static uint64_t staged_bytes(const kq_operator *op) {
@@ -70,7 +66,7 @@ static bool is_worth_staging(const kq_operator *op) {
  * addends of blocks to come. */
 static bool has_safe_addend(const kq_operator *op) {
   const kq_tensor *addend = op->input[KQ_ADDEND], *y = op->output;
-  if (addend == NULL || !overlap(addend, y)) return true;
+  if (addend == NULL || !kq_share_bytes(addend, y)) return true;
   return addend->offset == y->offset && addend->bytes == y->bytes;
 }
 

@@ -70,10 +70,9 @@ static void run_max(const kq_operator *op, uint8_t *arena) {
  * channel, so that vector after vector is as good as channel after channel; but a last vector that begins before the one before
  * it ends would read inputs again after outputs were written there. */
 static bool accepts_max(const kq_operator *op) {
-  const kq_tensor *x = op->input[0], *y = op->output;
+  const kq_tensor *y = op->output;
   const size_t size = y->shape[3] * kq_value_bytes(y->type);
-  const bool apart = x->offset >= y->offset + y->bytes || y->offset >= x->offset + x->bytes;
-  return y->type != KQ_FLOAT32 && size >= 32 && (apart || size % 32 == 0);
+  return y->type != KQ_FLOAT32 && size >= 32 && (size % 32 == 0 || !kq_share_bytes(op->input[0], y));
 }
 
 /* Sums of 16 channels. */
