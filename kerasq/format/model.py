@@ -141,6 +141,8 @@ class Model:
         arena_alignment: Every offset is a multiple of it; the arena itself must be so aligned.
         metadata: Text by key: who produced the file, from what.
         test: The embedded test vector, if there is one.
+        input_names: The user's names of the inputs, in their order; empty where they are those of the tensors.
+        output_names: Keys of the outputs, in their order; empty where the network gives a list, or one array.
     """
 
     tensors: tuple[Tensor, ...]
@@ -151,6 +153,19 @@ class Model:
     arena_alignment: int = 16
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
     test: SelfTest | None = None
+    input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
+
+    def named_inputs(self) -> dict[str, int]:
+        """The tensor of each input by the name that users know it by, in order."""
+        return self._named(self.input_names, self.inputs)
+
+    def named_outputs(self) -> dict[str, int]:
+        """The tensor of each output by its key, or where there are no keys by the tensor's name, in order."""
+        return self._named(self.output_names, self.outputs)
+
+    def _named(self, names: tuple[str, ...], indices: tuple[int, ...]) -> dict[str, int]:
+        return dict(zip(names or (self.tensors[index].name for index in indices), indices, strict=True))
 
     def tensor(self, name: str) -> Tensor:
         """The tensor called `name`."""

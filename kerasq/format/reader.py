@@ -103,6 +103,8 @@ def unverified(data: bytes) -> Model:
         arena_alignment=fields["arena_alignment"],
         metadata={entry["key"]: entry["value"] for entry in fields["metadata"]},
         test=_test(fields["test"]),
+        input_names=tuple(fields["input_names"]),
+        output_names=tuple(fields["output_names"]),
     )
 
 

@@ -288,6 +288,16 @@ def gated_network() -> Model:
     return net.model([x, gate])
 
 
+def named_network() -> Model:
+    """Two inputs and two outputs that have other names than their tensors."""
+    net = ModelBuilder(seed=8)
+    left, right = net.activation("left", "FIXED8_4", 1, 4), net.activation("right", "FIXED8_5", 1, 4)
+    total = net.operator(OperatorKind.ADD, [left, right], net.activation("total/output", "FIXED8_3", 1, 4))
+    wide = net.operator(OperatorKind.QUANTIZE, [total], net.activation("wide/output", "FIXED16_8", 1, 4))
+    model = net.model([left, right], outputs=[wide, total])
+    return dataclasses.replace(model, input_names=("links", "rechts"), output_names=("größe", "sum"))
+
+
 SAMPLES = {
     "binary": binary_network,
     "float": float_network,
@@ -295,4 +305,5 @@ SAMPLES = {
     "tested": tested_network,
     "overlapped": overlapped_network,
     "gated": gated_network,
+    "named": named_network,
 }

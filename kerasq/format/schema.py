@@ -13,6 +13,7 @@ MAX_FILE_BYTES = 1 << 30
 MAX_TENSORS = 1 << 16
 MAX_OPERATORS = 1 << 16
 MAX_METADATA = 256
+MAX_NAMES = 256  # of inputs, and of outputs
 MAX_RANK = 4
 # Objects of a file may be shared, but following every reference must not visit more than this many times the file's bytes:
 # otherwise a small file could describe an enormous model.
@@ -46,9 +47,9 @@ class Bytes:
 
 @dataclasses.dataclass(frozen=True)
 class Vector:
-    """A vector of numbers, or of references to tables, of at most `limit` elements."""
+    """A vector of numbers, or of references to texts or tables, of at most `limit` elements."""
 
-    element: Scalar | Table
+    element: Scalar | String | Table
     limit: int
 
 
@@ -72,6 +73,7 @@ FLOAT = Scalar("float", struct.Struct("<f"), 0.0)
 STRING = String()
 BYTES = Bytes()
 INDICES = Vector(INT, MAX_TENSORS)
+NAMES = Vector(STRING, MAX_NAMES)
 
 TENSOR = Table(
     "Tensor",
@@ -127,5 +129,7 @@ MODEL = Table(
         "arena_alignment": UINT,
         "metadata": Vector(METADATA, MAX_METADATA),
         "test": SELF_TEST,
+        "input_names": NAMES,
+        "output_names": NAMES,
     },
 )

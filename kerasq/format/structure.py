@@ -15,8 +15,8 @@ the same rules in the same order. All integers are little endian, positions coun
    o >= 4, o + size <= the table's size, and t + o is a multiple of size, the field's own size: 1, 2 or 4 (a reference: 4).
    Fields that the schema doesn't know are ignored.
 5. Vector at its target p: a uint32 count at p, then the elements at p + 4, all inside the file; count at most the field's
-   limit. The elements of a vector of tables are references. As p is a multiple of 4, so is the position of the first element:
-   constant data can be read as 32-bit words. The schema's force_align is kept by the writer and not asked of a file.
+   limit. The elements of a vector of tables or strings are references. As p is a multiple of 4, so is the position of the first
+   element: constant data can be read as 32-bit words. The schema's force_align is kept by the writer and not asked of a file.
 6. String: a vector of bytes that are UTF-8 (RFC 3629: shortest form, no surrogates) without a zero byte, and
    one zero byte after them, inside the file.
 7. Reuse: tables, vectors (4 + their elements) and strings (4 + bytes + 1) may be referred to more than once, but their sizes,
@@ -128,7 +128,10 @@ class _Walker:
         if isinstance(element, Scalar):
             return [value for (value,) in element.code.iter_unpack(self.view[start:end])]
         paths = ((position, f"{path}[{index}]") for index, position in enumerate(range(start, end, 4)))
-        return [self.table(self.reference(position, path), element, path) for position, path in paths]
+        targets = ((self.reference(position, path), path) for position, path in paths)
+        if isinstance(element, String):
+            return [self.string(target, path) for target, path in targets]
+        return [self.table(target, element, path) for target, path in targets]
 
     def vector(self, position: int, size: int, limit: int, path: str) -> tuple[int, int]:
         """Begin and end of the elements of a vector."""

@@ -5,6 +5,8 @@ with no check left to the kernels. `problems` reports everything at once. The ru
 
 * At least one input and one output. Inputs are activations that no operator writes; outputs are inputs or written
   activations; neither list names a tensor twice.
+* Names of inputs, and names of outputs: none, or one for each of them, at most MAX_NAMES, all different, of 1 to
+  MAX_NAME_BYTES bytes.
 * Tensors: a unique name of 1 to MAX_NAME_BYTES bytes; 1 to 4 axes of at least 1, together fewer than 2**31 elements. A tensor
   has either data or an offset. FLOAT32 data are finite, SIGN data +1 or -1, 4-bit data in range.
 * Activations are FLOAT32, (U)FIXED8 or (U)FIXED16, begin with the batch axis 1 and have at least one more, and are used by
@@ -31,7 +33,7 @@ import numpy as np
 from kerasq.format import plan
 from kerasq.format.errors import ModelError
 from kerasq.format.model import ABSENT, Model, Operator, Tensor
-from kerasq.format.schema import MAX_METADATA, MAX_OPERATORS, MAX_RANK, MAX_TENSORS
+from kerasq.format.schema import MAX_METADATA, MAX_NAMES, MAX_OPERATORS, MAX_RANK, MAX_TENSORS
 
 MAX_NAME_BYTES = 1024
 MIN_ALIGNMENT = 4
@@ -54,7 +56,7 @@ def verify(model: Model) -> None:
 
 def problems(model: Model) -> list[str]:
     """Every reason why a model can't be used, as sentences that name the operator or tensor; empty for a good model."""
-    found = [*_counts(model), *_metadata(model), *_names(model)]
+    found = [*_counts(model), *_metadata(model), *_names(model), *_end_names(model)]
     unsound = set()
     for index, tensor in enumerate(model.tensors):
         wrong = [*_tensor(tensor), *_place(model, tensor)]
@@ -121,9 +123,23 @@ def _names(model: Model) -> Iterator[str]:
             yield f"{count} tensors are called {shown(name)}: names must be unique"
 
 
+def _end_names(model: Model) -> Iterator[str]:
+    for what, names, ends in (("input", model.input_names, model.inputs), ("output", model.output_names, model.outputs)):
+        if len(names) > MAX_NAMES or (names and len(names) != len(ends)):
+            yield (
+                f"{what}_names are none, or one for each {what}, at most {MAX_NAMES}. Received: {len(names)} names for "
+                f"{len(ends)} {what}s"
+            )
+        elif len(set(names)) < len(names) or not all(map(_is_name, names)):
+            yield (
+                f"{what}_names differ from each other, and each is a text without NUL of 1 to {MAX_NAME_BYTES} bytes. "
+                f"Received: {shown(names)}"
+            )
+
+
 def _tensor(tensor: Tensor) -> Iterator[str]:
     """What is wrong with a tensor by itself."""
-    if not tensor.name or not _is_text(tensor.name) or len(tensor.name.encode()) > MAX_NAME_BYTES:
+    if not _is_name(tensor.name):
         yield f"a name is a text without NUL of 1 to {MAX_NAME_BYTES} bytes"
     yield from shape_problems(tensor.shape)
     if tensor.format.is_fixed and tensor.format.frac_bits is None:
@@ -258,6 +274,10 @@ def _is_index(model: Model, index: int) -> bool:
 def _is_text(value: Any) -> bool:
     """Whether a file can hold it: text that UTF-8 can express, without the zero character that ends a text in C."""
     return isinstance(value, str) and "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _is_name(value: Any) -> bool:
+    return bool(value) and _is_text(value) and len(value.encode()) <= MAX_NAME_BYTES
 
 
 def _named(model: Model, index: int) -> str:

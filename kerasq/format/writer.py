@@ -74,6 +74,7 @@ class _Writer:
         tensors = self.references([self.tensor(tensor) for tensor in model.tensors])
         inputs, outputs = self.numbers(model.inputs, "<i4"), self.numbers(model.outputs, "<i4")
         test = None if model.test is None else self.test(model.test)
+        input_names, output_names = self.texts(model.input_names), self.texts(model.output_names)
         ModelTable.Start(builder)
         ModelTable.AddVersion(builder, needed_version(model))
         ModelTable.AddTensors(builder, tensors)
@@ -85,6 +86,10 @@ class _Writer:
         ModelTable.AddMetadata(builder, metadata)
         if test is not None:
             ModelTable.AddTest(builder, test)
+        if input_names is not None:
+            ModelTable.AddInputNames(builder, input_names)
+        if output_names is not None:
+            ModelTable.AddOutputNames(builder, output_names)
         builder.Finish(ModelTable.End(builder), FILE_IDENTIFIER)
         return bytes(builder.Output())
 
@@ -169,6 +174,10 @@ class _Writer:
     def numbers(self, values: Sequence[int], dtype: str) -> int:
         vector = np.asarray(values, dtype)
         return self.once((dtype, vector.tobytes()), lambda: self.builder.CreateNumpyVector(vector))
+
+    def texts(self, texts: Sequence[str]) -> int | None:
+        """A vector of strings; none where it would be empty."""
+        return self.references([self.builder.CreateString(text) for text in texts]) if texts else None
 
     def references(self, positions: list[int]) -> int:
         self.builder.StartVector(4, len(positions), 4)

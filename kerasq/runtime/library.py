@@ -75,6 +75,8 @@ _PROTOTYPES = {
     "kq_outputs": (_COUNT, _ADDRESS),
     "kq_input": (_COUNT, _ADDRESS, _COUNT),
     "kq_output": (_COUNT, _ADDRESS, _COUNT),
+    "kq_input_name": (ctypes.c_char_p, _ADDRESS, _COUNT),
+    "kq_output_name": (ctypes.c_char_p, _ADDRESS, _COUNT),
     "kq_describe_tensor": (TensorInfo, _ADDRESS, _COUNT),
     "kq_describe_operator": (KernelInfo, _ADDRESS, _COUNT),
     "kq_tensor_data": (_ADDRESS, _ADDRESS, _COUNT, _ADDRESS),

@@ -83,6 +83,21 @@ RULES = {
     "metadata too many": (model(metadata={str(i): "" for i in range(257)}), "a model has at most 256 metadata entries"),
     "metadata empty key": (model(metadata={"": "x"}), "under keys that are not empty. Received: '': 'x'"),
     "metadata with NUL": (model(metadata={"a": "x\0y"}), "metadata are texts without NUL"),
+    "input names too few": (
+        lambda m: dataclasses.replace(m, inputs=(X, Y), input_names=("a",)),
+        "input_names are none, or one for each input, at most 256. Received: 1 names for 2 inputs",
+    ),
+    "output names too many": (
+        model(output_names=("a", "b")),
+        "output_names are none, or one for each output, at most 256. Received: 2 names for 1 outputs",
+    ),
+    "input name empty": (model(input_names=("",)), "each is a text without NUL of 1 to 1024 bytes. Received: ('',)"),
+    "input name too long": (model(input_names=("ä" * 513,)), "input_names differ from each other, and each is a text"),
+    "output name with NUL": (model(output_names=("a\0b",)), r"output_names differ from each other, and each is a text"),
+    "output names equal": (
+        lambda m: dataclasses.replace(m, outputs=(Y, OUT), output_names=("a", "a")),
+        "output_names differ from each other, and each is a text without NUL of 1 to 1024 bytes. Received: ('a', 'a')",
+    ),
     "test input too short": (
         model(test=SelfTest(bytes(47), (1, 2, 3))),
         "the test vector's input must have 48 bytes, all inputs together. Received: 47 bytes",

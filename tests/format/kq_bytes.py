@@ -40,7 +40,8 @@ def build(content: dict[str, Any], table: Table = MODEL) -> bytes:
         if isinstance(field, Bytes):
             return builder.CreateByteVector(bytes(value))
         if isinstance(field, Vector):
-            positions = [write(item, field.element) for item in value] if isinstance(field.element, Table) else None
+            is_reference = isinstance(field.element, Table | String)
+            positions = [write(item, field.element) for item in value] if is_reference else None
             builder.StartVector(4, len(value), 4)
             for index in reversed(range(len(value))):
                 if positions is None:

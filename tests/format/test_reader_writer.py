@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import pickle
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from format.broken_files import READER_RULES, with_field
 from format.kq_bytes import MINIMAL, build
-from kerasq.format import Model, ModelError, Operator, OperatorKind, Tensor, dump, dumps, load, loads
+from kerasq.format import Model, ModelError, Operator, OperatorKind, Tensor, dump, dumps, load, loads, schema, structure
 from kerasq.format.samples import SAMPLES, ModelBuilder
 from kerasq.format.schema import TYPES
 from kerasq.qformat import QFormat
@@ -92,6 +93,31 @@ def test_operator_attributes_survive():
     changed = dataclasses.replace(model, operators=(operator, *model.operators[1:]))
     assert loads(dumps(changed)).operators[0] == operator
     assert dumps(changed) != dumps(model)
+
+
+@pytest.mark.parametrize("names", [("a",), ("dir/x:0 größe",), ("x" * 1024,)])
+def test_names_of_inputs_and_outputs_survive(names):
+    plain = with_constant("FIXED8_1", 2)
+    model = dataclasses.replace(plain, input_names=names, output_names=(f"{names[0]}"[:1],))
+    assert_same(loads(dumps(model)), model)
+    assert model.named_inputs() == {names[0]: 0}
+    assert plain.named_inputs() == {"x": 0}
+    assert plain.named_outputs() == {"y": 2}
+
+
+def test_readers_that_know_no_names_read_files_with_names(monkeypatch):
+    model = SAMPLES["named"]()
+    content = dumps(model)
+    known = {name: field for name, field in schema.MODEL.fields.items() if not name.endswith("_names")}
+    fields = structure.parse(content)
+    monkeypatch.setattr(structure, "MODEL", schema.Table("Model", known))
+    assert structure.parse(content) == {name: value for name, value in fields.items() if name in known}
+    assert fields["version"] == 1
+
+
+def test_files_without_names_are_the_bytes_that_they_were_before_there_were_names():
+    contents = [dumps(make()) for name, make in SAMPLES.items() if name in ("binary", "float", "wide")]
+    assert [zlib.crc32(content) for content in contents] == [2893196856, 3365806783, 2811151607]
 
 
 def test_test_vector_survives():

@@ -50,6 +50,14 @@ def test_strings_are_strict_utf8(text):
         parse(content.replace(b"abcd"[: len(text)] + b"\0", text + b"\0"))
 
 
+@pytest.mark.parametrize("damaged", [b"ab\0d", b"ab\xffd", b"abcd\x01"])
+def test_strings_of_a_vector_are_checked_like_others(damaged):
+    content = build(MINIMAL | {"output_names": ["abcd"]})
+    assert parse(content)["output_names"] == ["abcd"]
+    with pytest.raises(ModelError, match=r"model.output_names\[0\]: a string"):
+        parse(content.replace((b"abcd\0")[: len(damaged)], damaged))
+
+
 def test_string_at_the_end_of_the_file():
     content = build({"metadata": [{"key": "abc"}]})
     end = content.index(b"abc\0") + 3
@@ -73,6 +81,7 @@ def test_every_prefix_is_refused_or_complete(size):
         (("tensors", 0, "shape"), [1] * 5, "a vector of 5 elements, where at most 4"),
         (("metadata",), [{"key": str(i)} for i in range(257)], "a vector of 257 elements, where at most 256"),
         (("inputs",), [0] * 65537, "a vector of 65537 elements, where at most 65536"),
+        (("input_names",), ["a"] * 257, "a vector of 257 elements, where at most 256"),
     ],
 )
 def test_limits(path, value, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import numpy as np
@@ -80,6 +81,16 @@ def test_info(kqrun, folder):
     assert [row[1] for row in rows] == [str(operator.kind) for operator in model.operators]
     assert [row[4] for row in rows] == [model.output(operator).name for operator in model.operators]
     assert text.splitlines()[-1].split() == ["total", str(sum(int(row[2]) for row in rows))]
+
+
+def test_info_calls_inputs_and_outputs_as_users_do(kqrun, folder):
+    file_format.dump(SAMPLES["named"](), "named.kq")
+    status, text, _ = kqrun("info", "named.kq")
+    assert status == 0
+    assert "input   links, FIXED8_4 1x4" in text
+    assert "input   rechts, FIXED8_5 1x4" in text
+    assert re.search(r"output  gr.*e, FIXED16_8 1x4", text)
+    assert "output  sum, FIXED8_3 1x4" in text
 
 
 def test_names_can_not_talk_to_the_terminal(kqrun, folder):

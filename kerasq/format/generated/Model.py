@@ -189,7 +189,47 @@ class Model(object):
             return obj
         return None
 
-def ModelStart(builder): builder.StartObject(9)
+    # Model
+    def InputNames(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # Model
+    def InputNamesLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Model
+    def InputNamesIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        return o == 0
+
+    # Model
+    def OutputNames(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            a = self._tab.Vector(o)
+            return self._tab.String(a + flatbuffers.number_types.UOffsetTFlags.py_type(j * 4))
+        return ""
+
+    # Model
+    def OutputNamesLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Model
+    def OutputNamesIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        return o == 0
+
+def ModelStart(builder): builder.StartObject(11)
 def Start(builder):
     return ModelStart(builder)
 def ModelAddVersion(builder, version): builder.PrependUint32Slot(0, version, 0)
@@ -234,6 +274,18 @@ def StartMetadataVector(builder, numElems):
 def ModelAddTest(builder, test): builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(test), 0)
 def AddTest(builder, test):
     return ModelAddTest(builder, test)
+def ModelAddInputNames(builder, inputNames): builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(inputNames), 0)
+def AddInputNames(builder, inputNames):
+    return ModelAddInputNames(builder, inputNames)
+def ModelStartInputNamesVector(builder, numElems): return builder.StartVector(4, numElems, 4)
+def StartInputNamesVector(builder, numElems):
+    return ModelStartInputNamesVector(builder, numElems)
+def ModelAddOutputNames(builder, outputNames): builder.PrependUOffsetTRelativeSlot(10, flatbuffers.number_types.UOffsetTFlags.py_type(outputNames), 0)
+def AddOutputNames(builder, outputNames):
+    return ModelAddOutputNames(builder, outputNames)
+def ModelStartOutputNamesVector(builder, numElems): return builder.StartVector(4, numElems, 4)
+def StartOutputNamesVector(builder, numElems):
+    return ModelStartOutputNamesVector(builder, numElems)
 def ModelEnd(builder): return builder.EndObject()
 def End(builder):
     return ModelEnd(builder)

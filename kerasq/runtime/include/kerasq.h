@@ -127,6 +127,10 @@ uint32_t kq_outputs(const kq_network *network);
 uint32_t kq_input(const kq_network *network, uint32_t index);
 uint32_t kq_output(const kq_network *network, uint32_t index);
 
+/* What the network's author calls an input or output: the file's name for it, else that of its tensor. */
+const char *kq_input_name(const kq_network *network, uint32_t index);
+const char *kq_output_name(const kq_network *network, uint32_t index);
+
 typedef struct {
   const char *name;
   kq_type type;

@@ -1,5 +1,5 @@
 /* What a caller may ask of a network. */
-#include "kq_internal.h"
+#include "kq_fields.h"
 
 uint32_t kq_tensors(const kq_network *network) { return network->tensor_count; }
 uint32_t kq_operators(const kq_network *network) { return network->operator_count; }
@@ -7,6 +7,20 @@ uint32_t kq_inputs(const kq_network *network) { return network->input_count; }
 uint32_t kq_outputs(const kq_network *network) { return network->output_count; }
 uint32_t kq_input(const kq_network *network, uint32_t index) { return kq_u32(network->inputs + (size_t)index * 4); }
 uint32_t kq_output(const kq_network *network, uint32_t index) { return kq_u32(network->outputs + (size_t)index * 4); }
+
+static const char *end_name(const kq_network *network, uint32_t slot, uint32_t index, uint32_t tensor) {
+  const kq_vector names = kq_vector_field(kq_follow(network->model), slot);
+  if (names.count == 0) return network->tensors[tensor].name;
+  return (const char *)(kq_follow(names.elements + (size_t)index * 4) + 4); /* a zero byte follows every text of a file */
+}
+
+const char *kq_input_name(const kq_network *network, uint32_t index) {
+  return end_name(network, MODEL_INPUT_NAMES, index, kq_input(network, index));
+}
+
+const char *kq_output_name(const kq_network *network, uint32_t index) {
+  return end_name(network, MODEL_OUTPUT_NAMES, index, kq_output(network, index));
+}
 
 kq_tensor_info kq_describe_tensor(const kq_network *network, uint32_t tensor) {
   const kq_tensor *source = &network->tensors[tensor];

@@ -157,6 +157,22 @@ static bool has_sound_metadata(const kq_tables *tables) {
   return true;
 }
 
+/* The names of the inputs or of the outputs: none, or one for each, all different. The structure allows at most 256. */
+static kq_status check_end_names(const kq_network *network, uint32_t slot, uint32_t ends) {
+  const kq_vector names = kq_vector_field(kq_follow(network->model), slot);
+  if (names.count != 0 && names.count != ends) return KQ_BAD_COUNT;
+  for (uint32_t i = 0; i < names.count; ++i) {
+    const uint8_t *name = kq_follow(names.elements + 4 * i);
+    const uint32_t bytes = kq_u32(name);
+    if (bytes == 0 || bytes > MAX_NAME_BYTES) return KQ_BAD_TEXT;
+    for (uint32_t j = 0; j < i; ++j) {
+      const uint8_t *other = kq_follow(names.elements + 4 * j);
+      if (kq_u32(other) == bytes && memcmp(name + 4, other + 4, bytes) == 0) return KQ_BAD_TEXT;
+    }
+  }
+  return KQ_OK;
+}
+
 kq_status kq_load(kq_network *network, const kq_tables *tables, kq_error *error) {
   const uint32_t alignment = network->arena_alignment;
   if (tables->version == 0 || tables->version > KQ_VERSION) return kq_fail(error, KQ_BAD_VERSION, -1, -1);
@@ -175,5 +191,8 @@ kq_status kq_load(kq_network *network, const kq_tables *tables, kq_error *error)
     if (status != KQ_OK) return kq_fail(error, status, (int32_t)i, -1);
   }
   if (!has_sound_metadata(tables)) return kq_fail(error, KQ_BAD_TEXT, -1, -1);
+  const kq_status inputs = check_end_names(network, MODEL_INPUT_NAMES, network->input_count);
+  const kq_status outputs = check_end_names(network, MODEL_OUTPUT_NAMES, network->output_count);
+  if (inputs != KQ_OK || outputs != KQ_OK) return kq_fail(error, inputs != KQ_OK ? inputs : outputs, -1, -1);
   return KQ_OK;
 }

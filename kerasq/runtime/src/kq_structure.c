@@ -9,13 +9,13 @@
 #define MAX_REUSE 8
 
 /* The schema: how each field of a table is stored. */
-enum { NUMBER, STRING, BYTES, NUMBERS, TABLE, TABLES };
+enum { NUMBER, STRING, BYTES, NUMBERS, TABLE, TABLES, STRINGS };
 enum { TENSOR, WINDOW, CLAMP, OPERATOR, METADATA, TEST, MODEL };
 
 typedef struct {
   uint8_t storage;
   uint8_t what;        /* size of a NUMBER; what a TABLE or TABLES is */
-  uint8_t limit_power; /* NUMBERS and TABLES have at most 2^limit_power elements */
+  uint8_t limit_power; /* NUMBERS, TABLES and STRINGS have at most 2^limit_power elements */
 } field_type;
 
 #define U8 {NUMBER, 1, 0}
@@ -30,7 +30,8 @@ static const field_type operator_fields[OPERATOR_SLOTS] = {U8, INDICES, INDICES,
 static const field_type metadata_fields[METADATA_SLOTS] = {{STRING, 0, 0}, {STRING, 0, 0}};
 static const field_type test_fields[TEST_SLOTS] = {{BYTES, 0, 0}, {NUMBERS, 0, 16}};
 static const field_type model_fields[MODEL_SLOTS] = {
-    U32, {TABLES, TENSOR, 16}, {TABLES, OPERATOR, 16}, INDICES, INDICES, U32, U32, {TABLES, METADATA, 8}, {TABLE, TEST, 0}};
+    U32, {TABLES, TENSOR, 16}, {TABLES, OPERATOR, 16}, INDICES, INDICES, U32, U32, {TABLES, METADATA, 8}, {TABLE, TEST, 0},
+    {STRINGS, 0, 8}, {STRINGS, 0, 8}};
 
 static const struct {
   const field_type *fields;
@@ -81,19 +82,27 @@ static bool is_text(const uint8_t *p, const uint8_t *end) {
 
 static kq_status walk_table(walk *w, uint32_t what, uint32_t start);
 
+/* Rules 5 and 6 for a string at its target; false also for target 0. */
+static bool walk_string(walk *w, uint32_t target) {
+  const uint32_t start = target + 4, count = target == 0 ? 0 : kq_u32(w->bytes + target);
+  if (target == 0 || count > w->size - start || !visit(w, 4 + count)) return false;
+  const uint8_t *end = w->bytes + start + count;
+  return start + count != w->size && *end == 0 && visit(w, 1) && is_text(w->bytes + start, end);
+}
+
 /* Rules 5 and 6; recursion ends after three tables, as deep as the schema is. */
 static kq_status walk_field(walk *w, const field_type *field, uint32_t position) {
   const uint32_t target = reference(w, position), start = target + 4;
-  const uint32_t size = field->storage == STRING || field->storage == BYTES ? 1 : 4;
+  const uint32_t size = field->storage == BYTES ? 1 : 4;
   if (target == 0) return KQ_DAMAGED;
   if (field->storage == TABLE) return walk_table(w, field->what, target);
+  if (field->storage == STRING) return walk_string(w, target) ? KQ_OK : KQ_DAMAGED;
   const uint32_t count = kq_u32(w->bytes + target);
   if (count > (w->size - start) / size) return KQ_DAMAGED;
   if (size == 4 && count > 1u << field->limit_power) return KQ_BAD_COUNT;
   if (!visit(w, 4 + size * count)) return KQ_DAMAGED;
-  if (field->storage == STRING) {
-    const uint8_t *end = w->bytes + start + count;
-    if (start + count == w->size || *end != 0 || !visit(w, 1) || !is_text(w->bytes + start, end)) return KQ_DAMAGED;
+  for (uint32_t i = 0; field->storage == STRINGS && i < count; ++i) {
+    if (!walk_string(w, reference(w, start + 4 * i))) return KQ_DAMAGED;
   }
   if (field->storage != TABLES) return KQ_OK;
   for (uint32_t i = 0; i < count; ++i) {

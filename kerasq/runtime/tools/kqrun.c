@@ -20,10 +20,10 @@ static int wrong_usage(const char *what, const char *which) {
   return 2;
 }
 
-static void print_end(const kq_network *network, const char *end, uint32_t tensor) {
+static void print_end(const kq_network *network, const char *end, const char *name, uint32_t tensor) {
   const kq_tensor_info info = kq_describe_tensor(network, tensor);
   printf("%-7s ", end);
-  print_name(info.name);
+  print_name(name);
   printf(", ");
   print_format(&info);
   for (uint32_t axis = 0; axis < info.rank; ++axis) printf("%s%lu", axis ? "x" : " ", (unsigned long)info.shape[axis]);
@@ -38,8 +38,10 @@ static int info(const command_line *options) {
   printf("model   %lu bytes\narena   %lu bytes, aligned to %lu\nstate   %lu bytes\nkernels %s\n", (unsigned long)model.bytes,
          (unsigned long)kq_arena_bytes(network), (unsigned long)kq_arena_alignment(network), (unsigned long)model.state_bytes,
          model.isa);
-  for (uint32_t i = 0; i < kq_inputs(network); ++i) print_end(network, "input", kq_input(network, i));
-  for (uint32_t i = 0; i < kq_outputs(network); ++i) print_end(network, "output", kq_output(network, i));
+  for (uint32_t i = 0; i < kq_inputs(network); ++i) print_end(network, "input", kq_input_name(network, i), kq_input(network, i));
+  for (uint32_t i = 0; i < kq_outputs(network); ++i) {
+    print_end(network, "output", kq_output_name(network, i), kq_output(network, i));
+  }
   printf("%5s  %-15s %12s  %-24s  output\n", "#", "operator", "MACs", "kernel");
   for (uint32_t i = 0; i < kq_operators(network); ++i) {
     const kq_operator_info operator_info = kq_describe_operator(network, i);
