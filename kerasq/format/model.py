@@ -78,7 +78,7 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Operator:
-    """One operator.
+    """One operator. Attributes that its kind does not use have their default (kerasq/ops/attributes.py).
 
     Attributes:
         kind: What it computes.

@@ -9,12 +9,13 @@ find. The rules of this one:
 * A tensor with data has exactly as many bytes as its format and shape take, bits after the last value are zero, and its
   offset is 0.
 * An operator without a Window has that table's defaults; a Clamp counts as min and max, or min_float and max_float where the
-  operator's first output is FLOAT32.
+  operator's first output is FLOAT32; the other two are 0.
 * Metadata keys differ from each other.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,9 +123,22 @@ def _code_problems(fields: dict[str, Any]) -> Iterator[str]:
     for position, operator in enumerate(fields["operators"]):
         if operator["kind"] >= len(_KINDS):
             yield f"operator {position}: there are kinds 0..{len(_KINDS) - 1}. Received: kind={operator['kind']}"
+        yield from (f"operator {position}: {text}" for text in _clamp_problems(operator, fields["tensors"]))
     keys = [entry["key"] for entry in fields["metadata"]]
     if len(set(keys)) < len(keys):
         yield "a metadata key occurs twice"
+
+
+def _clamp_problems(operator: dict[str, Any], tensors: list[dict[str, Any]]) -> Iterator[str]:
+    """Limits of the kind that the output does not have."""
+    if operator["clamp"] is None:
+        return
+    outputs = operator["outputs"]
+    is_float = outputs and 0 <= outputs[0] < len(tensors) and tensors[outputs[0]]["type"] == TYPES.index("FLOAT32")
+    for name in ("min", "max") if is_float else ("min_float", "max_float"):
+        value = operator["clamp"][name]
+        if value != 0 or math.copysign(1, value) < 0:  # -0.0 is stored, too
+            yield f"a clamp's {name} is 0 where the output is {'FLOAT32' if is_float else 'fixed'}. Received: {name}={value}"
 
 
 def _tensors(tables: list[dict[str, Any]]) -> tuple[tuple[Tensor, ...], list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kerasq.format.model import ABSENT, Model, Operator, Tensor
+from kerasq.ops.attributes import unused
 from kerasq.ops.bounds import width
 from kerasq.ops.slots import ACTIVATIONS, Slot
 from kerasq.qformat import QFormat
@@ -71,6 +72,7 @@ def _tensor(slot: Slot, tensor: Tensor) -> Iterator[str]:
 
 
 def _attributes(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
+    yield from unused(operator)
     yield from spec.rules(model, operator)
     if operator.clamp is not None:
         yield from _clamp(model.output(operator).format, operator.clamp)

@@ -75,6 +75,15 @@ def q(text: str) -> QFormat:
 WINDOWED = ("CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D")
 ALL = tuple(OperatorKind)
 
+# Attributes in a Window: values that are not their default, and the kinds that use them.
+WINDOW_ATTRIBUTES = {
+    "window": (((1, 0), (0, 1), (65535, 65535)), ("MAX_POOL_2D", "AVERAGE_POOL_2D", "TRANSPOSE")),
+    "strides": (((2, 1), (1, 2), (0, 1)), WINDOWED),
+    "dilations": (((2, 1), (1, 2), (1, 0)), ("CONV_2D",)),
+    "padding": (((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 65535)), WINDOWED),
+    "groups": ((2, 0), ("CONV_2D", "TRANSPOSE")),
+}
+
 ATTRIBUTES = [
     (ALL, {"clamp": (3, 2)}, "minimum must not exceed"),
     (ALL, {"clamp": (float("nan"), 2)}, "minimum must not exceed"),
@@ -84,11 +93,10 @@ ATTRIBUTES = [
     (ALL, {"accumulator_bits": 0}, "accumulator_bits must be 32 or 64"),
     (ALL, {"accumulator_bits": 16}, "accumulator_bits must be 32 or 64"),
     (("CONV_2D", "DENSE"), {"total_bits": 0}, "total_bits must be 32 or 64"),
-    (tuple(set(ALL) - {"CONV_2D", "DENSE"}), {"total_bits": 32}, "total_bits must be 0"),
+    (tuple(set(ALL) - {"CONV_2D", "DENSE"}), {"total_bits": 32}, "total_bits must be 0: this kind of operator"),
     (WINDOWED, {"strides": (0, 1)}, "strides must be at least 1"),
     (WINDOWED, {"strides": (1, -1)}, "strides must be at least 1"),
     (("CONV_2D",), {"dilations": (1, 0)}, "dilations must be at least 1"),
-    (("MAX_POOL_2D", "AVERAGE_POOL_2D"), {"dilations": (2, 1)}, "no dilations"),
     (("MAX_POOL_2D", "AVERAGE_POOL_2D"), {"window": (0, 2)}, "size must be at least 1"),
     (WINDOWED, {"padding": (3, 0, 0, 0)}, "padding must be smaller"),
     (WINDOWED, {"padding": (0, 3, 0, 0)}, "padding must be smaller"),
@@ -109,6 +117,12 @@ ATTRIBUTES = [
     (("TRANSPOSE",), {"groups": 0}, "must be at least 1"),
     (("TRANSPOSE",), {"groups": 7}, "divide the 60 elements"),
     (("TRANSPOSE",), {"window": (2**16, 2**16)}, "divide the 60 elements"),
+    *(
+        (tuple(set(ALL) - set(users)), {name: value}, f"{name} must be .*this kind of operator does not use it")
+        for name, (values, users) in WINDOW_ATTRIBUTES.items()
+        for value in values
+    ),
+    (tuple(set(ALL) - {"LOOKUP"}), {"function": np.tanh}, "function must be None"),
     (ALL, {"outputs": ()}, "must write exactly one"),
     (ALL, {"outputs": (0, 0)}, "must write exactly one"),
     (ALL, {"inputs": ()}, r"must have \d ((or|to) \d )?inputs"),

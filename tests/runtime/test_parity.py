@@ -3,9 +3,7 @@
 `python -m kerasq.runtime.parity` does the same for as many damaged files as one likes.
 """
 
-import contextlib
 import copy
-import dataclasses
 import itertools
 import random
 
@@ -16,14 +14,14 @@ from format import broken_models
 from format.broken_files import DAMAGE, GOOD, READER_RULES, with_field
 from format.field_changes import change, plain, repair
 from format.kq_bytes import MINIMAL, build
-from kerasq.format import Model, OperatorKind, dumps, fuzz
+from kerasq.format import OperatorKind, dumps, fuzz
 from kerasq.format.samples import SAMPLES
 from kerasq.format.structure import parse
 from kerasq.format.writer import _Writer
 from kerasq.runtime import parity
 from ops import broken_operators
 from random_operators import OPERATORS, random_model
-from runtime.compared import compare_all, unchecked
+from runtime.compared import compare_all, unchecked, whole
 
 SEED = 20240607
 
@@ -145,29 +143,6 @@ def test_recorded_widths(kind, runtime):
     counts = compare_all(files, runtime)
     assert counts["ran"] >= 40
     assert counts["refused"] >= 100
-
-
-def whole(model):
-    """A model of one operator with the inputs, outputs, names and plan that make it a network if its operator is sound."""
-    operator = model.operators[0]
-    given = [index for index in operator.inputs if 0 <= index < len(model.tensors) and model.tensors[index].data is None]
-    offset, tensors = 0, []
-    for index, tensor in enumerate(model.tensors):
-        if tensor.data is None:
-            tensor = dataclasses.replace(tensor, name=f"{index}", offset=min(offset, 2**31))
-            with contextlib.suppress(ZeroDivisionError, TypeError):
-                offset += -(-tensor.nbytes // 16) * 16
-        else:
-            tensor = dataclasses.replace(tensor, name=f"{index}", offset=None)
-        tensors.append(tensor)
-    return Model(
-        tuple(tensors),
-        (operator,),
-        tuple(dict.fromkeys(given)),
-        operator.outputs,
-        arena_bytes=min(offset, 2**31 - 1),
-        test=model.test,
-    )
 
 
 def test_statuses_say_what_and_where(runtime):

@@ -95,29 +95,52 @@ static kq_status load_tensor(kq_tensor *tensor, const uint8_t *table, const kq_n
   return kq_field(table, TENSOR_DATA) == NULL ? load_activation(tensor, network) : load_constant(tensor, table);
 }
 
+/* The attributes in a Window, in its order: how many fields each has, their default, and the kinds of operators that use it; in
+ * all others it must have that default. The same list as kerasq/ops/attributes.py; a test compares the two. */
+#define USER(kind) (1u << (kind))
+static const struct {
+  uint8_t fields, absent;
+  uint16_t users;
+} attributes[] = {
+    /* window */ {2, 0, USER(KQ_MAX_POOL_2D) | USER(KQ_AVERAGE_POOL_2D) | USER(KQ_TRANSPOSE)},
+    /* strides */ {2, 1, USER(KQ_CONV_2D) | USER(KQ_MAX_POOL_2D) | USER(KQ_AVERAGE_POOL_2D)},
+    /* dilations */ {2, 1, USER(KQ_CONV_2D)},
+    /* padding */ {4, 0, USER(KQ_CONV_2D) | USER(KQ_MAX_POOL_2D) | USER(KQ_AVERAGE_POOL_2D)},
+    /* groups */ {1, 1, USER(KQ_CONV_2D) | USER(KQ_TRANSPOSE)},
+};
+
 /* Absent fields of a Window, and an absent Window, have their defaults. */
-static void load_window(kq_operator *op, const uint8_t *table) {
-  const uint8_t *field = kq_field(table, OPERATOR_WINDOW);
+static bool load_window(kq_operator *op, const uint8_t *table) {
+  const uint8_t *window = kq_field(table, OPERATOR_WINDOW);
   uint16_t values[WINDOW_SLOTS];
-  for (uint32_t i = 0; i < WINDOW_SLOTS; ++i) {
-    const bool one = (i >= WINDOW_STRIDES && i < WINDOW_PADDING) || i == WINDOW_GROUPS;
-    values[i] = (uint16_t)(field == NULL ? one : kq_number(kq_follow(field), i, 2, one));
+  uint32_t slot = 0;
+  for (uint32_t i = 0; i < sizeof attributes / sizeof attributes[0]; ++i) {
+    const bool is_used = (attributes[i].users & USER(op->kind)) != 0;
+    for (const uint32_t end = slot + attributes[i].fields; slot < end; ++slot) {
+      const uint32_t absent = attributes[i].absent;
+      values[slot] = (uint16_t)(window == NULL ? absent : kq_number(kq_follow(window), slot, 2, absent));
+      if (!is_used && values[slot] != absent) return false;
+    }
   }
   memcpy(op->window, values + WINDOW_SIZE, sizeof op->window);
   memcpy(op->strides, values + WINDOW_STRIDES, sizeof op->strides);
   memcpy(op->dilations, values + WINDOW_DILATIONS, sizeof op->dilations);
   memcpy(op->padding, values + WINDOW_PADDING, sizeof op->padding);
   op->groups = values[WINDOW_GROUPS];
+  return true;
 }
 
-static void load_clamp(kq_operator *op, const uint8_t *table) {
+/* Limits of the output's kind; those of the other must be 0. Floats are kept, and compared, as their bits: nothing is computed in
+ * floating point before a kernel. */
+static bool load_clamp(kq_operator *op, const uint8_t *table) {
   const uint8_t *field = kq_field(table, OPERATOR_CLAMP);
-  const uint32_t slot = op->output->type == KQ_FLOAT32 ? CLAMP_FLOAT : CLAMP_FIXED;
+  const bool is_float = op->output->type == KQ_FLOAT32;
+  const uint32_t slot = is_float ? CLAMP_FLOAT : CLAMP_FIXED, unused = is_float ? CLAMP_FIXED : CLAMP_FLOAT;
   op->has_clamp = field != NULL;
-  if (field != NULL) { /* floats are kept, and compared, as their bits: nothing is computed in floating point before a kernel */
-    op->low.fixed = signed_number(kq_follow(field), slot);
-    op->high.fixed = signed_number(kq_follow(field), slot + 1);
-  }
+  if (field == NULL) return true;
+  op->low.fixed = signed_number(kq_follow(field), slot);
+  op->high.fixed = signed_number(kq_follow(field), slot + 1);
+  return signed_number(kq_follow(field), unused) == 0 && signed_number(kq_follow(field), unused + 1) == 0;
 }
 
 static kq_status load_operator(kq_operator *op, const uint8_t *table, const kq_network *network) {
@@ -138,9 +161,7 @@ static kq_status load_operator(kq_operator *op, const uint8_t *table, const kq_n
   op->kind = (uint8_t)kind;
   op->accumulator_bits = (uint8_t)kq_number(table, OPERATOR_ACCUMULATOR_BITS, 1, 0);
   op->total_bits = (uint8_t)kq_number(table, OPERATOR_TOTAL_BITS, 1, 0);
-  load_window(op, table);
-  load_clamp(op, table);
-  return KQ_OK;
+  return load_window(op, table) && load_clamp(op, table) ? KQ_OK : KQ_BAD_ATTRIBUTE;
 }
 
 /* Metadata are read by nobody here, but a file that Python refuses is refused. Keys are few: at most 256. */

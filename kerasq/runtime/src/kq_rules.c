@@ -134,7 +134,6 @@ static kq_status check_add(const kq_operator *op) {
 
 static kq_status check_pool(const kq_operator *op) {
   const kq_tensor *x = op->input[0], *y = op->output;
-  if (op->dilations[0] != 1 || op->dilations[1] != 1) return KQ_BAD_ATTRIBUTE;
   if (op->kind == KQ_MAX_POOL_2D) {
     if (!has_format_of(x, y)) return KQ_BAD_OPERAND;
   } else {

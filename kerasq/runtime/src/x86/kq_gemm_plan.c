@@ -363,7 +363,9 @@ static kq_finish_type finish_of(const kq_operator *op, int shift) {
 
 static void fill_finish(const kq_operator *op, const kq_gemm *gemm, int32_t *start, int32_t *factor, int64_t *offset) {
   const kq_tensor *kernel = op->input[KQ_KERNEL];
-  const int64_t half = gemm->finish != KQ_FINISH_ANY && gemm->shift > 0 ? (int64_t)1 << (gemm->shift - 1) : 0;
+  /* Where these finish, the shift is at most 32; KQ_FINISH_FLOAT has no use for it, and there it may be anything. */
+  const bool rounds = gemm->finish == KQ_FINISH_32 || gemm->finish == KQ_FINISH_64;
+  const int64_t half = rounds && gemm->shift > 0 ? (int64_t)1 << (gemm->shift - 1) : 0;
   for (uint32_t number = 0; number < gemm->blocks; ++number) {
     const kq_block *block = &gemm->block[number];
     for (uint32_t lane = 0; lane < block->channels; ++lane) {

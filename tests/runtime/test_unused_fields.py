@@ -1,0 +1,155 @@
+"""Every field of a file is used and checked, or refused where it is set: Python's list of users and C's are the same."""
+
+import re
+
+import pytest
+
+from format.field_changes import plain
+from format.kq_bytes import build
+from kerasq.format import ModelError, OperatorKind, loads
+from kerasq.format.schema import CLAMP, METADATA, MODEL, OPERATOR, SELF_TEST, TENSOR, TYPES, WINDOW
+from kerasq.format.structure import parse
+from kerasq.ops.attributes import DEFAULTS, USERS
+from kerasq.runtime import parity
+from ops.broken_operators import WINDOW_ATTRIBUTES, valid
+from runtime.compared import unchecked, whole
+
+BAD_CODE, BAD_PLACE, BAD_LINK, BAD_ATTRIBUTE, OVERFLOW = "6", "11", "12", "15", "17"  # kq_status in kerasq.h
+
+# The fields of a Window by attribute, in the schema's order; values that differ from the default.
+WINDOW_FIELDS = {
+    "window": ("height", "width"),
+    "strides": ("stride_height", "stride_width"),
+    "dilations": ("dilation_height", "dilation_width"),
+    "padding": ("padding_top", "padding_bottom", "padding_left", "padding_right"),
+    "groups": ("groups",),
+}
+# Fields that have a meaning in every file, so that any value is either right or wrong.
+ALWAYS = [
+    (TENSOR, ("name", "shape", "type")),
+    (CLAMP, ()),
+    (OPERATOR, ("kind", "inputs", "outputs", "window", "clamp", "accumulator_bits")),
+    (METADATA, ("key", "value")),
+    (SELF_TEST, ("input", "checksums")),
+    (MODEL, tuple(MODEL.fields)),
+]
+# The others: each has a test below.
+SOMETIMES = {
+    "Tensor": ("frac_bits", "data", "offset"),
+    "Clamp": ("min", "max", "min_float", "max_float"),
+    "Operator": ("total_bits",),
+}
+
+
+def content(kind, buffers="FIXED8_4"):
+    """A sound file of one operator as nested dicts."""
+    return plain(parse(unchecked(whole(valid(kind, buffers)))))
+
+
+def outcome(fields, runtime):
+    """The status for which both refuse the file; "ran" where both run it. Anything else is a MismatchError."""
+    written = build(fields)
+    word, *details = runtime.answer(written)
+    assert parity.compare(written, runtime) == word
+    return word if word == "ran" else details[0]
+
+
+def test_every_field_of_the_schema_is_accounted_for():
+    assert [name for names in WINDOW_FIELDS.values() for name in names] == list(WINDOW.fields)
+    for table, always in ALWAYS:
+        assert sorted((*always, *SOMETIMES.get(table.name, ()))) == sorted(table.fields), table.name
+
+
+def test_the_lists_of_both_languages_agree():
+    source = (parity.RUNTIME / "src" / "kq_load.c").read_text()
+    rows = re.findall(r"^ +/\* (\w+) \*/ \{(\d), (\d), (.*)\},$", source, re.MULTILINE)
+    theirs = {
+        name: (int(fields), int(absent), frozenset(re.findall(r"USER\(KQ_(\w+)\)", users)))
+        for name, fields, absent, users in rows
+    }
+    ours = {}
+    for name, fields in WINDOW_FIELDS.items():
+        (default,) = {WINDOW.fields[field].default for field in fields}
+        assert DEFAULTS[name] in (default, (default,) * len(fields))
+        ours[name] = len(fields), default, frozenset(map(str, USERS[name]))
+        assert ours[name][2] == set(WINDOW_ATTRIBUTES[name][1])
+    assert list(theirs.items()) == list(ours.items())
+
+
+@pytest.mark.parametrize("kind", OperatorKind)
+def test_attributes_of_a_window(kind, runtime):
+    """Each field alone, in a Window that else has its defaults."""
+    refused = 0
+    for attribute, names in WINDOW_FIELDS.items():
+        for name in names:
+            for value in (WINDOW.fields[name].default + 1, 7, 65535):
+                fields = content(kind)
+                (operator,) = fields["operators"]
+                operator["window"] = {**operator.get("window", {}), name: value}
+                status = outcome(fields, runtime)
+                if kind not in USERS[attribute]:
+                    assert status == BAD_ATTRIBUTE, name
+                    with pytest.raises(ModelError, match=f"{attribute} must be .* does not use it"):
+                        loads(build(fields))
+                    refused += 1
+    unused = [name for attribute, names in WINDOW_FIELDS.items() if kind not in USERS[attribute] for name in names]
+    assert refused == 3 * len(unused)
+
+
+@pytest.mark.parametrize("kind", OperatorKind)
+def test_defaults_written_out_are_no_attributes(kind, runtime):
+    fields = content(kind)
+    (operator,) = fields["operators"]
+    operator["window"] = {**{name: field.default for name, field in WINDOW.fields.items()}, **operator.get("window", {})}
+    assert outcome(fields, runtime) == "ran"
+
+
+@pytest.mark.parametrize("kind", OperatorKind)
+def test_total_bits(kind, runtime):
+    fields = content(kind)
+    (operator,) = fields["operators"]
+    assert (operator["total_bits"] > 0) == (kind in USERS["total_bits"])
+    if operator["total_bits"] == 0:
+        operator["total_bits"] = 32
+        assert outcome(fields, runtime) == OVERFLOW
+
+
+@pytest.mark.parametrize("kind", [kind for kind in OperatorKind if kind != "LOOKUP"])
+def test_limits_of_the_other_kind_of_output(kind, runtime):
+    fixed, floating = content(kind), content("ADD")
+    for tensor in floating["tensors"]:
+        tensor["type"] = tensor["frac_bits"] = 0
+    for tensor in range(3):
+        floating["tensors"][tensor]["offset"] = 256 * tensor
+    floating["arena_bytes"] = 768
+    floating["operators"][0]["accumulator_bits"] = 0
+    for fields, used, unused in ((fixed, ("min", "max"), ("min_float", "max_float")), (floating, ("min_float",), ("min", "max"))):
+        clamp = fields["operators"][0]["clamp"] = dict.fromkeys(used, 0)
+        assert outcome(fields, runtime) == "ran"
+        clamp.update(dict.fromkeys(unused, 0))
+        assert outcome(fields, runtime) == "ran"
+        for name in unused:
+            for value in (1, -1) if name in ("min", "max") else (1.0, -0.0, float("nan"), 1e-45):
+                clamp[name] = value
+                assert outcome(fields, runtime) == BAD_ATTRIBUTE
+                with pytest.raises(ModelError, match=f"operator 0: a clamp's {name} is 0"):
+                    loads(build(fields))
+            clamp[name] = 0
+
+
+@pytest.mark.parametrize(
+    ("is_constant", "changes", "status"),
+    [
+        (True, {"frac_bits": 1}, BAD_CODE),  # of a SIGN kernel
+        (True, {"offset": 16}, BAD_PLACE),
+        (False, {"type": 0, "frac_bits": 1}, BAD_CODE),
+        (False, {"data": bytes(60)}, BAD_LINK),
+        (False, {}, "ran"),
+    ],
+)
+def test_fields_of_tensors(is_constant, changes, status, runtime):
+    """frac_bits belong to FIXED and UFIXED, data to constants, an offset to activations."""
+    fields = content("DENSE")
+    tensor = next(t for t in fields["tensors"] if t["type"] == TYPES.index("SIGN" if is_constant else "FIXED8"))
+    tensor.update(changes)
+    assert outcome(fields, runtime) == status
