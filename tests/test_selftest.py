@@ -80,7 +80,7 @@ def test_noise_fits_every_input():
     [
         (np.zeros((0, 8, 8, 3), np.uint8), ValueError, "0 examples"),
         (np.zeros((1, 8, 8, 2), np.uint8), ValueError, "shape"),
-        (np.full((1, 8, 8, 3), "x"), TypeError, "UFIXED8_0"),
+        (np.full((1, 8, 8, 3), "x"), TypeError, "'image' must be an array of real numbers"),
     ],
 )
 def test_examples_that_do_not_fit(example, error, message):

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from kerasq.format import Model, ModelError, dumps
+from kerasq.inputs import listed
 from kerasq.interpreter import Interpreter
 from kerasq.progress import Progress
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
@@ -223,8 +224,8 @@ class Search:
 
 def run(model: Model, inputs: Arrays, engine: str | None = None) -> Arrays:
     """Outputs as float64 values, an array per output."""
-    found = Interpreter(model_content=model, engine=engine).predict(inputs if len(inputs) > 1 else inputs[0])
-    return [array.astype(np.float64) for array in (found if isinstance(found, list) else [found])]
+    found = Interpreter(model_content=model, engine=engine).predict(inputs)
+    return [array.astype(np.float64) for array in listed(found)]
 
 
 def _remedy(goals: Goals) -> str:

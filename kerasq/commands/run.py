@@ -20,6 +20,7 @@ from absl import flags
 
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.format import Model, Tensor
+from kerasq.inputs import listed
 from kerasq.interpreter import Interpreter
 
 
@@ -94,7 +95,7 @@ def execute(model_path: Path, inputs: Sequence[Path], outputs: Sequence[Path], r
         results = interpreter.predict(arrays if len(arrays) > 1 else arrays[0], verbose=1, raw=raw)
     except (ValueError, TypeError) as error:
         raise CommandError(str(error)) from None
-    results = results if isinstance(results, list) else [results]
+    results = listed(results)
     write_outputs([result[0] if single else result for result in results], outputs)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasq.evaluation.sources import Input, Source, open_source
+from kerasq.inputs import listed
 
 
 class EvaluationError(ValueError):
@@ -119,7 +120,7 @@ def _try(source: Source, image: np.ndarray) -> np.ndarray:
 
 def _only_output(outputs: Any) -> np.ndarray:
     """The array of a model's only output, which Keras may wrap into a list or a dict."""
-    arrays = list(outputs.values()) if isinstance(outputs, dict) else outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    arrays = listed(outputs)
     if len(arrays) != 1:
         raise ValueError(f"it has {len(arrays)} outputs: export a model that has the class scores as its only output")
     return np.asarray(arrays[0])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from kerasq.format.model import Model, Tensor
+from kerasq.inputs import Input, as_array, in_order, with_batch_axis
 
 # Gets the index of a tensor and its stored values for a batch.
 Observer = Callable[[int, np.ndarray], object]
@@ -23,18 +24,26 @@ class Batches:
 
     Args:
         model: The network.
-        x: An array with a batch axis; a list or tuple of arrays where the network has several inputs.
+        x: What `kerasq.inputs.in_order` takes, of arrays with a batch axis, or all without one.
+
+    Attributes:
+        examples: How many there are.
+        single: Whether the arrays came without a batch axis.
 
     Raises:
-        ValueError: Number of arrays, shapes or batch sizes don't fit.
-        TypeError: An element type fits neither values nor stored integers.
+        ValueError: Names, number of arrays, shapes or batch sizes don't fit.
+        TypeError: Something is no array of real numbers.
     """
 
     def __init__(self, model: Model, x: Any) -> None:
+        inputs = inputs_of(model)
         self._tensors = [model.tensors[index] for index in model.inputs]
-        self._arrays = [np.asarray(array) for array in _per_input(self._tensors, x)]
-        for tensor, array in zip(self._tensors, self._arrays, strict=True):
-            _check(tensor, array)
+        arrays = [as_array(part, given.name) for part, given in zip(in_order(x, inputs), inputs, strict=True)]
+        self._arrays, self.single = with_batch_axis(arrays, inputs)
+        for given, array in zip(inputs, self._arrays, strict=True):
+            if not given.fits(array):
+                expected = ", ".join(["batch", *map(str, given.shape[1:])])
+                raise ValueError(f"Input {given.name!r} must have shape ({expected}). Received: shape={array.shape}")
         sizes = {len(array) for array in self._arrays}
         if len(sizes) > 1:
             raise ValueError(f"All inputs must have the same batch size. Received: {[len(array) for array in self._arrays]}")
@@ -45,28 +54,10 @@ class Batches:
         return [_stored(tensor, array[examples]) for tensor, array in zip(self._tensors, self._arrays, strict=True)]
 
 
-def _per_input(tensors: Sequence[Tensor], x: Any) -> Sequence[Any]:
-    if len(tensors) == 1:
-        return [x]
-    if not isinstance(x, (list, tuple)) or len(x) != len(tensors):
-        names = ", ".join(repr(tensor.name) for tensor in tensors)
-        received = f"{len(x)} arrays" if isinstance(x, (list, tuple)) else type(x).__name__
-        raise ValueError(f"The network has {len(tensors)} inputs ({names}): pass a list of as many arrays. Received: {received}")
-    return x
-
-
-def _check(tensor: Tensor, array: np.ndarray) -> None:
-    if array.ndim != len(tensor.shape) or array.shape[1:] != tensor.shape[1:]:
-        expected = ", ".join(["batch", *map(str, tensor.shape[1:])])
-        raise ValueError(f"Input {tensor.name!r} must have shape ({expected}). Received: shape={array.shape}")
-    stored = tensor.format.dtype
-    if array.dtype == stored or np.issubdtype(array.dtype, np.floating):
-        return
-    if not (tensor.format.is_float and np.issubdtype(array.dtype, np.integer)):
-        raise TypeError(
-            f"Input {tensor.name!r} is {tensor.format}: pass values as floats, or stored integers as {stored}. "
-            f"Received: dtype={array.dtype}"
-        )
+def inputs_of(model: Model) -> list[Input]:
+    """The inputs of a network in its order."""
+    tensors = model.tensors
+    return [Input(name, tensors[index].shape, tensors[index].name) for name, index in model.named_inputs().items()]
 
 
 def _stored(tensor: Tensor, array: np.ndarray) -> np.ndarray:

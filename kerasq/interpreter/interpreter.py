@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasq.format.model import Model, Tensor
+from kerasq.format.writer import dumps
+from kerasq.inputs import as_array
 from kerasq.interpreter import engines
 from kerasq.interpreter.batches import Batches, fast_batch_size, processors, slices
 from kerasq.progress import Progress
@@ -30,10 +32,14 @@ class Interpreter:
         isa: Kernels of the native engine, one of `kerasq.runtime.tiers()`: `"portable"`, `"avx2"` or `"avx512vnni"`; `None`
             for what the variable KERASQ_ISA names, else for the fastest of this processor.
 
+    An interpreter can be copied, which shares the network, and pickled, which carries the file's contents along: where it is
+    unpickled, engine, kernels and threads are chosen anew if they were left to be chosen. Both keep the tensors that are set.
+
     Raises:
         kerasq.format.ModelError: The file breaks a rule of the format; the message lists everything.
         OSError: The file can't be read, or the native engine is asked for and not installed.
         ValueError: An argument is out of its range.
+        TypeError: An argument is of another type.
 
     Example:
 
@@ -56,15 +62,36 @@ class Interpreter:
                 "Give either `model_path` or `model_content`. "
                 f"Received: model_path={model_path!r}, model_content={type(model_content).__name__}"
             )
-        if num_threads is not None and num_threads < 1:
-            raise ValueError(f"`num_threads` must be at least 1. Received: num_threads={num_threads}")
+        _check_count("num_threads", num_threads)
         source = model_path if model_content is None else model_content
+        if model_path is not None and not isinstance(model_path, str | os.PathLike):
+            expected = "a path; the bytes of a file are `model_content`"
+            raise TypeError(f"`model_path` must be {expected}. Received: model_path of type {type(model_path).__name__}")
+        if model_content is not None and not isinstance(model_content, bytes | bytearray | memoryview | Model):
+            expected = "the bytes of a .kq file, or a kerasq.format.Model; a path is `model_path`"
+            raise TypeError(f"`model_content` must be {expected}. Received: {type(model_content).__name__}")
         assert source is not None
         self._engine_name = engines.choose(engine, isa)
         self._model, self._engine = engines.open_model(source, self._engine_name, isa)
         self._threads = num_threads or processors()
         self._values: dict[int, np.ndarray] | None = None  # stored values of activations that are known
         self._invoked: list[np.ndarray] | None = None  # inputs of the last invoke()
+        self._chosen = {"engine": engine, "num_threads": num_threads, "isa": isa}
+
+    def __copy__(self) -> Interpreter:
+        """An interpreter of the same network with the same values, which go their own way from now on."""
+        twin = object.__new__(type(self))
+        twin.__dict__ |= self.__dict__
+        twin._values = None if self._values is None else dict(self._values)  # the arrays are replaced, never written into
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Interpreter:
+        return self.__copy__()  # engine and network hold no state of a run: threads share them anyway
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        in_memory = any(operator.function is not None for operator in self._model.operators)
+        arguments = {"model_content": self._model if in_memory else dumps(self._model), **self._chosen}
+        return _restored, (type(self), arguments, self._values, self._invoked)
 
     @property
     def model(self) -> Model:
@@ -83,12 +110,12 @@ class Interpreter:
         self._invoked = None
 
     def get_input_details(self) -> list[dict[str, Any]]:
-        """Details of the network's inputs, as `get_tensor_details` gives them."""
-        return [self._details(index) for index in self._model.inputs]
+        """Details of the network's inputs in its order, as `get_tensor_details` gives them, but with the names of its author."""
+        return [self._details(index) | {"name": name} for name, index in self._model.named_inputs().items()]
 
     def get_output_details(self) -> list[dict[str, Any]]:
-        """Details of the network's outputs, as `get_tensor_details` gives them."""
-        return [self._details(index) for index in self._model.outputs]
+        """Details of the network's outputs, as `get_tensor_details` gives them, but with their keys, where it gives a dict."""
+        return [self._details(index) | {"name": name} for name, index in self._model.named_outputs().items()]
 
     def get_tensor_details(self) -> list[dict[str, Any]]:
         """Details of every tensor, constants included.
@@ -118,7 +145,7 @@ class Interpreter:
             raise ValueError(
                 f"Only inputs of the network can be set: {names}. Received: tensor_index={tensor_index}, {tensor.name!r}"
             )
-        value = np.asarray(value)
+        value = as_array(value, tensor.name)
         if value.dtype != tensor.format.dtype or value.shape != tensor.shape:
             raise ValueError(
                 f"Input {tensor.name!r} ({tensor.format}) must have dtype={tensor.format.dtype}, shape={tensor.shape}. "
@@ -162,23 +189,25 @@ class Interpreter:
 
     def predict(
         self, x: Any, batch_size: int | None = None, verbose: int = 0, raw: bool = False
-    ) -> np.ndarray | list[np.ndarray]:
+    ) -> np.ndarray | list[np.ndarray] | dict[str, np.ndarray]:
         """Outputs for any number of examples.
 
         Args:
-            x: Array with a batch axis; a list of arrays where the network has several inputs. Floats are values and
-                are quantized to the input's format; arrays of the stored dtype are stored integers. (For raw pixels, UFIXED8_0,
-                both are the same.)
+            x: Array with a batch axis, or a single example without. Where the network has several inputs, a list or tuple of
+                arrays in its order (`get_input_details`), or a dict by name. Arrays of exactly the input's stored dtype are
+                stored integers; all other numbers, int64 as well, are values and are quantized to the input's format. (For
+                raw pixels, UFIXED8_0, both are the same.)
             batch_size: Examples computed together by one thread; `None` chooses a fast one. It changes no fixed result.
             verbose: 1 draws a progress bar on standard error, if that is a terminal.
             raw: Return stored integers instead of float32 values.
 
         Returns:
-            Array (examples, ...), float32 values or stored integers; a list of arrays where the network has several outputs.
+            Array (examples, ...), float32 values or stored integers, for a single example (...); what the Keras model returns:
+            a dict of arrays where that returns a dict, a list where it has several outputs otherwise.
 
         Raises:
-            ValueError: Shapes, number of arrays or `batch_size` don't fit.
-            TypeError: An element type fits neither values nor stored integers.
+            ValueError: Shapes, names, number of arrays or `batch_size` don't fit.
+            TypeError: Something is no array of real numbers.
         """
         batches = Batches(self._model, x)
         size = self._size(batch_size, self._engine.batch_size(batches.examples, self._threads))
@@ -194,6 +223,10 @@ class Interpreter:
         with Progress("predict", batches.examples, "examples", enabled=bool(verbose)) as progress:
             for count in self._each(compute, slices(batches.examples, size)):
                 progress.advance(count)
+        if batches.single:
+            outputs = [output[0] for output in outputs]
+        if self._model.output_names:
+            return dict(zip(self._model.output_names, outputs, strict=True))
         return outputs[0] if len(outputs) == 1 else outputs
 
     def observe(self, x: Any, callback: Callable[[str, np.ndarray], None], batch_size: int | None = None) -> None:
@@ -234,14 +267,11 @@ class Interpreter:
             pool.shutdown(cancel_futures=True)
 
     def _size(self, size: int | None, default: int) -> int:
-        if size is None:
-            return default
-        if size < 1:
-            raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={size}")
-        return size
+        _check_count("batch_size", size)
+        return default if size is None else size
 
     def _tensor(self, index: int) -> Tensor:
-        if not isinstance(index, int | np.integer) or not 0 <= index < len(self._model.tensors):
+        if isinstance(index, bool) or not isinstance(index, int | np.integer) or not 0 <= index < len(self._model.tensors):
             raise ValueError(f"Tensors are 0 to {len(self._model.tensors) - 1}. Received: tensor_index={index!r}")
         return self._model.tensors[index]
 
@@ -260,3 +290,25 @@ class Interpreter:
             "format": tensor.format,
             "quantization": (0.0 if tensor.format.is_float else tensor.format.step, 0),
         }
+
+
+def _restored(
+    kind: type[Interpreter],
+    arguments: dict[str, Any],
+    values: dict[int, np.ndarray] | None,
+    invoked: list[np.ndarray] | None,
+) -> Interpreter:
+    """An interpreter out of a pickle."""
+    interpreter = kind(**arguments)
+    interpreter._values, interpreter._invoked = values, invoked
+    return interpreter
+
+
+def _check_count(name: str, count: Any) -> None:
+    """Refuses what is neither None nor a positive integer."""
+    if count is None:
+        return
+    if isinstance(count, bool) or not isinstance(count, int | np.integer):
+        raise TypeError(f"`{name}` must be a positive integer, or None. Received: {name}={count!r}")
+    if count < 1:
+        raise ValueError(f"`{name}` must be at least 1. Received: {name}={count}")

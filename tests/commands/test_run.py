@@ -70,7 +70,7 @@ def test_several_inputs_and_outputs(folder):
         (("net.kq", "net.kq"), "net.kq is not a .npy file of numbers"),
         (("net.kq", "a.npy"), "'image' must have shape (batch, 16, 16, 3). Received: shape=(3, 4)"),
         (("net.kq", "a.npy", "b.npy"), "has 1 input ('image'). Received: 2 input files"),
-        (("net.kq", "text.npy"), "'image' is UFIXED8_0: pass values as floats"),
+        (("net.kq", "text.npy"), "'image' must be an array of real numbers"),
         (("net.kq", "arrays.npz"), "holds several arrays"),
         (("net.kq", "objects.npy"), "objects.npy is not a .npy file of numbers"),
         (("two.kq", "a.npy", "b.npy"), "has 2 outputs ('total', 'half'). Received: 1 output files"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
+import pickle
 import sys
 
 import numpy as np
@@ -157,6 +160,84 @@ def test_predict_takes_values_and_stored_integers(Interpreter):
     assert (first.dtype, raw.dtype, second.dtype) == (np.float32, np.int8, np.float32)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int16, np.uint8, np.float64, bool])
+def test_all_types_but_the_stored_one_are_values(Interpreter, dtype):
+    interpreter = Interpreter(model_content=two_ends())
+    values = np.random.default_rng(4).integers(0, 7, (4, 6)).astype(dtype)
+    ends = np.ones((4, 3), np.float32)
+    found = interpreter.predict([values, ends], raw=True)
+    expected = interpreter.predict([16 * values.astype(np.int8), ends], raw=True)  # FIXED8_4
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(interpreter.predict([values.tolist(), ends], raw=True)[0], expected[0])
+
+
+def test_a_single_example_needs_no_batch_axis(Interpreter):
+    interpreter = Interpreter(model_content=two_ends())
+    a, b = np.random.default_rng(5).normal(size=(3, 6)), np.random.default_rng(6).normal(size=(3, 3))
+    batch, single = interpreter.predict([a, b]), interpreter.predict([a[1], b[1]])
+    for many, one in zip(batch, single, strict=True):
+        np.testing.assert_array_equal(one, many[1])
+    named = interpreter.predict({"b": b[1], "a": a[1]})
+    np.testing.assert_array_equal(named[1], batch[1][1])
+
+
+def named_ends() -> Model:
+    """`two_ends` with names of their own, and the outputs as a dict, in another order than that of their keys."""
+    return dataclasses.replace(two_ends(), input_names=("zeta", "alpha/x:0"), output_names=("z", "a"))
+
+
+def test_names_of_inputs_and_keys_of_outputs(Interpreter):
+    interpreter, plain = Interpreter(model_content=named_ends()), Interpreter(model_content=two_ends())
+    assert [entry["name"] for entry in interpreter.get_input_details()] == ["zeta", "alpha/x:0"]
+    assert [entry["name"] for entry in interpreter.get_output_details()] == ["z", "a"]
+    assert [entry["name"] for entry in interpreter.get_tensor_details()] == ["a", "b", "kernel", "first", "second"]
+    a, b = np.random.default_rng(5).normal(size=(3, 6)), np.random.default_rng(6).normal(size=(3, 3))
+    expected = plain.predict([a, b])
+    for x in ([a, b], (a, b), {"alpha/x:0": b, "zeta": a}, {"b": b, "a": a}, {"alpha": {"x:0": b}, "zeta": a}):
+        found = interpreter.predict(x)
+        assert list(found) == ["z", "a"]
+        np.testing.assert_array_equal(found["z"], expected[0])
+        np.testing.assert_array_equal(found["a"], expected[1])
+    with pytest.raises(ValueError, match=r"inputs are 'zeta', 'alpha/x:0'\. Received: 'alpha', 'zeta'"):
+        interpreter.predict({"alpha": b, "zeta": a})
+    (details, _) = interpreter.get_output_details()
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.full((1, 6), 16, np.int8))
+    interpreter.invoke()
+    assert interpreter.get_tensor(details["index"]).shape == (1, 3)
+
+
+def test_one_input_comes_as_an_array_or_as_a_list_or_dict_of_one(Interpreter):
+    model = random_resnet23(**SMALL)
+    interpreter, x = Interpreter(model_content=model), images(3)
+    expected = interpreter.predict(x)
+    for given in ([x], (x,), {"image": x}, list(x), x.tolist()):
+        np.testing.assert_array_equal(interpreter.predict(given), expected)
+    np.testing.assert_array_equal(interpreter.predict(x[2]), expected[2])
+    with pytest.raises(ValueError, match=r"inputs are 'image'\. Received: 'picture'"):
+        interpreter.predict({"picture": x})
+
+
+@pytest.mark.parametrize("twin_of", [copy.copy, copy.deepcopy, lambda i: pickle.loads(pickle.dumps(i))])
+def test_copies_and_pickles_go_their_own_way(Interpreter, twin_of):
+    interpreter = Interpreter(model_content=named_ends(), num_threads=3)
+    a, b = np.random.default_rng(5).normal(size=(3, 6)), np.random.default_rng(6).normal(size=(3, 3))
+    fresh = twin_of(interpreter)
+    np.testing.assert_array_equal(fresh.predict([a, b])["z"], interpreter.predict([a, b])["z"])
+    assert fresh.engine == interpreter.engine
+    with pytest.raises(RuntimeError, match="allocate_tensors"):
+        fresh.invoke()
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(0, np.full((1, 6), 16, np.int8))
+    interpreter.invoke()
+    twin = twin_of(interpreter)
+    np.testing.assert_array_equal(twin.get_tensor(3), interpreter.get_tensor(3))
+    twin.set_tensor(0, np.full((1, 6), -16, np.int8))
+    twin.invoke()
+    np.testing.assert_array_equal(twin.get_tensor(3), -interpreter.get_tensor(3))
+    assert interpreter.get_tensor(0).tolist() == [[16] * 6]
+
+
 def test_predict_quantizes_as_section_2_says(Interpreter):
     net = NetworkBuilder()
     x = net.activation("x", (1, 5), "FIXED8_0")
@@ -251,15 +332,20 @@ ERRORS = [
     (lambda i: i.predict([A]), ValueError, "Received: 1 arrays"),
     (lambda i: i.predict([A, B[:1]]), ValueError, r"same batch size. Received: \[2, 1\]"),
     (lambda i: i.predict([A[:, :5], B]), ValueError, r"'a' must have shape \(batch, 6\). Received: shape=\(2, 5\)"),
-    (lambda i: i.predict([A[0], B]), ValueError, r"'a' must have shape \(batch, 6\). Received: shape=\(6,\)"),
-    (
-        lambda i: i.predict([A.astype(np.int16), B]),
-        TypeError,
-        "'a' is FIXED8_4: pass values as floats, or.*int8. Received: dtype=int16",
-    ),
-    (lambda i: i.predict([A, B.astype(complex)]), TypeError, "'b' is FLOAT32.*complex128"),
-    (lambda i: i.predict([A, B.astype(str)]), TypeError, "'b' is FLOAT32.*Received: dtype=<U"),
+    (lambda i: i.predict([A[0], B]), ValueError, r"some inputs are batches and some.* Received: \(6,\), \(2, 3\)"),
+    (lambda i: i.predict({"a": A}), ValueError, "inputs are 'a', 'b'. Received: 'a'"),
+    (lambda i: i.predict({"a": A, "b": B, "c": B}), ValueError, "inputs are 'a', 'b'. Received: 'a', 'b', 'c'"),
+    (lambda i: i.predict(None), ValueError, r"2 inputs \('a', 'b'\).*Received: NoneType"),
+    (lambda i: i.predict([A, None]), TypeError, "'b' must be an array of real numbers. Received: NoneType"),
+    (lambda i: i.predict([A, "b.npy"]), TypeError, "'b' must be an array of real numbers. Received: str"),
+    (lambda i: i.predict([A, [[1], [2, 3]]]), TypeError, "'b' must be an array of numbers. Received: list"),
+    (lambda i: i.predict([A, B.astype(complex)]), TypeError, "'b' must be an array of real.*complex128"),
+    (lambda i: i.predict([A, B.astype(str)]), TypeError, "'b' must be an array of real.*Received: dtype=<U"),
+    (lambda i: i.set_tensor(0, [["x"] * 6]), TypeError, "'a' must be an array of real numbers. Received: list"),
+    (lambda i: i.set_tensor(True, A[:1]), ValueError, "Tensors are 0 to 4. Received: tensor_index=True"),
     (lambda i: i.predict([A, B], batch_size=0), ValueError, "`batch_size` must be at least 1. Received: batch_size=0"),
+    (lambda i: i.predict([A, B], batch_size="2"), TypeError, "`batch_size` must be a positive integer.*batch_size='2'"),
+    (lambda i: i.predict([A, B], batch_size=2.5), TypeError, "`batch_size` must be a positive integer.*batch_size=2.5"),
 ]
 
 
@@ -283,6 +369,10 @@ def test_tensors_must_be_allocated_first(Interpreter, call):
         ({"model_path": "no such file.kq"}, FileNotFoundError, "no such file"),
         ({"model_content": b"not a model"}, file_format.ModelError, "KRSQ"),
         ({"model_content": two_ends(), "num_threads": 0}, ValueError, "`num_threads` must be at least 1"),
+        ({"model_content": two_ends(), "num_threads": "2"}, TypeError, "`num_threads` must be a positive integer"),
+        ({"model_content": "model.kq"}, TypeError, "`model_content` must be the bytes.*a path is `model_path`"),
+        ({"model_path": b"KRSQ"}, TypeError, "`model_path` must be a path; the bytes.*Received: .*bytes"),
+        ({"model_path": 3}, TypeError, "`model_path` must be a path.*Received: .*int"),
     ],
 )
 def test_what_can_not_be_constructed(Interpreter, arguments, error, message):
