@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kerasq_convert.errors import ConversionError, first_line
+from kerasq_convert.frontend.foldable import is_foldable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,16 +223,17 @@ def _needed(graph: Any, outputs: Any) -> list[Any]:
 
 
 def _constants(graph: Any, operations: list[Any]) -> dict[str, np.ndarray]:
-    """Values of every tensor that no input reaches, those of shapes included, which batch 1 makes constant."""
+    """Values of every tensor that neither inputs nor chance reach, those of shapes included, which batch 1 makes constant."""
     import tensorflow as tf
 
     computed: dict[str, Any] = {}
     shapes: dict[str, np.ndarray] = {}
-    has_loop = any(operation.type == "Enter" for operation in operations)
+    has_flow = any(operation.type in ("Enter", "Merge") for operation in operations)
     for operation in operations:
         known = all(tensor.name in computed or tensor.name in shapes for tensor in operation.inputs)
-        # Inside of a loop, constants have control inputs; outside of it they have no value.
-        known = known and not (has_loop and (operation.control_inputs or operation.type == "Enter"))
+        # Inside of a loop or a branch, constants have control inputs; outside of it they have no value.
+        known = known and not (has_flow and (operation.control_inputs or operation.type == "Enter"))
+        known = known and is_foldable(operation.type)
         for tensor in operation.outputs:
             if known and operation.type != "Placeholder" and tensor.dtype not in (tf.variant, tf.resource):
                 computed[tensor.name] = tensor

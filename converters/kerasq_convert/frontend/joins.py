@@ -18,7 +18,7 @@ def multiply(importer: Importer, operation: Any, a: Any, b: Any) -> None:
     """A product of two activations of one shape, or of one and a value for each of its channels."""
     for x, factor in ((a, b), (b, a)):
         shape, other = shape_of(x), shape_of(factor)
-        if shape == other or (math.prod(other) == other[-1] == shape[-1] and len(other) in (2, len(shape))):
+        if shape == other or (len(other) in (2, len(shape)) and math.prod(other) == other[-1] == shape[-1]):
             importer.add(Multiply(**importer.common(operation, x, factor)))
             return
     raise UnsupportedError(

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 _CALL = re.compile(r"(Stateful)?PartitionedCall(_\d+)?")
-_INNER_SCOPE = re.compile(r"batchnorm|Tensordot|moments|(Repeat|einsum)(_\d+)?")
+_INNER_SCOPE = re.compile(r"batchnorm|Tensordot|moments|(Repeat|einsum|stateless_\w+?)(_\d+)?")
 _WEIGHT = re.compile(r"(.+)/(kernel|depthwise_kernel|gamma|beta|moving_mean|moving_variance|bias)(_\d+)?")
 _NUMBER = re.compile(r"_\d+$")
 

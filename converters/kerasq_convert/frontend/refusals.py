@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import re
 
+from kerasq_convert.frontend.foldable import is_random
+
+RANDOM = (
+    "it draws random numbers, as augmentation does in training, and model.export writes it so: convert the model itself or its "
+    ".keras file, where layers that do nothing in inference are left out, or export without it"
+)
+
 # Operations that tell what a layer of many operations is, and what to do about it; the first that a layer has decides.
 _TELLING = {
     "Enter|While|StatelessWhile|TensorListReserve": (
@@ -13,9 +20,6 @@ _TELLING = {
     "SquaredDifference|Rsqrt": (
         "normalization by an example's own statistics (LayerNormalization, GroupNormalization, UnitNormalization) is not "
         "supported: use BatchNormalization"
-    ),
-    "ReverseV2|ImageProjectiveTransformV3": (
-        "data augmentation is not supported, and Keras exports it as it is in training: leave its layers out of the network"
     ),
     "GatherV2|ResourceGather": (
         "a table look-up (Embedding) is not supported: do it before the network, which then reads vectors"
@@ -50,6 +54,8 @@ class Refusals:
 
     def _told(self, layer: str) -> str | None:
         kinds = self._kinds[layer]
+        if any(map(is_random, kinds)):
+            return RANDOM
         return next((reason for telling, reason in _TELLING.items() if any(re.fullmatch(telling, kind) for kind in kinds)), None)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import pathlib
 import tempfile
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasq_convert.errors import ConversionError, first_line
+from kerasq_convert.frontend.exporting import export
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def saved_model(source: Any) -> Iterator[tuple[pathlib.Path, list[str]]]:
     else:
         model = source
     with tempfile.TemporaryDirectory(prefix="kerasq-") as folder:
-        _export(model, folder)
+        export(model, folder)
         yield pathlib.Path(folder), _input_names(model)
 
 
@@ -83,13 +83,3 @@ def _input_names(model: Any) -> list[str]:
         return [tensor.name for tensor in model.inputs]
     except (AttributeError, TypeError, ValueError):  # a subclassed model has no symbolic inputs
         return []
-
-
-def _export(model: Any, folder: str) -> None:
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # earlier releases of Keras tell of the artifact whatever is asked
-            model.export(folder, verbose=False)
-    except Exception as error:
-        name = getattr(model, "name", type(model).__name__)
-        hint = "" if getattr(model, "built", True) else ". A model without keras.Input must have been called once"
-        raise ConversionError(f"model {name!r}", [f"Keras can't export it ({first_line(error)}){hint}"]) from error

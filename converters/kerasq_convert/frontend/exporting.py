@@ -1,0 +1,80 @@
+"""A Keras model as a SavedModel of what it computes in inference.
+
+`model.export` leaves `training` open, and augmentation layers take that for `True`: what they draw at random would be in the
+graph. Here the model is called as `predict` calls it, so that they are what they are in inference: nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from typing import Any
+
+from kerasq_convert.errors import ConversionError, first_line
+
+
+def export(model: Any, folder: str | os.PathLike) -> None:
+    """Writes the SavedModel of a Keras model into `folder`.
+
+    Raises:
+        ConversionError: Keras can't export it, or runs on another backend than TensorFlow.
+    """
+    name = getattr(model, "name", type(model).__name__)
+    _require_tensorflow(name)
+    import keras
+
+    try:
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        archive.add_endpoint("serve", lambda *inputs: model(*inputs, training=False), _signature(model))
+        with contextlib.redirect_stdout(io.StringIO()):  # earlier releases of Keras tell of the artifact whatever is asked
+            archive.write_out(folder, verbose=False)
+    except Exception as error:
+        hint = "" if getattr(model, "built", True) else ". A model without keras.Input must have been called once"
+        raise ConversionError(f"model {name!r}", [f"Keras can't export it ({first_line(error)}){hint}"]) from error
+
+
+def _require_tensorflow(name: str) -> None:
+    import keras
+
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ConversionError(
+            f"model {name!r}",
+            [
+                f"Keras runs on {backend} here, and conversion needs its TensorFlow backend: save it with "
+                "model.save('model.keras') and run `kerasq-convert model.keras`, which loads it with TensorFlow; or start "
+                "Python with KERAS_BACKEND=tensorflow"
+            ],
+        )
+
+
+def _signature(model: Any) -> list[Any]:
+    """The arguments of a call of the model, as `tf.TensorSpec`s with the batch open."""
+    import keras
+
+    if isinstance(model, keras.Sequential):
+        return [_spec(tensor.shape, tensor.dtype, tensor.name) for tensor in model.inputs]
+    if getattr(model, "inputs", None):
+        return [keras.tree.map_structure(lambda tensor: _spec(tensor.shape, tensor.dtype, tensor.name), model.input)]
+    built = model.get_build_config() or {}
+    shapes = [built["input_shape"]] if "input_shape" in built else list(built.get("shapes_dict", {}).values())
+    if not shapes:
+        raise ValueError("it has never been called, so the shapes of its inputs are unknown")
+    return [_specs(shape, model.input_dtype) for shape in shapes]
+
+
+def _specs(shape: Any, dtype: str) -> Any:
+    """Specs in the structure of a subclassed model's argument: a shape, or a list or dictionary of such."""
+    if isinstance(shape, dict):
+        return {name: _specs(inner, dtype) for name, inner in shape.items()}
+    if all(size is None or isinstance(size, int) for size in shape):
+        return _spec(shape, dtype)
+    return [_specs(inner, dtype) for inner in shape]
+
+
+def _spec(shape: Any, dtype: str, name: str | None = None) -> Any:
+    import tensorflow as tf
+
+    return tf.TensorSpec((None, *shape[1:]), dtype, name)
