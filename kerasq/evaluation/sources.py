@@ -108,30 +108,22 @@ def _open_saved_model(folder: pathlib.Path) -> Source:
     if not (folder / "saved_model.pb").is_file():
         raise ValueError("this folder holds no saved_model.pb: name the folder that model.export(...) wrote")
     try:
-        function = serving_function(folder)
+        inputs, run, weights = serving_function(folder)
     except ConversionError as error:
         raise ValueError("; ".join(error.problems)) from error
     import tensorflow as tf
 
-    dtype = function.inputs[0].dtype
+    dtype = inputs[0].dtype
     return Source(
-        inputs=[Input(tensor.op.name, _shape(tensor), np.dtype(tensor.dtype.as_numpy_dtype)) for tensor in function.inputs],
-        run=lambda batch: [output.numpy() for output in function(tf.constant(batch, dtype))],
-        model_bytes=_FLOAT_BYTES * sum(_values(operation) for operation in function.graph.get_operations()),
+        inputs=[Input(tensor.op.name, _shape(tensor), np.dtype(tensor.dtype.as_numpy_dtype)) for tensor in inputs],
+        run=lambda batch: [output.numpy() for output in run(tf.constant(batch, dtype))],
+        model_bytes=_FLOAT_BYTES * weights,
         arena_bytes=lambda: _float_arena(folder),
     )
 
 
 def _shape(tensor: Any) -> tuple[int | None, ...] | None:
     return None if tensor.shape.rank is None else tuple(tensor.shape.as_list())
-
-
-def _values(operation: Any) -> int:
-    """Weights in an operation of a frozen graph: its constants but integers (axes, shapes) and scalars (epsilons, limits)."""
-    if operation.type != "Const":
-        return 0
-    (tensor,) = operation.outputs
-    return tensor.shape.num_elements() if tensor.dtype.is_floating and tensor.shape.rank else 0
 
 
 def _float_arena(model: Any) -> int | None:

@@ -1,7 +1,7 @@
 """A SavedModel as one flat TensorFlow graph: functions inlined, variables and all that depends only on them folded.
 
-The graph-mode loader restores the variables by the saver that every SavedModel carries; no Python object is revived. So
-models of any Keras are read alike, those saved after training included, whose optimizers today's object loader refuses.
+The variables are found by the saver that every SavedModel carries; no Python object is revived. So models of any Keras are read
+alike, those saved after training included, whose optimizers today's object loader refuses.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import dataclasses
 import pathlib
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from kerasq_convert.errors import ConversionError, first_line
-from kerasq_convert.frontend.foldable import is_foldable
+from kerasq_convert.frontend.constants import Constants, replace_variables
+from kerasq_convert.frontend.saved_model import SavedSignature, read_signature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,92 +34,89 @@ class FrozenGraph:
     operations: list[Any]
     inputs: dict[str, Any]
     outputs: dict[str, Any]
-    constants: dict[str, np.ndarray]
+    constants: Mapping[str, np.ndarray]
 
 
 def freeze(folder: pathlib.Path, source: str, signature: str | None = None) -> FrozenGraph:
     """Reads a signature of the SavedModel in `folder`, which error messages call `source`; the serving one if none is named.
 
     Raises:
-        ConversionError: The folder is damaged, has no usable signature, or an input has an unknown size.
+        ConversionError: The folder is damaged, has no usable signature, does more than compute, or has an input of unknown size.
     """
     import tensorflow as tf
 
-    definition, inputs, outputs = _inlined(folder, source, signature)
-    _free_batch(definition, {shape.dim[0].size for _, _, shape in inputs.values() if shape.dim})
+    saved = read_signature(folder, source, signature)
+    inputs = {name: (info.dtype, info.tensor_shape) for name, info in _ordered(saved.signature.inputs)}
+    shapes = {name: _batch_of_one(source, name, shape) for name, (_, shape) in inputs.items()}
+    flat = _flat(saved, source)
+    _free_batch(flat, {shape.dim[0].size for _, shape in inputs.values()})
+    replace_variables(flat)
+    outputs = {name: info.name for name, info in _ordered(saved.signature.outputs)}
     graph = tf.Graph()
     with graph.as_default():
         placeholders = {
-            name: tf.compat.v1.placeholder(dtype, _batch_of_one(source, name, shape), name="kerasq_input")
-            for name, (_, dtype, shape) in inputs.items()
+            name: tf.compat.v1.placeholder(tf.as_dtype(dtype), shapes[name], name="kerasq_input")
+            for name, (dtype, _) in inputs.items()
         }
-        imported = tf.graph_util.import_graph_def(
-            definition,
-            input_map={inputs[name][0]: placeholder for name, placeholder in placeholders.items()},
-            return_elements=list(outputs.values()),
-            name="",
-        )
+        feeds = {saved.signature.inputs[name].name: placeholder for name, placeholder in placeholders.items()}
+        imported = tf.graph_util.import_graph_def(flat, input_map=feeds, return_elements=list(outputs.values()), name="")
     shown = dict(zip(outputs, imported, strict=True))
     operations = _needed(graph, shown.values())
-    return FrozenGraph(operations, placeholders, shown, _constants(graph, operations))
+    return FrozenGraph(operations, placeholders, shown, Constants(graph, operations, saved.variables, placeholders.values()))
 
 
-def serving_function(folder: pathlib.Path) -> Any:
+def serving_function(folder: pathlib.Path) -> tuple[list[Any], Callable[..., list[Any]], int]:
     """The serving signature of the SavedModel in `folder` as a function, with the batch as open as the signature leaves it.
 
     Returns:
-        A `tf.ConcreteFunction` without variables: `inputs` and `outputs` are its tensors in the signature's order; called with
-        one tensor per input, it returns the list of outputs.
+        Its inputs, as `tf.Tensor`s of a graph, in the signature's order; a callable that takes one tensor for each and returns
+        the list of outputs; and the number of weights that it uses.
 
     Raises:
         ConversionError: As `freeze`, but for the sizes of inputs, which are not looked at.
     """
     import tensorflow as tf
 
-    definition, inputs, outputs = _inlined(folder, str(folder))
-    imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
-    return imported.prune([name for name, _, _ in inputs.values()], list(outputs.values()))
+    saved = read_signature(folder, str(folder))
+    flat = _flat(saved, str(folder))
+    replace_variables(flat)
+    imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(flat, name=""), [])
+    inputs = [info.name for _, info in _ordered(saved.signature.inputs)]
+    used = [node.name for node in flat.node if node.op == "Placeholder" and node.name in saved.variables]
+    function = imported.prune(
+        [*inputs, *(f"{name}:0" for name in used)], [info.name for _, info in _ordered(saved.signature.outputs)]
+    )
+    weights = [tf.constant(saved.variables[name]) for name in used]
+    count = sum(_size(weight) for weight in weights) + sum(map(_weights_in, function.graph.get_operations()))
+    return function.inputs[: len(inputs)], lambda *values: function(*values, *weights), count
 
 
-def _inlined(
-    folder: pathlib.Path, source: str, name: str | None = None
-) -> tuple[Any, dict[str, tuple[str, Any, Any]], dict[str, str]]:
-    """The signature's GraphDef with variables as constants and without function calls; its inputs and outputs."""
+def _size(weight: Any) -> int:
+    """Values of a variable, unless it is none of floating point, or a scalar (a seed, a counter)."""
+    return weight.shape.num_elements() if weight.dtype.is_floating and weight.shape.rank else 0
+
+
+def _weights_in(operation: Any) -> int:
+    """Weights in an operation of a frozen graph: its constants but integers (axes, shapes) and scalars (epsilons, limits)."""
+    return _size(operation.outputs[0]) if operation.type == "Const" else 0
+
+
+def _flat(saved: SavedSignature, source: str) -> Any:
+    """The signature's GraphDef without function calls; variables are still nodes without a value."""
     import tensorflow as tf
-    from tensorflow.python.framework import convert_to_constants as constants
+    from tensorflow.python.framework import convert_to_constants
 
+    _make_inlinable(saved.definition)
+    feeds = [info.name for info in saved.signature.inputs.values()]
+    feeds += [f"{node.name}:0" for node in saved.definition.node if node.op in ("Variable", "VariableV2")]
+    outputs = [info.name for info in saved.signature.outputs.values()]
     try:
-        with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
-            meta = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
-            signature = _signature(source, meta.signature_def, name)
-            inputs = {name: (info.name, tf.as_dtype(info.dtype), info.tensor_shape) for name, info in _ordered(signature.inputs)}
-            outputs = {name: info.name for name, info in _ordered(signature.outputs)}
-            nodes = sorted({name.split(":")[0] for name in outputs.values()})
-            definition = session.graph_def
-            _drop_assignments(definition)
-            frozen = constants.convert_variables_to_constants_from_session_graph(session, definition, nodes)
-        _make_inlinable(frozen)
-        wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(frozen, name=""), [])
-        pruned = wrapped.prune([name for name, _, _ in inputs.values()], list(outputs.values()))
-        flat = constants.convert_variables_to_constants_v2(pruned)
-    except ConversionError:
-        raise
+        wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(saved.definition, name=""), [])
+        # Nothing is assigned in what is left, so the order of what keeps state doesn't matter.
+        flat = convert_to_constants.convert_variables_to_constants_v2(wrapped.prune(feeds, outputs), aggressive_inlining=True)
     except Exception as error:
-        problem = f"TensorFlow can't read this SavedModel ({first_line(error)})"
-        raise ConversionError(source, [problem]) from error
-    return flat.graph.as_graph_def(), inputs, outputs
-
-
-def _drop_assignments(definition: Any) -> None:
-    """Nothing is stored while a network runs: augmentation layers advance their seeds even where they do nothing else."""
-    for function in definition.library.function:
-        for node in function.node_def:
-            if node.op.startswith("Assign") and node.op.endswith("VariableOp"):
-                controls = [name for name in node.input if name.startswith("^")]
-                node.op = "NoOp"
-                node.ClearField("input")
-                node.ClearField("attr")
-                node.input.extend(controls)
+        raise ConversionError(source, [f"TensorFlow can't read this SavedModel ({first_line(error)})"]) from error
+    return flat.graph.as_graph_def()
 
 
 def _make_inlinable(definition: Any) -> None:
@@ -145,18 +144,6 @@ def _make_inlinable(definition: Any) -> None:
             for called in (attribute.func, *attribute.list.func):
                 if called.name in functions:
                     called.name += mark
-
-
-def _signature(source: str, signatures: Any, wanted: str | None) -> Any:
-    usable = {name: signature for name, signature in signatures.items() if signature.outputs and signature.inputs}
-    for name in ("serving_default", "serve") if wanted is None else (wanted,):
-        if name in usable:
-            return usable[name]
-    if len(usable) == 1 and wanted is None:
-        return next(iter(usable.values()))
-    missing, known = "serving_default" if wanted is None else repr(wanted), ", ".join(sorted(usable)) or "none"
-    remedy = "name one of these with --signature" if usable else "write the folder with model.export(folder)"
-    raise ConversionError(source, [f"it has no signature {missing} (it has: {known}); {remedy}"])
 
 
 def _ordered(infos: Any) -> list[tuple[str, Any]]:
@@ -220,26 +207,3 @@ def _needed(graph: Any, outputs: Any) -> list[Any]:
             ordered.append(operation)
             stack.pop()
     return [operation for operation in ordered if operation.type != "NextIteration"]
-
-
-def _constants(graph: Any, operations: list[Any]) -> dict[str, np.ndarray]:
-    """Values of every tensor that neither inputs nor chance reach, those of shapes included, which batch 1 makes constant."""
-    import tensorflow as tf
-
-    computed: dict[str, Any] = {}
-    shapes: dict[str, np.ndarray] = {}
-    has_flow = any(operation.type in ("Enter", "Merge") for operation in operations)
-    for operation in operations:
-        known = all(tensor.name in computed or tensor.name in shapes for tensor in operation.inputs)
-        # Inside of a loop or a branch, constants have control inputs; outside of it they have no value.
-        known = known and not (has_flow and (operation.control_inputs or operation.type == "Enter"))
-        known = known and is_foldable(operation.type)
-        for tensor in operation.outputs:
-            if known and operation.type != "Placeholder" and tensor.dtype not in (tf.variant, tf.resource):
-                computed[tensor.name] = tensor
-            elif operation.type == "Shape" and operation.inputs[0].shape.is_fully_defined():
-                shapes[tensor.name] = np.array(operation.inputs[0].shape.as_list(), tensor.dtype.as_numpy_dtype)
-    if not computed:
-        return shapes
-    with tf.compat.v1.Session(graph=graph) as session:
-        return session.run(computed, feed_dict=shapes) | shapes

@@ -78,7 +78,7 @@ def _layer_names(frozen: FrozenGraph) -> LayerNames:
             weight = tensor.op
             while weight.type in ("Identity", "Reshape", "Squeeze", "ExpandDims") and weight.inputs:
                 weight = weight.inputs[0].op
-            if weight.type == "Const":
+            if weight.type in ("Const", "Placeholder"):  # Placeholder: a variable
                 weights.append((operation.name, weight.name))
     return LayerNames((op.name for op in dependent if op.type not in ("Placeholder", "NoOp")), weights)
 
