@@ -78,7 +78,7 @@ def _become(node: Any, operation: str, **attributes: Any) -> None:
 
 
 class Constants(Mapping[str, np.ndarray]):
-    """Values of every tensor that neither inputs nor chance reach, by its name; those of shapes included, which batch 1 makes constant.
+    """Values of every tensor that neither inputs nor chance reach, by name; those of shapes, which batch 1 fixes, included.
 
     Args:
         graph: The `tf.Graph`.
@@ -165,7 +165,7 @@ def _inside_of_control_flow(graph: Any) -> set[Any]:
     while waiting:
         operation = waiting.pop()
         readers = [reader for tensor in operation.outputs for reader in tensor.consumers()]
-        following = {reader for reader in (*readers, *controlled[operation]) if operation.type not in ("Exit", "Merge")} - inside
+        following = {reader for reader in (*readers, *controlled[operation]) if operation.type != "Exit"} - inside
         inside |= following
         waiting += following
     return inside
