@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TextIO
 
 _WIDTH = 30  # of the bar, in characters
 _INTERVAL = 0.1  # seconds between two drawings
+_silent = contextvars.ContextVar("silent", default=False)
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """A context in which no progress is shown, whoever makes it."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
 
 
 class Progress:
@@ -44,6 +58,7 @@ class Progress:
         self._label = label
         self._unit = unit
         self._stream = sys.stderr if stream is None else stream
+        enabled = enabled and not _silent.get() and self._stream is not None
         self._draws = enabled and self._stream.isatty()
         self._reports = self._draws or (enabled and force)
         self._start = time.monotonic()

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+_LEAST_WIDTH = 20
+_BETWEEN = "  "  # columns
 
 
 def printable(text: str) -> str:
@@ -10,21 +16,74 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
+def line_width() -> int | None:
+    """Characters that a line of output may have: the variable COLUMNS, else the width of the terminal; `None`: any number."""
+    with contextlib.suppress(KeyError, ValueError):
+        if (columns := int(os.environ["COLUMNS"])) > 0:
+            return max(columns, _LEAST_WIDTH)
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # there may be no output, or one that is no file
+        if sys.stdout.isatty():
+            return max(os.get_terminal_size(sys.stdout.fileno()).columns, _LEAST_WIDTH)
+    return None
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (), indent: str = "") -> str:
     """Rows of text in aligned columns; columns that are empty throughout are left out.
+
+    Where `line_width()` is less than all of them take, there are several tables, one below the other, each with the first column.
 
     Args:
         header: Names of the columns.
         rows: As many cells as the header, each.
         right: Names of the columns to align to the right.
+        indent: What lines begin with.
     """
-    columns = []
-    for name, *cells in zip(header, *rows, strict=True):
-        if any(cells):
-            align = str.rjust if name in right else str.ljust
-            width = max(map(len, (name, *cells)))
-            columns.append([align(cell, width) for cell in (name, *cells)])
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+    limit = line_width()
+    chosen = [(name, *cells) for name, *cells in zip(header, *rows, strict=True) if any(cells)]
+    if limit is not None:
+        limit -= len(indent)
+        if sum(max(map(len, texts)) + len(_BETWEEN) for texts in chosen) - len(_BETWEEN) <= limit:
+            limit = None
+    columns: list[list[str]] = []
+    for texts in chosen:
+        align = str.rjust if texts[0] in right else str.ljust
+        if limit is not None:
+            room = _widest(limit, columns)
+            texts = tuple(_cut(text, room) for text in texts)
+        width = max(map(len, texts))
+        columns.append([align(text, width) for text in texts])
+    blocks = [columns] if limit is None else _blocks(columns, limit)
+    return "\n\n".join("\n".join(indent + _BETWEEN.join(line).rstrip() for line in zip(*block, strict=True)) for block in blocks)
+
+
+def _widest(limit: int, columns: Sequence[Sequence[str]]) -> int:
+    """The most characters of a column: half the line for the first, and for others what the first leaves."""
+    return limit - len(columns[0][0]) - len(_BETWEEN) if columns else limit // 2
+
+
+def _cut(text: str, width: int) -> str:
+    """A text without its middle where it is too long: names differ at their ends."""
+    if len(text) <= width:
+        return text
+    if width < 5:
+        return text[:width]
+    front = (width - 2) // 2
+    return f"{text[:front]}..{text[len(text) - (width - 2 - front) :]}"
+
+
+def _blocks(columns: Sequence[Sequence[str]], limit: int) -> Iterator[Sequence[Sequence[str]]]:
+    """The columns in groups that fit in a line, the first one in all of them."""
+    if not columns:
+        return
+    first, *others = columns
+    block, used = [first], len(first[0])
+    for column in others:
+        width = len(_BETWEEN) + len(column[0])
+        if len(block) > 1 and used + width > limit:
+            yield block
+            block, used = [first], len(first[0])
+        block, used = [*block, column], used + width
+    yield block
 
 
 def first_of(problems: Sequence[str]) -> str:

@@ -34,3 +34,39 @@ def test_printable(text, shown):
 )
 def test_first_of(problems, line):
     assert first_of(problems) == line
+
+
+@pytest.fixture
+def wide():
+    names = ["unit1/first/output", "unit2/second_one/output"]
+    return ("name", "shape", "bytes"), [(name, "1x32x32x3", "3,072") for name in names]
+
+
+def test_tables_are_as_wide_as_they_like_by_default(wide):
+    assert [len(line) for line in table(*wide, right=("bytes",)).splitlines()] == [41, 41, 41]
+
+
+@pytest.mark.parametrize("columns", ["41", "100", "0", "-1", "x", ""])
+def test_columns_that_suffice_or_say_nothing(monkeypatch, wide, columns):
+    free = table(*wide)
+    monkeypatch.setenv("COLUMNS", columns)
+    assert table(*wide) == free
+
+
+def test_columns_that_do_not_suffice_make_several_tables(monkeypatch, wide):
+    monkeypatch.setenv("COLUMNS", "30")
+    assert table(*wide, right=("bytes",), indent="  ").splitlines() == [
+        "  name            shape",
+        "  unit1/..output  1x32x32x3",
+        "  unit2/..output  1x32x32x3",
+        "",
+        "  name            bytes",
+        "  unit1/..output  3,072",
+        "  unit2/..output  3,072",
+    ]
+
+
+@pytest.mark.parametrize("columns", range(20, 60))
+def test_no_line_is_longer(monkeypatch, wide, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert max(map(len, table(*wide).splitlines())) <= columns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 
 from kerasq.text import printable, table
 from kerasq_convert.analysis import LITTLE, Analysis, LayerError, Noise
@@ -18,17 +17,17 @@ def to_text(analysis: Analysis) -> str:
     """All of it, as a person reads it."""
     sections = [
         f"noise against the float network, {analysis.examples:,} examples (bars: {EMPTY_DB:g} dB empty, {FULL_DB:g} dB full):",
-        textwrap.indent(_bars(analysis.layers), "  "),
+        _bars(analysis.layers),
         "",
         *verdict(analysis),
     ]
     saturated, promoted = saturation_rows(analysis), promotion_rows(analysis)
     if saturated:
-        text = table(SATURATION, saturated, right=SATURATION[2:])
-        sections += ["", "values beyond the ends of their formats:", textwrap.indent(text, "  ")]
+        text = table(SATURATION, saturated, SATURATION[2:], "  ")
+        sections += ["", "values beyond the ends of their formats:", text]
     if promoted:
-        text = table(PROMOTIONS, promoted, right=PROMOTIONS[1:])
-        sections += ["", "16 bits instead of 8, the noisiest layer first; dB at the layer itself:", textwrap.indent(text, "  ")]
+        text = table(PROMOTIONS, promoted, PROMOTIONS[1:], "  ")
+        sections += ["", "16 bits instead of 8, the noisiest layer first; dB at the layer itself:", text]
     if analysis.unmatched:
         sections += ["", f"not in the float network: {', '.join(map(printable, analysis.unmatched))}"]
     return "\n".join(sections)
@@ -83,7 +82,7 @@ def _bars(layers: list[LayerError]) -> str:
         rows.append([*cells, decibels(layer.storage)])
     # Columns are known by their names: blanks tell those of the two measures apart.
     header = ("layer", "format", "SNR", "N:S", "accumulated", "SNR ", "N:S ", "alone", "storage")
-    return table(header, rows, right=("SNR", "N:S", "SNR ", "N:S ", "storage"))
+    return table(header, rows, ("SNR", "N:S", "SNR ", "N:S ", "storage"), "  ")
 
 
 def saturation_rows(analysis: Analysis) -> list[list[str]]:

@@ -44,13 +44,14 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
+from kerasq.commands.outputs import NETWORK, PAGE, SETTINGS, Output, check_outputs, report_stream, write_outputs, writing
 from kerasq.commands.run import read_inputs
-from kerasq.files import write_all
+from kerasq.files import check_writable
 from kerasq.format import dumps, loads
 from kerasq.runtime.library import LibraryMissingError
 from kerasq.runtime.library import load as load_library
@@ -123,38 +124,69 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
         raise UsageError(f"one model is expected. Received: {len(names)}")
     if not options.emit_c and (options.c_runtime or options.c_name != _C_NAME):
         raise UsageError("--c_name and --c_runtime go with --emit_c")
-    if options.emit_c:
-        _check_c(options.c_name)
     source = pathlib.Path(names[0])
     is_kq = source.suffix == ".kq" and not source.is_dir()
     if is_kq:
         _check_use_of_kq(options)
     elif options.replan:
         raise UsageError("--replan is for .kq files: a conversion plans memory anyway")
+    outputs = _outputs(options, source, is_kq)
+    check_outputs(outputs, _read_files(options, source, is_kq))
+    if options.emit_c:
+        _check_c(options.c_name, pathlib.Path(options.emit_c))
     content, converter = _read(source) if is_kq else _converted(source, options)
     planned = ""
     if options.replan:
         content, planned = _replanned(content, source)
     if options.embed_test:
         content = _with_selftest(content, source, options.embed_test)
-    output = options.output
-    if not is_kq and not output:
-        output = f"{source.resolve().name.removesuffix(source.suffix) or 'model'}.kq"
-    written = [(output, content)] if output else []
+    contents: dict[str, bytes] = {"--output": content}
     if converter is not None:
-        written += _described(converter, source, len(content), options)
+        contents |= _described(converter, source, len(content), options)
+    written = {output.path: contents[output.flag] for output in outputs}
     if options.emit_c:
-        written += _c_files(content, pathlib.Path(output or source).name, options)
+        title = outputs[0].name if outputs else source  # the .kq file comes first
+        written |= _c_files(content, pathlib.Path(title).name, options)
     _write(written, options.emit_c)
-    facts = {"output": output, "written": [str(path) for path, _ in written]}
+    shown = {output.path: output.name for output in outputs}
+    _tell(converter, len(content), planned, outputs, [shown.get(path, str(path)) for path in written], options)
+
+
+def _outputs(options: flags.FlagValues, source: pathlib.Path, is_kq: bool) -> list[Output]:
+    """The files to write, C's not among them."""
+    output = options.output
+    if not is_kq and output is None:
+        output = f"{source.resolve().name.removesuffix(source.suffix) or 'model'}.kq"
+    kinds = (
+        ("--output", output, NETWORK),
+        ("--write_settings", options.write_settings, SETTINGS),
+        ("--report", options.report, PAGE),
+    )
+    return [Output(flag, name, kind) for flag, name, kind in kinds if name is not None]
+
+
+def _read_files(options: flags.FlagValues, source: pathlib.Path, is_kq: bool) -> list[str | pathlib.Path | None]:
+    """What is read, and must stay: but settings may be written back, and a .kq file replaced by one with a test or a new plan."""
+    examples = [name for name in options.embed_test if name != _RANDOM]
+    return [None if is_kq else source, options.representative_dataset, options.statistics, options.labels, *examples]
+
+
+def _tell(
+    converter: Converter | None, size: int, planned: str, outputs: list[Output], written: list[str], options: flags.FlagValues
+) -> None:
+    """What was done, as JSON or for a person; `size` is that of the .kq file."""
+    facts: dict[str, Any] = {"output": outputs[0].name if outputs else None, "written": written}
     text = []
     if converter is not None:
-        report = dataclasses.replace(converter.report, model_bytes=len(content))
+        report = dataclasses.replace(converter.report, model_bytes=size)
         facts |= report.to_dict() | ({"figures": converter.figures()} if options.report else {})
-        text = [report.to_text()]
+        text.append(report.to_text())
     if planned:
         text.append(planned)
-    print(json.dumps(facts) if options.json else "\n".join([*text, *(f"wrote {path}" for path, _ in written)]))
+    if options.json:
+        print(json.dumps(facts), file=report_stream(outputs))
+    elif not options.quiet:
+        print("\n".join([*text, *(f"wrote {name}" for name in written)]), file=report_stream(outputs))
 
 
 def _check_use_of_kq(options: flags.FlagValues) -> None:
@@ -212,16 +244,16 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     return content, converter
 
 
-def _described(converter: Converter, source: pathlib.Path, size: int, options: flags.FlagValues) -> list[tuple[str, bytes]]:
-    """The files that tell what a conversion did; `size` is that of the .kq file."""
-    files = []
+def _described(converter: Converter, source: pathlib.Path, size: int, options: flags.FlagValues) -> dict[str, bytes]:
+    """The files that tell what a conversion did, by the flags that ask for them; `size` is that of the .kq file."""
+    files = {}
     if options.write_settings:
-        files.append((options.write_settings, converter.settings_template().encode()))
+        files["--write_settings"] = converter.settings_template().encode()
     if options.report:
         from kerasq_convert.html_report import html_report
 
         report = dataclasses.replace(converter.report, model_bytes=size)
-        files.append((options.report, html_report(source.resolve().name, report, converter.figures()).encode()))
+        files["--report"] = html_report(source.resolve().name, report, converter.figures()).encode()
     return files
 
 
@@ -244,10 +276,13 @@ def _with_selftest(content: bytes, source: pathlib.Path, examples: Sequence[str]
         raise CommandError(f"--embed_test: {error}") from error
 
 
-def _check_c(name: str) -> None:
+def _check_c(name: str, folder: pathlib.Path) -> None:
     """Before a conversion that may take long."""
     from kerasq_convert.c_source import check_name
 
+    with writing():
+        if folder.exists():
+            check_writable(folder / f"{name}.h")
     try:
         check_name(name)
         load_library()
@@ -257,7 +292,7 @@ def _check_c(name: str) -> None:
         raise CommandError(f"--emit_c has the native library choose the kernels. {error}") from error
 
 
-def _c_files(content: bytes, title: str, options: flags.FlagValues) -> list[tuple[str, bytes]]:
+def _c_files(content: bytes, title: str, options: flags.FlagValues) -> dict[pathlib.Path, bytes]:
     from kerasq_convert.c_source import c_source, runtime_source
 
     with naming(title):
@@ -265,25 +300,24 @@ def _c_files(content: bytes, title: str, options: flags.FlagValues) -> list[tupl
     if options.c_runtime:
         with naming("--c_runtime"):
             files |= runtime_source()
-    return [(str(pathlib.Path(options.emit_c) / name), data) for name, data in files.items()]
+    return {pathlib.Path(options.emit_c, name): data for name, data in files.items()}
 
 
-def _write(contents: Sequence[tuple[str, bytes]], c_folder: str | None) -> None:
+def _write(files: dict[pathlib.Path, bytes], c_folder: str | None) -> None:
     """Write everything, or leave everything as it was."""
-    files = {pathlib.Path(name): data for name, data in contents}
-    if len(files) < len(contents):
-        raise UsageError("each file to write needs a name of its own")
     folder = pathlib.Path(c_folder) if c_folder else None
-    is_new = folder is not None and not folder.exists()
+    made: list[pathlib.Path] = []
     try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        write_all(files)
-    except OSError as error:
-        if folder is not None and is_new:
+        with writing():
+            if folder is not None:
+                made = [each for each in (folder, *folder.parents) if not each.exists()]
+                folder.mkdir(parents=True, exist_ok=True)
+        write_outputs(files)
+    except CommandError:
+        for each in made:
             with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise CommandError(f"{error.filename}: {error.strerror or error}") from error
+                each.rmdir()
+        raise
 
 
 COMMAND = Command(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import textwrap
 from typing import Any
 
 from kerasq.statistics import Statistics
@@ -74,12 +73,12 @@ class Report:
         lines = []
         for title, rows in (("buffers", self.buffers), ("parameters", self.parameters)):
             if rows:
-                lines += [f"{title}:", textwrap.indent(_table(rows), "  "), ""]
+                lines += [f"{title}:", _table(rows), ""]
         if self.fused:
             lines += ["fused into one operator:", *(f"  {' + '.join(layers)}" for layers in self.fused), ""]
         lines += [f"model  {self.model_bytes:>9,} bytes", f"arena  {self.arena_bytes:>9,} bytes, {self.arena_verdict}"]
         if self.trade_off:
-            lines += ["", "promotion to 16 bits:", textwrap.indent(_trade_off_table(self.trade_off), "  "), ""]
+            lines += ["", "promotion to 16 bits:", _trade_off_table(self.trade_off), ""]
         if self.analysis is not None:
             lines += ["", analysis_text.to_text(self.analysis), ""]
         lines += [f"note: {note}" for note in self.notes]
@@ -136,7 +135,7 @@ def _trade_off_table(points: list[TradeOff]) -> str:
         for point in points
     ]
     header = ("promoted", "outputs", "accuracy", "model bytes", "arena bytes")
-    return table(header, cells, right=header[1:])
+    return table(header, cells, header[1:], "  ")
 
 
 def _table(rows: list[TensorRow]) -> str:
@@ -146,4 +145,4 @@ def _table(rows: list[TensorRow]) -> str:
         saturated = "" if row.saturated is None else f"{100 * row.saturated:.3f}%"
         shape = "x".join(map(str, row.shape))
         cells.append((printable(row.name), shape, row.format, span, saturated, f"{row.nbytes:,}", row.reason))
-    return table(("name", "shape", "format", "range", "saturated", "bytes", "why"), cells, right=("saturated", "bytes"))
+    return table(("name", "shape", "format", "range", "saturated", "bytes", "why"), cells, ("saturated", "bytes"), "  ")

@@ -1,23 +1,36 @@
-"""What every command shares: absl flags of its own, `--help`, and the exit statuses 0 (done), 1 (failed) and 2 (wrong usage)."""
+"""What every command shares: absl flags of its own, `--help`, `--version`, `--quiet`, and the exit statuses.
+
+    0   done
+    1   failed: something is wrong with what was given, a file or what is in it
+    2   wrong usage: something is wrong with the command line itself
+
+Errors go to standard error; under --json as one JSON object, {"command", "exit_status", "error", "problems"}.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import flags
 
-from kerasq.commands.quiet import quiet_tensorflow
+import kerasq
+from kerasq.commands.program import FAILED, run_program
 from kerasq.format.errors import ModelError
-from kerasq.text import first_of
+from kerasq.progress import silence
+from kerasq.text import first_of, line_width
 
+WRONG_USAGE = 2
 _HELP_WIDTH = 80
+_NARROWEST = 20  # characters of a flag's meaning in a line
+_JSON = re.compile(r"--?json(=(true|t|1|yes|y))?", re.IGNORECASE)
 
 
 class CommandError(Exception):
@@ -72,36 +85,55 @@ class Command:
         """The command; `argv` begins with its name. Returns the exit status."""
         options = flags.FlagValues()
         self.define(options)
+        flags.DEFINE_bool("quiet", False, "Say nothing but what was asked for.", short_name="q", flag_values=options)
+        flags.DEFINE_bool("version", False, "Show the version of kerasq.", flag_values=options)
         flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=options)
+        as_json = "json" in options and any(map(_JSON.fullmatch, argv))  # known before the command line is found to be right
         try:
             names = options(list(argv))[1:]
             if options.help:
                 print(f"{self.usage}\n\n{self.doc}\nFlags:\n{_flag_table(options)}")
+            elif options.version:
+                print(f"{self.name} {kerasq.__version__}")
             else:
-                self.execute(options, names)
+                with silence() if options.quiet else contextlib.nullcontext():
+                    self.execute(options, names)
         except (UsageError, flags.Error) as error:
-            print(f"{self.name}: {error}\n{self.usage}\n{self.name} --help explains it", file=sys.stderr)
-            return 2
+            return self._fail(WRONG_USAGE, error, as_json)
         except CommandError as error:
-            for reason in error.args:
-                print(f"{self.name}: {reason}", file=sys.stderr)
-            return 1
+            return self._fail(FAILED, error, as_json)
+        except MemoryError as error:
+            return self._fail(
+                FAILED, CommandError(f"there is not enough memory for this ({error or 'allocation failed'})"), as_json
+            )
         return 0
 
-    def run(self) -> None:
+    def _fail(self, status: int, error: Exception, as_json: bool) -> int:
+        reasons = [str(reason) for reason in error.args] if isinstance(error, CommandError) else [str(error)]
+        if as_json:
+            problems = [*map(str, getattr(error.__cause__, "problems", reasons))]
+            facts = {"command": self.name, "exit_status": status, "error": "\n".join(reasons), "problems": problems}
+            print(json.dumps(facts), file=sys.stderr)
+            return status
+        for reason in reasons:
+            print(f"{self.name}: {reason}", file=sys.stderr)
+        if status == WRONG_USAGE:
+            print(f"{self.usage}\n{self.name} --help explains it", file=sys.stderr)
+        return status
+
+    def run(self) -> NoReturn:
         """The console script."""
-        with quiet_tensorflow() if self.tensorflow else contextlib.nullcontext():
-            status = self.main(sys.argv)
-        sys.exit(status)
+        run_program(self.name, self.main, tensorflow=self.tensorflow)
 
 
 def _flag_table(options: flags.FlagValues) -> str:
     """Two columns: the flags in the order of their definition, and what they mean."""
     described = dict(_describe(options[name]) for name in options)  # short names are keys of the same flags
     left = max(map(len, described)) + 4
+    width = min(line_width() or _HELP_WIDTH, 2 * _HELP_WIDTH)
     lines = []
     for flag, meaning in described.items():
-        first, *others = textwrap.wrap(meaning, _HELP_WIDTH - left)
+        first, *others = textwrap.wrap(meaning, max(width - left, _NARROWEST))
         lines += [f"  {flag:{left - 2}}{first}", *(" " * left + line for line in others)]
     return "\n".join(lines)
 

@@ -1,24 +1,33 @@
 """kerasq-run: runs a network on files of NumPy arrays.
 
     kerasq-run model.kq images.npy --output scores.npy
+    kerasq-run model.kq image.npy --json
 
 There is one .npy file for each input of the network, and one --output for each
 output, in the network's order (kerasq-inspect shows it). A file holds a batch of
 examples, or a single example without the batch axis; then the result has none
 either. Floats are values, and are quantized to the input's format; integers of the
-input's stored type are taken as they are.
+input's stored type are taken as they are. `--output -` writes to standard output.
+
+--json prints an object with the keys model, examples (null for a single one) and
+outputs: a list of objects with the keys name, shape, dtype, format and file; where
+no --output is given, values in place of file: lists of numbers, null for what is
+not finite.
 """
 
 from __future__ import annotations
 
-import secrets
+import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
 
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
+from kerasq.commands.outputs import ARRAY, Output, check_outputs, report_stream, write_outputs
 from kerasq.format import Model, Tensor
 from kerasq.inputs import listed
 from kerasq.interpreter import Interpreter
@@ -53,31 +62,21 @@ def _is_single(tensor: Tensor, array: np.ndarray) -> bool:
     return array.ndim == len(tensor.shape) - 1
 
 
-def write_outputs(arrays: Sequence[np.ndarray], paths: Sequence[Path]) -> None:
-    """Write each array to its file; files that exist keep their contents unless all could be written.
-
-    Raises:
-        CommandError: A file can't be written.
-    """
-    for path in paths:
-        if path.is_dir():
-            raise CommandError(f"{path}: is a folder")
-    # In the same folder, so that all that is left to do at the end is to rename.
-    temporaries = [path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp") for path in paths]
-    try:
-        for array, path, temporary in zip(arrays, paths, temporaries, strict=True):
-            with naming(path), temporary.open("xb") as file:
-                np.save(file, array)
-        for path, temporary in zip(paths, temporaries, strict=True):
-            with naming(path):
-                temporary.replace(path)
-    finally:
-        for temporary in temporaries:
-            temporary.unlink(missing_ok=True)
+def _saved(array: np.ndarray) -> memoryview:
+    """The bytes of an .npy file."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getbuffer()
 
 
-def execute(model_path: Path, inputs: Sequence[Path], outputs: Sequence[Path], raw: bool) -> None:
+def execute(model_path: Path, inputs: Sequence[Path], outputs: Sequence[Path], raw: bool) -> dict[str, Any]:
     """Read, run, write.
+
+    Args:
+        outputs: A file for each output of the network; none: the values are returned.
+
+    Returns:
+        What --json prints.
 
     Raises:
         CommandError: With the reason.
@@ -85,35 +84,56 @@ def execute(model_path: Path, inputs: Sequence[Path], outputs: Sequence[Path], r
     with naming(model_path):
         interpreter = Interpreter(model_path=model_path)
     model = interpreter.model
-    for what, given, tensors in (("input", inputs, model.inputs), ("output", outputs, model.outputs)):
-        if len(given) != len(tensors):
-            names = ", ".join(repr(model.tensors[index].name) for index in tensors)
-            plural = "" if len(tensors) == 1 else "s"
-            raise CommandError(f"the network has {len(tensors)} {what}{plural} ({names}). Received: {len(given)} {what} files")
+    for what, given, indices in (("input", inputs, model.inputs), ("output", outputs, model.outputs)):
+        if len(given) != len(indices) and (given or what == "input"):
+            listing = ", ".join(repr(model.tensors[index].name) for index in indices)
+            plural = "" if len(indices) == 1 else "s"
+            raise CommandError(f"the network has {len(indices)} {what}{plural} ({listing}). Received: {len(given)} {what} files")
     arrays, single = read_inputs(model, inputs)
     try:
         results = interpreter.predict(arrays if len(arrays) > 1 else arrays[0], verbose=1, raw=raw)
     except (ValueError, TypeError) as error:
         raise CommandError(str(error)) from None
-    results = listed(results)
-    write_outputs([result[0] if single else result for result in results], outputs)
+    results = [result[0] if single else result for result in listed(results)]
+    write_outputs({path: _saved(result) for path, result in zip(outputs, results, strict=bool(outputs))})
+    tensors = [model.tensors[index] for index in model.outputs]
+    names = model.output_names or [tensor.name for tensor in tensors]
+    ends = [_facts(*end) for end in zip(names, tensors, results, strict=True)]
+    for position, (end, result) in enumerate(zip(ends, results, strict=True)):
+        end |= {"file": str(outputs[position])} if outputs else {"values": _values(result)}
+    return {"model": str(model_path), "examples": None if single else len(arrays[0]), "outputs": ends}
+
+
+def _facts(name: str, tensor: Tensor, result: np.ndarray) -> dict[str, Any]:
+    return {"name": name, "shape": list(result.shape), "dtype": str(result.dtype), "format": str(tensor.format)}
+
+
+def _values(result: np.ndarray) -> Any:
+    """Nested lists; JSON has no NaN and no infinity."""
+    finite = np.isfinite(result)
+    if not finite.all():
+        result = result.astype(object)
+        result[~finite] = None
+    return result.tolist()
 
 
 def _define(options: flags.FlagValues) -> None:
     meaning = "`FILE` to write, one for each output of the network"  # absl adds that the flag may be repeated
     flags.DEFINE_multi_string("output", [], meaning, short_name="o", flag_values=options)
     flags.DEFINE_bool("raw", False, "Write stored integers instead of float32 values.", flag_values=options)
+    flags.DEFINE_bool("json", False, "Print a JSON object; with the values unless --output is given.", flag_values=options)
 
 
 def _run(options: flags.FlagValues, names: list[str]) -> None:
-    if len(names) < 2 or not options.output:
+    if len(names) < 2 or not (options.output or options.json):
         raise UsageError("a model, its input files and --output are expected")
+    outputs = [Output("--output", name, ARRAY) for name in options.output]
+    check_outputs(outputs, names)
     model, *inputs = map(Path, names)
-    outputs = [Path(name) for name in options.output]
-    if len(set(outputs)) < len(outputs):
-        raise UsageError(f"each --output needs a file of its own. Received: {', '.join(map(str, outputs))}")
-    execute(model, inputs, outputs, options.raw)
+    facts = execute(model, inputs, [output.path for output in outputs], options.raw)
+    if options.json:
+        print(json.dumps(facts), file=report_stream(outputs))
 
 
-COMMAND = Command("kerasq-run", "model.kq input.npy [more.npy ...] --output result.npy [--raw]", __doc__, _define, _run)
+COMMAND = Command("kerasq-run", "model.kq input.npy [more.npy ...] --output result.npy [--raw] [--json]", __doc__, _define, _run)
 main, run = COMMAND.main, COMMAND.run

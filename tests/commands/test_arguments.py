@@ -17,6 +17,8 @@ Flags:
   --color red|dark blue  Of the door.
   --quick                Sooner, at the cost of everything that there is to say
                          about it, which is what a second line is for.
+  -q, --quiet            Say nothing but what was asked for.
+  --version              Show the version of kerasq.
   -h, --help             Show this help.
 """
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from kerasq.files import temporary_folder
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.exporting import export
 
@@ -33,9 +33,9 @@ def saved_model(source: Any) -> Iterator[tuple[pathlib.Path, list[str]]]:
         model = load_keras_file(path)
     else:
         model = source
-    with tempfile.TemporaryDirectory(prefix="kerasq-") as folder:
-        export(model, folder)
-        yield pathlib.Path(folder), _input_names(model)
+    with temporary_folder() as folder:
+        export(model, str(folder / "model"))
+        yield folder / "model", _input_names(model)
 
 
 def _checked_folder(path: pathlib.Path) -> pathlib.Path:
