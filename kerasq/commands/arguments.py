@@ -4,7 +4,8 @@
     1   failed: something is wrong with what was given, a file or what is in it
     2   wrong usage: something is wrong with the command line itself
 
-Errors go to standard error; under --json as one JSON object, {"command", "exit_status", "error", "problems"}.
+Errors go to standard error; under --json as one JSON object, {"command", "exit_status", "error", "problems"},
+with "usage" where that is wrong.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Command:
             return self._fail(FAILED, error, as_json)
         except MemoryError as error:
             return self._fail(
-                FAILED, CommandError(f"there is not enough memory for this ({error or 'allocation failed'})"), as_json
+                FAILED, CommandError(f"there is not enough memory for this ({str(error) or 'allocation failed'})"), as_json
             )
         return 0
 
@@ -113,6 +114,7 @@ class Command:
         if as_json:
             problems = [*map(str, getattr(error.__cause__, "problems", reasons))]
             facts = {"command": self.name, "exit_status": status, "error": "\n".join(reasons), "problems": problems}
+            facts |= {"usage": self.usage} if status == WRONG_USAGE else {}
             print(json.dumps(facts), file=sys.stderr)
             return status
         for reason in reasons:

@@ -1,10 +1,14 @@
 """The frame that all commands share."""
 
+import json
+
 import pytest
 from absl import flags
 
+import kerasq
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.format import ModelError
+from kerasq.progress import Progress
 
 HELP = """\
 usage: kerasq-test FILE [--size N]
@@ -75,6 +79,60 @@ def test_wrong_usage(run, arguments, reason):
     first, *rest = errors.splitlines()
     assert (status, text, rest) == (2, "", ["usage: kerasq-test FILE [--size N]", "kerasq-test --help explains it"])
     assert first.startswith(f"kerasq-test: {reason}")
+
+
+def test_version(run):
+    assert run(pytest.fail, "--version") == (0, f"kerasq-test {kerasq.__version__}\n", "")
+
+
+@pytest.mark.parametrize("flag", ["-q", "--quiet"])
+def test_quiet_commands_show_no_progress(run, flag):
+    def execute(options, names):
+        with Progress("work", 1, force=True) as progress:
+            progress.advance()
+
+    assert run(execute, flag) == (0, "", "")
+    assert run(execute)[2].startswith("work  1/1 steps")
+
+
+def defines_json(options):
+    flags.DEFINE_bool("json", False, "As JSON.", flag_values=options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "raised", "facts"),
+    [
+        ([], CommandError("first", "second"), {"exit_status": 1, "error": "first\nsecond", "problems": ["first", "second"]}),
+        (["--jsn"], None, {"exit_status": 2, "error": "Unknown command line flag 'jsn'. Did you mean: json ?"}),
+        ([], UsageError("no file"), {"exit_status": 2, "problems": ["no file"], "usage": "usage: kerasq-test FILE"}),
+        ([], MemoryError(), {"exit_status": 1, "error": "there is not enough memory for this (allocation failed)"}),
+    ],
+)
+@pytest.mark.parametrize("flag", ["--json", "-json", "--json=true"])
+def test_errors_as_json(capsys, flag, arguments, raised, facts):
+    def execute(options, names):
+        raise raised
+
+    command = Command("kerasq-test", "FILE", "What it does.\n", defines_json, execute)
+    assert command.main(["kerasq-test", *arguments, flag]) == facts["exit_status"]
+    text, errors = capsys.readouterr()
+    assert text == ""
+    assert json.loads(errors) == json.loads(errors) | {"command": "kerasq-test"} | facts
+
+
+def test_problems_of_a_model_one_by_one(capsys):
+    def execute(options, names):
+        with naming("m.kq"):
+            raise ModelError(["a is wrong", "b too"])
+
+    assert Command("kerasq-test", "", "", defines_json, execute).main(["kerasq-test", "--json"]) == 1
+    assert json.loads(capsys.readouterr().err)["problems"] == ["a is wrong", "b too"]
+
+
+def test_help_obeys_columns(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    flag_lines = run(pytest.fail, "--help")[1].split("Flags:\n")[1].splitlines()
+    assert max(map(len, flag_lines)) <= 50
 
 
 @pytest.mark.parametrize(
