@@ -24,6 +24,8 @@ import re
 
 import numpy as np
 
+from kerasq.text import shown
+
 MIN_FRAC_BITS = -32
 MAX_FRAC_BITS = 63
 
@@ -38,7 +40,7 @@ class Kind(enum.StrEnum):
 
 
 _WIDTHS = {Kind.FLOAT: (32,), Kind.FIXED: (4, 8, 16, 32), Kind.UFIXED: (4, 8, 16), Kind.SIGN: (1,)}
-_PATTERN = re.compile(r"(FLOAT32|SIGN|(U?FIXED)(\d+)(?:_(-?\d+))?)")
+_PATTERN = re.compile(r"(FLOAT32|SIGN|(U?FIXED)([0-9]{1,3})(?:_(-?[0-9]{1,3}))?)")
 GRAMMAR = "FLOAT32, SIGN, FIXED4/8/16/32 or UFIXED4/8/16, the latter two with or without _n (n fractional bits)"
 
 
@@ -80,7 +82,7 @@ class QFormat:
         """
         match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise ValueError(f"A format is one of {GRAMMAR}. Received: {text!r}")
+            raise ValueError(f"A format is one of {GRAMMAR}. Received: {shown(text)}")
         if match[1] == "FLOAT32":
             return FLOAT32
         if match[1] == "SIGN":

@@ -16,6 +16,15 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def shown(value: object, length: int = 80) -> str:
+    """A value of any origin in an error: a text or number as Python writes it, cut to `length`; of all else its type."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= length else f"{value[: length - 3]}...")
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 10**length):
+        return repr(value)
+    return "a huge integer" if isinstance(value, int) else type(value).__name__
+
+
 def line_width() -> int | None:
     """Characters that a line of output may have: the variable COLUMNS, else the width of the terminal; `None`: any number."""
     with contextlib.suppress(KeyError, ValueError):

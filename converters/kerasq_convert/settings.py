@@ -16,33 +16,24 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import fnmatch
+import functools
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import yaml
-
 from kerasq.qformat import QFormat
+from kerasq.text import shown
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.settings_file import read_yaml
+
+Fits = Callable[[str], Any]
 
 SECTIONS = ("buffers", "parameters")
 TYPES = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "FIXED32", "UFIXED8", "UFIXED16", "SIGN")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML whose keys are texts, `on` and `010` too, and never repeated: PyYAML would keep the last silently."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a name must be a text", key.start_mark)
-            key.tag = "tag:yaml.org,2002:str"
-        names = [key.value for key, _ in node.value]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise yaml.constructor.ConstructorError(None, None, f"{', '.join(repeated)} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+_MOST_PROBLEMS = 20
+_LONGEST_NAME = 200  # characters of a name that is likely to be a misspelling
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +59,11 @@ class Settings:
             return cls._from_document(source, "settings")
         path = pathlib.Path(source)
         try:
-            document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+            document = read_yaml(path)
         except OSError as error:
             raise ConversionError(str(path), [f"the settings can't be read: {error.strerror}"]) from error
-        except UnicodeDecodeError as error:
-            raise ConversionError(str(path), [f"the settings can't be read: {error}"]) from error
-        except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
-            raise ConversionError(str(path), [f"this is not valid YAML: {' '.join(str(error).split())}"]) from error
+        except ValueError as error:
+            raise ConversionError(str(path), [str(error)]) from error
         return cls._from_document({} if document is None else document, str(path))
 
     @classmethod
@@ -84,19 +73,20 @@ class Settings:
         problems: list[str] = []
         sections: dict[str, dict[str, QFormat]] = {}
         for section, entries in document.items():
-            if section not in SECTIONS:
-                problems.append(f"there is no section {section!r}{nearest(str(section), SECTIONS)}")
+            if not isinstance(section, str) or section not in SECTIONS:
+                problems.append(f"there is no section {shown(section)}{nearest(section, SECTIONS)}")
             elif not isinstance(entries, Mapping | None):
                 problems.append(f"section {section!r} must hold lines `name: TYPE`")
             else:
                 formats = sections[section] = {}
                 for name, text in (entries or {}).items():
                     try:
-                        formats[str(name)] = QFormat.parse(text)
+                        formats[_text(name)] = QFormat.parse(text)
                     except ValueError as error:
-                        problems.append(f"{name}: {error}{nearest(str(text), TYPES)}")
+                        hint = nearest(text, TYPES) if len(problems) < _MOST_PROBLEMS else ""
+                        problems.append(f"{shown(name)}: {error}{hint}")
         if problems:
-            raise ConversionError(source, problems)
+            raise ConversionError(source, shortened(problems))
         return cls(**sections, source=source)
 
     def problems(self, buffers: Iterable[str], parameters: Iterable[str]) -> list[str]:
@@ -105,22 +95,25 @@ class Settings:
         known = {"buffers": list(buffers), "parameters": list(parameters)}
         for section in SECTIONS:
             other = SECTIONS[1 - SECTIONS.index(section)]
+            fits, fits_other = (_Fit(known[name]) for name in (section, other))
             for name in getattr(self, section):
-                if name == "*" or any(_fits(name, tensor) for tensor in known[section]):
+                if name == "*" or fits(name):
                     continue
-                if any(_fits(name, tensor) for tensor in known[other]):
-                    found.append(f"{name!r} stands under {section} and belongs under {other}")
+                if fits_other(name):
+                    found.append(f"{shown(name)} stands under {section} and belongs under {other}")
                 else:
-                    found.append(f"there is no {section[:-1]} {name!r}{nearest(name, known[section])}")
-        return found
+                    hint = nearest(name, known[section]) if len(found) < _MOST_PROBLEMS else ""
+                    found.append(f"there is no {section[:-1]} {shown(name)}{hint}")
+        return shortened(found)
 
     def tell_apart(self, name: str, other: str) -> bool:
         """Whether an entry is for one buffer and not for the other."""
-        return any(_fits(entry, name) and not _fits(entry, other) for entry in self.buffers)
+        by_name = name in self.buffers and name != other
+        return by_name or any(is_for(name) and not is_for(other) for is_for, _ in self._buffer_patterns)
 
     def buffer(self, name: str) -> QFormat | None:
         """What is set for an activation; a family where the number of fractional bits is left open; None: automatic."""
-        return _lookup(self.buffers, name)
+        return _lookup(self.buffers, self._buffer_patterns, name)
 
     def with_buffers(self, names: Iterable[str], format_: QFormat) -> Settings:
         """These settings with a format for buffers that no line names exactly."""
@@ -128,21 +121,61 @@ class Settings:
 
     def parameter(self, name: str) -> QFormat | None:
         """The same for a constant."""
-        return _lookup(self.parameters, name)
+        return _lookup(self.parameters, self._parameter_patterns, name)
+
+    @functools.cached_property
+    def _buffer_patterns(self) -> list[tuple[Fits, QFormat]]:
+        return _patterns(self.buffers)
+
+    @functools.cached_property
+    def _parameter_patterns(self) -> list[tuple[Fits, QFormat]]:
+        return _patterns(self.parameters)
 
 
-def _fits(pattern: str, name: str) -> bool:
-    return pattern == name or fnmatch.fnmatchcase(name, pattern)
+def _text(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ValueError(f"the name of a tensor is a text. Received: {shown(name)}")
+    return name
 
 
-def _lookup(formats: Mapping[str, QFormat], name: str) -> QFormat | None:
+class _Fit:
+    """Whether a name or pattern fits one of some tensors."""
+
+    def __init__(self, tensors: Iterable[str]) -> None:
+        self._tensors = set(tensors)
+
+    def __call__(self, entry: str) -> bool:
+        return entry in self._tensors or (_is_pattern(entry) and any(map(_pattern(entry), self._tensors)))
+
+
+def _is_pattern(entry: str) -> bool:
+    return any(mark in entry for mark in "*?[")
+
+
+def _pattern(entry: str) -> Fits:
+    return re.compile(fnmatch.translate(entry)).match
+
+
+def _patterns(formats: Mapping[str, QFormat]) -> list[tuple[Fits, QFormat]]:
+    """Those entries that are patterns, the last one first."""
+    return [(_pattern(entry), format_) for entry, format_ in reversed(list(formats.items())) if _is_pattern(entry)]
+
+
+def _lookup(formats: Mapping[str, QFormat], patterns: list[tuple[Fits, QFormat]], name: str) -> QFormat | None:
     if name in formats:
         return formats[name]
-    fitting = [format_ for pattern, format_ in formats.items() if fnmatch.fnmatchcase(name, pattern)]
-    return fitting[-1] if fitting else None
+    return next((format_ for is_for, format_ in patterns if is_for(name)), None)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: Any, known: Iterable[str]) -> str:
     """`; did you mean ...?`, or nothing where nothing is near."""
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:  # the search takes the square of the length
+        return ""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def shortened(problems: list[str]) -> list[str]:
+    """The first problems and the number of the others: nobody reads thousands."""
+    others = len(problems) - _MOST_PROBLEMS
+    return problems if others < 1 else [*problems[:_MOST_PROBLEMS], f"and {others:,} more like these"]
