@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from kerasq.qformat import MIN_FRAC_BITS, QFormat
+from kerasq.text import shown
 
 BINS = 4096
 GRID_BITS = 16  # a grid finer than limit * 2**-GRID_BITS is not told apart from real numbers
 MIN_EXPONENT = -149  # of the smallest positive float32
 MAX_EXPONENT = 128  # values of 2**128 and more, beyond float32, count as infinite
 _HALF = BINS // 2
+_LARGEST = (1 << 63) - 1  # of a bin's count
 _CHUNK = 1 << 13  # values at a time: float64 copies stay in the cache and below 128 KiB, where malloc maps fresh pages
 
 
@@ -155,6 +157,9 @@ class Histogram:
     def _limit_grid(self) -> None:
         if self.exact_frac_bits is not None and self.exact_frac_bits + self.exponent > GRID_BITS:
             self.exact_frac_bits = None
+
+    def _is_grid(self, frac_bits: int) -> bool:
+        return MIN_FRAC_BITS <= frac_bits <= GRID_BITS - self.exponent
 
     def merge(self, other: Histogram) -> None:
         """Takes in everything that `other` has seen; `other` stays as it is."""
@@ -305,12 +310,13 @@ class Histogram:
         if (
             min(counts) < 0
             or self.bins.min() < 0
-            or int(self.bins.sum()) + self.zeros != self.count
+            or sum(self.bins.tolist()) + self.zeros != self.count  # Python's integers: the sum may be more than int64 holds
             or not MIN_EXPONENT <= self.exponent <= MAX_EXPONENT
             or not all(math.isfinite(value) for value in (*moments, self._squared_deviations))
             or (self.count and not -self.limit <= self.min <= self.max < self.limit)
-            or self._squared_deviations < 0
-            or (self.exact_frac_bits is not None and self.exact_frac_bits < MIN_FRAC_BITS)
+            or (self.count and abs(self.mean) > self.limit)
+            or not 0 <= self._squared_deviations <= self.count * (2 * self.limit) ** 2
+            or (self.exact_frac_bits is not None and not self._is_grid(self.exact_frac_bits))
         ):
             raise ValueError("not the description of a histogram: its numbers contradict each other")
 
@@ -341,6 +347,6 @@ def _squared_distance(start: np.ndarray, end: np.ndarray, point: float) -> np.nd
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"expected an integer, received {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _LARGEST:
+        raise TypeError(f"expected an integer of 64 bits, received {shown(value)}")
     return value

@@ -37,9 +37,17 @@ def with_selftest(model: Model, example: Sequence[np.ndarray]) -> Model:
             quantized to the input's format, arrays of its stored dtype are stored integers.
 
     Raises:
-        ValueError: Number or shapes of the arrays don't fit, or there is no example in them.
+        ValueError: Number or shapes of the arrays don't fit, there is no example in them, or a value is NaN or infinite.
         TypeError: An element type fits neither values nor stored integers.
     """
+    for index, values in zip(model.inputs, example, strict=False):
+        values = np.asarray(values)
+        unusable = np.count_nonzero(~np.isfinite(values[:1])) if values.dtype.kind == "f" and values.ndim else 0
+        if unusable:
+            raise ValueError(
+                f"A test vector must hold finite numbers only. Received for {model.tensors[index].name!r}: {unusable} values "
+                "that are NaN or infinite"
+            )
     batches = Batches(model, list(example) if len(model.inputs) > 1 else example[0])
     if not batches.examples:
         raise ValueError("A test vector needs an example. Received: 0 examples")

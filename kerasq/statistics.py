@@ -26,11 +26,12 @@ from kerasq import qformat as qformats
 from kerasq.files import write_whole
 from kerasq.histogram import Histogram
 from kerasq.qformat import QFormat
-from kerasq.text import printable, table
+from kerasq.text import printable, shown, table
 
 FILE_NAME = "activation_statistics.json"
 FILE_FORMAT = "kerasq.statistics"
 FILE_VERSION = 1
+MAX_FILE_BYTES = 1 << 28  # ten thousand tensors with bins that all hold some values take less
 
 
 class Statistics(collections.UserDict[str, Histogram]):
@@ -85,7 +86,11 @@ class Statistics(collections.UserDict[str, Histogram]):
         if path.is_dir():
             path = path / FILE_NAME
         try:
-            return cls._from_document(json.loads(path.read_bytes()))
+            with path.open("rb") as file:
+                content = file.read(MAX_FILE_BYTES + 1)
+            if len(content) > MAX_FILE_BYTES:
+                raise ValueError(f"it is larger than {MAX_FILE_BYTES:,} bytes")
+            return cls._from_document(json.loads(content))
         except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
             raise ValueError(
                 f"Not a statistics file that this version reads: {error}. Expected what Statistics.save or the callback "
@@ -97,7 +102,7 @@ class Statistics(collections.UserDict[str, Histogram]):
         if not isinstance(document, dict) or document.get("format") != FILE_FORMAT:
             raise ValueError(f'it does not begin with "format": "{FILE_FORMAT}"')
         if document.get("version") != FILE_VERSION:
-            raise ValueError(f"its version is {document.get('version')!r}, this is version {FILE_VERSION}")
+            raise ValueError(f"its version is {shown(document.get('version'))}, this is version {FILE_VERSION}")
         metadata, tensors = document.get("metadata"), document.get("tensors")
         if not isinstance(metadata, dict) or not isinstance(tensors, dict):
             raise ValueError("`metadata` or `tensors` is missing")
@@ -106,7 +111,7 @@ class Statistics(collections.UserDict[str, Histogram]):
             try:
                 statistics[name] = Histogram.from_dict(description)
             except ValueError as error:
-                raise ValueError(f"tensor {name!r} is {error}") from None
+                raise ValueError(f"tensor {shown(name)} is {error}") from None
         return statistics
 
     def to_text(self, bits: int = 8) -> str:

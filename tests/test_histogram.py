@@ -239,6 +239,13 @@ def test_dictionary_is_compact():
         {"exponent": -3},
         {"squared_deviations": -1.0},
         {"exact_frac_bits": -40},
+        {"exact_frac_bits": 17},
+        {"exact_frac_bits": 10**4000},
+        {"count": 10**4000, "zeros": 10**4000 - 2},
+        {"count": 2**64 + 1, "bins": [2**63 - 1, 2**63 - 1, 2]},
+        {"mean": 1e200},
+        {"mean": 10**4000},
+        {"squared_deviations": 1e300},
     ],
 )
 def test_contradictory_dictionaries_are_refused(damage):

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -108,12 +109,46 @@ def test_foreign_files_are_refused_with_a_reason(statistics, tmp_path, damage, r
     assert reason in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'{"format": "kerasq.statistics"', b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'{"format": "kerasq.statistics"', b"[" * 100_000, b"9" * 5000])
 def test_damaged_files_are_refused(tmp_path, content):
     path = tmp_path / "statistics.json"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="Not a statistics file"):
         Statistics.load(path)
+
+
+def document(**changes):
+    whole = {"format": "kerasq.statistics", "version": 1, "metadata": {}, "tensors": {"a": histogram_of([0.5]).to_dict()}}
+    return json.dumps(whole | changes)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        document(version=10**4000),
+        document(version="x" * 5000),
+        document(tensors={"a": {}, "x" * 5000: {"count": "y" * 5000}}),
+        document(tensors={"x" * 5000: {}}),
+        document(tensors={"a": histogram_of([0.5]).to_dict() | {"count": "y" * 5000}}),
+        document(tensors={"a": histogram_of([0.5]).to_dict() | {"count": 10**4000, "zeros": 10**4000 - 1}}),
+        document(tensors={"a": [[[]]] * 1000}),
+        document(tensors=[1]),
+    ],
+    ids=range(8),
+)
+def test_hostile_files_are_one_short_error(tmp_path, content):
+    path = tmp_path / "statistics.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="Not a statistics file") as error:
+        Statistics.load(path)
+    assert len(str(error.value)) < 500 + len(str(path))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices are POSIX's")
+def test_a_file_without_an_end(monkeypatch):
+    monkeypatch.setattr("kerasq.statistics.MAX_FILE_BYTES", 1 << 20)
+    with pytest.raises(ValueError, match="larger than 1,048,576 bytes"):
+        Statistics.load("/dev/zero")
 
 
 def test_text_names_every_tensor_and_what_is_wrong_with_it(statistics):

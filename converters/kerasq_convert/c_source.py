@@ -15,12 +15,37 @@ import numpy as np
 import kerasq
 import kerasq.runtime
 from kerasq.format import Model, Tensor, loads
+from kerasq.text import shown
 
 DEFAULT_NAME = "kerasq_model"
 _TYPES = {"FLOAT32": "float", "FIXED8": "int8_t", "UFIXED8": "uint8_t", "FIXED16": "int16_t", "UFIXED16": "uint16_t"}
 _WORDS_PER_LINE = 10
-# Files of the runtime that a model of the same name would replace.
+_LONGEST_NAME = 100
+# Files of the runtime that a model of the same name would replace, here or on a file system that does not tell cases apart; so
+# would the macros that guard them.
 _TAKEN = ("kerasq", "kerasq_kernels", "kerasq_native")
+# Headers of C and of C libraries, which a header of the same name hides from those that include them; names that Windows keeps.
+_HEADERS = (
+    *(
+        "assert",
+        "complex",
+        "ctype",
+        "errno",
+        "fenv",
+        "float",
+        "inttypes",
+        "iso646",
+        "limits",
+        "locale",
+        "math",
+        "setjmp",
+        "signal",
+    ),
+    *("stdalign", "stdarg", "stdatomic", "stdbit", "stdbool", "stdckdint", "stddef", "stdint", "stdio", "stdlib", "stdnoreturn"),
+    *("string", "tgmath", "threads", "time", "uchar", "wchar", "wctype"),
+    *("alloca", "endian", "features", "fcntl", "malloc", "memory", "newlib", "pthread", "reent", "sched", "strings", "unistd"),
+)
+_DEVICES = ("aux", "con", "nul", "prn")
 
 
 def c_source(content: bytes, name: str = DEFAULT_NAME, title: str = "a network") -> dict[str, bytes]:
@@ -46,11 +71,17 @@ def c_source(content: bytes, name: str = DEFAULT_NAME, title: str = "a network")
 
 def check_name(name: str) -> None:
     """Raises ValueError where `c_source` would."""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in _TAKEN or name.startswith("kq_"):
+    lower = name.lower()
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or lower in _TAKEN or lower == "kq" or lower.startswith("kq_"):
         raise ValueError(
             "the name of a model in C consists of letters, digits and underscores, begins with a letter but not with kq_, and is "
-            f"none of {', '.join(_TAKEN)}. Received: {name!r}"
+            f"none of {', '.join(_TAKEN)}, in capitals neither. Received: {shown(name)}"
         )
+    if lower in _HEADERS or lower in _DEVICES:
+        kind = "is a header of C" if lower in _HEADERS else "can't be the name of a file everywhere"
+        raise ValueError(f"{lower}.h {kind}: choose another name. Received: {name!r}")
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"the name of a model in C has at most {_LONGEST_NAME} characters. Received: {shown(name)}")
 
 
 def runtime_source() -> dict[str, bytes]:

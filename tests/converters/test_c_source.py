@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import kerasq.runtime
-from c_compiler import RUNTIME, compile_program
+from c_compiler import RUNTIME, compile_program, compiler
 from kerasq import format as file_format
 from kerasq.interpreter import Interpreter
 from kerasq.selftest import random_example, with_selftest
@@ -75,6 +75,36 @@ def test_compiled_files_compute_what_the_reference_engine_computes(folder, model
     assert result.returncode == 0
     expected = Interpreter(model_content=model, engine="reference").predict(image, raw=True)
     assert result.stdout == expected.tobytes()
+
+
+# fmt: off
+ODD_NAMES = [
+    "auto", "int", "inline", "restrict", "class", "template", "typename", "asm", "typeof", "nullptr", "bool", "true",
+    "alignas", "static_assert", "main", "NULL", "EOF", "INT8", "uint8_t", "INT_MAX", "linux", "unix", "i386", "x_",
+    "a__b", "errno_t", "SIZE", "SIG", "sizeof", "kernels", "data", "arena", "network", "KERASQ_MODEL", "kerasq_h", "E0",
+    "M_PI",
+]
+# fmt: on
+REFUSED = ["__", "kerasq", "kq", "KQ_INTERNAL", "KQ_ARITHMETIC", "KERASQ_NATIVE", "KQ", "kQ_state", "time", "Math"]
+
+
+@native
+def test_a_name_is_refused_or_compiles(folder, model):
+    content, accepted = file_format.dumps(model), []
+    for name in ODD_NAMES + REFUSED:
+        try:
+            files = c_source(content, name)
+        except ValueError:
+            continue
+        accepted.append(name)
+        for path, text in files.items():
+            (folder / path).write_bytes(text)
+    assert accepted == ODD_NAMES
+    sources = [f"{name}.c" for name in accepted]
+    for language in (["-x", "c", "-std=c99"], ["-x", "c", "-std=gnu11"], ["-x", "c++", "-fpermissive", "-w"]):
+        with_headers = ["-I.", f"-I{RUNTIME / 'include'}", "-fsyntax-only", "-Werror", *sources]
+        done = subprocess.run([*compiler(), *language, *with_headers], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 @native
@@ -187,6 +217,18 @@ def test_plans_memory_anew(folder, capsys):
         (["none.kq", "--embed_test=random", "--output=x.kq"], 1, "none.kq: No such file"),
         pytest.param(["net.kq", "--emit_c=c", "--c_name=1st"], 2, "letters, digits and underscores", marks=native),
         pytest.param(["net.kq", "--emit_c=c", "--c_name=kerasq"], 2, "none of kerasq", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=KERASQ"], 2, "in capitals neither", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=KQ_STATE"], 2, "not with kq_", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=kq"], 2, "not with kq_", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=Kerasq_Kernels"], 2, "none of kerasq", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=stdint"], 2, "stdint.h is a header of C", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=String"], 2, "string.h is a header of C", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=con"], 2, "can't be the name of a file", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=größe"], 2, "letters, digits and underscores", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=a.b"], 2, "letters, digits and underscores", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=../a"], 2, "letters, digits and underscores", marks=native),
+        pytest.param(["net.kq", "--emit_c=c", "--c_name=" + "x" * 101], 2, "at most 100 characters", marks=native),
+        (["net.kq", "--embed_test=nan.npy", "--output=x.kq"], 1, "finite numbers only. Received for 'image': 2 values"),
         pytest.param(["net.kq", "--emit_c=net.kq"], 1, "net.kq", marks=native),
         pytest.param(["net.kq", "--emit_c=c", "--embed_test=random", "--output=none/x.kq"], 1, "none/x.kq", marks=native),
         pytest.param(["damaged.kq", "--emit_c=c"], 1, "damaged.kq is not a usable", marks=native),
@@ -195,6 +237,9 @@ def test_plans_memory_anew(folder, capsys):
 def test_failures_exit_with_a_reason_and_write_nothing(folder, capsys, arguments, status, words):
     (folder / "damaged.kq").write_bytes((folder / "net.kq").read_bytes()[:3000])
     np.save("wrong.npy", np.zeros((2, 3)))
+    unusable = np.zeros((2, 16, 16, 3))
+    unusable[0, 3, 4] = np.nan, np.inf, 1.0
+    np.save("nan.npy", unusable)
     before = sorted(folder.rglob("*"))
     assert convert(*arguments) == status
     assert words in capsys.readouterr().err
