@@ -131,7 +131,7 @@ class _Writer:
         sizes = (*operator.window, *operator.strides, *operator.dilations, *operator.padding, operator.groups)
         values = tuple(map(int, sizes))  # in the order of the schema's fields
         defaults = tuple(field.default for field in WINDOW.fields.values() if isinstance(field, Scalar))
-        if values == defaults:
+        if values == defaults and not self.builder.forceDefaults:
             return None
 
         def write() -> int:

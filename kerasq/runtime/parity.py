@@ -6,22 +6,21 @@ Both must accept the same files, and compute the same integers from those that a
 UndefinedBehaviorSanitizer must find nothing on the way. Without files the samples of kerasq.format.samples are damaged. The
 same seed gives the same files. A file over which the two disagree is saved in the current folder, and the exit status is 1.
 
-Needs a C compiler with the sanitizers: gcc or clang; the variable CC names it.
+The runtime runs each file with every tier of kernels (portable, AVX2, AVX-512), which must compute the same integers.
+sanitized.py says what is needed. tests/mutants.py does the same with random networks, two thousand files a second.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import subprocess
+import concurrent.futures
+import itertools
 import sys
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -29,75 +28,10 @@ from kerasq.format import Model, ModelError, dumps, fuzz, loads, samples
 from kerasq.format.packing import pack
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
+from kerasq.runtime.sanitized import MismatchError, Runtime, build
 from kerasq.selftest import exact_tensors
 
-RUNTIME = Path(__file__).parent
-SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-
-
-class MismatchError(Exception):
-    """The runtime and Python disagree about a file, or a sanitizer has stopped the runtime."""
-
-
-def build(folder: Path, flags: Sequence[str] = SANITIZERS) -> Path:
-    """Compiles fuzz/kqfuzz.c and the portable runtime; returns the program.
-
-    Raises:
-        RuntimeError: There is no compiler, or it fails; the message has what it said.
-    """
-    program = folder / "kqfuzz"
-    sources = [*RUNTIME.glob("fuzz/kqfuzz.c"), *RUNTIME.glob("fuzz/try_model.c"), *sorted(RUNTIME.glob("src/*.c"))]
-    command = [*os.environ.get("CC", "cc").split(), "-std=c99", "-O1", *flags, f"-I{RUNTIME / 'include'}"]
-    try:
-        done = subprocess.run(
-            [*command, "-o", str(program), *map(str, sources)], capture_output=True, text=True, errors="replace", check=False
-        )
-    except OSError as error:
-        raise RuntimeError(f"{command[0]}, the C compiler, can't be run ({error}); the variable CC names another") from None
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} ... fails:\n{done.stderr}")
-    return program
-
-
-class Runtime:
-    """The program as a process that answers for one file after the other; a new one follows where a sanitizer has ended it."""
-
-    def __init__(self, program: Path) -> None:
-        self._program = program
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Runtime:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._process is not None:
-            self._process.communicate()
-            self._process = None
-
-    def answer(self, content: bytes) -> list[str]:
-        """The words of the line that kqfuzz.c says of a file.
-
-        Raises:
-            MismatchError: The program has ended; the message is what it left.
-        """
-        if self._process is None:
-            pipe = subprocess.PIPE
-            self._process = subprocess.Popen([self._program], stdin=pipe, stdout=pipe, stderr=pipe)
-        process = self._process
-        with contextlib.suppress(BrokenPipeError):  # what it has to say then is read below
-            _stream(process.stdin).write(len(content).to_bytes(4, "little") + content)
-            _stream(process.stdin).flush()
-        line = _stream(process.stdout).readline()
-        if not line.endswith(b"\n"):
-            self._process = None
-            _, report = process.communicate()
-            raise MismatchError(f"the runtime stops with status {process.returncode}:\n{report.decode(errors='replace')}")
-        return line.decode().split()
-
-
-def _stream(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None
-    return stream
+BATCH = 500  # files that the runtime is given at once
 
 
 def compare(content: bytes, runtime: Runtime) -> str:
@@ -106,7 +40,13 @@ def compare(content: bytes, runtime: Runtime) -> str:
     Raises:
         MismatchError: They disagree.
     """
-    word, *details = runtime.answer(content)
+    return judge(content, runtime.answer(content))
+
+
+def judge(content: bytes, answer: Sequence[str]) -> str:
+    """`compare` with the runtime's answer for the file."""
+    word, *details = answer
+    refuse_difference(answer)
     try:
         model = loads(content)
     except ModelError as error:
@@ -121,6 +61,12 @@ def compare(content: bytes, runtime: Runtime) -> str:
     if differing:
         raise MismatchError(f"the runtime computes other integers: tensor {differing[0]!r} is the first to differ")
     return "ran"
+
+
+def refuse_difference(answer: Sequence[str]) -> None:
+    """Raises MismatchError where tiers of the runtime differ."""
+    if answer[0] == "differs":
+        raise MismatchError(f"kernels of tier {answer[1]} refuse the file or compute other integers in operator {answer[2]}")
 
 
 def _checksums(model: Model, theirs: Sequence[str]) -> Iterator[tuple[str, int, int]]:
@@ -175,25 +121,60 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return 1
         with Runtime(program) as runtime:
-            counts = _compare_all(contents, options.count, options.seed, runtime)
-    state = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
-    print(f"{options.count:,} damaged files, seed {options.seed}: {state}", file=sys.stderr)
+            files = fuzz.mutants(contents, options.count, options.seed)
+            counts = tally(files, options.count, runtime, f"parity-{options.seed}")
+    print(f"{options.count:,} damaged files, seed {options.seed}: {text(counts)}", file=sys.stderr)
     return int(counts["failed"] > 0)
 
 
-def _compare_all(contents: Sequence[bytes], count: int, seed: int, runtime: Runtime) -> Counter[str]:
+def text(counts: Counter[str]) -> str:
+    """What `tally` counted, for people."""
+    return ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
+
+
+def tally(files: Iterable[bytes], count: int, runtime: Runtime, name: str, share: int = 1) -> Counter[str]:
+    """How many files came to which outcome: those of `compare`, or "failed". A file that failed is saved in the current folder.
+
+    Args:
+        files: Contents.
+        count: Their number, for the progress bar.
+        runtime: Answers for them.
+        name: Of files that are saved, before their number.
+        share: Each file whose number it divides is compared with what Python makes of it; of the others only tiers are compared.
+    """
     counts: Counter[str] = Counter()
     with Progress("compare", count, "files") as progress:
-        for number, content in enumerate(fuzz.mutants(contents, count, seed), start=1):
+        for number, (content, answer) in enumerate(_answers(files, runtime), start=1):
             try:
-                counts[compare(content, runtime)] += 1
+                if isinstance(answer, MismatchError):
+                    raise answer
+                refuse_difference(answer)
+                if number % share == 0:
+                    outcome = judge(content, answer)
+                    counts["ran in the reference engine, too"] += outcome == "ran"
+                else:
+                    outcome = "too large" if answer[0] == "too" else answer[0]
+                counts[outcome] += 1
             except Exception as error:  # whatever escapes from Python is a defect too, and its file is wanted
-                path = Path(f"parity-{seed}-{number}.kq")
+                path = Path(f"{name}-{number}.kq")
                 path.write_bytes(content)
                 counts["failed"] += 1
                 print(f"\n{path}: {type(error).__name__}: {error}", file=sys.stderr)
             progress.advance()
     return counts
+
+
+def _answers(files: Iterable[bytes], runtime: Runtime) -> Iterator[tuple[bytes, list[str] | MismatchError]]:
+    """Each file with the runtime's answer, which works on the next ones meanwhile."""
+    rest = iter(files)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        batch = list(itertools.islice(rest, BATCH))
+        waiting = pool.submit(runtime.answers, batch)
+        while batch:
+            following, answers = list(itertools.islice(rest, BATCH)), waiting.result()
+            waiting = pool.submit(runtime.answers, following)
+            yield from zip(batch, answers, strict=True)
+            batch = following
 
 
 if __name__ == "__main__":

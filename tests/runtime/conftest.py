@@ -4,20 +4,24 @@ import pytest
 
 from kerasq.format import dumps
 from kerasq.format.samples import SAMPLES
-from kerasq.runtime import parity
+from kerasq.runtime import sanitized
 
 
 @pytest.fixture(scope="session")
-def runtime(tmp_path_factory):
+def sanitized_program(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kqfuzz")
     try:
-        program = parity.build(folder)
+        return sanitized.build(folder)
     except RuntimeError as error:
         try:
-            program = parity.build(folder, flags=())  # a compiler without the sanitizers' libraries
+            return sanitized.build(folder, flags=())  # a compiler without the sanitizers' libraries
         except RuntimeError:
             pytest.skip(str(error))
-    with parity.Runtime(program) as runtime:
+
+
+@pytest.fixture(scope="session")
+def runtime(sanitized_program):
+    with sanitized.Runtime(sanitized_program) as runtime:
         yield runtime
 
 

@@ -44,6 +44,22 @@ def scaled(places, weight, widths):
     return Model(tensors, (operator,), (x,), (y,), arena_bytes=80)
 
 
+@pytest.mark.parametrize("kind", ["DENSE", "CONV_2D"])
+def test_fractional_bits_of_a_sum_in_float(kind, runtime):
+    """Up to 126 of them, where a sum in integers has less than 64: no tier shifts by their number."""
+    files = []
+    for places, x_format in ((63, "FLOAT32"), (-32, "FLOAT32"), (63, "FIXED8_63")):
+        net = ModelBuilder()
+        x = net.activation("x", x_format, *((1, 3) if kind == "DENSE" else (1, 1, 1, 3)))
+        kernel = net.constant("kernel", f"FIXED16_{places}", *((5, 3) if kind == "DENSE" else (5, 1, 1, 3)))
+        multiplier = net.constant("multiplier", f"FIXED32_{places}" if x_format == "FLOAT32" else "FLOAT32", 5)
+        for form in ("FLOAT32", "FIXED8_-32"):
+            y = net.activation(f"y{form}", form, *((1, 5) if kind == "DENSE" else (1, 1, 1, 5)))
+            net.operator(OperatorKind(kind), [x, kernel, multiplier, -1], y)
+        files.append(unchecked(net.model([x], [3, 4])))
+    assert [parity.compare(content, runtime) for content in files] == ["ran"] * 3
+
+
 def test_plans_of_many_tensors(runtime):
     """Random plans, most of them tight: both see the same collisions."""
     print(f"seed {SEED}")

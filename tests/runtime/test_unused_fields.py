@@ -10,7 +10,7 @@ from kerasq.format import ModelError, OperatorKind, loads
 from kerasq.format.schema import CLAMP, METADATA, MODEL, OPERATOR, SELF_TEST, TENSOR, TYPES, WINDOW
 from kerasq.format.structure import parse
 from kerasq.ops.attributes import DEFAULTS, USERS
-from kerasq.runtime import parity
+from kerasq.runtime import parity, sanitized
 from ops.broken_operators import WINDOW_ATTRIBUTES, valid
 from runtime.compared import unchecked, whole
 
@@ -61,7 +61,7 @@ def test_every_field_of_the_schema_is_accounted_for():
 
 
 def test_the_lists_of_both_languages_agree():
-    source = (parity.RUNTIME / "src" / "kq_load.c").read_text()
+    source = (sanitized.RUNTIME / "src" / "kq_load.c").read_text()
     rows = re.findall(r"^ +/\* (\w+) \*/ \{(\d), (\d), (.*)\},$", source, re.MULTILINE)
     theirs = {
         name: (int(fields), int(absent), frozenset(re.findall(r"USER\(KQ_(\w+)\)", users)))

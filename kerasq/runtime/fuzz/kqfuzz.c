@@ -3,7 +3,9 @@
  *     refused STATUS OPERATOR TENSOR
  *     too large
  *     ran CHECKSUM ...                the CRC-32 of what each operator wrote
+ *     differs TIER OPERATOR           kernels of that tier refuse it, or first compute other integers there
  *
+ * and after the last file, lines that say how often each kernel of each tier ran (kq_print_kernels).
  * kerasq/runtime/parity.py builds it with sanitizers, feeds it, and compares with what Python makes of the same files. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +15,13 @@
 static void answer(const uint8_t *bytes, size_t size) {
   kq_error error;
   uint32_t *checksums, operators;
-  switch (kq_try_model(bytes, size, &error, &checksums, &operators)) {
+  const char *tier;
+  switch (kq_try_model(bytes, size, &error, &checksums, &operators, &tier)) {
     case TRIED_REFUSED:
       printf("refused %d %ld %ld\n", (int)error.status, (long)error.operator_index, (long)error.tensor_index);
       break;
     case TRIED_TOO_LARGE: printf("too large\n"); break;
+    case TRIED_DIFFERS: printf("differs %s %ld\n", tier, (long)error.operator_index); break;
     case TRIED_RAN:
       printf("ran");
       for (uint32_t i = 0; i < operators; ++i) printf(" %lu", (unsigned long)checksums[i]);
@@ -40,5 +44,6 @@ int main(void) {
     answer(bytes, size);
     free(bytes);
   }
+  kq_print_kernels(stdout);
   return 0;
 }

@@ -2,14 +2,16 @@
 
 #include "try_model.h"
 
-#include <stdio.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "../src/kq_internal.h"
+#include "kerasq_native.h"
 
 /* A damaged file may honestly describe a much larger network than its seed: running that proves nothing and takes long. */
 #define MAX_WORK ((uint64_t)1 << 20)
 #define MAX_ARENA ((size_t)1 << 24)
+#define MAX_STATE ((size_t)1 << 26)
 
 static void *allocate(size_t size, size_t alignment) {
   void *memory;
@@ -54,46 +56,127 @@ static size_t describe(const kq_network *network) {
   return total;
 }
 
-static void run(const kq_network *network, uint32_t *checksums) {
+/* ---- One tier ---- */
+
+#define MAX_TIERS 4
+#define MAX_KERNELS 256
+
+static uint64_t times[MAX_TIERS][MAX_KERNELS]; /* how often each kernel of each tier ran */
+
+static void count(uint32_t tier, const kq_kernels *kernels, const kq_kernel *kernel) {
+  for (uint32_t k = 0; k < kernels->count && k < MAX_KERNELS; ++k) {
+    if (kernels->list[k] == kernel) ++times[tier][k];
+  }
+}
+
+static void run(const kq_network *network, uint32_t tier, const kq_kernels *kernels, uint32_t *checksums) {
   uint8_t *arena = allocate(kq_arena_bytes(network), kq_arena_alignment(network));
   set_inputs(network, arena);
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     const kq_tensor *output = network->operators[i].output;
     kq_invoke_operator(network, i, arena);
+    count(tier, kernels, network->operators[i].kernel);
     checksums[i] = kq_crc32(0, arena + output->offset, output->bytes);
   }
   kq_selftest(network, arena, NULL);
   free(arena);
 }
 
-kq_tried kq_try_model(const uint8_t *bytes, size_t size, kq_error *error, uint32_t **checksums, uint32_t *operators) {
-  uint8_t *model = allocate(size, 4);
-  uint8_t *state = NULL;
+/* A model that lies at an address aligned as kq_prepare asks, prepared in state that the caller frees; NULL if it is refused, or
+ * would take more state than is worth trying. */
+static const kq_network *prepare(const uint8_t *model, size_t size, const kq_kernels *kernels, uint8_t **state, kq_error *error) {
   size_t state_bytes = 0;
   const kq_network *network;
-  kq_tried tried = TRIED_REFUSED;
-  memcpy(model, bytes, size);
-  kq_status status = kq_prepare(model, size, &kq_portable_kernels, NULL, &state_bytes, &network, error);
-  while (status == KQ_STATE_TOO_SMALL) {
-    free(state);
-    state = allocate(state_bytes, 8);
-    status = kq_prepare(model, size, &kq_portable_kernels, state, &state_bytes, &network, error);
+  kq_status status = kq_prepare(model, size, kernels, NULL, &state_bytes, &network, error);
+  while (status == KQ_STATE_TOO_SMALL && state_bytes <= MAX_STATE) {
+    free(*state);
+    *state = allocate(state_bytes, 8);
+    status = kq_prepare(model, size, kernels, *state, &state_bytes, &network, error);
   }
-  if (status == KQ_OK) {
-    const bool small = work(network) <= MAX_WORK && kq_arena_bytes(network) <= MAX_ARENA;
-    tried = describe(network) > 0 && small ? TRIED_RAN : TRIED_TOO_LARGE;
+  return status == KQ_OK ? network : NULL;
+}
+
+static bool is_too_large(const kq_network *network, const kq_error *error) {
+  if (network == NULL) return error->status == KQ_STATE_TOO_SMALL;
+  return describe(network) == 0 || work(network) > MAX_WORK || kq_arena_bytes(network) > MAX_ARENA;
+}
+
+/* Whether every engine computes an operator's output to the bit, for each operator: kerasq/selftest.py, exact_tensors. */
+static bool *find_exact(const kq_network *network) {
+  bool *exact = allocate(network->operator_count + 1, 1);
+  bool *inexact = allocate(network->tensor_count, 1); /* by tensor */
+  memset(inexact, 0, network->tensor_count);
+  for (uint32_t i = 0; i < network->operator_count; ++i) {
+    const kq_operator *op = &network->operators[i];
+    const bool sums = op->kind == KQ_CONV_2D || op->kind == KQ_DENSE || op->kind == KQ_AVERAGE_POOL_2D || op->kind == KQ_SOFTMAX;
+    bool rounds = sums && !op->is_integer;
+    for (uint32_t k = 0; k < op->inputs; ++k) rounds = rounds || (op->input[k] != NULL && inexact[op->input[k] - network->tensors]);
+    inexact[op->output - network->tensors] = rounds;
+    exact[i] = !rounds && op->output->type != KQ_FLOAT32;
   }
+  free(inexact);
+  return exact;
+}
+
+static kq_tried try_tier(const uint8_t *model, size_t size, uint32_t tier, kq_error *error, uint32_t **checksums,
+                         bool **exact, uint32_t *operators) {
+  const kq_kernels *kernels = kq_native_kernels(kq_native_tier(tier), NULL);
+  uint8_t *state = NULL;
+  const kq_network *network = prepare(model, size, kernels, &state, error);
+  kq_tried tried = is_too_large(network, error) ? TRIED_TOO_LARGE : network == NULL ? TRIED_REFUSED : TRIED_RAN;
   if (tried == TRIED_RAN) {
-    uint32_t *found = allocate(network->operator_count * sizeof *found, sizeof *found);
-    run(network, found);
-    if (checksums != NULL) {
-      *checksums = found;
-      *operators = network->operator_count;
-    } else {
-      free(found);
-    }
+    *operators = network->operator_count;
+    *checksums = allocate((network->operator_count + 1) * sizeof **checksums, sizeof(void *));
+    run(network, tier, kernels, *checksums);
+    if (exact != NULL) *exact = find_exact(network);
   }
   free(state);
+  return tried;
+}
+
+/* ---- All tiers ---- */
+
+/* Whether a tier makes the same of a file as the portable kernels did. */
+static bool agrees(const uint8_t *model, size_t size, uint32_t tier, const uint32_t *expected, const bool *exact, kq_error *error) {
+  uint32_t *checksums = NULL, operators = 0;
+  const kq_tried tried = try_tier(model, size, tier, error, &checksums, NULL, &operators);
+  bool same = tried != TRIED_REFUSED; /* a tier may need more memory than is worth trying */
+  for (uint32_t i = 0; tried == TRIED_RAN && same && i < operators; ++i) {
+    same = !exact[i] || checksums[i] == expected[i];
+    error->operator_index = (int32_t)i;
+  }
+  free(checksums);
+  return same;
+}
+
+kq_tried kq_try_model(const uint8_t *bytes, size_t size, kq_error *error, uint32_t **checksums, uint32_t *operators,
+                      const char **tier) {
+  uint8_t *model = allocate(size, 4);
+  uint32_t *found = NULL, counted = 0;
+  bool *exact = NULL;
+  memcpy(model, bytes, size);
+  kq_tried tried = try_tier(model, size, 0, error, &found, &exact, &counted);
+  for (uint32_t i = 1; tried == TRIED_RAN && kq_native_tier(i) != NULL; ++i) {
+    if (agrees(model, size, i, found, exact, error)) continue;
+    tried = TRIED_DIFFERS;
+    if (tier != NULL) *tier = kq_native_tier(i);
+  }
+  if (tried == TRIED_RAN && checksums != NULL) {
+    *checksums = found;
+    *operators = counted;
+    found = NULL;
+  }
+  free(found);
+  free(exact);
   free(model);
   return tried;
+}
+
+void kq_print_kernels(FILE *stream) {
+  for (uint32_t tier = 0; tier < MAX_TIERS && kq_native_tier(tier) != NULL; ++tier) {
+    const kq_kernels *kernels = kq_native_kernels(kq_native_tier(tier), NULL);
+    for (uint32_t k = 0; k < kernels->count && k < MAX_KERNELS; ++k) {
+      fprintf(stream, "kernel %s %s %" PRIu64 "\n", kq_native_tier(tier), kernels->list[k]->name, times[tier][k]);
+    }
+  }
 }

@@ -1,0 +1,152 @@
+"""Random networks, damaged where their fields lie, in every tier of the runtime under AddressSanitizer and UBSan.
+
+    python tests/mutants.py --count 2000000
+
+Tiers must compute the same integers, and for a tenth of the files so must the reference engine, and Python's verifier must accept
+the same. At the end a table says how often each kernel of each tier ran: the exit status is 1 if there was a finding (its file is
+saved in the current folder), or if a kernel ran in fewer than one of 2,000 files. The same seed gives the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kerasq.format import Model, dumps, field_mutants, fuzz, samples
+from kerasq.format.model import ABSENT
+from kerasq.qformat import QFormat
+from kerasq.runtime import parity, sanitized
+from networks import NetworkBuilder, random_stored
+from random_graphs import CHANNELS, random_graph
+from random_operators import ACTIVATIONS, OPERATORS, random_model
+
+CHILDREN = 50  # mutants of one network, at most; with fewer files there are fewer of each
+SHARE = 10  # every tenth is compared with the reference engine
+RARE = 2000  # a kernel is to run in one of so many files
+MAX_WORK = 1 << 17  # of a network: so many multiply-accumulates take about a millisecond in each tier
+
+
+def networks(seed: int) -> Iterator[Model]:
+    """Random networks without end: graphs, single operators and samples, those left out that take long."""
+    chance = random.Random(seed)
+    while True:
+        kind, child = chance.choice("ggggoowwwfs"), chance.randrange(1 << 30)
+        if kind == "g":
+            model = random_graph(child)
+        elif kind == "o":
+            model = random_model(chance.choice(list(OPERATORS)), child)
+        elif kind == "w":
+            model = narrow_sums(np.random.default_rng(child))
+        elif kind == "f":
+            model = floats(np.random.default_rng(child))
+        else:
+            model = chance.choice(list(samples.SAMPLES.values()))()
+        if fuzz.work(model) <= MAX_WORK:
+            yield model
+
+
+def narrow_sums(rng: np.random.Generator) -> Model:
+    """A weighted operator whose sums fit 32 bits, whatever its types: with random weights of 16 bits hardly any do."""
+    net = NetworkBuilder()
+    form = QFormat.parse(str(rng.choice(("FIXED4_3", "FIXED8_6", "FIXED16_14", "SIGN"))))
+    channels, outputs = (int(number) for number in rng.choice(CHANNELS, 2))
+    x = net.activation("x", (1, *rng.integers(1, 5, 2).tolist(), channels), f"{rng.choice(ACTIVATIONS)}_6")
+    kind, window = ("DENSE", ()) if rng.random() < 0.5 else ("CONV_2D", (1, int(rng.integers(1, 3))))
+    shape = (outputs, int(np.prod(net.tensors[x].shape))) if kind == "DENSE" else (outputs, *window, channels)
+    taps = int(np.prod(shape[1:]))
+    stored = random_stored(rng, form, shape)
+    if form.bits == 16:
+        stored //= max(1, taps)
+    kernel = net.constant("kernel", stored, form)
+    attributes = {} if kind == "DENSE" else {"padding": (0, 0, window[1] - 1, 0)}
+    return net.build((x,), (net.apply(kind, (x, kernel, ABSENT, ABSENT), f"{rng.choice(ACTIVATIONS)}_3", **attributes),))
+
+
+def floats(rng: np.random.Generator) -> Model:
+    """What is computed in float and neither summed nor rounded: a maximum, a sum, a product."""
+    net = NetworkBuilder()
+    shape = (1, *rng.integers(1, 5, 2).tolist(), int(rng.choice(CHANNELS)))
+    x, other = (net.activation(name, shape, "FLOAT32") for name in ("x", "other"))
+    pooled = net.apply("MAX_POOL_2D", (x,), "FLOAT32", window=(1, int(rng.integers(1, shape[2] + 1))), padding=(0, 0, 0, 0))
+    total = net.apply("ADD", (x, other), "FLOAT32")
+    return net.build((x, other), (pooled, net.apply("MUL", (total, total), "FIXED8_3")))
+
+
+def mutants(count: int, seed: int) -> Iterator[bytes]:
+    """`count` files: of each network itself, then of itself with changed fields and some with changed bytes."""
+    chance = random.Random(seed)
+    children = max(10, min(count // 1000, CHILDREN))
+    made = 0
+    for model in networks(seed):
+        content = field_mutants.explicit(model) if chance.random() < 0.5 else dumps(model)
+        where = field_mutants.places(content)
+        for child in range(min(children, count - made)):
+            if child == 0:
+                yield content
+            elif child % 16 == 0:
+                yield from fuzz.mutants([content], 1, chance.randrange(1 << 30))
+            else:
+                yield field_mutants.mutant(content, where, chance)
+        made += children
+        if made >= count:
+            return
+
+
+def kernel_table(kernels: Counter[tuple[str, str]]) -> tuple[str, dict[tuple[str, str], int]]:
+    """How often each kernel ran, as text; and the counts of those that a tier adds to the tiers before it."""
+    lines, own, known = [], dict[tuple[str, str], int](), set[str]()
+    for tier in dict.fromkeys(tier for tier, _ in kernels):
+        names = [name for found, name in kernels if found == tier]
+        own |= {(tier, name): kernels[tier, name] for name in names if name not in known}
+        lines.append(f"{tier}: its own kernels, and in brackets those of the tiers before it that it took")
+        for name in names:
+            times = f"{kernels[tier, name]:,}"
+            if name not in known or kernels[tier, name]:
+                lines.append(f"  {name:32} {f'({times})' if name in known else times:>14}")
+        known.update(names)
+    return "\n".join(lines), own
+
+
+def survey(program: Path, count: int, seed: int) -> tuple[Counter[str], Counter[tuple[str, str]]]:
+    """Outcomes, and how often each kernel of each tier ran."""
+    with sanitized.Runtime(program) as runtime:
+        counts = parity.tally(mutants(count, seed), count, runtime, f"mutant-{seed}", SHARE)
+    return counts, runtime.kernels
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python tests/mutants.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--count", type=int, default=10_000, help="how many files (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
+    parser.add_argument("--simde", action="store_true", help="AVX-512 against SIMDe even where the processor has it")
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            program = sanitized.build(Path(folder), simde=options.simde)
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            return 1
+        start = time.monotonic()
+        counts, kernels = survey(program, options.count, options.seed)
+        seconds = time.monotonic() - start
+    table, own = kernel_table(kernels)
+    print(table)
+    rare = sorted(f"{name} ({tier}): {times}" for (tier, name), times in own.items() if times < options.count // RARE)
+    if rare:
+        print(f"fewer than {options.count // RARE} times: {', '.join(rare)}")
+    print(f"{options.count:,} files, seed {options.seed}, {options.count / seconds:,.0f} a second: {parity.text(counts)}")
+    return int(counts["failed"] > 0 or bool(rare))
+
+
+if __name__ == "__main__":
+    np.seterr(all="ignore")
+    sys.exit(main())
