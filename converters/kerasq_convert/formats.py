@@ -12,7 +12,7 @@ from kerasq.qformat import FLOAT32, SIGN, QFormat, fixed
 from kerasq.statistics import Statistics
 from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.graph import Concat, Curve, Graph, Multiply, Node, Pool, Reshape, Softmax, Transpose, WeightedNode
+from kerasq_convert.graph import Concat, Curve, Graph, Multiply, Node, Pool, Softmax, WeightedNode, moves_values
 from kerasq_convert.kernels import binary_scale, grid_of, holds
 from kerasq_convert.naming import Names
 from kerasq_convert.settings import Settings
@@ -166,7 +166,7 @@ class _Chooser:
         self._note_sign(value, node)
         if node is not None and node.format is not None:
             return Choice(node.format, Reason.QUANTIZER)
-        if node is not None and (isinstance(node, Reshape | Transpose) or (isinstance(node, Pool) and not node.average)):
+        if node is not None and moves_values(node):
             return Choice(self.buffers[self.names.buffer(node.inputs[0])].format, Reason.INPUT)
         if isinstance(node, Softmax):
             is_fixed = self.buffers[self.names.buffer(node.inputs[0])].format.is_fixed
@@ -188,7 +188,7 @@ class _Chooser:
             name = self.names.buffer(value)
             never = name in self.statistics and self.statistics[name].min >= 0
         else:
-            passes_on = isinstance(node, Pool | Reshape | Transpose | Concat | Multiply)
+            passes_on = isinstance(node, Pool | Concat | Multiply) or moves_values(node)
             never = node.clamp[0] >= 0 or isinstance(node, Softmax) or (passes_on and self.non_negative.issuperset(node.inputs))
             never = never or (isinstance(node, Curve) and _is_non_negative(node))
         if never:

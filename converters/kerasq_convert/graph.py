@@ -154,7 +154,16 @@ class Pad(Frame):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Crop(Frame):
-    """Its input with a frame removed."""
+    """Its input with a frame removed, and of what is left every so many rows and columns, the first and the last included."""
+
+    strides: tuple[int, int] = (1, 1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Select(Node):
+    """Channels (last axis) of its input: `channels` has, for each channel of the output, the number of the input's."""
+
+    channels: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -204,6 +213,15 @@ class Graph:
         return dataclasses.replace(self, nodes=tuple(nodes))
 
 
+def moves_values(node: Node) -> bool:
+    """Whether every value of a node's output is one of its input, or the zero of a frame: it needs no format of its own."""
+    if isinstance(node, Convolution):
+        taps = node.kernel.reshape(len(node.kernel), -1)
+        plain = len(node.inputs) == 1 and node.multiplier is None and node.bias is None
+        return plain and bool(np.all(np.isin(taps, (0, 1))) and np.all(np.sum(taps, axis=1) == 1))
+    return isinstance(node, Reshape | Transpose | Select | Frame) or (isinstance(node, Pool) and not node.average)
+
+
 AnyNode = TypeVar("AnyNode", bound=Node)
 
 
@@ -228,3 +246,11 @@ def until_stable(graph: Graph, step: Callable[[Graph], Graph | None]) -> Graph:
 def is_exclusive(graph: Graph, value: str, readers: dict[str, list[Node]]) -> bool:
     """Whether exactly one node reads `value` and the network does not show it."""
     return len(readers[value]) == 1 and value not in graph.outputs.values()
+
+
+def progression(places: np.ndarray) -> int | None:
+    """The step from each place to the next if it is the same throughout, and forward; 1 for a single place; else None."""
+    if len(places) == 1:
+        return 1
+    steps = np.unique(np.diff(places))
+    return int(steps[0]) if len(steps) == 1 and steps[0] > 0 else None

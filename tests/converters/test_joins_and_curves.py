@@ -81,6 +81,7 @@ NETWORKS = {
     "permute_321": lambda: chain(L.Permute((3, 2, 1))),
     "permute_sequence": lambda: chain(L.Permute((2, 1)), L.Conv1D(3, 3), shape=(10, 4)),
     "transposed_1d": lambda: chain(L.Conv1DTranspose(3, 4, strides=2, padding="same"), shape=(10, 4)),
+    "transposed_1d_with_output_padding": lambda: chain(L.Conv1DTranspose(3, 2, strides=3, output_padding=2), shape=(10, 4)),
     "transposed_normalized": lambda: chain(
         L.Conv2DTranspose(5, 3, strides=2, padding="same", use_bias=False), L.BatchNormalization(), L.ReLU(), conv(2, 3)
     ),
@@ -95,9 +96,19 @@ SMOOTH = [
     *("tanh", "tanh_shrink"),
 ]
 TRANSPOSED = [(*sizes, padding) for sizes in ((3, 1), (2, 2), (3, 2), (5, 2), (2, 3), (4, 3)) for padding in ("same", "valid")]
+# Kernel, strides, padding and output padding; in some, rows come to be that no weight reaches.
+OUTPUT_PADDING = [
+    *((2, 2, "valid", 1), (1, 3, "valid", (0, 2)), (3, 4, "valid", 3), ((5, 2), (3, 2), "same", (2, 1)), (3, 2, "same", 1)),
+]
 CASES = (
     NETWORKS
     | {name: lambda name=name: chain(conv(4, 3, activation=name)) for name in SMOOTH}
+    | {
+        "transposed, output padding {} {} {} {}".format(*case): lambda case=case: chain(
+            L.Conv2DTranspose(3, case[0], strides=case[1], padding=case[2], output_padding=case[3]), shape=(4, 5, 2)
+        )
+        for case in OUTPUT_PADDING
+    }
     | {
         "transposed {} {} {}".format(*case): lambda case=case: chain(
             L.Conv2DTranspose(3, case[0], strides=case[1], padding=case[2]), shape=(5, 6, 4)
@@ -124,6 +135,22 @@ def test_computes_what_keras_computes(name):
         assert signal_to_noise_db(expected, found) > decibels, bits
         reference = kerasq.Interpreter(model_content=content, engine="reference").predict(x)
         np.testing.assert_array_equal(found, reference)
+
+
+@pytest.mark.parametrize(("padding", "size"), [("same", 3), ("valid", 2)])
+def test_a_dilated_transposed_convolution_is_one_with_zeros_between_its_weights(padding, size):
+    """TensorFlow computes none on a CPU, but of the kernel written out."""
+    model = chain(L.Conv2DTranspose(3, size, dilation_rate=(2, 3), padding=padding, bias_initializer="normal"), shape=(5, 6, 4))
+    kernel, bias = model.get_weights()
+    spread = np.zeros((2 * size - 1, 3 * size - 2, *kernel.shape[2:]), np.float32)
+    spread[::2, ::3] = kernel
+    written_out = chain(L.Conv2DTranspose(3, spread.shape[:2], padding=padding), shape=(5, 6, 4))
+    written_out.set_weights([spread, bias])
+    x = examples(model)
+    file = float_model(model)
+    found = kerasq.Interpreter(model_content=file, engine="reference").predict(x)
+    np.testing.assert_allclose(found, written_out.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+    assert max(np.prod(tensor.shape) for tensor in file.constants()) == size * size * 12  # the zeros are not stored
 
 
 def kinds(model, **options):

@@ -200,3 +200,25 @@ def test_an_open_size_is_told_of_the_model():
     message = refused(keras.Sequential([keras.Input((None, None, 3)), L.Conv2D(2, 3)], name="net"))
     assert "model 'net'" in message
     assert "every size but the batch must be fixed" in message
+
+
+class TestAxes:
+    def test_more_than_a_file_has_are_refused_by_the_names_of_the_layers(self):
+        model = chain(L.Flatten(), L.Dense(40), L.Reshape((5, 1, 1, 8), name="wide"), L.Dense(6, name="last"))
+        message = refused(model)
+        assert "layer 'wide' gives 5 axes, (batch, 5, 1, 1, 8)" in message
+        assert "layer 'last'" in message
+        assert "Reshape" in message
+
+    def test_inputs_of_five_axes(self):
+        assert "input 'image' has 5 axes" in refused(chain(L.Flatten(), L.Dense(2), shape=(2, 3, 4, 2)))
+
+    def test_more_axes_between_layers_are_in_order(self):
+        model = chain(L.Dense(4), L.Reshape((3, 2, 6, 4)), L.Permute((2, 1, 3, 4)), L.Reshape((36, 4)), L.Conv1D(2, 3))
+        np.testing.assert_allclose(run(model, data(2, 6, 6, 3), settings=FLOAT), model(data(2, 6, 6, 3)), rtol=1e-5, atol=1e-5)
+
+    def test_an_output_of_the_batch_alone_has_one_value_for_each_example(self):
+        x = keras.Input((8,), name="x")
+        model = keras.Model(x, keras.ops.squeeze(L.Dense(1)(x), -1))
+        found = run(model, data(5, 8), settings=FLOAT)
+        np.testing.assert_allclose(found.reshape(-1), model(data(5, 8)), rtol=1e-5, atol=1e-5)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasq_convert.errors import UnsupportedError
-from kerasq_convert.frontend import arithmetic, convolutions, joins, moves
+from kerasq_convert.frontend import arithmetic, convolutions, joins, moves, selections, transposed_convolutions
 from kerasq_convert.frontend.curves import CURVES, POINTWISE, curve, pointwise
 from kerasq_convert.frontend.fake_quantization import fake_quantization
 from kerasq_convert.frontend.importing import Importer
@@ -54,14 +54,22 @@ HANDLERS: dict[str, Callable[[Importer, Any], None]] = (
     | {
         "Transpose": joins.transpose,
         "ConcatV2": joins.concat,
+        "Pack": joins.pack,
         "Tile": joins.tile,
-        "Conv2DBackpropInput": joins.transposed_convolution,
+        "Conv2DBackpropInput": transposed_convolutions.transposed_convolution,
         "Neg": arithmetic.negate,
         "SpaceToBatchND": convolutions.space_to_batch,
         "BatchToSpaceND": convolutions.dilated_convolution,
     }
     | dict.fromkeys(("Pad", "PadV2", "MirrorPad"), moves.pad)
-    | {"StridedSlice": moves.strided_slice}
+    | dict.fromkeys(("Split", "SplitV", "Unpack"), selections.split)
+    | {
+        "StridedSlice": selections.strided_slice,
+        "Slice": selections.slice_,
+        "GatherV2": selections.gather,
+        "ReverseV2": selections.reverse,
+        "Roll": selections.roll,
+    }
     | dict.fromkeys(("FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars"), fake_quantization)
     | dict.fromkeys(CURVES, curve)
     | dict.fromkeys(POINTWISE, pointwise)

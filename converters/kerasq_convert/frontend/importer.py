@@ -13,6 +13,7 @@ from kerasq_convert.frontend.importing import Importer, shape_of
 from kerasq_convert.frontend.names import LayerNames
 from kerasq_convert.frontend.quantizer_pattern import find_quantizers
 from kerasq_convert.frontend.refusals import Refusals
+from kerasq_convert.frontend.repeated_steps import RepeatedSteps
 from kerasq_convert.graph import Graph, Identity, Node
 
 
@@ -31,12 +32,15 @@ def import_graph(frozen: FrozenGraph, source: str) -> Graph:
         importer.values[tensor.name] = name
     refusals = Refusals()
     quantizers = find_quantizers(frozen.operations, importer.constant)
-    inner = {operation for quantizer in quantizers.values() for operation in quantizer.inner}
+    repeated = RepeatedSteps(importer)
+    passed_over = {operation for quantizer in quantizers.values() for operation in quantizer.inner} | repeated.passed_over
     for operation in frozen.operations:
         outputs = [tensor for tensor in operation.outputs if tensor.name not in frozen.constants]
-        if not outputs or operation.type == "Placeholder" or operation in inner:
+        if not outputs or operation.type == "Placeholder" or operation in passed_over:
             continue
         try:
+            if repeated.takes(operation):
+                continue
             if operation in quantizers:
                 found = quantizers[operation]
                 common = importer.common(operation, found.source)
@@ -47,6 +51,7 @@ def import_graph(frozen: FrozenGraph, source: str) -> Graph:
             refusals.add(importer.layer(operation), operation.type, str(error))
             for tensor in outputs:  # go on, so that every problem is found
                 importer.values[tensor.name] = tensor.name
+    repeated.finish()
     problems = [*refusals.lines(), *_not_finite(importer.nodes)]
     outputs_by_name = {name: importer.values.get(tensor.name) for name, tensor in frozen.outputs.items()}
     if not problems:

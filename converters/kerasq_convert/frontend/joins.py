@@ -1,4 +1,4 @@
-"""What joins branches or moves values about: products, concatenations, repetitions, permutations, transposed convolutions."""
+"""What joins branches or moves values about: products, concatenations, repetitions, permutations."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerasq_convert.errors import UnsupportedError
-from kerasq_convert.frontend.importing import Importer, image_shape, shape_of
-from kerasq_convert.graph import Concat, Convolution, Crop, Multiply, Node, Reshape, Shape, Transpose
+from kerasq_convert.frontend.importing import Importer, shape_of
+from kerasq_convert.graph import Concat, Multiply, Node, Reshape, Shape, Transpose
 
 MAX_JOINED = 5  # inputs of one CONCAT
 
@@ -38,6 +38,19 @@ def concat(importer: Importer, operation: Any) -> None:
         raise UnsupportedError("concatenation along the batch is not supported")
     values = [importer.values[part.name] for part in parts]
     _joined(importer, operation, values, [shape_of(part) for part in parts], at)
+
+
+def pack(importer: Importer, operation: Any) -> None:
+    """Pack (keras.ops.stack): values side by side along an axis of its own."""
+    parts, shape = list(operation.inputs), shape_of(operation.outputs[0])
+    if any(importer.constant(part) is not None for part in parts):
+        raise UnsupportedError("a stack with a constant in it is not supported")
+    at = int(operation.get_attr("axis")) % len(shape)
+    view, layers = (*shape[:at], 1, *shape[at + 1 :]), (importer.layer(operation),)
+    values = [f"{operation.outputs[0].name}/part{number}" for number in range(len(parts))]
+    for value, part in zip(values, parts, strict=True):
+        importer.nodes.append(Reshape(output=value, inputs=(importer.values[part.name],), shape=view, layers=layers))
+    _joined(importer, operation, values, [view] * len(parts), at)
 
 
 def tile(importer: Importer, operation: Any) -> None:
@@ -114,81 +127,3 @@ def transpose(importer: Importer, operation: Any) -> None:
         value = name
     importer.nodes.extend(steps)
     importer.add(Reshape(**common | {"inputs": (value,)}))
-
-
-def transposed_convolution(importer: Importer, operation: Any) -> None:
-    """Conv2DBackpropInput (Conv2DTranspose) of strides s as an ordinary convolution that computes s[0] s[1] pixels at once.
-
-    Output row y = Q s + r gets kernel row k from input row i where i s + k = y + p, p the rows that SAME cuts off at the top.
-    With c = (r + p) div s, the kernel rows are (r + p) mod s + j s for j = 0, 1, ..., and i = Q + c - j: for each r a convolution
-    over the input with steps of 1. Its results for all r are channels, which TRANSPOSE lays out as rows and columns (along a row
-    they lie right as they are).
-    """
-    _, kernel_tensor, x = operation.inputs
-    kernel = importer.constant(kernel_tensor)
-    if kernel is None or operation.get_attr("data_format") != b"NHWC" or set(operation.get_attr("dilations")) != {1}:
-        raise UnsupportedError("a transposed convolution with dilations or a computed kernel is not supported")
-    strides = tuple(int(s) for s in operation.get_attr("strides")[1:3])
-    read, written = image_shape(shape_of(x)), image_shape(shape_of(operation.outputs[0]))
-    same = operation.get_attr("padding") == b"SAME"
-    axes = [_phases(read[1 + a], written[1 + a], int(kernel.shape[a]), strides[a], same) for a in (0, 1)]
-    outputs, inputs = kernel.shape[2:]
-    (rows, row_padding, row_taps), (columns, column_padding, column_taps) = axes
-    phases = np.zeros((*strides, outputs, len(row_taps[0]), len(column_taps[0]), inputs), np.float32)
-    for r, c in np.ndindex(*strides):
-        for i, row in enumerate(row_taps[r]):
-            for j, column in enumerate(column_taps[c]):
-                if row is not None and column is not None:
-                    phases[r, c, :, i, j] = kernel[row, column]
-    common, layer = importer.common(operation, x), importer.layer(operation)
-    output, layers = common["output"], common["layers"]
-    together = strides[1] * outputs
-    convolution = Convolution(
-        output=f"{output}/phases",
-        inputs=(_reshaped(importer, f"{output}/in", common["inputs"][0], shape_of(x), read, layers),),
-        shape=(1, rows, columns, strides[0] * together),
-        layers=layers,
-        layer=layer,
-        kernel=phases.reshape(-1, *phases.shape[3:]),
-        padding=(*row_padding, *column_padding),
-    )
-    whole = (1, rows * strides[0], columns * strides[1], outputs)
-    place: dict[str, Any] = {"output": f"{output}/pixels", "inputs": (convolution.output,), "shape": whole, "layers": layers}
-    moved: Node = Reshape(**place)
-    if strides[0] > 1:
-        moved = Transpose(**place, sizes=(columns, strides[0]), together=together)
-    importer.nodes += [convolution, moved]
-    value = moved.output
-    if whole != written:
-        cut = (0, whole[1] - written[1], 0, whole[2] - written[2])
-        importer.nodes.append(Crop(output=f"{output}/cut", inputs=(value,), shape=written, layers=layers, frame=cut))
-        value = f"{output}/cut"
-    importer.add(Reshape(output=output, inputs=(value,), shape=common["shape"], layers=layers))
-
-
-def _reshaped(importer: Importer, name: str, value: str, shape: Shape, wanted: Shape, layers: tuple[str, ...]) -> str:
-    if shape == wanted:
-        return value
-    importer.nodes.append(Reshape(output=name, inputs=(value,), shape=wanted, layers=layers))
-    return name
-
-
-def _phases(size: int, written: int, taps: int, stride: int, same: bool) -> tuple[int, tuple[int, int], list[list[int | None]]]:
-    """Along one axis: the convolution's outputs, its padding, and for each r the kernel's tap at each place, if there is one."""
-    cut = max((size - 1) * stride + taps - written, 0) // 2 if same else 0
-    count = -(-written // stride)
-    shifts = [(r + cut) // stride for r in range(stride)]
-    steps = -(-taps // stride)
-    first, last = min(shifts) - (steps - 1), max(shifts)
-    table: list[list[int | None]] = []
-    for r in range(stride):
-        row: list[int | None] = []
-        for distance in range(first, last + 1):
-            tap = (r + cut) % stride + (shifts[r] - distance) * stride
-            row.append(tap if distance <= shifts[r] and tap < taps else None)
-        table.append(row)
-    while len(table[0]) > 1 and first < 0 and all(row[0] is None for row in table):  # places that no phase uses
-        first += 1
-        for row in table:
-            row.pop(0)
-    return count, (max(0, -first), max(0, count - 1 + last - (size - 1))), table

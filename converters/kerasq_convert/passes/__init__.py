@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kerasq_convert.graph import Graph
+from kerasq_convert.passes.axes import at_least_two_axes, check_axes
 from kerasq_convert.passes.curves import compose_curves
 from kerasq_convert.passes.fold_affine import (
     affine_before_pooling,
@@ -20,21 +21,26 @@ from kerasq_convert.passes.fuse import fuse_clamps_and_formats
 from kerasq_convert.passes.lower_affine import lower_affine
 from kerasq_convert.passes.prune import remove_dead_nodes
 from kerasq_convert.passes.reshapes import flatten_into_dense, sink_reshapes
+from kerasq_convert.passes.selections import fold_selections, lower_selections
 from kerasq_convert.passes.sink_transposes import absorb_reshapes, sink_transposes
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    at_least_two_axes,
     remove_dead_nodes,
     compose_curves,
     sink_reshapes,
     sink_transposes,
     fold_padding,
+    fold_selections,
     fold_affine_into_producers,  # BatchNorm and biases after a convolution
     compose_affine,
     affine_before_pooling,
     fold_affine_into_producers,  # those after its pooling
     flatten_into_dense,
     fold_affine_forward,  # Rescaling and BatchNorm before one
+    fold_selections,  # beside a Dense layer, or what was folded
     lower_affine,
+    lower_selections,
     lower_frames,
     sink_reshapes,  # those around a lowered node
     absorb_reshapes,
@@ -43,12 +49,18 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
 
 
 def run_passes(graph: Graph) -> tuple[Graph, dict[str, int]]:
-    """All passes in order, and by how many nodes each made the graph smaller (negative: larger)."""
+    """All passes in order, and by how many nodes each made the graph smaller (negative: larger).
+
+    Raises:
+        ConversionError: What is left can't be written as operators.
+    """
     removed: dict[str, int] = {}
+    as_read = graph
     for rewrite in PASSES:
         before = len(graph.nodes)
         graph = rewrite(graph)
         removed[rewrite.__name__] = removed.get(rewrite.__name__, 0) + before - len(graph.nodes)
+    check_axes(as_read, graph)
     return graph, removed
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from kerasq_convert.graph import Convolution, Crop, Frame, Graph, Node, Pad, replace
+from kerasq_convert.graph import Convolution, Crop, Frame, Graph, Node, Pad, Pool, replace
 
 
 def fold_padding(graph: Graph) -> Graph:
@@ -31,29 +33,31 @@ def _padded(pad: Pad, reader: Node) -> Convolution | None:
 
 
 def lower_frames(graph: Graph) -> Graph:
-    """Every `Pad` and `Crop` as a depthwise convolution whose kernel has a single one.
-
-    Row i of its output is row i - p + j of its input, with p rows of padding above and below and the one in row j. With a
-    frame of t and b rows, a kernel of t + b + 1 rows crops with p = 0 and j = t, and pads with p = t + b and j = b.
-    """
+    """Every `Pad` and `Crop` as a depthwise convolution whose kernel has a single one; a crop of steps alone as a pooling."""
     return graph.with_nodes(_lowered(node) if isinstance(node, Frame) else node for node in graph.nodes)
 
 
-def _lowered(node: Frame) -> Convolution:
+def _lowered(node: Frame) -> Convolution | Pool:
+    """Row i of the output is row i - p + j of the input, with p rows of padding above and below and the one in row j.
+
+    With a frame of t and b rows, a kernel of t + b + 1 rows crops with p = 0 and j = t, and pads with p = t + b and j = b.
+    A crop with steps of s reaches row t of the first window and must not find a window more than it takes: its kernel has
+    max(t, t + b + 1 - s) + 1 rows.
+    """
     top, bottom, left, right = node.frame
-    rows, columns = top + bottom, left + right
+    common: dict[str, Any] = {"output": node.output, "inputs": node.inputs, "shape": node.shape, "layers": node.layers}
     channels = node.shape[-1]
-    kernel = np.zeros((channels, rows + 1, columns + 1, 1), np.float32)
-    at = (top, left) if isinstance(node, Crop) else (bottom, right)
+    if isinstance(node, Crop):
+        rows, columns = (
+            max(first, first + last + 1 - step) + 1
+            for first, last, step in zip((top, left), (bottom, right), node.strides, strict=True)
+        )
+        if rows == columns == 1:
+            return Pool(**common, average=False, window=(1, 1), strides=node.strides)
+        at, padding, strides = (top, left), (0, 0, 0, 0), node.strides
+    else:
+        rows, columns, at, strides = top + bottom + 1, left + right + 1, (bottom, right), (1, 1)
+        padding = (rows - 1, rows - 1, columns - 1, columns - 1)
+    kernel = np.zeros((channels, rows, columns, 1), np.float32)
     kernel[:, at[0], at[1]] = 1
-    padding = (0, 0, 0, 0) if isinstance(node, Crop) else (rows, rows, columns, columns)
-    return Convolution(
-        output=node.output,
-        inputs=node.inputs,
-        shape=node.shape,
-        layers=node.layers,
-        layer=node.layers[-1],
-        kernel=kernel,
-        padding=padding,
-        groups=channels,
-    )
+    return Convolution(**common, layer=node.layers[-1], kernel=kernel, strides=strides, padding=padding, groups=channels)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasq_convert.graph import Add, Affine, Curve, Dense, Graph, Identity, Node, Reshape, replace
+from kerasq_convert.graph import Add, Affine, Curve, Dense, Graph, Identity, Node, Reshape, Select, replace
 from kerasq_convert.passes.prune import remove_dead_nodes
 
 
@@ -42,12 +42,16 @@ def sink_reshapes(graph: Graph) -> Graph:
 
 def _moved_before(node: Node, reshaped: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> Node | None:
     """An element-wise node reading what the reshapes of all its inputs read, if they have one shape; else None."""
-    if not isinstance(node, Add | Affine | Curve | Identity) or any(value not in reshaped for value in node.inputs):
+    if not isinstance(node, Add | Affine | Curve | Identity | Select) or any(value not in reshaped for value in node.inputs):
         return None
     sources = tuple(reshaped[value] for value in node.inputs)
     shape = shapes[sources[0]]
     if any(shapes[source] != shape for source in sources):
         return None
+    if isinstance(node, Select):
+        if shape[-1] != shapes[node.inputs[0]][-1]:
+            return None
+        shape = (*shape[:-1], node.shape[-1])
     moved = replace(node, inputs=sources, shape=shape, output=f"{node.output}/before")
     if not isinstance(moved, Affine):
         return moved

@@ -34,10 +34,10 @@ def _sink_one(graph: Graph) -> Graph | None:
 
 def absorb_reshapes(graph: Graph) -> Graph:
     """A transposition reads its values in whatever shape they have, and writes the shape that a reshape behind it would give."""
-    producers, readers = graph.producers(), graph.consumers()
+    readers = graph.consumers()
     nodes: dict[str, Node] = {}
     for node in graph.nodes:
-        source = producers.get(node.inputs[0]) if node.inputs else None
+        source = nodes.get(node.inputs[0]) if node.inputs else None
         if isinstance(node, Transpose) and isinstance(source, Reshape):
             node = replace(node, inputs=source.inputs)
         elif isinstance(node, Reshape) and isinstance(source, Transpose) and is_exclusive(graph, source.output, readers):
