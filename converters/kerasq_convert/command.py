@@ -71,6 +71,7 @@ _OF_CONVERSION = (
     "write_settings",
     "input_type",
     "signature",
+    "input_shape",
     "equalize",
     "refine",
     "labels",
@@ -108,6 +109,8 @@ def _define(options: flags.FlagValues) -> None:
     text("report", "HTML `FILE` to write; with --representative_dataset it includes what --analyze tells.")
     text("input_type", "`TYPE` of the network's inputs: UFIXED8_0 for raw 8-bit pixels. Default: by the examples.")
     text("signature", "`NAME` of the signature to convert, where a SavedModel has several. Default: the serving one.")
+    shape = "`SIZES` of an input whose size the model leaves open, without the batch: 10200,4 or NAME=10200,4"
+    flags.DEFINE_multi_string("input_shape", [], shape, flag_values=options)
     text("settings", "YAML `FILE` with formats by tensor name.")
     text("write_settings", "YAML `FILE` to write: the format chosen for each tensor, and what is known of it.")
     example = f"`FILE` (.npy) whose first example becomes the test vector, one for each input of the network; or {_RANDOM}"
@@ -190,7 +193,7 @@ def _tell(
 
 
 def _check_use_of_kq(options: flags.FlagValues) -> None:
-    given = [f"--{name}" for name in _OF_CONVERSION if getattr(options, name) not in (None, False, "")]
+    given = [f"--{name}" for name in _OF_CONVERSION if getattr(options, name) not in (None, False, "", [])]
     given += [f"--{name}" for name in ("criterion", "bits", "per_channel", "correct_bias") if options[name].present]
     if given:
         raise UsageError(f"a .kq file is converted already: {', '.join(given)} can't be used with it")
@@ -219,7 +222,13 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     """Bytes of the .kq file, and what tells how they came about."""
     from kerasq_convert.converter import Converter
     from kerasq_convert.errors import ConversionError, GoalsMissedError
+    from kerasq_convert.frontend import input_sizes
     from kerasq_convert.search import Goals
+
+    try:
+        input_shape = input_sizes.parse(options.input_shape)
+    except ValueError as error:
+        raise UsageError(f"--input_shape: {error}") from error
 
     converter = Converter(source)
     converter.representative_dataset = options.representative_dataset
@@ -233,6 +242,7 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     converter.analyze = options.analyze or bool(options.report and options.representative_dataset)
     converter.input_type = options.input_type
     converter.signature = options.signature
+    converter.input_shape = input_shape or None
     converter.verbose = True
     try:
         content = converter.convert()

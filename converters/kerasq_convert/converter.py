@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from kerasq_convert.errors import ConversionError, GoalsMissedError
 from kerasq_convert.figures import figures
 from kerasq_convert.formats import BITS, Choice, Formats, Policy, choose_formats, float_formats
 from kerasq_convert.frontend import read_model
+from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.graph import Graph, WeightedNode
 from kerasq_convert.html_report import html_report
 from kerasq_convert.logits import with_logits
@@ -70,6 +72,8 @@ class Converter:
             needed.
         input_type: Format of the network's inputs, as `"UFIXED8_0"` for raw 8-bit pixels; `None`: as observed.
         signature: Name of the signature to convert, where a SavedModel has several.
+        input_shape: Sizes, without the batch, of inputs whose sizes the model leaves open: `(10200, 4)`, or by name of the input
+            `{"signal": (10200, 4)}`.
         verbose: Whether long work shows a progress bar.
 
     Example:
@@ -96,6 +100,7 @@ class Converter:
         self.analyze = False
         self.input_type: str | QFormat | None = None
         self.signature: str | None = None
+        self.input_shape: Mapping[str, Sequence[int]] | Sequence[int] | None = None
         self.verbose = False
         self._report: Report | None = None
         self._formats: Formats | None = None
@@ -127,7 +132,7 @@ class Converter:
         policy = self._policy()
         settings = Settings.load(self.settings)
         statistics = self._load_statistics()
-        graph, removed = run_passes(read_model(self._source, self.signature))
+        graph, removed = run_passes(read_model(self._source, self.signature, InputSizes(self.input_shape)))
         if self.input_type is not None:
             settings = settings.with_buffers(graph.inputs, _input_format(self.input_type))
         graph, names = _with_fused_additions(graph, removed, settings)
@@ -256,12 +261,15 @@ def float_model(source: Any, quantized: Model | None = None) -> Model:
 
     Args:
         source: As for `Converter`.
-        quantized: What is to be compared with it: tensors have other sizes where that was equalized.
+        quantized: What is to be compared with it: tensors have other sizes where that was equalized, and inputs, where the model
+            leaves their sizes open, are as large as its own.
 
     Raises:
         ConversionError: The model can't be used.
     """
-    graph, names = _with_fused_additions(*run_passes(read_model(source)))
+    inputs = [] if quantized is None else [quantized.tensors[index] for index in quantized.inputs]
+    sizes = InputSizes({tensor.name: tensor.shape[1:] for tensor in inputs}, strict=False)
+    graph, names = _with_fused_additions(*run_passes(read_model(source, sizes=sizes)))
     if quantized is not None and EQUALIZED in quantized.metadata:
         graph = equalize(graph)
     return _in_float(graph, names, {})

@@ -81,6 +81,11 @@ class Convolution(WeightedNode):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Scaling(Convolution):
+    """An `Affine` that nothing could take in, as the convolution that computes it."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Dense(WeightedNode):
     """Kernel `(outputs, inputs)`; reads its input flattened."""
 

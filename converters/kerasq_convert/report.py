@@ -13,6 +13,7 @@ from kerasq_convert.analysis import Analysis
 from kerasq_convert.formats import Formats, Reason
 from kerasq_convert.graph import Graph
 from kerasq_convert.memory import Plan
+from kerasq_convert.scalings import scaling_notes
 from kerasq_convert.search import TradeOff
 
 
@@ -107,7 +108,7 @@ def make_report(
         (parameters if tensor.is_constant else buffers).append(row)
     fused = [list(node.layers) for node in graph.nodes if len(node.layers) > 1]
     arena = model.arena_bytes, plan.bound, plan.verdict
-    notes = [*graph.notes, *_notes(formats, statistics)]
+    notes = [*graph.notes, *scaling_notes(graph, model), *_notes(formats, statistics)]
     return Report(buffers, parameters, fused, removed, model_bytes, *arena, notes)
 
 

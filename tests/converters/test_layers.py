@@ -106,3 +106,27 @@ def test_names_of_one_dimensional_layers():
     )
     names = {tensor.name for tensor in kq.loads(kerasq.convert(model)).tensors}
     assert {"signal", "conv/kernel", "relu/output"} <= names
+
+
+def test_a_scaling_with_an_offset_before_padding_is_told_with_its_cost_and_a_remedy():
+    def notes(*layers):
+        converter = kerasq.Converter(image(*layers))
+        converter.convert()
+        return [note for note in converter.report.notes if "rescaling" in note]
+
+    rescaling, conv = L.Rescaling(1 / 127.5, -1, name="rescaling"), L.Conv2D(2, 3, padding="same", name="conv")
+    (note,) = notes(rescaling, conv)
+    assert "padding of 'conv'" in note
+    assert "270 multiply-accumulates" in note
+    assert "18 bytes" in note
+    assert "ZeroPadding2D" in note
+    assert not notes(L.ZeroPadding2D(1), rescaling, L.Conv2D(2, 3))
+    assert not notes(L.Rescaling(1 / 127.5, name="rescaling"), conv)
+
+
+def test_padding_before_a_scaling_that_is_folded_is_folded_too():
+    model = image(L.ZeroPadding2D(1), L.Rescaling(1 / 127.5, -1), L.Conv2D(2, 3))
+    content = kerasq.convert(model, settings=FLOAT)
+    assert kinds(content) == [OperatorKind.CONV_2D]
+    x = examples(model, 3, seed=1)
+    np.testing.assert_allclose(of_kerasq(content, x)[0], of_keras(model, x)[0], rtol=1e-5, atol=1e-5)

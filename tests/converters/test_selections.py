@@ -5,21 +5,11 @@ import numpy as np
 import pytest
 
 import kerasq
-from converters.zoo import L, randomized, signal_to_noise_db
-from kerasq import format as kq
+from converters.same_results import conv, converted, network
+from converters.zoo import L
 from kerasq_convert import ConversionError
 
 ops = keras.ops
-
-
-def network(function, shape=(8, 7, 4)):
-    keras.utils.set_random_seed(3)
-    x = keras.Input(shape, name="x")
-    return randomized(keras.Model(x, function(x)))
-
-
-def conv(filters, size=3, **options):
-    return L.Conv2D(filters, size, padding="same", **options)
 
 
 def gated(x):
@@ -93,21 +83,6 @@ ALONE = {
     "slower": lambda: network(lambda x: x[:, 2::3], (12, 4)),
     "stacked": lambda: network(lambda x: ops.stack([x, ops.relu(x)], axis=-1), (6, 5)),
 }
-
-
-def converted(model, decibels=30):
-    """The file of a model, which computes what the model computes, in both engines alike."""
-    x = np.random.default_rng(0).normal(size=(32, *model.input_shape[1:])).astype(np.float32)
-    content = kerasq.convert(model, representative_dataset=x)
-    found, same = (kerasq.Interpreter(model_content=content, engine=engine).predict(x) for engine in ("native", "reference"))
-    expected = model.predict(x, verbose=0)
-    if not isinstance(expected, list):
-        found, same, expected = [found], [same], [expected]
-    for a, b, c in zip(expected, found, same, strict=True):
-        assert a.shape == b.shape
-        assert signal_to_noise_db(a, b) > decibels
-        np.testing.assert_array_equal(b, c)
-    return kq.loads(content)
 
 
 @pytest.mark.parametrize("name", CHANNELS)

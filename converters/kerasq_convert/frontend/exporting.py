@@ -12,13 +12,14 @@ import os
 from typing import Any
 
 from kerasq_convert.errors import ConversionError, first_line
+from kerasq_convert.frontend.input_sizes import InputSizes
 
 
-def export(model: Any, folder: str | os.PathLike) -> None:
-    """Writes the SavedModel of a Keras model into `folder`.
+def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> None:
+    """Writes the SavedModel of a Keras model into `folder`, its inputs as large as `sizes` says where the model leaves that open.
 
     Raises:
-        ConversionError: Keras can't export it, or runs on another backend than TensorFlow.
+        ConversionError: Keras can't export it, runs on another backend than TensorFlow, or has an input of unknown size.
     """
     name = getattr(model, "name", type(model).__name__)
     _require_tensorflow(name)
@@ -27,9 +28,11 @@ def export(model: Any, folder: str | os.PathLike) -> None:
     try:
         archive = keras.export.ExportArchive()
         archive.track(model)
-        archive.add_endpoint("serve", lambda *inputs: model(*inputs, training=False), _signature(model))
+        archive.add_endpoint("serve", lambda *inputs: model(*inputs, training=False), _sized(name, _signature(model), sizes))
         with contextlib.redirect_stdout(io.StringIO()):  # earlier releases of Keras tell of the artifact whatever is asked
             archive.write_out(folder, verbose=False)
+    except ConversionError:
+        raise
     except Exception as error:
         hint = "" if getattr(model, "built", True) else ". A model without keras.Input must have been called once"
         raise ConversionError(f"model {name!r}", [f"Keras can't export it ({first_line(error)}){hint}"]) from error
@@ -63,6 +66,19 @@ def _signature(model: Any) -> list[Any]:
     if not shapes:
         raise ValueError("it has never been called, so the shapes of its inputs are unknown")
     return [_specs(shape, model.input_dtype) for shape in shapes]
+
+
+def _sized(name: str, signature: list[Any], sizes: InputSizes) -> list[Any]:
+    """The arguments with every size fixed but the batch."""
+    import keras
+    import tensorflow as tf
+
+    specs = keras.tree.flatten(signature)
+    keys = [spec.name or f"input {number}" for number, spec in enumerate(specs)]
+    declared = {key: None if spec.shape.rank is None else spec.shape[1:].as_list() for key, spec in zip(keys, specs, strict=True)}
+    fixed = sizes.fixed(f"model {name!r}", declared)
+    sized = [tf.TensorSpec((None, *fixed[key]), spec.dtype, spec.name) for key, spec in zip(keys, specs, strict=True)]
+    return keras.tree.pack_sequence_as(signature, sized)
 
 
 def _specs(shape: Any, dtype: str) -> Any:

@@ -17,7 +17,9 @@ import numpy as np
 
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.constants import Constants, replace_variables
+from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.frontend.saved_model import SavedSignature, read_signature
+from kerasq_convert.frontend.shapes import find_shapes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,7 @@ class FrozenGraph:
     constants: Mapping[str, np.ndarray]
 
 
-def freeze(folder: pathlib.Path, source: str, signature: str | None = None) -> FrozenGraph:
+def freeze(folder: pathlib.Path, source: str, signature: str | None = None, sizes: InputSizes | None = None) -> FrozenGraph:
     """Reads a signature of the SavedModel in `folder`, which error messages call `source`; the serving one if none is named.
 
     Raises:
@@ -47,9 +49,10 @@ def freeze(folder: pathlib.Path, source: str, signature: str | None = None) -> F
 
     saved = read_signature(folder, source, signature)
     inputs = {name: (info.dtype, info.tensor_shape) for name, info in _ordered(saved.signature.inputs)}
-    shapes = {name: _batch_of_one(source, name, shape) for name, (_, shape) in inputs.items()}
+    fixed = (sizes or InputSizes()).fixed(source, {name: _declared(shape) for name, (_, shape) in inputs.items()})
+    shapes = {name: [1, *fixed[name]] for name in inputs}
     flat = _flat(saved, source)
-    _free_batch(flat, {shape.dim[0].size for _, shape in inputs.values()})
+    _free_batch(flat, {shape.dim[0].size for _, shape in inputs.values() if shape.dim})
     replace_variables(flat)
     outputs = {name: info.name for name, info in _ordered(saved.signature.outputs)}
     graph = tf.Graph()
@@ -62,6 +65,7 @@ def freeze(folder: pathlib.Path, source: str, signature: str | None = None) -> F
         imported = tf.graph_util.import_graph_def(flat, input_map=feeds, return_elements=list(outputs.values()), name="")
     shown = dict(zip(outputs, imported, strict=True))
     operations = _needed(graph, shown.values())
+    find_shapes(graph, operations, saved.variables, placeholders.values())
     return FrozenGraph(operations, placeholders, shown, Constants(graph, operations, saved.variables, placeholders.values()))
 
 
@@ -170,17 +174,9 @@ def _free_batch(definition: Any, batches: set[int]) -> None:
                 node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(one))
 
 
-def _batch_of_one(source: str, name: str, shape: Any) -> list[int]:
-    sizes = [dimension.size for dimension in shape.dim]
-    if shape.unknown_rank or not sizes or any(size < 1 for size in sizes[1:]):
-        raise ConversionError(
-            source,
-            [
-                f"input {name!r} has the shape {tuple(sizes)}: every size but the batch must be fixed. "
-                "Build the model with keras.Input(shape) of the size that the device will see"
-            ],
-        )
-    return [1, *sizes[1:]]
+def _declared(shape: Any) -> list[int | None] | None:
+    """An input's sizes without the batch, as a signature has them."""
+    return None if shape.unknown_rank else [dimension.size if dimension.size > 0 else None for dimension in shape.dim[1:]]
 
 
 def _needed(graph: Any, outputs: Any) -> list[Any]:

@@ -99,9 +99,6 @@ def reverse(importer: Importer, operation: Any) -> None:
     axes, shape = importer.constant(axes_tensor), shape_of(x)
     if axes is None:
         raise UnsupportedError("a reversal whose axis depends on the input is not supported")
-    readers = [reader for reader in operation.outputs[0].consumers() if reader.type in ("Select", "SelectV2")]
-    if any(importer.constant(reader.inputs[0]) is not None for reader in readers):
-        raise UnsupportedError("a reversal at random is not supported: leave data augmentation out of the network")
     turned = {int(axis) % len(shape) for axis in np.ravel(axes)}
     _take(importer, operation, x, operation.outputs[0], {axis: np.arange(shape[axis])[::-1] for axis in turned})
 

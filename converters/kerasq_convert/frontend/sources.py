@@ -11,16 +11,18 @@ from typing import Any
 from kerasq.files import temporary_folder
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.exporting import export
+from kerasq_convert.frontend.input_sizes import InputSizes
 
 
 @contextlib.contextmanager
-def saved_model(source: Any) -> Iterator[tuple[pathlib.Path, list[str]]]:
+def saved_model(source: Any, sizes: InputSizes | None = None) -> Iterator[tuple[pathlib.Path, list[str]]]:
     """The SavedModel folder of a model, a temporary one where it is not a SavedModel already, and the names of its inputs.
 
     A SavedModel keeps no order of inputs; the names are in the model's order, and none where only the folder is known.
 
     Args:
         source: Path of a SavedModel folder, of a `.keras` or of an `.h5` file, or a `keras.Model`.
+        sizes: Those of inputs whose sizes the model leaves open.
 
     Raises:
         ConversionError: There is no such model, or it can't be loaded or exported.
@@ -34,7 +36,7 @@ def saved_model(source: Any) -> Iterator[tuple[pathlib.Path, list[str]]]:
     else:
         model = source
     with temporary_folder() as folder:
-        export(model, str(folder / "model"))
+        export(model, str(folder / "model"), sizes or InputSizes())
         yield folder / "model", _input_names(model)
 
 

@@ -70,7 +70,7 @@ def _steps(pack: Any, constant: Constant) -> Steps | None:
             continue
         values = [constant(tensor) for tensor in tensors]
         if values[0] is not None:
-            if not all(value is not None and np.array_equal(value, values[0]) for value in values):
+            if not all(value is values[0] or (value is not None and np.array_equal(value, values[0])) for value in values):
                 return None
             continue
         copies[tensors[0].name] = names

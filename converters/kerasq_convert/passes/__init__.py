@@ -38,6 +38,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fold_affine_into_producers,  # those after its pooling
     flatten_into_dense,
     fold_affine_forward,  # Rescaling and BatchNorm before one
+    fold_padding,  # around an affine node that was folded
     fold_selections,  # beside a Dense layer, or what was folded
     lower_affine,
     lower_selections,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasq_convert.graph import Affine, Convolution, Graph, Identity, Node, Reshape
+from kerasq_convert.graph import Affine, Graph, Identity, Node, Reshape, Scaling
 
 
 def lower_affine(graph: Graph) -> Graph:
@@ -27,7 +27,7 @@ def _lowered(node: Affine) -> list[Node]:
     pixels = (1, int(np.prod(node.shape[1:-1], dtype=int)), 1, channels)
     common = _common(node)
     whole = len(node.shape) == 4
-    convolution = Convolution(
+    convolution = Scaling(
         **common | ({} if whole else {"shape": pixels, "inputs": (f"{node.output}/in",), "output": f"{node.output}/out"}),
         layer=node.layers[-1],
         kernel=scale.reshape(-1, 1, 1, 1),
