@@ -21,6 +21,7 @@ import dataclasses
 import enum
 import math
 import re
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -211,8 +212,15 @@ class QFormat:
         values = np.asarray(values)
         if self.kind is Kind.FLOAT:
             return values.astype(np.float32)
+        stored = np.empty(values.shape, self.dtype)
+        places = stored.reshape(-1)
+        for start, block in blocks(values):  # float64 of a large kernel, several times over, would take far more than the kernel
+            places[start : start + block.size] = self._quantized(block)
+        return stored[()]
+
+    def _quantized(self, values: np.ndarray) -> np.ndarray:
         if self.kind is Kind.SIGN:
-            return np.where(values >= 0, 1, -1).astype(np.int8)
+            return np.where(values >= 0, 1, -1)
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = values.astype(np.float64) * 2.0 ** self._frac_bits()  # what ldexp does, in a tenth of its time
             whole = np.floor(scaled)
@@ -221,7 +229,7 @@ class QFormat:
         unknown = np.isnan(rounded)
         if unknown.any():
             rounded = np.where(unknown, 0.0, rounded)
-        return np.clip(rounded, self.min_int, self.max_int).astype(self.dtype)
+        return np.clip(rounded, self.min_int, self.max_int)
 
     def dequantize(self, stored: np.ndarray, dtype: np.typing.DTypeLike = np.float32) -> np.ndarray:
         """Values of stored integers, q * 2**-frac_bits (in float32: rounded to it where a FIXED32 needs more)."""
@@ -248,6 +256,13 @@ class QFormat:
         places = min(-shift, 32)
         limited = np.clip(integers, (self.min_int >> places) - 1, (self.max_int >> places) + 1)
         return self.saturate(limited << places)
+
+
+def blocks(values: np.ndarray, elements: int = 1 << 20) -> Iterator[tuple[int, np.ndarray]]:
+    """An array in flat pieces of at most `elements` values, in C order, each with the place of its first."""
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, elements):
+        yield start, flat[start : start + elements]
 
 
 def shift_right(integers: np.ndarray, shift: int) -> np.ndarray:

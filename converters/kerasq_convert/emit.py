@@ -88,14 +88,15 @@ class _Emitter:
         return self._tensor(Tensor(name, shape, self.formats.buffers[name].format))
 
     def _constant(self, name: str, format_: QFormat, values: np.ndarray) -> int:
-        largest = float(np.max(np.abs(values)))
+        largest = max(-float(np.min(values)), float(np.max(values)))
         if ranges.exceeds(format_, largest):
             self.problems.append(
                 f"{name}: its values reach {largest:.3g}, which no {format_.family} holds; "
                 + ("the training diverged" if format_.is_float else "the training diverged, or give it FLOAT32 in the settings")
             )
             values = np.zeros(values.shape)
-        return self._tensor(Tensor(name, values.shape, format_, data=format_.quantize(values)))
+        same = format_.is_float and values.dtype == np.float32  # the network in float shares its kernels with the graph
+        return self._tensor(Tensor(name, values.shape, format_, data=values if same else format_.quantize(values)))
 
     def _tensor(self, tensor: Tensor) -> int:
         self.tensors.append(tensor)
@@ -179,13 +180,12 @@ class _Emitter:
         """Indices of x, kernel, multiplier and bias."""
         kernel_format = self.formats.kernels[self.names.kernel(node)].format
         multiplier = node.multiplier
-        values = node.kernel.astype(np.float64)
+        values = node.kernel
         if kernel_format.is_sign:
             scale = binary_scale(node.kernel)
             assert scale is not None
             multiplier = scale if multiplier is None else scale * multiplier
             multiplier = None if np.all(multiplier == 1) else multiplier
-            values = np.where(node.kernel >= 0, 1.0, -1.0)
         elif not keeps_multiplier(node, kernel_format):
             values, multiplier = folded_kernel(node), None
         kernel = self._constant(self.names.kernel(node), kernel_format, values)

@@ -261,7 +261,7 @@ def keeps_multiplier(node: WeightedNode, format_: QFormat) -> bool:
 
 
 def folded_kernel(node: WeightedNode) -> np.ndarray:
-    """The kernel with its multiplier folded in, float64."""
+    """The kernel with its multiplier folded in, float64; as it is (float32) where there is none."""
     if node.multiplier is None:
-        return node.kernel.astype(np.float64)
+        return node.kernel
     return node.kernel * node.multiplier.reshape(-1, *(1,) * (node.kernel.ndim - 1))

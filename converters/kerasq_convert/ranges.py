@@ -10,7 +10,7 @@ import enum
 
 import numpy as np
 
-from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat
+from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, blocks
 from kerasq.statistics import Histogram, candidate_formats
 
 FINER = 4  # candidates beyond the finest format that saturates nothing
@@ -69,15 +69,16 @@ def divergence(format_: QFormat, histogram: Histogram) -> float:
 
 def best_for_values(family: QFormat, values: np.ndarray, criterion: Criterion = Criterion.MSE) -> QFormat:
     """The format that saturates nothing of a kernel (MINMAX), or that with the least squared error."""
-    exact = values.astype(np.float64)
-    first = family.finest(float(exact.min()), float(exact.max()))
+    first = family.finest(float(values.min()), float(values.max()))
     if first is None:
         return family.with_frac_bits(family.bits - 1)
     if criterion is Criterion.MINMAX:
         return family.with_frac_bits(first)
 
     def error(format_: QFormat) -> float:
-        return float(np.mean((format_.dequantize(format_.quantize(exact), np.float64) - exact) ** 2))
+        return sum(
+            float(np.sum((format_.dequantize(format_.quantize(block), np.float64) - block) ** 2)) for _, block in blocks(values)
+        )
 
     last = min(first + FINER, MAX_FRAC_BITS)
     return min((family.with_frac_bits(n) for n in range(first, last + 1)), key=error)

@@ -97,8 +97,7 @@ def make_report(
     for tensor in model.tensors:
         low = high = saturated = None
         if tensor.is_constant:
-            values = tensor.values
-            low, high = float(values.min()), float(values.max())
+            low, high = tensor.range
         elif statistics is not None and tensor.name in statistics:
             histogram = statistics[tensor.name]
             low, high = histogram.min, histogram.max

@@ -75,6 +75,14 @@ class Tensor:
             raise ValueError(f"{self.name!r} is an activation: it holds no values before it is computed")
         return self.format.dequantize(self.data, np.float64)
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest real value of a constant."""
+        if self.data is None:
+            raise ValueError(f"{self.name!r} is an activation: it holds no values before it is computed")
+        low, high = self.format.dequantize(np.array([self.data.min(), self.data.max()]), np.float64)
+        return float(low), float(high)
+
 
 @dataclasses.dataclass(frozen=True)
 class Operator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pathlib
 from collections.abc import Iterator
@@ -37,7 +38,9 @@ def saved_model(source: Any, sizes: InputSizes | None = None) -> Iterator[tuple[
         model = source
     with temporary_folder() as folder:
         export(model, str(folder / "model"), sizes or InputSizes())
-        yield folder / "model", _input_names(model)
+        names, model = _input_names(model), None
+        gc.collect()  # the weights of a model that came from a file are in the folder now, and need not be in memory twice
+        yield folder / "model", names
 
 
 def _checked_folder(path: pathlib.Path) -> pathlib.Path:

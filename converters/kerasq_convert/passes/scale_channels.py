@@ -8,7 +8,7 @@ would gain little.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from kerasq_convert.kernels import binary_scale, grid_of
 
 FORMAT = fixed(8, 7)
 WORTHWHILE_DB = 6.0  # a bit: what a multiplier has to gain where nobody asked for it
+_BLOCK = 1 << 18  # weights that are looked at together
 SHRINKS = np.linspace(1.0, 0.7, 13)  # of the range, that a row's largest weights may be saturated to
 
 
@@ -52,25 +53,41 @@ def is_free(node: Node) -> bool:
 
 
 def _scaled_if_worth(node: WeightedNode, least_gain_db: float) -> WeightedNode:
-    kernel, scaled = folded_kernel(node), _scaled(node)
-    together = automatic_kernel(node).format
-    plain = _noise(kernel, together.dequantize(together.quantize(kernel), np.float64))
-    apart = _noise(kernel, folded_kernel(scaled))
-    if ranges.exceeds(FORMAT, float(np.max(np.abs(kernel)))):
+    if ranges.exceeds(FORMAT, float(np.max(np.abs(folded_kernel(node))))):
         return node  # refused where it is written, by its name
-    return scaled if plain > apart * 10 ** (least_gain_db / 10) else node
+    together = automatic_kernel(node).format
+    scaled = np.empty_like(node.kernel, np.float32)
+    scales, plain, apart = [], 0.0, 0.0
+    for rows, places in _blocks(node, scaled):
+        values, scale = _scaled(rows)
+        places[:] = values
+        scales.append(scale)
+        plain += _noise(rows, together.dequantize(together.quantize(rows), np.float64))
+        apart += _noise(rows, values * scale[:, None])
+    if plain <= apart * 10 ** (least_gain_db / 10):
+        return node
+    return replace(node, kernel=scaled, multiplier=np.concatenate(scales))
 
 
-def _noise(kernel: np.ndarray, rounded: np.ndarray) -> float:
-    """Noise : signal, the mean over channels: the small ones count as much, for what follows may scale them up again."""
-    signal = np.sum(kernel.reshape(len(kernel), -1) ** 2, axis=1)
-    noise = np.sum((rounded - kernel).reshape(len(kernel), -1) ** 2, axis=1)
+def _blocks(node: WeightedNode, scaled: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Some output channels of the folded kernel at a time, float64, one a row, with their places in `scaled`."""
+    rows, places = node.kernel.reshape(len(node.kernel), -1), scaled.reshape(len(node.kernel), -1)
+    step = max(1, _BLOCK // rows.shape[1])
+    for start in range(0, len(rows), step):
+        chosen = slice(start, start + step)
+        factors = 1.0 if node.multiplier is None else node.multiplier[chosen, None]
+        yield rows[chosen].astype(np.float64) * factors, places[chosen]
+
+
+def _noise(rows: np.ndarray, rounded: np.ndarray) -> float:
+    """Noise : signal, summed over channels: the small ones count as much, for what follows may scale them up again."""
+    signal = np.sum(rows**2, axis=1)
+    noise = np.sum((rounded - rows) ** 2, axis=1)
     return float(np.sum(noise[signal > 0] / signal[signal > 0]))
 
 
-def _scaled(node: WeightedNode) -> WeightedNode:
-    kernel = folded_kernel(node)
-    rows = kernel.reshape(len(kernel), -1)
+def _scaled(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows rounded to FORMAT, and the scale of each that gives back its size."""
     largest = np.max(np.abs(rows), axis=1)
     largest[largest == 0] = 1.0
     best, error, chosen = np.zeros_like(rows), np.full(len(rows), np.inf), largest
@@ -81,4 +98,4 @@ def _scaled(node: WeightedNode) -> WeightedNode:
         better = found < error
         best[better], error[better] = values[better], found[better]
         chosen = np.where(better, scale, chosen)
-    return replace(node, kernel=best.reshape(kernel.shape).astype(np.float32), multiplier=chosen)
+    return best, chosen
