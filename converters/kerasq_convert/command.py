@@ -15,6 +15,11 @@ gains a bit, and biases take back what rounding does to the means of the channel
 sizes between neighbouring layers instead: for --noper_channel. Weights on a grid stay
 as they are.
 
+What is trusted: a .kq file never is, it is verified. Of a SavedModel only what computes
+is run, and its variables are read: an operation that could reach files, text, tables,
+processes or devices is refused by its name before anything of it runs. A .keras or .h5
+file is loaded in Keras' safe mode.
+
 --refine also tries formats one bit away by what they do to the outputs, for the
 first 256 examples, and keeps what helps either half of them. Goals (--min_sqnr_db,
 --max_accuracy_drop with --labels) give single activations 16 bits until they are met,
