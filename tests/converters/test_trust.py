@@ -106,6 +106,11 @@ class TestWhatDoesMore:
         with pytest.raises(ConversionError, match="operation PyFunc"):
             kerasq.convert(folder)
 
+    def test_constants_of_terabytes_are_not_computed(self, tmp_path):
+        folder = export_v1(tmp_path / "sm", bias=lambda: tf.reduce_sum(tf.fill([3, 1 << 20, 1 << 20], 1.0), axis=(1, 2)))
+        with pytest.raises(ConversionError, match="Fill"):
+            kerasq.convert(folder)
+
     def test_every_kind_is_named_at_once(self, tmp_path):
         def after(y):
             with tf.control_dependencies([tf.io.write_file(str(tmp_path / "a"), "x"), tf.io.matching_files("*")]):

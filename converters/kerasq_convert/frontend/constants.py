@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import weakref
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from kerasq_convert.errors import UnsupportedError, first_line
 from kerasq_convert.frontend.foldable import is_foldable
 from kerasq_convert.frontend.variables import VARIABLES
 
 _SMALL = 4096  # elements of a tensor that is computed with all others of its kind, and kept
+_LARGEST = 1 << 29  # elements of a constant: 2 GB of float32; more than that is never computed
 _FORWARDING = frozenset(("Identity", "StopGradient", "PreventGradient", "CheckNumerics"))
 _HANDLE_TYPE = 20  # DT_RESOURCE
 
@@ -103,15 +106,18 @@ class Constants(Mapping[str, np.ndarray]):
             if operation.type == "Placeholder":
                 weights = frozenset((operation.name,))
             for tensor in operation.outputs:
-                if known and tensor.dtype not in (tf.variant, tf.resource):
+                if known and tensor.dtype not in (tf.variant, tf.resource) and _elements(tensor, 0) <= _LARGEST:
                     self._computed[tensor.name] = tensor
                     self._weights[tensor.name] = weights
                 elif operation.type == "Shape" and operation.inputs[0].shape.is_fully_defined():
                     self._kept[tensor.name] = np.array(operation.inputs[0].shape.as_list(), tensor.dtype.as_numpy_dtype)
         self._session: Any = None
         self._alive = weakref.WeakValueDictionary[str, np.ndarray]()  # what somebody still works with is not read again
-        small = [tensor for name, tensor in self._computed.items() if not self._weights[name] and _is_small(tensor)]
-        self._kept |= dict(zip((tensor.name for tensor in small), self._run(small), strict=True))
+        small = [
+            tensor for name, tensor in self._computed.items() if not self._weights[name] and _elements(tensor, _LARGEST) <= _SMALL
+        ]
+        with contextlib.suppress(UnsupportedError):  # one that can't be computed is named when it is asked for
+            self._kept |= dict(zip((tensor.name for tensor in small), self._run(small), strict=True))
 
     def __contains__(self, name: object) -> bool:
         return name in self._computed or name in self._kept
@@ -149,7 +155,10 @@ class Constants(Mapping[str, np.ndarray]):
         needed = frozenset[str]().union(*(self._weights[tensor.name] for tensor in tensors))
         feeds = {f"{name}:0": self._variables[name] for name in needed}
         feeds |= {name: value for name, value in self._kept.items() if name not in self._computed}  # shapes
-        return self._session.run(tensors, feed_dict=feeds)
+        try:
+            return self._session.run(tensors, feed_dict=feeds)
+        except (tf.errors.OpError, MemoryError) as error:
+            raise UnsupportedError(f"TensorFlow can't compute a constant of it ({first_line(error)})") from error
 
 
 def _inside_of_control_flow(graph: Any) -> set[Any]:
@@ -171,5 +180,6 @@ def _inside_of_control_flow(graph: Any) -> set[Any]:
     return inside
 
 
-def _is_small(tensor: Any) -> bool:
-    return tensor.shape.is_fully_defined() and tensor.shape.num_elements() <= _SMALL
+def _elements(tensor: Any, unknown: int) -> int:
+    """How many elements a tensor has, `unknown` where only computing it would tell."""
+    return tensor.shape.num_elements() if tensor.shape.is_fully_defined() else unknown
