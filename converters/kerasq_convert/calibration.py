@@ -72,7 +72,7 @@ def _check(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> None:
 
 def observe(model: Model, dataset: Dataset, *, verbose: bool = False, examples: int = 0) -> tuple[Statistics, list[np.ndarray]]:
     """Statistics of every activation of `model`, which computes in FLOAT32, over `dataset`; and its first `examples`."""
-    interpreter = Interpreter(model_content=model, engine="reference")
+    interpreter = Interpreter(model_content=model, engine="reference", max_bytes=None)
     shapes = [model.tensors[index].shape for index in model.inputs]
     statistics = Statistics()
     first: list[list[np.ndarray]] = []

@@ -224,7 +224,7 @@ class Search:
 
 def run(model: Model, inputs: Arrays, engine: str | None = None) -> Arrays:
     """Outputs as float64 values, an array per output."""
-    found = Interpreter(model_content=model, engine=engine).predict(inputs)
+    found = Interpreter(model_content=model, engine=engine, max_bytes=None).predict(inputs)
     return [array.astype(np.float64) for array in listed(found)]
 
 

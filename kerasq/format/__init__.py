@@ -7,10 +7,23 @@ kerasq.fbs is the schema and model.py the same as Python values; packing.py says
 reader.py and verifier.py hold the rules by which a file is accepted.
 """
 
-from kerasq.format.errors import ModelError
+from kerasq.format.errors import ModelError, ModelTooLargeError
 from kerasq.format.model import Model, Operator, OperatorKind, SelfTest, Tensor
 from kerasq.format.reader import load, loads
 from kerasq.format.verifier import verify
 from kerasq.format.writer import dump, dumps
 
-__all__ = ["Model", "ModelError", "Operator", "OperatorKind", "SelfTest", "Tensor", "dump", "dumps", "load", "loads", "verify"]
+__all__ = [
+    "Model",
+    "ModelError",
+    "ModelTooLargeError",
+    "Operator",
+    "OperatorKind",
+    "SelfTest",
+    "Tensor",
+    "dump",
+    "dumps",
+    "load",
+    "loads",
+    "verify",
+]

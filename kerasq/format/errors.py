@@ -1,4 +1,4 @@
-"""The error of the file format."""
+"""The errors of the file format."""
 
 from __future__ import annotations
 
@@ -37,3 +37,10 @@ class ModelError(ValueError):
         if len(self.problems) > _MAX_LISTED:
             listed.append(f"... and {len(self.problems) - _MAX_LISTED} more")
         return "\n  - ".join([f"{len(self.problems)} problems", *listed])
+
+
+class ModelTooLargeError(ModelError):
+    """A sound model that takes more memory than it may."""
+
+    def __reduce__(self) -> tuple[type[ModelError], tuple[list[str], str | None]]:
+        return ModelTooLargeError, (self.problems, self.source)

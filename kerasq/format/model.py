@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,6 +83,18 @@ class Tensor:
             raise ValueError(f"{self.name!r} is an activation: it holds no values before it is computed")
         low, high = self.format.dequantize(np.array([self.data.min(), self.data.max()]), np.float64)
         return float(low), float(high)
+
+    @functools.cached_property
+    def magnitudes(self) -> np.ndarray:
+        """Of a fixed constant: the sum of the magnitudes of all stored values behind each index of the first axis, int64.
+
+        Computed once, as many operators may share a kernel. There are fewer than 2**31 values of at most 2**31: sums are exact.
+        """
+        assert self.data is not None
+        rows = self.data.reshape(len(self.data), -1)
+        # Positive and negative values apart: in the constant's own type, |-128| would not fit.
+        positive, negative = (part(rows, 0).sum(axis=1, dtype=np.int64) for part in (np.maximum, np.minimum))
+        return positive - negative
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,9 @@ MAX_RANK = 4
 # Objects of a file may be shared, but following every reference must not visit more than this many times the file's bytes:
 # otherwise a small file could describe an enormous model.
 MAX_REUSE = 8
+# Values of multipliers and biases, counted for each operator that uses them: a kernel is summed once, whatever the number of its
+# operators, so that no file makes a verifier read much more than it holds.
+MAX_VECTOR_READS = 1 << 26
 
 # Members of the enum Type; each is the name of a family of QFormats.
 TYPES = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "FIXED32", "UFIXED4", "UFIXED8", "UFIXED16", "SIGN")

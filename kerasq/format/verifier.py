@@ -18,7 +18,8 @@ with no check left to the kernels. `problems` reports everything at once. The ru
   arena has fewer than 2**31 bytes, every activation lies inside it and is aligned, and plan.collisions finds nothing.
 * Test vector, where there is one: as many bytes as all inputs of the network together, and one checksum per operator.
 
-The work is bounded by that of one run of the network: a proof reads every weight once per operator that uses it.
+The work is bounded: proofs read every kernel once, however many operators share it, and multipliers and biases once per
+operator, but no more than MAX_VECTOR_READS of their values in all.
 """
 
 from __future__ import annotations
@@ -32,14 +33,15 @@ import numpy as np
 
 from kerasq.format import plan
 from kerasq.format.errors import ModelError
-from kerasq.format.model import ABSENT, Model, Operator, Tensor
-from kerasq.format.schema import MAX_METADATA, MAX_NAMES, MAX_OPERATORS, MAX_RANK, MAX_TENSORS
+from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
+from kerasq.format.schema import MAX_METADATA, MAX_NAMES, MAX_OPERATORS, MAX_RANK, MAX_TENSORS, MAX_VECTOR_READS
 
 MAX_NAME_BYTES = 1024
 MIN_ALIGNMENT = 4
 MAX_ALIGNMENT = 256
 MAX_ARENA_BYTES = 2**31 - 1
 MAX_ELEMENTS = 2**31 - 1
+_WEIGHTED = frozenset((OperatorKind.CONV_2D, OperatorKind.DENSE))
 _ACTIVATIONS = frozenset(("FLOAT32", "FIXED8", "UFIXED8", "FIXED16", "UFIXED16"))
 
 
@@ -64,12 +66,14 @@ def problems(model: Model) -> list[str]:
         if wrong:
             unsound.add(index)
     links = list(_links(model))
+    reads = list(_reads(model))
     operators = [
         problem
         for position, operator in enumerate(model.operators)
-        if _is_sound(model, operator, unsound)
+        if not reads and _is_sound(model, operator, unsound)
         for problem in _operator(model, position)
     ]
+    operators += reads
     found += [*links, *operators]
     if not links and not unsound and not operators:  # what may overlap depends on the operators
         found += plan.collisions(model)
@@ -215,6 +219,18 @@ def _links(model: Model) -> Iterator[str]:
     for index, tensor in enumerate(model.tensors):
         if not tensor.is_constant and index not in used:
             yield f"{_named(model, index)} is an activation that nothing uses"
+
+
+def _reads(model: Model) -> Iterator[str]:
+    """Whether proofs would read multipliers and biases too often."""
+    vectors = (index for operator in model.operators if operator.kind in _WEIGHTED for index in operator.inputs[2:4])
+    tensors = (model.tensors[index] for index in vectors if _is_index(model, index))
+    values = sum(len(tensor.data) for tensor in tensors if tensor.data is not None and tensor.data.ndim)
+    if values > MAX_VECTOR_READS:
+        yield (
+            f"multipliers and biases have at most {MAX_VECTOR_READS} values, counted for each operator that uses them. "
+            f"Received: {values} values"
+        )
 
 
 def _test(model: Model) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kerasq.format.errors import ModelError
+from kerasq.format.errors import ModelError, ModelTooLargeError
 from kerasq.format.model import Model
 from kerasq.format.reader import loads, read_bytes, unverified
 from kerasq.format.verifier import verify
@@ -26,7 +26,14 @@ NAMES = ("native", "reference")
 
 
 class Engine(Protocol):
-    """What runs a network on batches of stored values. Threads may share it."""
+    """What runs a network on batches of stored values. Threads may share it.
+
+    Attributes:
+        arenas: How many arenas may exist at once; `None` for any number.
+    """
+
+    @property
+    def arenas(self) -> int | None: ...
 
     def run(self, inputs: Sequence[np.ndarray], observe: Observer | None = None) -> list[np.ndarray]: ...
 
@@ -62,46 +69,52 @@ def _say_that_it_is_slow() -> None:
     )
 
 
-def open_model(source: str | os.PathLike[str] | bytes | Model, engine: str, isa: str | None) -> tuple[Model, Engine]:
+def open_model(
+    source: str | os.PathLike[str] | bytes | Model, engine: str, isa: str | None, max_bytes: int | None
+) -> tuple[Model, Engine]:
     """A model and the engine that runs it.
 
     Args:
         source: Path of a .kq file, its bytes, or the model.
         engine: As `choose` returns it.
         isa: Kernels of the native engine (`kerasq.runtime.Network`).
+        max_bytes: What the network and its arenas may take; `None` for any amount.
 
     Raises:
         ModelError: The file breaks a rule of the format.
+        ModelTooLargeError: It takes more than `max_bytes`.
         OSError: It can't be read, or the native library is not installed.
     """
     if isinstance(source, Model):
         if engine == "reference":
             verify(source)
-            return source, _reference(source)
-        return source, NativeEngine(source, Network(dumps(source), isa))
+            return source, _reference(source, max_bytes)
+        return source, NativeEngine(source, Network(dumps(source), isa, max_bytes), max_bytes)
     path = source if isinstance(source, str | os.PathLike) else None
     content = bytes(memoryview(source)) if path is None else read_bytes(path)  # type: ignore[arg-type]
     try:
         if engine == "reference":
             model = loads(content)
-            return model, _reference(model)
-        network = _prepare(content, isa)
+            return model, _reference(model, max_bytes)
+        network = _prepare(content, isa, max_bytes)
+        model = unverified(content)
+        return model, NativeEngine(model, network, max_bytes)
     except ModelError as error:
-        raise ModelError(error.problems, None if path is None else os.fspath(path)) from None
-    model = unverified(content)
-    return model, NativeEngine(model, network)
+        raise type(error)(error.problems, None if path is None else os.fspath(path)) from None
 
 
-def _prepare(content: bytes, isa: str | None) -> Network:
+def _prepare(content: bytes, isa: str | None, max_bytes: int | None) -> Network:
     """The network in the runtime, or the complete list of problems."""
     try:
-        return Network(content, isa)
+        return Network(content, isa, max_bytes)
+    except ModelTooLargeError:
+        raise
     except ModelError:
         loads(content)
         raise
 
 
-def _reference(model: Model) -> Engine:
+def _reference(model: Model, max_bytes: int | None) -> Engine:
     from kerasq.interpreter.reference import ReferenceEngine  # the operators in NumPy: only who runs them imports them
 
-    return ReferenceEngine(model)
+    return ReferenceEngine(model, max_bytes)

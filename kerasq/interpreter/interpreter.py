@@ -11,7 +11,7 @@ import numpy as np
 from kerasq.format.model import Model, Tensor
 from kerasq.format.writer import dumps
 from kerasq.inputs import as_array
-from kerasq.interpreter import engines
+from kerasq.interpreter import engines, memory
 from kerasq.interpreter.batches import Batches, fast_batch_size, processors, slices
 from kerasq.progress import Progress
 
@@ -28,7 +28,10 @@ class Interpreter:
         model_content: Its bytes, or a `kerasq.format.Model`. Give either this or `model_path`.
         engine: `"native"`, the runtime in C; `"reference"`, the definition in NumPy; `None` for the native one, with a
             warning for the reference where that is not installed.
-        num_threads: Threads over the examples of a batch; `None` for the number of processors.
+        num_threads: Threads over the examples of a batch; `None` for the number of processors, or as many as `max_bytes` allows.
+        max_bytes: Memory that the network (`state`: with the native engine what kernels make of constants) and the arenas of all
+            threads may take together: 1 GiB unless given, as a small file may ask for much; `None` for any amount. The examples
+            themselves, what Python keeps of the file, and temporary arrays of the reference engine are not counted.
         isa: Kernels of the native engine, one of `kerasq.runtime.tiers()`: `"portable"`, `"avx2"` or `"avx512vnni"`; `None`
             for what the variable KERASQ_ISA names, else for the fastest of this processor.
 
@@ -36,7 +39,8 @@ class Interpreter:
     unpickled, engine, kernels and threads are chosen anew if they were left to be chosen. Both keep the tensors that are set.
 
     Raises:
-        kerasq.format.ModelError: The file breaks a rule of the format; the message lists everything.
+        kerasq.format.ModelError: The file breaks a rule of the format; the message lists everything. Or it takes more than
+            `max_bytes`: then it is a `kerasq.format.ModelTooLargeError`.
         OSError: The file can't be read, or the native engine is asked for and not installed.
         ValueError: An argument is out of its range.
         TypeError: An argument is of another type.
@@ -56,6 +60,7 @@ class Interpreter:
         engine: str | None = None,
         num_threads: int | None = None,
         isa: str | None = None,
+        max_bytes: int | None = memory.MAX_BYTES,
     ) -> None:
         if (model_path is None) == (model_content is None):
             raise ValueError(
@@ -63,6 +68,7 @@ class Interpreter:
                 f"Received: model_path={model_path!r}, model_content={type(model_content).__name__}"
             )
         _check_count("num_threads", num_threads)
+        _check_count("max_bytes", max_bytes)
         source = model_path if model_content is None else model_content
         if model_path is not None and not isinstance(model_path, str | os.PathLike):
             expected = "a path; the bytes of a file are `model_content`"
@@ -72,11 +78,11 @@ class Interpreter:
             raise TypeError(f"`model_content` must be {expected}. Received: {type(model_content).__name__}")
         assert source is not None
         self._engine_name = engines.choose(engine, isa)
-        self._model, self._engine = engines.open_model(source, self._engine_name, isa)
-        self._threads = num_threads or processors()
+        self._model, self._engine = engines.open_model(source, self._engine_name, isa, max_bytes)
+        self._threads = memory.threads(num_threads, processors(), self._engine.arenas)
         self._values: dict[int, np.ndarray] | None = None  # stored values of activations that are known
         self._invoked: list[np.ndarray] | None = None  # inputs of the last invoke()
-        self._chosen = {"engine": engine, "num_threads": num_threads, "isa": isa}
+        self._chosen = {"engine": engine, "num_threads": num_threads, "isa": isa, "max_bytes": max_bytes}
 
     def __copy__(self) -> Interpreter:
         """An interpreter of the same network with the same values, which go their own way from now on."""
@@ -240,6 +246,7 @@ class Interpreter:
             batch_size: Examples per call; `None` chooses a fast number.
         """
         batches, size = Batches(self._model, x), self._size(batch_size, fast_batch_size(self._model))
+        size = min(size, self._engine.arenas or size)  # each example has an arena of its own
         for examples in slices(batches.examples, size):
             self._engine.run(batches.stored(examples), lambda index, stored: callback(self._model.tensors[index].name, stored))
 

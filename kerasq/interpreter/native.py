@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
 from kerasq.format.model import Model
+from kerasq.interpreter import memory
 from kerasq.interpreter.batches import Observer
 from kerasq.runtime import Network
 
@@ -23,10 +25,19 @@ class NativeEngine:
     Args:
         model: The network as it was read.
         network: The same in the runtime.
+        max_bytes: What its state and its arenas may take together; `None` for any amount.
+
+    Attributes:
+        arenas: How many arenas may exist at once; `None` for any number.
+
+    Raises:
+        ModelTooLargeError: That is not enough for one arena.
     """
 
-    def __init__(self, model: Model, network: Network) -> None:
+    def __init__(self, model: Model, network: Network, max_bytes: int | None = None) -> None:
         self.network = network
+        self.arenas = memory.arenas(network.state_bytes, network.row_bytes, max_bytes)
+        self._free = None if self.arenas is None else threading.BoundedSemaphore(self.arenas)
         self._model = model
         self._operators = [operator.outputs[0] for operator in model.operators]
         self._idle: list[np.ndarray] = []  # arenas; list.pop and list.append are atomic
@@ -59,6 +70,8 @@ class NativeEngine:
 
     def _observed(self, inputs: Sequence[np.ndarray], observe: Observer) -> list[np.ndarray]:
         """`run`, all examples operator by operator: each has an arena of its own, in which tensors follow each other."""
+        if self.arenas is not None:
+            self._idle.clear()  # these arenas may be all that there may be
         arenas = self.network.arena(len(inputs[0]))
         kept: dict[int, np.ndarray] = {}
 
@@ -88,12 +101,13 @@ class NativeEngine:
 
     @contextmanager
     def _arena(self) -> Iterator[np.ndarray]:
-        """An arena that no other thread uses meanwhile; there are as many as threads ever ran at once."""
-        try:
-            arena = self._idle.pop()
-        except IndexError:
-            arena = self.network.arena()
-        try:
-            yield arena
-        finally:
-            self._idle.append(arena)
+        """An arena that no other thread uses meanwhile; there are as many as threads ever ran at once, and may exist."""
+        with self._free or nullcontext():
+            try:
+                arena = self._idle.pop()
+            except IndexError:
+                arena = self.network.arena()
+            try:
+                yield arena
+            finally:
+                self._idle.append(arena)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from kerasq import ops
-from kerasq.format.model import ABSENT, Model
+from kerasq.format.model import ABSENT, Model, OperatorKind
+from kerasq.interpreter import memory
 from kerasq.interpreter.batches import Observer, fast_batch_size
 
 
@@ -22,15 +24,31 @@ class _Step:
     released: tuple[int, ...]
 
 
+def _kernel_bytes(model: Model) -> int:
+    """What the kernels take: operators share them, as float32 values or integers in up to 64 bits."""
+    weighted = (operator for operator in model.operators if operator.kind in (OperatorKind.CONV_2D, OperatorKind.DENSE))
+    kernels = {operator.inputs[1]: model.tensors[operator.inputs[1]] for operator in weighted}
+    return sum(math.prod(kernel.shape) * (4 if kernel.format.is_float else 8) for kernel in kernels.values())
+
+
 class ReferenceEngine:
     """Runs a verified model on batches of stored values; holds no state between runs, so threads may share it.
 
     Args:
         model: A model that `kerasq.format.verify` accepts.
+        max_bytes: What its kernels, as they are multiplied, and its arenas may take together; `None` for any amount. (An arena is
+            counted as the file plans it; the operators' temporary arrays come on top.)
+
+    Attributes:
+        arenas: How many arenas may exist at once; `None` for any number.
+
+    Raises:
+        ModelTooLargeError: That is not enough for one arena.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, max_bytes: int | None = None) -> None:
         self._model = model
+        self.arenas = memory.arenas(_kernel_bytes(model), model.arena_bytes, max_bytes)
         released: dict[int, list[int]] = {}
         for index, (_, last) in model.lifetimes().items():
             released.setdefault(last, []).append(index)

@@ -52,16 +52,17 @@ def macs(model: Model, operator: Operator) -> int:
 def prepare(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
     """A callable from stored (batch, height, width, channels), and the stored addend if there is one, to the stored output."""
     stages, output = weighted.stages(model, operator), model.output(operator).shape
-    window = Window.of(operator, (stages.kernel.shape[1], stages.kernel.shape[2]))
-    depthwise = operator.groups > 1 and stages.kernel.shape[3] == 1
-    sums_of = _tapwise(stages.kernel, operator.groups) if depthwise else _columnwise(stages.kernel, operator.groups)
-    sum_dtype = stages.kernel.dtype
+    outputs, height, width, channels = stages.kernel.shape
+    window, sum_dtype = Window.of(operator, (height, width)), stages.sum_dtype
+    depthwise = operator.groups > 1 and channels == 1
+    sums_of = (_tapwise if depthwise else _columnwise)(stages, operator.groups)
     # Temporary arrays: the patches (or a product of one tap) and the sums.
-    place_elements = output[3] * 2 if depthwise else stages.kernel[0].size * operator.groups + output[3]
+    place_elements = outputs * 2 if depthwise else height * width * channels * operator.groups + outputs
     row_bytes = output[2] * place_elements * sum_dtype.itemsize
 
     def run(x: np.ndarray, addend: np.ndarray | None = None) -> np.ndarray:
         # One cast of the input for all taps; patches are cast as they are copied.
+        x = stages.inputs(x)
         patches = window.patches(x, sum_dtype if depthwise else x.dtype)
         y = np.empty((len(x), *output[1:]), stages.dtype)
         for block in blocks(len(x), output[1], row_bytes):
@@ -72,29 +73,33 @@ def prepare(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
     return run
 
 
-def _columnwise(kernel: np.ndarray, groups: int) -> Callable[[np.ndarray], np.ndarray]:
+def _columnwise(stages: weighted.Stages, groups: int) -> Callable[[np.ndarray], np.ndarray]:
     """Sums (places, output channels) of a block of patches: one product of matrices per group."""
-    outputs, height, width, channels = kernel.shape
-    matrix = np.ascontiguousarray(kernel.reshape(groups, outputs // groups, -1).transpose(0, 2, 1))
+    outputs, height, width, channels = stages.kernel.shape
+    matrix = stages.arranged(
+        groups, lambda kernel: np.ascontiguousarray(kernel.reshape(groups, outputs // groups, -1).transpose(0, 2, 1))
+    )
 
     def sums_of(patches: np.ndarray) -> np.ndarray:
         grouped = patches.reshape(*patches.shape[:5], groups, channels) if groups > 1 else patches[..., None, :]
-        columns = np.ascontiguousarray(grouped.transpose(5, 0, 1, 2, 3, 4, 6), kernel.dtype)
+        columns = np.ascontiguousarray(grouped.transpose(5, 0, 1, 2, 3, 4, 6), matrix.dtype)
         columns = columns.reshape(groups, -1, height * width * channels)
-        sums = np.empty((columns.shape[1], groups, outputs // groups), kernel.dtype)
+        sums = np.empty((columns.shape[1], groups, outputs // groups), matrix.dtype)
         product(columns, matrix, out=sums.transpose(1, 0, 2))
         return sums.reshape(-1, outputs)
 
     return sums_of
 
 
-def _tapwise(kernel: np.ndarray, groups: int) -> Callable[[np.ndarray], np.ndarray]:
+def _tapwise(stages: weighted.Stages, groups: int) -> Callable[[np.ndarray], np.ndarray]:
     """Sums (places, output channels) of a block of patches with one input channel per group, tap by tap."""
-    outputs, height, width, _ = kernel.shape
-    taps = kernel.reshape(groups, outputs // groups, height, width).transpose(2, 3, 0, 1)
+    outputs, height, width, _ = stages.kernel.shape
+    taps = stages.arranged(
+        ("taps", groups), lambda kernel: kernel.reshape(groups, outputs // groups, height, width).transpose(2, 3, 0, 1)
+    )
 
     def sums_of(patches: np.ndarray) -> np.ndarray:
-        sums = np.zeros((*patches.shape[:3], groups, outputs // groups), kernel.dtype)
+        sums = np.zeros((*patches.shape[:3], groups, outputs // groups), taps.dtype)
         terms = np.empty_like(sums)
         for row, column in np.ndindex(height, width):
             # A tap's weights repeated for a row of places let NumPy run along whole rows, not one place's channels.

@@ -37,11 +37,11 @@ def macs(model: Model, operator: Operator) -> int:
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
     """A callable from stored (batch, ...) to the stored output (batch, outputs)."""
     stages = weighted.stages(model, operator)
-    matrix = np.ascontiguousarray(stages.kernel.T)
+    matrix = stages.arranged("columns", lambda kernel: np.ascontiguousarray(kernel.T))
 
     def run(x: np.ndarray) -> np.ndarray:
         y = np.empty((len(x), matrix.shape[1]), stages.dtype)
-        rows = x.reshape(1, len(x), len(matrix)).astype(matrix.dtype, copy=False)
+        rows = stages.inputs(x).reshape(1, len(x), len(matrix)).astype(matrix.dtype, copy=False)
         sums = np.empty((1, *y.shape), matrix.dtype)
         product(rows, matrix[None], out=sums)
         stages.finish(sums[0], y, None)

@@ -73,6 +73,7 @@ def requantization(
     factor: np.ndarray | None = None,
     offset: np.ndarray | None = None,
     addend_places: int = 0,
+    folded: bool = True,
 ) -> Requantization:
     """The fastest exact way from sums to stored outputs.
 
@@ -84,6 +85,7 @@ def requantization(
         factor: int64, one per channel; `None` for 1.
         offset: int64, one per channel; `None` for 0.
         addend_places: By how many places an addend is shifted left, where `finish` is given one.
+        folded: Whether what is summed may have to carry a factor other than 1.
     """
     factor = np.ones((), np.int64) if factor is None else factor
     offset = np.zeros((), np.int64) if offset is None else offset
@@ -91,7 +93,7 @@ def requantization(
         return _in_integers(operator, output, frac_bits, bounds, factor, offset, addend_places)
     if output.is_float:
         return _to_float32(operator, frac_bits, bounds, factor, offset, addend_places)
-    return _in_floats(operator, output, frac_bits, bounds, factor, offset, addend_places)
+    return _in_floats(operator, output, frac_bits, bounds, factor, offset, addend_places, folded)
 
 
 def _in_floats(
@@ -102,6 +104,7 @@ def _in_floats(
     factor: np.ndarray,
     offset: np.ndarray,
     addend_places: int,
+    folded: bool,
 ) -> Requantization:
     low, high = limits(output, operator)
     sum_dtype, dtype = exact_dtype(bounds.accumulator), exact_dtype(bounds.largest)
@@ -110,8 +113,8 @@ def _in_floats(
     constant = np.ldexp((offset + rounding_half(frac_bits, output)).astype(np.float64), places).astype(dtype)
     addend_scale = dtype.type(2.0 ** (places + addend_places))
     # Where sums and totals share a type, each product x * w * factor is an integer below the same bound, times a power
-    # of two: multiplying the weights once replaces multiplying every sum.
-    folded = sum_dtype == dtype
+    # of two: multiplying the terms once may replace multiplying every sum.
+    folded = folded and sum_dtype == dtype
     truncates = low >= 0  # then the cast to integers is itself the floor
 
     def finish(sums: np.ndarray, out: np.ndarray, addend: np.ndarray | None = None) -> None:

@@ -6,7 +6,8 @@ A CONV_2D may list a fifth input, the addend: an activation that is added before
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Hashable, Iterator
 
 import numpy as np
 
@@ -107,28 +108,37 @@ def addend_problems(model: Model, operator: Operator) -> Iterator[str]:
 def bounds(model: Model, operator: Operator) -> Bounds:
     """A = (sum of |w|) * max|x| and T = A * |m| + |b| * 2**(n_t - n_b) + max|r| * 2**(n_t - n_r) + 2**(s-1): the largest."""
     operands = Operands.of(model, operator)
-    kernel, multiplier, bias = (stored(tensor) for tensor in (operands.kernel, operands.multiplier, operands.bias))
-    assert kernel is not None
-    # Positive and negative weights apart: in the kernel's own type, |-128| would not fit. There are fewer than 2**47 weights of
-    # 16 bits, so the int64 sums are exact. What follows may exceed 64 bits: Python's integers.
-    rows = kernel.reshape(len(kernel), -1)
-    sums = [part(rows, 0).sum(axis=1, dtype=np.int64) for part in (np.maximum, np.minimum)]
-    magnitudes = (sums[0] - sums[1]).tolist()
-    largest_input = _largest(operands.x.format)
+    magnitudes, largest_input = operands.kernel.magnitudes, _largest(operands.x.format)
     largest_addend = 0 if operands.addend is None else _largest(operands.addend.format) << operands.addend_places
-    factors = [1] * len(magnitudes) if multiplier is None else multiplier.tolist()
-    offsets = [0] * len(magnitudes) if bias is None else bias.tolist()
-    places = 0 if bias is None else operands.bias_places
-    totals = (
-        magnitude * largest_input * abs(factor) + (abs(offset) << places)
-        for magnitude, factor, offset in zip(magnitudes, factors, offsets, strict=True)
-    )
     half = rounding_half(operands.total_frac_bits, model.output(operator).format)
-    return Bounds(max(magnitudes) * largest_input, max(totals) + largest_addend + half)
+    accumulator = int(magnitudes.max()) * largest_input
+    return Bounds(accumulator, _largest_total(operands, magnitudes, largest_input) + largest_addend + half)
+
+
+def _largest_total(operands: Operands, magnitudes: np.ndarray, largest_input: int) -> int:
+    """The largest A * |m| + |b| * 2**(n_t - n_b) of all channels."""
+    multiplier, bias = stored(operands.multiplier), stored(operands.bias)
+    if multiplier is None and bias is None:
+        return int(magnitudes.max()) * largest_input
+    factors = np.ones_like(magnitudes) if multiplier is None else np.abs(multiplier.astype(np.int64))
+    offsets = np.zeros_like(magnitudes) if bias is None else np.abs(bias.astype(np.int64))
+    places = 0 if bias is None else operands.bias_places
+    # float64 first: it tells which channels can be the largest, and whether int64 holds all of them exactly.
+    shifted = np.where(offsets == 0, 0.0, np.ldexp(offsets.astype(np.float64), min(places, 1000)))
+    estimates = magnitudes.astype(np.float64) * largest_input * factors + shifted
+    if estimates.max() < 1 << 62:
+        return int((magnitudes * largest_input * factors + np.where(offsets == 0, 0, offsets << min(places, 62))).max())
+    near = estimates >= estimates.max() * (1 - 1e-12)
+    channels = np.unique(np.stack([magnitudes[near], factors[near], offsets[near]], axis=1), axis=0)
+    return max(a * largest_input * m + (b << (places if b else 0)) for a, m, b in channels.tolist())
 
 
 def _largest(source: QFormat) -> int:
     return max(-source.min_int, source.max_int)
+
+
+# Kernels as they are multiplied, by tensor, for as long as an operator holds them: operators that share a kernel share these.
+_ARRANGED: weakref.WeakKeyDictionary[Tensor, weakref.WeakValueDictionary[Hashable, np.ndarray]] = weakref.WeakKeyDictionary()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,15 +146,38 @@ class Stages:
     """A weighted operator, ready to run.
 
     Attributes:
-        kernel: In the type in which to sum stored inputs; shape as stored.
+        x, kernel: The input and the constant.
+        exact: Whether stored integers are summed, exactly, rather than float32 values.
+        sum_dtype: In which to sum.
         finish: `finish(sums, out, addend)` writes stored outputs; `sums`, output channels last, is overwritten; `addend` are
             the stored values of the addend, or `None` where the operator has none.
         dtype: Of the output.
     """
 
-    kernel: np.ndarray
+    x: Tensor
+    kernel: Tensor
+    exact: bool
+    sum_dtype: np.dtype
     finish: Callable[[np.ndarray, np.ndarray, np.ndarray | None], None]
     dtype: np.dtype
+
+    def inputs(self, stored: np.ndarray) -> np.ndarray:
+        """What is summed of stored inputs; still to be cast to `sum_dtype`."""
+        return stored if self.exact else float_path.values(self.x.format, stored)
+
+    def arranged(self, key: Hashable, arrange: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """`arrange(weights)` of the weights in `sum_dtype`; computed for the first of the operators that share it.
+
+        Args:
+            key: What `arrange` depends on.
+        """
+        assert self.kernel.data is not None
+        known = _ARRANGED.setdefault(self.kernel, weakref.WeakValueDictionary())
+        found = known.get((key, self.exact, self.sum_dtype))
+        if found is None:
+            values = self.kernel.data if self.exact else float_path.values(self.kernel.format, self.kernel.data)
+            found = known[key, self.exact, self.sum_dtype] = arrange(values.astype(self.sum_dtype, copy=False))
+        return found
 
 
 def stages(model: Model, operator: Operator) -> Stages:
@@ -154,24 +187,21 @@ def stages(model: Model, operator: Operator) -> Stages:
 
 def _integer_stages(model: Model, operator: Operator) -> Stages:
     operands, output = Operands.of(model, operator), model.output(operator).format
-    kernel, factor, offset = (stored(tensor) for tensor in (operands.kernel, operands.multiplier, operands.bias))
-    assert kernel is not None
+    factor, offset = stored(operands.multiplier), stored(operands.bias)
     if factor is not None:
         factor = factor.astype(np.int64)
     if offset is not None:
-        # The shift is unlimited where the bias is 0, hence Python's integers.
-        offset = np.array([value << operands.bias_places for value in offset.tolist()], np.int64)
+        # Where the bias is 0 the shift is unlimited, else the proof keeps the result inside 64 bits.
+        offset = np.where(offset == 0, 0, offset.astype(np.int64) << min(operands.bias_places, 62))
     places = 0 if operands.addend is None else operands.addend_places
-    rounding = requantization(operator, output, operands.total_frac_bits, bounds(model, operator), factor, offset, places)
-    gain = rounding.gain.reshape(-1, *[1] * (kernel.ndim - 1))
-    return Stages(kernel.astype(rounding.dtype) * gain, rounding.finish, output.dtype)
+    proven = bounds(model, operator)
+    rounding = requantization(operator, output, operands.total_frac_bits, proven, factor, offset, places, folded=False)
+    return Stages(operands.x, operands.kernel, True, rounding.dtype, rounding.finish, output.dtype)
 
 
 def _float_stages(model: Model, operator: Operator) -> Stages:
     operands, output = Operands.of(model, operator), model.output(operator).format
     factor, offset = _float_vector(operands.multiplier), _float_vector(operands.bias)
-    kernel = _float_vector(operands.kernel)
-    assert kernel is not None
 
     def finish(sums: np.ndarray, out: np.ndarray, addend: np.ndarray | None) -> None:
         if factor is not None:
@@ -182,13 +212,8 @@ def _float_stages(model: Model, operator: Operator) -> Stages:
             np.add(sums, float_path.values(operands.addend.format, addend), out=sums)
         out[...] = float_path.store(sums, output, operator)
 
-    return Stages(kernel * np.float32(_step(operands.x.format)), finish, output.dtype)
+    return Stages(operands.x, operands.kernel, False, np.dtype(np.float32), finish, output.dtype)
 
 
 def _float_vector(tensor: Tensor | None) -> np.ndarray | None:
     return None if tensor is None or tensor.data is None else float_path.values(tensor.format, tensor.data)
-
-
-def _step(source: QFormat) -> float:
-    """What a stored input counts: the kernel is scaled by it instead of the input, which changes no rounding."""
-    return source.step if source.is_fixed else 1.0

@@ -16,6 +16,7 @@ import sysconfig
 from pathlib import Path
 
 import kerasq.runtime
+from kerasq.format.model import FORMAT_VERSION
 
 _NAME = {"darwin": "libkerasq.dylib", "win32": "libkerasq.dll"}.get(sys.platform, "libkerasq.so")
 _RANK = 4
@@ -53,8 +54,24 @@ class KernelInfo(ctypes.Structure):
     _fields_ = (("kind", ctypes.c_int), ("output", ctypes.c_uint32), ("kernel", ctypes.c_char_p), ("macs", ctypes.c_uint64))
 
 
+class Interface(ctypes.Structure):
+    """kq_interface."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_uint32)
+        for name in ("number", "format_version", "error_bytes", "tensor_info_bytes", "operator_info_bytes")
+    )
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {getattr(self, name)}" for name, *_ in self._fields_)
+
+
+# KQ_INTERFACE and what goes with it: a library that says something else was built from other sources, and is not called.
+INTERFACE = Interface(2, FORMAT_VERSION, *map(ctypes.sizeof, (Error, TensorInfo, KernelInfo)))
+
 _ADDRESS, _COUNT, _SIZE = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t
 _PROTOTYPES = {
+    "kq_native_interface": (ctypes.POINTER(Interface),),
     "kq_status_text": (ctypes.c_char_p, ctypes.c_int),
     "kq_native_kernels": (_ADDRESS, ctypes.c_char_p, ctypes.POINTER(ctypes.c_char_p)),
     "kq_native_tier": (ctypes.c_char_p, _COUNT),
@@ -114,14 +131,31 @@ def load() -> ctypes.CDLL:
         )
     try:
         library = ctypes.CDLL(os.fspath(found.absolute()))
+        _shake_hands(library)
         for name, (result, *arguments) in _PROTOTYPES.items():
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
-    except (OSError, AttributeError) as error:
-        raise LibraryMissingError(
-            f"{found} is not the native library of this version of kerasq, for this processor: {error}. Install kerasq again."
-        ) from error
+    except (OSError, AttributeError, _OtherVersionError) as error:
+        otherwise = ", or correct the variable KERASQ_LIBRARY, or remove it" if "KERASQ_LIBRARY" in os.environ else ""
+        what = f"{found} is not the native library of this version of kerasq, for this processor: {error}"
+        raise LibraryMissingError(f"{what}. Install kerasq again{otherwise}.") from error
     return library
+
+
+class _OtherVersionError(Exception):
+    """The library was built from other sources."""
+
+
+def _shake_hands(library: ctypes.CDLL) -> None:
+    """Refuses a library of another version before any other of its functions is called."""
+    try:
+        ask = library.kq_native_interface
+    except AttributeError:
+        raise _OtherVersionError("it has no kq_native_interface, so it is older, or another library altogether") from None
+    ask.restype, ask.argtypes = ctypes.POINTER(Interface), ()
+    answer = ask().contents
+    if bytes(answer) != bytes(INTERFACE):
+        raise _OtherVersionError(f"its interface is {answer}, and {INTERFACE} is expected")
 
 
 def available() -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerasq.format.errors import ModelError
+from kerasq.format.errors import ModelError, ModelTooLargeError
 from kerasq.runtime import library as binding
 
 _MODEL_ALIGNMENT = 16
@@ -37,6 +37,7 @@ class Network:
         content: Bytes of a .kq file.
         isa: Which kernels to use: one of `kerasq.runtime.tiers()`; `None` for what the variable KERASQ_ISA names, else the
             fastest of this processor.
+        max_bytes: What its state may take; `None` for any amount.
 
     Attributes:
         isa: Name of the kernels' tier.
@@ -44,21 +45,22 @@ class Network:
 
     Raises:
         ModelError: The file is refused. (The runtime stops at the first problem; `kerasq.format.loads` lists them all.)
+        ModelTooLargeError: It is sound, but takes more than `max_bytes`.
         ValueError: There are no such kernels here.
         LibraryMissingError: The native library is not installed.
     """
 
-    def __init__(self, content: bytes, isa: str | None = None) -> None:
+    def __init__(self, content: bytes, isa: str | None = None, max_bytes: int | None = None) -> None:
         self._library = binding.load()
         self._kernels, self.isa = binding.kernels(isa)
         self._content = _readable(content)
-        self._network = self._prepare()
+        self._network = self._prepare(max_bytes)
         self.arena_bytes: int = self._library.kq_arena_bytes(self._network)
         self._alignment: int = self._library.kq_arena_alignment(self._network)
         self._inputs: int = self._library.kq_inputs(self._network)
         self._outputs: int = self._library.kq_outputs(self._network)
 
-    def _prepare(self) -> int:
+    def _prepare(self, max_bytes: int | None) -> int:
         """Address of the network, which lies in `self._state`."""
         size, network, error = ctypes.c_size_t(0), ctypes.c_void_p(), binding.Error()
         self._state = aligned(0, _STATE_ALIGNMENT)
@@ -72,6 +74,9 @@ class Network:
             )
             if status == binding.STATE_TOO_SMALL:
                 assert size.value > len(self._state)
+                if max_bytes is not None and size.value > max_bytes:
+                    text = f"its state takes {size.value:,} bytes, more than max_bytes={max_bytes:,} allows"
+                    raise ModelTooLargeError([f"{text}: if you trust the file, allow more"])
                 self._state = aligned(size.value, _STATE_ALIGNMENT)
         if status != binding.OK:
             raise ModelError([self._problem(error)])
@@ -92,9 +97,14 @@ class Network:
         """Bytes that the network itself takes: what is resolved, and weights that kernels have rearranged."""
         return len(self._state)
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of an arena among several."""
+        return -(-max(self.arena_bytes, 1) // self._alignment) * self._alignment
+
     def arena(self, examples: int = 1) -> np.ndarray:
         """Working memory for one example, or for several, a row each."""
-        row = -(-max(self.arena_bytes, 1) // self._alignment) * self._alignment
+        row = self.row_bytes
         return aligned(examples * row, self._alignment).reshape(examples, row)
 
     def operators(self) -> list[OperatorInfo]:

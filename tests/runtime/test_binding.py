@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import kerasq
+from c_compiler import compile_program
 from kerasq import format as file_format
 from kerasq.format import writer
 from kerasq.ops import TABLE
@@ -49,6 +50,35 @@ def test_every_function_of_the_headers_is_declared():
     assert set(declared) == set(library._PROTOTYPES)
     for name, (_, *arguments) in library._PROTOTYPES.items():
         assert len(arguments) == len(declared[name]), name
+
+
+def loaded(folder, monkeypatch, source):
+    """What `library.load` makes of a shared library with this source."""
+    path, code = folder / "other.so", folder / "other.c"
+    code.write_text("#include <stdlib.h>\n" + source)
+    compile_program([code], path, "-shared", "-fPIC", "-Wno-missing-prototypes", f"-I{HEADERS}")
+    monkeypatch.setenv("KERASQ_LIBRARY", str(path))
+    return library.load.__wrapped__()
+
+
+CALLED = "const char *kq_native_tier(unsigned i); const char *kq_native_tier(unsigned i) { (void)i; abort(); }\n"
+ANSWER = """#include "kerasq_native.h"
+static const kq_interface answer = {{{}}};
+const kq_interface *kq_native_interface(void) {{ return &answer; }}
+"""
+
+
+def test_an_older_library_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(kerasq.runtime.LibraryMissingError, match=r"other\.so .* older.*KERASQ_LIBRARY"):
+        loaded(tmp_path, monkeypatch, CALLED)
+
+
+@pytest.mark.parametrize("field", range(len(library.Interface._fields_)))
+def test_a_library_with_another_interface_is_refused(tmp_path, monkeypatch, field):
+    numbers = [getattr(library.INTERFACE, name) for name, *_ in library.Interface._fields_]
+    numbers[field] += 4
+    with pytest.raises(kerasq.runtime.LibraryMissingError, match=rf"{library.Interface._fields_[field][0]} {numbers[field]}"):
+        loaded(tmp_path, monkeypatch, ANSWER.format(", ".join(map(str, numbers))))
 
 
 def test_tiers_begin_with_the_portable_one():

@@ -8,6 +8,17 @@
 extern "C" {
 #endif
 
+/* What a program that loads the library at run time must have been made for: it calls kq_native_interface before anything else,
+ * which is the one function that no version changes, and uses no library that answers something else. `number` changes with the
+ * declarations of kerasq.h and this file, the others are there to notice it where it was forgotten. */
+#define KQ_INTERFACE 2
+typedef struct {
+  uint32_t number; /* KQ_INTERFACE */
+  uint32_t format_version; /* KQ_VERSION */
+  uint32_t error_bytes, tensor_info_bytes, operator_info_bytes; /* sizes of the structs */
+} kq_interface;
+const kq_interface *kq_native_interface(void);
+
 /* The kernels of a tier.
  *   isa     "portable", "avx2" or "avx512vnni"; NULL for the best that this processor has
  *   chosen  the tier's name; may be NULL

@@ -16,4 +16,4 @@ static void run(const kq_operator *op, uint8_t *arena) {
 
 static bool accepts(const kq_operator *op) { return op->is_integer && kq_has_fixed_output(op); }
 
-const kq_kernel kq_add = {"kq_add", KQ_ADD, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts, NULL, NULL, NULL, run, NULL};
+const kq_kernel kq_add = {"kq_add", KQ_ADD, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts, NULL, NULL, run, NULL};

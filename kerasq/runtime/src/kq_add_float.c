@@ -19,4 +19,4 @@ static void run(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-const kq_kernel kq_add_float = {"kq_add_float", KQ_ADD, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, NULL, run, NULL};
+const kq_kernel kq_add_float = {"kq_add_float", KQ_ADD, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, run, NULL};

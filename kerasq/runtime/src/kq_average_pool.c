@@ -31,4 +31,4 @@ static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena
 static bool accepts(const kq_operator *op) { return op->is_integer && kq_has_fixed_output(op); }
 
 const kq_kernel kq_average_pool_2d = {
-    "kq_average_pool_2d", KQ_AVERAGE_POOL_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts, NULL, NULL, NULL, run, NULL};
+    "kq_average_pool_2d", KQ_AVERAGE_POOL_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts, NULL, NULL, run, NULL};

@@ -17,4 +17,4 @@ static void run(const kq_operator *op, uint8_t *arena) {
 }
 
 const kq_kernel kq_concat_float = {
-    "kq_concat_float", KQ_CONCAT, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, NULL, run, NULL};
+    "kq_concat_float", KQ_CONCAT, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, run, NULL};

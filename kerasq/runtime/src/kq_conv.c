@@ -67,6 +67,6 @@ static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena
 
 #define KERNEL(x, weight, x_type, weight_type)                                                                     \
   const kq_kernel kq_conv_2d_##x##_##weight = {                                                                    \
-      "kq_conv_2d_" #x "_" #weight, KQ_CONV_2D, x_type, weight_type, 32, kq_has_fixed_output, NULL, NULL, NULL,    \
+      "kq_conv_2d_" #x "_" #weight, KQ_CONV_2D, x_type, weight_type, 32, kq_has_fixed_output, NULL, NULL,          \
       run, (void (*)(void))kq_dot_##x##_##weight};
 KQ_DOTS(KERNEL)

@@ -32,4 +32,4 @@ static void compute(const kq_operator *op, const kq_pixel *pixel) {
 
 static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
 
-const kq_kernel kq_conv_2d_float = {"kq_conv_2d_float", KQ_CONV_2D, KQ_ANY, KQ_ANY, 0, NULL, NULL, NULL, NULL, run, NULL};
+const kq_kernel kq_conv_2d_float = {"kq_conv_2d_float", KQ_CONV_2D, KQ_ANY, KQ_ANY, 0, NULL, NULL, NULL, run, NULL};

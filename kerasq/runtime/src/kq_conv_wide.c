@@ -38,9 +38,9 @@ static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena
 static void run_to_float(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute_to_float); }
 
 const kq_kernel kq_conv_2d_wide = {
-    "kq_conv_2d_wide", KQ_CONV_2D, KQ_ANY, KQ_ANY, 64, kq_has_fixed_output, NULL, NULL, NULL, run, NULL};
+    "kq_conv_2d_wide", KQ_CONV_2D, KQ_ANY, KQ_ANY, 64, kq_has_fixed_output, NULL, NULL, run, NULL};
 
 static bool accepts_to_float(const kq_operator *op) { return op->is_integer && kq_has_float_output(op); }
 
 const kq_kernel kq_conv_2d_to_float = {
-    "kq_conv_2d_to_float", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts_to_float, NULL, NULL, NULL, run_to_float, NULL};
+    "kq_conv_2d_to_float", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts_to_float, NULL, NULL, run_to_float, NULL};

@@ -17,6 +17,6 @@ static void run(const kq_operator *op, uint8_t *arena) {
 
 #define KERNEL(x, weight, x_type, weight_type)                                                                \
   const kq_kernel kq_dense_##x##_##weight = {                                                                 \
-      "kq_dense_" #x "_" #weight, KQ_DENSE, x_type, weight_type, 32, kq_has_fixed_output, NULL, NULL, NULL,   \
+      "kq_dense_" #x "_" #weight, KQ_DENSE, x_type, weight_type, 32, kq_has_fixed_output, NULL, NULL,         \
       run, (void (*)(void))kq_dot_##x##_##weight};
 KQ_DOTS(KERNEL)

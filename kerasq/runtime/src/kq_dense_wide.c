@@ -45,7 +45,7 @@ static void run_float(const kq_operator *op, uint8_t *arena) {
 static bool accepts_to_float(const kq_operator *op) { return op->is_integer && kq_has_float_output(op); }
 
 const kq_kernel kq_dense_wide = {
-    "kq_dense_wide", KQ_DENSE, KQ_ANY, KQ_ANY, 64, kq_has_fixed_output, NULL, NULL, NULL, run, NULL};
+    "kq_dense_wide", KQ_DENSE, KQ_ANY, KQ_ANY, 64, kq_has_fixed_output, NULL, NULL, run, NULL};
 const kq_kernel kq_dense_to_float = {
-    "kq_dense_to_float", KQ_DENSE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts_to_float, NULL, NULL, NULL, run_to_float, NULL};
-const kq_kernel kq_dense_float = {"kq_dense_float", KQ_DENSE, KQ_ANY, KQ_ANY, 0, NULL, NULL, NULL, NULL, run_float, NULL};
+    "kq_dense_to_float", KQ_DENSE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts_to_float, NULL, NULL, run_to_float, NULL};
+const kq_kernel kq_dense_float = {"kq_dense_float", KQ_DENSE, KQ_ANY, KQ_ANY, 0, NULL, NULL, NULL, run_float, NULL};

@@ -41,7 +41,7 @@ typedef struct kq_operator {
   const kq_kernel *kernel;
   const kq_tensor *input[KQ_MAX_INPUTS]; /* NULL where absent */
   const kq_tensor *output;
-  const void *packed; /* what the kernel made of the weights; NULL for kernels that use them as they are */
+  const void *packed; /* what the kernel made of constants; NULL for kernels that use them as they are */
   size_t scratch;     /* offset in the arena of the kernel's scratch memory */
   kq_limit low, high; /* limits of the output: the clamp, else the type's range (-inf, inf for FLOAT32) */
   uint16_t window[2]; /* height and width: of a convolution, its kernel's */
@@ -85,13 +85,24 @@ struct kq_kernel {
   int8_t weight_type;               /* kq_type of input 1, or KQ_ANY */
   uint8_t accumulator_bits;         /* as recorded: 0 in float, 32, 64, or KQ_ANY_BITS */
   bool (*accepts)(const kq_operator *); /* further conditions; may be NULL */
-  size_t (*packed_bytes)(const kq_operator *); /* state that pack fills; NULL: none */
-  void (*pack)(const kq_operator *, void *packed);
+  const struct kq_packing *packing; /* what it makes of constants; NULL for one that uses them as they are */
   size_t (*scratch_bytes)(const kq_operator *); /* NULL: none */
   void (*run)(const kq_operator *, uint8_t *arena);
   void (*inner)(void); /* the inner loop that `run` is to use, cast to its own type there; may be NULL */
 };
 #define KQ_ANY (-1)
+
+/* State that may be used for what kernels make of constants. */
+typedef struct {
+  size_t limit, used;
+} kq_budget;
+
+/* How a kernel rearranges constants: kq_packing.h. A program whose kernels rearrange nothing links nothing of it. */
+typedef struct kq_packing {
+  bool (*reserve)(kq_network *, kq_operator *, kq_budget *); /* false where the budget does not suffice: another kernel's turn */
+  size_t (*fill)(kq_operator *, uint8_t *memory); /* returns the bytes that it took */
+  const struct kq_part *constants, *finish;
+} kq_packing;
 #define KQ_ANY_BITS 255
 
 static inline uint16_t kq_u16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }

@@ -24,4 +24,4 @@ static void run(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-const kq_kernel kq_lookup = {"kq_lookup", KQ_LOOKUP, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, NULL, run, NULL};
+const kq_kernel kq_lookup = {"kq_lookup", KQ_LOOKUP, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, run, NULL};

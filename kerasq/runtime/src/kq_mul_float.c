@@ -18,4 +18,4 @@ static void run(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-const kq_kernel kq_mul_float = {"kq_mul_float", KQ_MUL, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, NULL, run, NULL};
+const kq_kernel kq_mul_float = {"kq_mul_float", KQ_MUL, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, run, NULL};

@@ -45,6 +45,12 @@ static const struct {
 #endif
 };
 
+const kq_interface *kq_native_interface(void) {
+  static const kq_interface interface = {KQ_INTERFACE, KQ_VERSION, sizeof(kq_error), sizeof(kq_tensor_info),
+                                         sizeof(kq_operator_info)};
+  return &interface;
+}
+
 const char *kq_native_tier(uint32_t index) {
   return index < sizeof tiers / sizeof tiers[0] && tiers[index].runs_here() ? tiers[index].name : NULL;
 }

@@ -20,22 +20,30 @@ static bool suits(const kq_kernel *kernel, const kq_operator *op) {
          (kernel->accepts == NULL || kernel->accepts(op));
 }
 
-/* Gives every operator the first kernel that computes it. `packed_bytes` becomes the state that all of them need. */
+/* The first kernel of the list that computes an operator, and has the state to do it in. */
+static const kq_kernel *choose(kq_network *network, kq_operator *op, const kq_kernels *kernels, kq_budget *budget) {
+  for (uint32_t k = 0; k < kernels->count; ++k) {
+    const kq_kernel *kernel = kernels->list[k];
+    if (!suits(kernel, op)) continue;
+    op->kernel = kernel;
+    if (kernel->packing == NULL || kernel->packing->reserve(network, op, budget)) return kernel;
+  }
+  return NULL;
+}
+
+/* Gives every operator a kernel. `packed_bytes` becomes the state that all of them need. */
 static kq_status choose_kernels(kq_network *network, const kq_kernels *kernels, size_t *packed_bytes, kq_error *error) {
   size_t scratch = 0;
   const size_t scratch_offset = round_up(network->planned_bytes, CACHE_LINE);
+  kq_budget budget = {0, 0};
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     kq_operator *op = &network->operators[i];
-    op->kernel = NULL;
-    for (uint32_t k = 0; k < kernels->count && op->kernel == NULL; ++k) {
-      if (suits(kernels->list[k], op)) op->kernel = kernels->list[k];
-    }
+    op->kernel = choose(network, op, kernels, &budget);
     if (op->kernel == NULL) return kq_fail(error, KQ_NO_KERNEL, (int32_t)i, (int32_t)(op->output - network->tensors));
-    op->scratch = scratch_offset;
-    if (op->kernel->packed_bytes != NULL) *packed_bytes += round_up(op->kernel->packed_bytes(op), CACHE_LINE);
     const size_t needed = op->kernel->scratch_bytes == NULL ? 0 : op->kernel->scratch_bytes(op);
     if (needed > scratch) scratch = needed;
   }
+  *packed_bytes = budget.used;
   network->arena_bytes = scratch == 0 ? network->planned_bytes : scratch_offset + scratch;
   return KQ_OK;
 }
@@ -43,10 +51,7 @@ static kq_status choose_kernels(kq_network *network, const kq_kernels *kernels, 
 static void pack(kq_network *network, uint8_t *memory) {
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     kq_operator *op = &network->operators[i];
-    if (op->kernel->packed_bytes == NULL) continue;
-    op->kernel->pack(op, memory);
-    op->packed = memory;
-    memory += round_up(op->kernel->packed_bytes(op), CACHE_LINE);
+    if (op->kernel->packing != NULL) memory += op->kernel->packing->fill(op, memory);
   }
 }
 
@@ -84,12 +89,16 @@ static kq_status prepare(const uint8_t *bytes, size_t size, const kq_kernels *ke
   if (status == KQ_OK) status = kq_verify(network, error);
   size_t packed_bytes = 0;
   if (status == KQ_OK) status = choose_kernels(network, kernels, &packed_bytes, error);
-  if (status != KQ_OK || packed_bytes == 0) return status;
-  *state_bytes = place.packed + CACHE_LINE + packed_bytes;
-  if (given < *state_bytes) return kq_fail(error, KQ_STATE_TOO_SMALL, -1, -1);
-  uint8_t *memory = state + place.packed;
-  pack(network, memory + (CACHE_LINE - (uintptr_t)memory % CACHE_LINE) % CACHE_LINE);
-  return KQ_OK;
+  if (status == KQ_OK && packed_bytes != 0) {
+    *state_bytes = place.packed + CACHE_LINE + packed_bytes;
+    if (given < *state_bytes) return kq_fail(error, KQ_STATE_TOO_SMALL, -1, -1);
+    uint8_t *memory = state + place.packed;
+    pack(network, memory + (CACHE_LINE - (uintptr_t)memory % CACHE_LINE) % CACHE_LINE);
+  }
+  for (uint32_t i = 0; i < network->operator_count; ++i) { /* only now: until then it is reserve's and fill's */
+    network->operators[i].scratch = round_up(network->planned_bytes, CACHE_LINE);
+  }
+  return status;
 }
 
 kq_status kq_prepare(const void *model, size_t model_bytes, const kq_kernels *kernels, void *state, size_t *state_bytes,

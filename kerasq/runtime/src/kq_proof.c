@@ -3,6 +3,12 @@
 #include "kq_arithmetic.h"
 #include "kq_verify.h"
 
+/* Values of multipliers and biases, counted for each operator that uses them (kerasq/format/schema.py): with it, and as a kernel is
+ * read once, no file makes a verifier read much more than it holds. */
+#define MAX_VECTOR_READS ((uint64_t)1 << 26)
+
+enum { SUMS = 16 }; /* channels whose weights are summed before operators look at them */
+
 /* Magnitude of a stored integer, that of -2^31 included. */
 static uint32_t magnitude(int32_t a) { return a < 0 ? 0u - (uint32_t)a : (uint32_t)a; }
 
@@ -30,29 +36,21 @@ static uint32_t vector_value(const kq_tensor *tensor, uint32_t channel, uint32_t
   return tensor == NULL ? absent : magnitude(kq_stored(tensor->type, tensor->data, channel));
 }
 
-typedef struct {
-  uint64_t accumulator, total;
-} bounds;
+/* A = (sum of |w|) * max|x|. */
+static uint64_t accumulator_bound(const kq_operator *op, uint64_t weights) {
+  return kq_bound_product(weights, largest(op->input[0]));
+}
 
-/* A = (sum of |w|) * max|x| and T = A * |m| + |b| * 2^(n_t - n_b) + max|r| * 2^(n_t - n_r) + 2^(s-1), over all channels. */
-static bounds weighted_bounds(const kq_operator *op) {
-  const kq_tensor *x = op->input[0], *kernel = op->input[1], *multiplier = op->input[2], *bias = op->input[3];
-  const kq_tensor *addend = op->input[4];
-  const int frac_bits = x->frac_bits + kernel->frac_bits + (multiplier == NULL ? 0 : multiplier->frac_bits);
-  const int bias_places = bias == NULL ? 0 : frac_bits - bias->frac_bits;
-  bounds found = {0, 0};
-  for (uint32_t channel = 0; channel < kernel->shape[0]; ++channel) {
-    const uint64_t accumulator = kq_bound_product(weight_sum(kernel, channel), largest(x));
-    const uint64_t scaled = kq_bound_product(accumulator, vector_value(multiplier, channel, 1));
-    const uint64_t total = kq_bound_sum(scaled, kq_bound_shifted(vector_value(bias, channel, 0), bias_places));
-    if (accumulator > found.accumulator) found.accumulator = accumulator;
-    if (total > found.total) found.total = total;
+/* T = A * |m| + |b| * 2^(n_t - n_b) + max|r| * 2^(n_t - n_r) + 2^(s-1) of an output channel. */
+static uint64_t total_bound(const kq_operator *op, uint32_t channel, uint64_t weights) {
+  const kq_tensor *multiplier = op->input[2], *bias = op->input[3], *addend = op->input[4];
+  const int frac_bits = op->input[0]->frac_bits + op->input[1]->frac_bits + (multiplier == NULL ? 0 : multiplier->frac_bits);
+  uint64_t total = kq_bound_product(accumulator_bound(op, weights), vector_value(multiplier, channel, 1));
+  if (bias != NULL) {
+    total = kq_bound_sum(total, kq_bound_shifted(vector_value(bias, channel, 0), frac_bits - bias->frac_bits));
   }
-  if (addend != NULL) {
-    found.total = kq_bound_sum(found.total, kq_bound_shifted(largest(addend), frac_bits - addend->frac_bits));
-  }
-  found.total = kq_bound_sum(found.total, rounding_half(frac_bits, op->output));
-  return found;
+  if (addend != NULL) total = kq_bound_sum(total, kq_bound_shifted(largest(addend), frac_bits - addend->frac_bits));
+  return kq_bound_sum(total, rounding_half(frac_bits, op->output));
 }
 
 /* max|x| of each input, shifted to the finer fractional bits (at most 32 places), and the rounding half: ADD, and QUANTIZE as the
@@ -120,11 +118,96 @@ static bool holds(uint8_t bits, uint64_t magnitudes) {
   return (bits == 32 && magnitudes >> 31 == 0) || (bits == 64 && magnitudes < KQ_TOO_LARGE);
 }
 
-bool kq_proves_widths(const kq_operator *op) {
-  if (!op->is_integer) return op->accumulator_bits == 0 && op->total_bits == 0;
-  if (op->kind == KQ_CONV_2D || op->kind == KQ_DENSE) {
-    const bounds found = weighted_bounds(op);
-    return holds(op->accumulator_bits, found.accumulator) && holds(op->total_bits, found.total);
+/* ---- Kernels, each read once, whatever the number of operators that use it ---- */
+
+static bool is_weighted(const kq_operator *op) { return op->kind == KQ_CONV_2D || op->kind == KQ_DENSE; }
+
+/* Of an operator that has neither, all channels with the same sum of weights have the same bound. */
+static bool has_vectors(const kq_operator *op) { return op->input[2] != NULL || op->input[3] != NULL; }
+
+/* Operators that share a kernel, as chains: the kernel's `first` is the number of the first that has a multiplier or a bias, its
+ * `last` of the first that has none; `packed`, which is nobody's yet, leads to the next. */
+static void chain_up(kq_network *network) {
+  for (uint32_t i = network->operator_count; i-- > 0;) {
+    kq_operator *op = &network->operators[i];
+    if (!is_weighted(op) || !op->is_integer) continue;
+    kq_tensor *kernel = &network->tensors[op->input[1] - network->tensors];
+    int32_t *head = has_vectors(op) ? &kernel->first : &kernel->last;
+    op->packed = *head < 0 ? NULL : &network->operators[*head];
+    *head = (int32_t)i;
   }
-  return holds(op->accumulator_bits, bound(op)) && op->total_bits == 0;
+}
+
+static const kq_operator *chain(const kq_network *network, int32_t head) { return head < 0 ? NULL : &network->operators[head]; }
+
+static bool holds_totals(const kq_operator *op, const uint64_t *sums, uint32_t channel, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!holds(op->total_bits, total_bound(op, channel + i, sums[i]))) return false;
+  }
+  return true;
+}
+
+/* The first operator of those that share a kernel whose widths are too small; NULL where there is none. */
+static const kq_operator *overflowing(const kq_network *network, const kq_tensor *kernel) {
+  const kq_operator *with = chain(network, kernel->first), *without = chain(network, kernel->last);
+  uint64_t largest_sum = 0, sums[SUMS];
+  for (uint32_t channel = 0; channel < kernel->shape[0]; channel += SUMS) {
+    const uint32_t left = kernel->shape[0] - channel, count = left < SUMS ? left : SUMS;
+    for (uint32_t i = 0; i < count; ++i) {
+      sums[i] = weight_sum(kernel, channel + i);
+      if (sums[i] > largest_sum) largest_sum = sums[i];
+    }
+    for (const kq_operator *op = with; op != NULL; op = op->packed) {
+      if (!holds_totals(op, sums, channel, count)) return op;
+    }
+  }
+  for (const kq_operator *op = with; op != NULL; op = op->packed) {
+    if (!holds(op->accumulator_bits, accumulator_bound(op, largest_sum))) return op;
+  }
+  for (const kq_operator *op = without; op != NULL; op = op->packed) {
+    if (!holds(op->accumulator_bits, accumulator_bound(op, largest_sum)) ||
+        !holds(op->total_bits, total_bound(op, 0, largest_sum))) {
+      return op;
+    }
+  }
+  return NULL;
+}
+
+static bool reads_too_much(const kq_network *network) {
+  uint64_t values = 0;
+  for (uint32_t i = 0; i < network->operator_count; ++i) {
+    const kq_operator *op = &network->operators[i];
+    for (uint32_t k = 2; k < 4 && is_weighted(op); ++k) values += op->input[k] == NULL ? 0 : op->input[k]->elements;
+  }
+  return values > MAX_VECTOR_READS;
+}
+
+/* Of an operator without weights, or that computes in float. */
+static bool proves_widths(const kq_operator *op) {
+  if (!op->is_integer) return op->accumulator_bits == 0 && op->total_bits == 0;
+  return is_weighted(op) || (holds(op->accumulator_bits, bound(op)) && op->total_bits == 0);
+}
+
+static kq_status fail_at(const kq_network *network, const kq_operator *op, kq_error *error) {
+  return kq_fail(error, KQ_OVERFLOW, (int32_t)(op - network->operators), (int32_t)(op->output - network->tensors));
+}
+
+kq_status kq_prove_widths(kq_network *network, kq_error *error) {
+  if (reads_too_much(network)) return kq_fail(error, KQ_BAD_COUNT, -1, -1);
+  for (uint32_t i = 0; i < network->operator_count; ++i) {
+    if (!proves_widths(&network->operators[i])) return fail_at(network, &network->operators[i], error);
+  }
+  for (uint32_t i = 0; i < network->tensor_count; ++i) {
+    kq_tensor *tensor = &network->tensors[i];
+    if (tensor->data != NULL) tensor->first = tensor->last = -1;
+  }
+  chain_up(network);
+  for (uint32_t i = 0; i < network->tensor_count; ++i) {
+    const kq_tensor *kernel = &network->tensors[i];
+    if (kernel->data == NULL || (kernel->first < 0 && kernel->last < 0)) continue;
+    const kq_operator *op = overflowing(network, kernel);
+    if (op != NULL) return fail_at(network, op, error);
+  }
+  for (uint32_t i = 0; i < network->operator_count; ++i) network->operators[i].packed = NULL;
+  return KQ_OK;
 }

@@ -8,4 +8,4 @@ static void run(const kq_operator *op, uint8_t *arena) {
 }
 
 const kq_kernel kq_quantize_float = {
-    "kq_quantize_float", KQ_QUANTIZE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, NULL, run, NULL};
+    "kq_quantize_float", KQ_QUANTIZE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, run, NULL};

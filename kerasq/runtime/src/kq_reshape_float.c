@@ -9,4 +9,4 @@ static void run(const kq_operator *op, uint8_t *arena) {
 }
 
 const kq_kernel kq_reshape_float = {
-    "kq_reshape_float", KQ_RESHAPE, KQ_FLOAT32, KQ_ANY, 0, NULL, NULL, NULL, NULL, run, NULL};
+    "kq_reshape_float", KQ_RESHAPE, KQ_FLOAT32, KQ_ANY, 0, NULL, NULL, NULL, run, NULL};

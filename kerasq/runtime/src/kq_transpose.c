@@ -12,4 +12,4 @@ static void run(const kq_operator *op, uint8_t *arena) {
 }
 
 const kq_kernel kq_transpose = {
-    "kq_transpose", KQ_TRANSPOSE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_has_fixed_output, NULL, NULL, NULL, run, NULL};
+    "kq_transpose", KQ_TRANSPOSE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_has_fixed_output, NULL, NULL, run, NULL};

@@ -10,4 +10,4 @@ static void run(const kq_operator *op, uint8_t *arena) {
 }
 
 const kq_kernel kq_transpose_float = {
-    "kq_transpose_float", KQ_TRANSPOSE, KQ_FLOAT32, KQ_ANY, 0, NULL, NULL, NULL, NULL, run, NULL};
+    "kq_transpose_float", KQ_TRANSPOSE, KQ_FLOAT32, KQ_ANY, 0, NULL, NULL, NULL, run, NULL};

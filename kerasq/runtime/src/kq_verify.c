@@ -21,10 +21,10 @@ kq_status kq_verify(kq_network *network, kq_error *error) {
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     kq_operator *op = &network->operators[i];
     status = kq_check_operator(op);
-    if (status == KQ_OK && !kq_proves_widths(op)) status = KQ_OVERFLOW;
     if (status != KQ_OK) return kq_fail(error, status, (int32_t)i, (int32_t)(op->output - network->tensors));
   }
-  status = kq_check_plan(network, error);
+  status = kq_prove_widths(network, error);
+  if (status == KQ_OK) status = kq_check_plan(network, error);
   if (status == KQ_OK && !has_sound_test(network)) status = kq_fail(error, KQ_BAD_TEST, -1, -1);
   return status;
 }

@@ -14,8 +14,9 @@ kq_status kq_check_links(kq_network *network, kq_error *error);
  * set, and a convolution's window. */
 kq_status kq_check_operator(kq_operator *op);
 
-/* kq_proof.c: the accumulator proof of NUMERICS.md section 3, repeated for an operator that kq_check_operator accepted. */
-bool kq_proves_widths(const kq_operator *op);
+/* kq_proof.c: the accumulator proof of NUMERICS.md section 3, repeated for all operators; kq_check_operator accepted each. Uses
+ * `first` and `last` of the constants, and `packed` of the operators, as memory. */
+kq_status kq_prove_widths(kq_network *network, kq_error *error);
 
 /* kq_bounds.c: arithmetic of the proof, which stops at 2^63. */
 #define KQ_TOO_LARGE ((uint64_t)1 << 63)

@@ -1,5 +1,5 @@
 /* Depthwise convolution for AVX2: tiles of 4 output pixels by 16 channels. See kq_gemm.h. */
-#include "kq_simd.h"
+#include "kq_wide.h"
 
 enum { TILE = 4, CHUNK_TILES = 32 };
 
@@ -19,28 +19,70 @@ KQ_INLINE void add_tap_f32(const uint8_t *x, const uint8_t *weights, __m256i sum
   }
 }
 
-/* Sums of one block for a tile of pixels, channels in order, from the block's start values. */
-static void add_steps(const kq_gemm *gemm, uint32_t number, const uint8_t *const x[], __m256i sum[][2]) {
-  const kq_block *block = &gemm->block[number];
-  const int32_t *start = gemm->start + (size_t)number * KQ_LANES;
-  const int32_t *place = gemm->place + block->first_step * kq_step_places(gemm->step_type);
-  const uint8_t *weights = gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES;
+/* Sums of some steps of a block for a tile of pixels, channels in the order of the weights. */
+static void add_steps(const int32_t *place, const uint8_t *weights, uint32_t steps, const uint8_t *const x[], __m256i sum[][2]) {
   for (int p = 0; p < TILE; ++p) sum[p][0] = sum[p][1] = _mm256_setzero_si256();
-  if (gemm->step_type == KQ_STEP_DEPTHWISE_F32) {
-    for (uint32_t step = 0; step < block->steps; ++step, weights += KQ_STEP_BYTES) {
-      for (int p = 0; p < TILE; ++p) add_tap_f32(x[p] + place[step], weights, sum[p]);
-    }
-    return;
-  }
-  for (uint32_t step = 0; step < block->steps; ++step, weights += KQ_STEP_BYTES) {
+  for (uint32_t step = 0; step < steps; ++step, weights += KQ_STEP_BYTES) {
     for (int p = 0; p < TILE; ++p) add_taps(x[p] + place[2 * step], x[p] + place[2 * step + 1], weights, sum[p]);
   }
-  for (int p = 0; p < TILE; ++p) { /* channels 0-3 8-11 and 4-7 12-15 to 0-7 and 8-15 */
-    const __m256i low = _mm256_permute2x128_si256(sum[p][0], sum[p][1], 0x20);
-    const __m256i high = _mm256_permute2x128_si256(sum[p][0], sum[p][1], 0x31);
-    sum[p][0] = _mm256_add_epi32(low, load(start));
-    sum[p][1] = _mm256_add_epi32(high, load(start + 8));
+}
+
+static void add_steps_f32(const int32_t *place, const uint8_t *weights, uint32_t steps, const uint8_t *const x[],
+                          __m256i sum[][2]) {
+  for (int p = 0; p < TILE; ++p) sum[p][0] = sum[p][1] = _mm256_setzero_si256();
+  for (uint32_t step = 0; step < steps; ++step, weights += KQ_STEP_BYTES) {
+    for (int p = 0; p < TILE; ++p) add_tap_f32(x[p] + place[step], weights, sum[p]);
   }
+}
+
+/* Channels 0-3 8-11 and 4-7 12-15 to 0-7 and 8-15. */
+KQ_INLINE void order(__m256i sum[2]) {
+  const __m256i low = _mm256_permute2x128_si256(sum[0], sum[1], 0x20);
+  sum[1] = _mm256_permute2x128_si256(sum[0], sum[1], 0x31);
+  sum[0] = low;
+}
+
+/* Outputs of one block for the `count` pixels from number `pixel` on, from sums that begin at its start values. */
+static void compute_tile(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel, uint32_t count,
+                         const uint8_t *const x[], uint8_t *output) {
+  const kq_block *block = &gemm->block[target->number];
+  const int32_t *place = gemm->place + block->first_place, *start = gemm->start + (size_t)target->number * KQ_LANES;
+  const uint8_t *weights = gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES;
+  __m256i sum[TILE][2];
+  if (gemm->step_type == KQ_STEP_DEPTHWISE_F32) {
+    add_steps_f32(place, weights, block->steps, x, sum);
+  } else {
+    add_steps(place, weights, block->steps, x, sum);
+    for (int p = 0; p < TILE; ++p) {
+      order(sum[p]);
+      sum[p][0] = _mm256_add_epi32(sum[p][0], load(start));
+      sum[p][1] = _mm256_add_epi32(sum[p][1], load(start + 8));
+    }
+  }
+  kq_finish_tile(op, gemm, target, pixel, count, sum, output);
+}
+
+/* The same where sums have 64 bits. */
+static void compute_wide_tile(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel, uint32_t count,
+                              const uint8_t *const x[], uint8_t *output) {
+  const kq_block *block = &gemm->block[target->number];
+  const uint32_t each = block->steps / gemm->halves;
+  kq_wide wide[TILE][2];
+  memset(wide, 0, sizeof wide);
+  for (uint32_t half = 0; half < gemm->halves; ++half) {
+    for (uint32_t done = 0; done < each; done += block->chunk) {
+      const uint32_t step = half * each + done;
+      __m256i sum[TILE][2];
+      add_steps(gemm->place + block->first_place + 2 * step, gemm->weights + (size_t)(block->first_step + step) * KQ_STEP_BYTES,
+                each - done < block->chunk ? each - done : block->chunk, x, sum);
+      for (int p = 0; p < TILE; ++p) {
+        order(sum[p]);
+        kq_widen(&wide[p][0], sum[p][0], half);
+        kq_widen(&wide[p][1], sum[p][1], half);
+      }
+    }
+  }
+  kq_finish_wide(op, gemm, target, pixel, count, wide, output);
 }
 
 static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count, const uint8_t *input,
@@ -51,10 +93,9 @@ static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t f
     const kq_target target = kq_target_of(op, gemm, number);
     for (uint32_t i = 0; i < count; i += TILE) {
       const uint8_t *x[TILE];
-      __m256i sum[TILE][2];
+      const uint32_t left = count - i < TILE ? count - i : TILE;
       for (int p = 0; p < TILE; ++p) x[p] = places[i + (uint32_t)p] + gemm->block[number].x_offset;
-      add_steps(gemm, number, x, sum);
-      kq_finish_tile(op, gemm, &target, first + i, count - i < TILE ? count - i : TILE, sum, output);
+      (gemm->wide ? compute_wide_tile : compute_tile)(op, gemm, &target, first + i, left, x, output);
     }
   }
 }
@@ -63,9 +104,6 @@ static void run(const kq_operator *op, uint8_t *arena) {
   kq_gemm_each_chunk(op, arena, TILE * CHUNK_TILES, compute_chunk);
 }
 
-static size_t packed_bytes(const kq_operator *op) { return kq_gemm_bytes(op, false); }
-static void pack(const kq_operator *op, void *memory) { kq_gemm_pack(op, false, memory); }
-
 const kq_kernel kq_depthwise_conv_2d_avx2 = {
     "kq_depthwise_conv_2d_avx2", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_depthwise_accepts,
-    packed_bytes, pack, kq_gemm_scratch_bytes, run, NULL};
+    &kq_gemm_packing, kq_gemm_scratch_bytes, run, NULL};

@@ -92,6 +92,6 @@ static void run_quantize(const kq_operator *op, uint8_t *arena) {
   add_all(op, &s, kq_input_data(op, 0, arena), NULL, kq_output_data(op, arena), 0);
 }
 
-const kq_kernel kq_add_avx2 = {"kq_add_avx2", KQ_ADD, KQ_ANY, KQ_ANY, 32, accepts, NULL, NULL, NULL, run_add, NULL};
+const kq_kernel kq_add_avx2 = {"kq_add_avx2", KQ_ADD, KQ_ANY, KQ_ANY, 32, accepts, NULL, NULL, run_add, NULL};
 const kq_kernel kq_quantize_avx2 = {
-    "kq_quantize_avx2", KQ_QUANTIZE, KQ_ANY, KQ_ANY, 32, accepts, NULL, NULL, NULL, run_quantize, NULL};
+    "kq_quantize_avx2", KQ_QUANTIZE, KQ_ANY, KQ_ANY, 32, accepts, NULL, NULL, run_quantize, NULL};

@@ -58,6 +58,6 @@ static bool accepts_max(const kq_operator *op) {
 }
 
 const kq_kernel kq_add_float_avx2 = {
-    "kq_add_float_avx2", KQ_ADD, KQ_FLOAT32, KQ_ANY, 0, accepts_add, NULL, NULL, NULL, run_add, NULL};
+    "kq_add_float_avx2", KQ_ADD, KQ_FLOAT32, KQ_ANY, 0, accepts_add, NULL, NULL, run_add, NULL};
 const kq_kernel kq_max_pool_2d_float_avx2 = {
-    "kq_max_pool_2d_float_avx2", KQ_MAX_POOL_2D, KQ_FLOAT32, KQ_ANY, 0, accepts_max, NULL, NULL, NULL, run_max, NULL};
+    "kq_max_pool_2d_float_avx2", KQ_MAX_POOL_2D, KQ_FLOAT32, KQ_ANY, 0, accepts_max, NULL, NULL, run_max, NULL};

@@ -16,11 +16,16 @@
  * 128. A step that breaks this for one of its channels is split in two, w = a + b with |a|, |b| <= 64, both at the same place.
  * Where weights are so small that sums of several steps fit 16 bits (SIGN: 64 steps), `chunk` says how many, and they are
  * widened once per chunk; else steps are paired (kq_gemm_pairs.c). vpdpbusd (AVX-512 VNNI) adds four products in 32 bits and
- * needs neither. */
+ * needs neither.
+ *
+ * Where sums need 64 bits (accumulator_bits is 64), inputs and weights are 16-bit integers, and weights of 16 bits are two steps,
+ * w = low + 256 high, the second half of a block's steps: then the sums of KQ_WIDE_CHUNK steps fit 32 bits, whatever the inputs,
+ * 255 * 2 * 128 * 32768 < 2^31, and they are added to wider ones once per chunk (kq_wide.h). */
 #ifndef KQ_GEMM_H
 #define KQ_GEMM_H
 
 #include "../kq_weighted.h"
+#include "kq_packing.h"
 
 enum { KQ_LANES = 16, KQ_STEP_BYTES = 64 };
 
@@ -39,23 +44,36 @@ static inline uint32_t kq_step_places(kq_step_type type) { return type == KQ_STE
  *   FINISH_64   the same with a 64-bit product; the shifted result fits 32 bits
  *   FINISH_ANY  everything else, one value at a time
  *   FINISH_FLOAT sums are floats
+ *   FINISH_WIDE the sums have 64 bits: the same with 64-bit products of 64-bit sums, modulo 2^64; 0 <= shift
  * An addend, shifted left by `addend_places`, is added after the factor. It is read, 16 channels of a tile of pixels at a time,
  * before the outputs of the same places are written, but after others have been: the output may be exactly where the addend is,
  * or somewhere else altogether. */
-typedef enum { KQ_FINISH_32, KQ_FINISH_64, KQ_FINISH_ANY, KQ_FINISH_FLOAT } kq_finish_type;
+typedef enum { KQ_FINISH_32, KQ_FINISH_64, KQ_FINISH_ANY, KQ_FINISH_FLOAT, KQ_FINISH_WIDE } kq_finish_type;
 
 typedef struct {
   uint32_t first_channel; /* of the output */
   uint32_t channels;      /* 1 .. 16 */
   uint32_t x_offset;      /* bytes from a pixel's first input to its first of this block's group */
   uint32_t steps;
-  uint32_t chunk;      /* steps whose sums fit 16 bits */
+  uint32_t chunk;      /* steps whose sums fit 16 bits; KQ_WIDE_CHUNK where sums have 64 */
   uint32_t pairs;      /* the first 2 * pairs steps, two by two: their sums fit 16 bits together */
   uint32_t first_step; /* number of the block's first step among those of all blocks */
+  uint32_t first_place; /* of its first step's first place: blocks with the same places, nearly always, share them */
 } kq_block;
 
-/* What pack leaves in the state, 64-byte aligned; the arrays follow it. */
+/* What is made of a kernel alone (kq_gemm_steps.c), 64-byte aligned; the arrays follow it. */
 typedef struct {
+  uint32_t blocks;
+  const kq_block *block;
+  const int32_t *place;   /* of each step's inputs: bytes from the window's first input */
+  const uint8_t *weights; /* KQ_STEP_BYTES for each step */
+  const int64_t *sum;     /* 16 per block: of a channel's weights */
+  const float *magnitude; /* 16 per block: of their magnitudes, or a little more */
+} kq_steps;
+
+/* What is made of all that an operator says (kq_gemm_plan.c), likewise. */
+typedef struct {
+  kq_packed shared; /* the kq_steps, whose pointers are repeated below */
   kq_step_type step_type;
   kq_finish_type finish;
   bool staged;
@@ -65,23 +83,47 @@ typedef struct {
   uint32_t pixels, columns;          /* of the output */
   uint32_t blocks;
   int32_t shift;
-  bool has_factor, has_addend;
+  bool has_factor, has_addend, wide; /* wide: sums have 64 bits */
+  uint32_t halves;                   /* of the steps of a block, with weights of different size: 1 or 2 */
   int32_t addend_places; /* FINISH_32 and FINISH_64 */
   const kq_block *block;
   const int32_t *place;    /* of each step's inputs: bytes from the window's first input */
   const uint8_t *weights;  /* KQ_STEP_BYTES for each step */
   const int32_t *start;    /* 16 per block: start values of sums */
   const int32_t *factor;   /* 16 per block; FINISH_FLOAT: floats */
-  const int64_t *offset;   /* 16 per block; FINISH_FLOAT: floats, as many */
+  const int64_t *offset;   /* 16 per block; FINISH_FLOAT: floats, as many; FINISH_ANY where wide: to be added to the sums */
 } kq_gemm;
 
-/* Whether an operator is computed as a matrix product, or as a depthwise convolution: integers with 32-bit sums, or float. */
+/* Whether an operator is computed as a matrix product, or as a depthwise convolution. */
 bool kq_gemm_accepts(const kq_operator *op);
 bool kq_depthwise_accepts(const kq_operator *op);
 
-/* State for the plan of an operator; `saturating` plans for vpmaddubsw. */
-size_t kq_gemm_bytes(const kq_operator *op, bool saturating);
-void kq_gemm_pack(const kq_operator *op, bool saturating, void *memory);
+/* Its packing; the second for vpmaddubsw. */
+extern const kq_packing kq_gemm_packing, kq_gemm_saturating_packing;
+
+/* ---- Between kq_gemm_steps.c and kq_gemm_plan.c ---- */
+
+/* The input's geometry; a Dense input is one pixel of all its values. */
+typedef struct {
+  uint32_t rows, columns, channels;
+  uint32_t padding[4];
+} kq_image;
+kq_image kq_image_of(const kq_operator *op);
+
+/* Columns of the input with its margins. */
+static inline uint32_t kq_staged_columns(const kq_image *in) { return in->padding[2] + in->columns + in->padding[3]; }
+
+bool kq_is_depthwise(const kq_operator *op);
+kq_step_type kq_step_type_of(const kq_operator *op);
+uint32_t kq_step_value_bytes(kq_step_type type);
+bool kq_is_wide(const kq_operator *op);
+uint32_t kq_halves(const kq_operator *op);
+uint32_t kq_blocks_of(const kq_operator *op);
+
+/* Steps of a block at most, those that are split counted twice. */
+uint64_t kq_most_steps(const kq_operator *op);
+
+extern const kq_part kq_gemm_steps, kq_gemm_saturating_steps;
 
 /* Orders the steps of a block so that those come first, two by two, whose 16-bit sums can be added; returns the number of pairs.
  * */
@@ -89,6 +131,9 @@ uint32_t kq_gemm_pair_steps(int32_t *place, uint8_t *weights, uint32_t steps);
 
 /* Blocks with at least such a chunk are widened chunk by chunk. */
 enum { KQ_MIN_CHUNK = 4 };
+
+/* Steps of a chunk of wide sums, and chunks of a half at most. */
+enum { KQ_WIDE_CHUNK = 255, KQ_WIDE_CHUNKS = 255 };
 
 /* Scratch for the copy of the input, and room to read past the last value. */
 size_t kq_gemm_scratch_bytes(const kq_operator *op);
@@ -111,7 +156,7 @@ static inline const uint8_t *kq_gemm_addend(const kq_operator *op, const uint8_t
   return output - op->output->offset + op->input[KQ_ADDEND]->offset;
 }
 
-/* FINISH_ANY, and FINISH_FLOAT for a fixed output: the outputs of a pixel from its 16 sums, int32_t or float. */
+/* FINISH_ANY, and FINISH_FLOAT for a fixed output: the outputs of a pixel from its 16 sums, int32_t, int64_t (wide) or float. */
 void kq_gemm_finish(const kq_operator *op, const kq_gemm *gemm, const kq_block *block, const void *sums, uint8_t *output,
                     uint32_t pixel);
 

@@ -1,5 +1,5 @@
 /* Convolution and Dense for AVX2: tiles of 4 output pixels by 16 output channels. See kq_gemm.h. */
-#include "kq_simd.h"
+#include "kq_wide.h"
 
 enum { TILE = 4, CHUNK_TILES = 32 };
 
@@ -155,11 +155,31 @@ static add_steps inner_loop(const kq_gemm *gemm, const kq_block *block, bool sin
   return loops[gemm->step_type == KQ_STEP_U8 && block->chunk >= KQ_MIN_CHUNK ? 3 : (int)gemm->step_type][single ? 1 : 0];
 }
 
+/* Sums of 64 bits, chunk by chunk. */
+static void add_wide(const work *w, uint32_t halves, add_steps add, const uint8_t *const x[], kq_wide wide[TILE][2]) {
+  const uint32_t each = w->steps / halves;
+  work chunk = *w;
+  memset(wide, 0, TILE * sizeof wide[0]);
+  for (uint32_t half = 0; half < halves; ++half) {
+    for (uint32_t done = 0; done < each; done += w->chunk) {
+      __m256i sum[TILE][2];
+      chunk.steps = each - done < w->chunk ? each - done : w->chunk;
+      chunk.place = w->place + half * each + done;
+      chunk.weights = w->weights + (size_t)(half * each + done) * KQ_STEP_BYTES;
+      add(&chunk, x, sum);
+      for (int p = 0; p < TILE; ++p) {
+        kq_widen(&wide[p][0], sum[p][0], half);
+        kq_widen(&wide[p][1], sum[p][1], half);
+      }
+    }
+  }
+}
+
 /* One block of output channels for the pixels from number `first` on, whose windows begin at `places`. */
 static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t first, uint32_t count,
                           const uint8_t *const places[], uint8_t *output) {
   const kq_block *block = &gemm->block[number];
-  const work w = {gemm->place + block->first_step, gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
+  const work w = {gemm->place + block->first_place, gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
                   gemm->start + (size_t)number * KQ_LANES, block->steps, block->chunk,
                   block->pairs};
   const kq_target target = kq_target_of(op, gemm, number);
@@ -169,7 +189,11 @@ static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t n
     __m256i sum[TILE][2];
     const uint32_t left = count - i;
     for (int p = 0; p < TILE; ++p) x[p] = places[i + (uint32_t)p] + block->x_offset;
-    if (left >= TILE) {
+    if (gemm->wide) {
+      kq_wide wide[TILE][2];
+      add_wide(&w, gemm->halves, add, x, wide);
+      kq_finish_wide(op, gemm, &target, first + i, left < TILE ? left : TILE, wide, output);
+    } else if (left >= TILE) {
       add(&w, x, sum);
       kq_finish_tile(op, gemm, &target, first + i, TILE, sum, output);
     } else {
@@ -191,10 +215,7 @@ static void run(const kq_operator *op, uint8_t *arena) {
   kq_gemm_each_chunk(op, arena, TILE * CHUNK_TILES, compute_chunk);
 }
 
-static size_t packed_bytes(const kq_operator *op) { return kq_gemm_bytes(op, true); }
-static void pack(const kq_operator *op, void *memory) { kq_gemm_pack(op, true, memory); }
-
 const kq_kernel kq_conv_2d_avx2 = {"kq_conv_2d_avx2", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_gemm_accepts,
-                                   packed_bytes, pack, kq_gemm_scratch_bytes, run, NULL};
+                                   &kq_gemm_saturating_packing, kq_gemm_scratch_bytes, run, NULL};
 const kq_kernel kq_dense_avx2 = {"kq_dense_avx2", KQ_DENSE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_gemm_accepts,
-                                 packed_bytes, pack, kq_gemm_scratch_bytes, run, NULL};
+                                 &kq_gemm_saturating_packing, kq_gemm_scratch_bytes, run, NULL};

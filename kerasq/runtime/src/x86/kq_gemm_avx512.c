@@ -4,7 +4,7 @@
 #include <simde/x86/avx512.h>
 #endif
 
-#include "kq_simd.h"
+#include "kq_wide.h"
 
 enum { TILE = 8, CHUNK_TILES = 16 };
 
@@ -20,7 +20,7 @@ typedef struct {
   const int32_t *place;
   const uint8_t *weights[2];
   const int32_t *start[2];
-  uint32_t steps;
+  uint32_t steps, chunk;
 } work;
 
 /* sum + products of one step: four of 8 bits, without saturation (vpdpbusds would saturate); two of 16 bits, modulo 2^32; or a
@@ -93,22 +93,53 @@ KQ_INLINE void finish(const kq_operator *op, const kq_gemm *gemm, const kq_targe
   kq_finish_tile(op, gemm, target, pixel, count, halves, output);
 }
 
+/* Sums of 64 bits of one or two blocks, chunk by chunk, in registers of 256 bits, which is how they are finished. */
+static void add_wide(const work *w, uint32_t halves, uint32_t blocks, add_steps add, const uint8_t *const x[], uint32_t count,
+                     kq_wide wide[2][TILE][2]) {
+  const uint32_t each = w->steps / halves;
+  work chunk = *w;
+  memset(wide, 0, 2 * sizeof wide[0]);
+  for (uint32_t half = 0; half < halves; ++half) {
+    for (uint32_t done = 0; done < each; done += w->chunk) {
+      const uint32_t step = half * each + done;
+      __m512i sum[TILE][2];
+      chunk.steps = each - done < w->chunk ? each - done : w->chunk;
+      chunk.place = w->place + step;
+      for (int b = 0; b < 2; ++b) chunk.weights[b] = w->weights[b] + (size_t)step * KQ_STEP_BYTES;
+      add(&chunk, x, sum);
+      for (uint32_t p = 0; p < count; ++p) {
+        for (uint32_t b = 0; b < blocks; ++b) {
+          kq_widen(&wide[b][p][0], _mm512_castsi512_si256(sum[p][b]), half);
+          kq_widen(&wide[b][p][1], _mm512_extracti64x4_epi64(sum[p][b], 1), half);
+        }
+      }
+    }
+  }
+}
+
 /* Blocks `number` and `number + blocks - 1` for the pixels from number `first` on, whose windows begin at `places`. */
 static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t blocks, uint32_t first,
                            uint32_t count, const uint8_t *const places[], uint8_t *output) {
   const kq_block *block = &gemm->block[number], *other = &gemm->block[number + blocks - 1];
-  const work w = {gemm->place + block->first_step,
+  const work w = {gemm->place + block->first_place,
                   {gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
                    gemm->weights + (size_t)other->first_step * KQ_STEP_BYTES},
                   {gemm->start + (size_t)number * KQ_LANES, gemm->start + (size_t)(number + blocks - 1) * KQ_LANES},
-                  block->steps};
+                  block->steps, block->chunk};
   const kq_target target[2] = {kq_target_of(op, gemm, number), kq_target_of(op, gemm, number + blocks - 1)};
   for (uint32_t i = 0; i < count; i += TILE) {
     const uint8_t *x[TILE];
     __m512i sum[TILE][2];
     const uint32_t left = count - i < TILE ? count - i : TILE;
     for (int p = 0; p < TILE; ++p) x[p] = places[i + (uint32_t)p] + block->x_offset;
-    inner_loop(gemm->step_type, blocks == 2, left == 1)(&w, x, sum);
+    const add_steps add = inner_loop(gemm->step_type, blocks == 2, left == 1);
+    if (gemm->wide) {
+      kq_wide wide[2][TILE][2];
+      add_wide(&w, gemm->halves, blocks, add, x, left, wide);
+      for (uint32_t b = 0; b < blocks; ++b) kq_finish_wide(op, gemm, &target[b], first + i, left, wide[b], output);
+      continue;
+    }
+    add(&w, x, sum);
     for (uint32_t b = 0; b < blocks; ++b) finish(op, gemm, &target[b], first + i, left, sum, (int)b, output);
   }
 }
@@ -129,10 +160,7 @@ static void run(const kq_operator *op, uint8_t *arena) {
   kq_gemm_each_chunk(op, arena, TILE * CHUNK_TILES, compute_chunk);
 }
 
-static size_t packed_bytes(const kq_operator *op) { return kq_gemm_bytes(op, false); }
-static void pack(const kq_operator *op, void *memory) { kq_gemm_pack(op, false, memory); }
-
 const kq_kernel kq_conv_2d_avx512 = {"kq_conv_2d_avx512", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_gemm_accepts,
-                                     packed_bytes, pack, kq_gemm_scratch_bytes, run, NULL};
+                                     &kq_gemm_packing, kq_gemm_scratch_bytes, run, NULL};
 const kq_kernel kq_dense_avx512 = {"kq_dense_avx512", KQ_DENSE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_gemm_accepts,
-                                   packed_bytes, pack, kq_gemm_scratch_bytes, run, NULL};
+                                   &kq_gemm_packing, kq_gemm_scratch_bytes, run, NULL};

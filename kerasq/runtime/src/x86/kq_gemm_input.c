@@ -10,9 +10,9 @@ static void convert(const kq_tensor *x, const uint8_t *restrict from, uint32_t f
   const uint8_t *source = from + (size_t)first * bytes;
   if (x->type == KQ_FIXED8 && type == KQ_STEP_U8) {
     for (size_t i = 0; i < count; ++i) to[i] = source[i] ^ 0x80;
-  } else if (x->type == KQ_FIXED8 && type == KQ_STEP_DEPTHWISE) {
+  } else if (x->type == KQ_FIXED8 && (type == KQ_STEP_S16 || type == KQ_STEP_DEPTHWISE)) {
     for (size_t i = 0; i < count; ++i) kq_store(KQ_FIXED16, to, (uint32_t)i, kq_load_s8(source + i));
-  } else if (x->type == KQ_UFIXED8 && type == KQ_STEP_DEPTHWISE) {
+  } else if (x->type == KQ_UFIXED8 && (type == KQ_STEP_S16 || type == KQ_STEP_DEPTHWISE)) {
     for (size_t i = 0; i < count; ++i) kq_store(KQ_FIXED16, to, (uint32_t)i, source[i]);
   } else if (x->type == KQ_UFIXED16 && (type == KQ_STEP_S16 || type == KQ_STEP_DEPTHWISE)) {
     for (size_t i = 0; i < 2 * count; i += 2) {
@@ -79,7 +79,7 @@ void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, uint32_t pixels,
   }
 }
 
-static void finish_any(const kq_operator *op, uint32_t channel, int32_t sum, uint8_t *output, uint32_t i) {
+static void finish_any(const kq_operator *op, uint32_t channel, int64_t sum, uint8_t *output, uint32_t i) {
   const kq_tensor *y = op->output, *r = op->input[KQ_ADDEND];
   int64_t total = kq_total(op, channel, sum);
   const int frac_bits = kq_total_frac_bits(op);
@@ -95,15 +95,20 @@ void kq_gemm_finish(const kq_operator *op, const kq_gemm *gemm, const kq_block *
                     uint32_t pixel) {
   const uint32_t first = pixel * op->output->shape[op->output->rank - 1];
   int32_t integers[KQ_LANES];
+  int64_t wide[KQ_LANES];
   float reals[KQ_LANES];
   memcpy(integers, sums, sizeof integers);
   memcpy(reals, sums, sizeof reals);
+  if (gemm->wide) memcpy(wide, sums, sizeof wide);
+  const int64_t *const offset = gemm->offset + (size_t)(block - gemm->block) * KQ_LANES;
   for (uint32_t lane = 0; lane < block->channels; ++lane) {
     const uint32_t channel = block->first_channel + lane;
     if (gemm->finish == KQ_FINISH_FLOAT) {
       float total = kq_float_total(op, channel, reals[lane]);
       if (gemm->has_addend) total += kq_value(op->input[KQ_ADDEND], kq_gemm_addend(op, output), first + channel);
       kq_put_float(op, output, first + channel, total);
+    } else if (gemm->wide) {
+      finish_any(op, channel, wide[lane] + offset[lane], output, first + channel);
     } else {
       finish_any(op, channel, integers[lane], output, first + channel);
     }

@@ -113,6 +113,6 @@ static bool accepts_average(const kq_operator *op) {
 }
 
 const kq_kernel kq_max_pool_2d_avx2 = {
-    "kq_max_pool_2d_avx2", KQ_MAX_POOL_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts_max, NULL, NULL, NULL, run_max, NULL};
+    "kq_max_pool_2d_avx2", KQ_MAX_POOL_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts_max, NULL, NULL, run_max, NULL};
 const kq_kernel kq_average_pool_2d_avx2 = {
-    "kq_average_pool_2d_avx2", KQ_AVERAGE_POOL_2D, KQ_ANY, KQ_ANY, 32, accepts_average, NULL, NULL, NULL, run_average, NULL};
+    "kq_average_pool_2d_avx2", KQ_AVERAGE_POOL_2D, KQ_ANY, KQ_ANY, 32, accepts_average, NULL, NULL, run_average, NULL};

@@ -180,6 +180,19 @@ KQ_INLINE kq_target kq_target_of(const kq_operator *op, const kq_gemm *gemm, uin
   return target;
 }
 
+/* Addends of the block from pixel number `pixel` on. */
+KQ_INLINE kq_addends kq_addends_of(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel,
+                                   const uint8_t *output) {
+  kq_addends addends = {NULL, 0, 0, 0};
+  if (gemm->has_addend) {
+    const kq_tensor *r = op->input[KQ_ADDEND];
+    const size_t bytes = kq_value_bytes(r->type), channels = op->output->shape[3];
+    const size_t first = pixel * channels + gemm->block[target->number].first_channel;
+    addends = (kq_addends){kq_gemm_addend(op, output) + first * bytes, channels * bytes, target->channels, r->type};
+  }
+  return addends;
+}
+
 /* Addends of a pixel's block, for FLOAT32 outputs, as floats. */
 KQ_INLINE void kq_float_addends(const kq_operator *op, const kq_target *target, uint32_t pixel, const uint8_t *output,
                                 float values[KQ_LANES]) {
@@ -223,13 +236,7 @@ KQ_INLINE void kq_finish_tile(const kq_operator *op, const kq_gemm *gemm, const 
     for (uint32_t p = 0; p < count; ++p) kq_gemm_finish(op, gemm, block, (const void *)sum[p], output, pixel + p);
     return;
   }
-  kq_addends addends = {NULL, 0, 0, 0};
-  if (gemm->has_addend) {
-    const kq_tensor *r = op->input[KQ_ADDEND];
-    const size_t bytes = kq_value_bytes(r->type), channels = op->output->shape[3];
-    const size_t first = pixel * channels + gemm->block[target->number].first_channel;
-    addends = (kq_addends){kq_gemm_addend(op, output) + first * bytes, channels * bytes, target->channels, r->type};
-  }
+  const kq_addends addends = kq_addends_of(op, gemm, target, pixel, output);
   kq_requantize_tile(gemm, target->number, count, &addends, sum);
   const kq_range range = target->range;
   if (target->channels < KQ_LANES) {
