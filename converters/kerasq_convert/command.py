@@ -55,7 +55,7 @@ from absl import flags
 
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.outputs import NETWORK, PAGE, SETTINGS, Output, check_outputs, report_stream, write_outputs, writing
-from kerasq.commands.run import read_inputs
+from kerasq.commands.run import read_array, read_inputs
 from kerasq.files import check_writable
 from kerasq.format import dumps, loads
 from kerasq.runtime.library import LibraryMissingError
@@ -138,8 +138,12 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
         _check_use_of_kq(options)
     elif options.replan:
         raise UsageError("--replan is for .kq files: a conversion plans memory anyway")
+    _check_effects(options)
     outputs = _outputs(options, source, is_kq)
     check_outputs(outputs, _read_files(options, source, is_kq))
+    for name in options.embed_test:
+        if name != _RANDOM:
+            read_array(pathlib.Path(name))  # now: a conversion may take long
     if options.emit_c:
         _check_c(options.c_name, pathlib.Path(options.emit_c))
     content, converter = _read(source) if is_kq else _converted(source, options)
@@ -158,6 +162,12 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
     _write(written, options.emit_c)
     shown = {output.path: output.name for output in outputs}
     _tell(converter, len(content), planned, outputs, [shown.get(path, str(path)) for path in written], options)
+
+
+def _check_effects(options: flags.FlagValues) -> None:
+    """Flags that would do nothing, beyond what `Converter` can tell: it does not know what was given and is as it would be."""
+    if options["correct_bias"].present and options.correct_bias and not options.representative_dataset:
+        raise UsageError("--correct_bias compares means: give --representative_dataset")
 
 
 def _outputs(options: flags.FlagValues, source: pathlib.Path, is_kq: bool) -> list[Output]:
@@ -228,6 +238,7 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     from kerasq_convert.converter import Converter
     from kerasq_convert.errors import ConversionError, GoalsMissedError
     from kerasq_convert.frontend import input_sizes
+    from kerasq_convert.options import OptionsError
     from kerasq_convert.search import Goals
 
     try:
@@ -254,6 +265,8 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     except GoalsMissedError as error:
         print(json.dumps(converter.report.to_dict()) if options.json else converter.report.to_text(), flush=True)
         raise CommandError(f"{error}\nnothing was written") from error
+    except OptionsError as error:
+        raise UsageError(error.as_flags()) from error
     except ConversionError as error:
         raise CommandError(str(error)) from error
     return content, converter

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from kerasq_convert.calibration import Dataset, observe
 from kerasq_convert.emit import emit
 from kerasq_convert.errors import ConversionError, GoalsMissedError
 from kerasq_convert.figures import figures
-from kerasq_convert.formats import BITS, Choice, Formats, Policy, choose_formats, float_formats
+from kerasq_convert.formats import Choice, Formats, Policy, choose_formats, float_formats
 from kerasq_convert.frontend import read_model
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.graph import Graph, WeightedNode
@@ -28,6 +27,7 @@ from kerasq_convert.html_report import html_report
 from kerasq_convert.logits import with_logits
 from kerasq_convert.memory import plan, plan_memory
 from kerasq_convert.naming import Names
+from kerasq_convert.options import check_options, load_labels, unknown_option
 from kerasq_convert.passes import run_passes
 from kerasq_convert.passes.equalize import equalize
 from kerasq_convert.passes.fuse_additions import fuse_additions
@@ -36,8 +36,7 @@ from kerasq_convert.passes.scale_channels import WORTHWHILE_DB, is_free, scale_c
 from kerasq_convert.ranges import Criterion
 from kerasq_convert.report import Report, make_report
 from kerasq_convert.search import EXAMPLES, Build, Goals, Search, run
-from kerasq_convert.settings import Settings
-from kerasq_convert.stored_examples import load_array
+from kerasq_convert.settings import Settings, nearest
 from kerasq_convert.template import settings_template
 
 EQUALIZED = "equalized"  # metadata of a file whose network is the float one up to sizes of channels
@@ -76,6 +75,8 @@ class Converter:
             `{"signal": (10200, 4)}`.
         verbose: Whether long work shows a progress bar.
 
+    There are no other attributes: to set a misspelt one is an `AttributeError` that names the nearest.
+
     Example:
 
     >>> converter = kerasq.Converter.from_keras_model(model)
@@ -107,6 +108,13 @@ class Converter:
         self._model: Model | None = None
         self._statistics: Statistics | None = None
 
+        self._complete = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_complete" in vars(self) and name not in vars(self) and not hasattr(type(self), name):
+            raise unknown_option(self, name)
+        super().__setattr__(name, value)
+
     @classmethod
     def from_keras_model(cls, model: Any) -> Converter:
         """A converter of a live Keras model."""
@@ -134,7 +142,7 @@ class Converter:
         statistics = self._load_statistics()
         graph, removed = run_passes(read_model(self._source, self.signature, InputSizes(self.input_shape)))
         if self.input_type is not None:
-            settings = settings.with_buffers(graph.inputs, _input_format(self.input_type))
+            settings = settings.with_buffers(graph.inputs, _as_format(self.input_type))
         graph, names = _with_fused_additions(graph, removed, settings)
         if self.equalize:
             graph = equalize(graph)
@@ -179,21 +187,7 @@ class Converter:
 
     def _policy(self) -> Policy:
         """How formats are to be chosen, from the attributes."""
-        problems = []
-        if self.criterion not in list(Criterion):
-            problems.append(f"criterion: one of {', '.join(Criterion)} was expected. Received: {self.criterion!r}")
-        if self.bits not in BITS:
-            problems.append(f"bits: 8 or 16 was expected. Received: {self.bits!r}")
-        if (self.refine or self.goals.given) and self.representative_dataset is None:
-            problems.append("refine and goals compare outputs: give representative_dataset")
-        if self.analyze and self.representative_dataset is None:
-            problems.append("analyze compares layers: give representative_dataset")
-        if self.equalize and self.statistics is not None and self.representative_dataset is None:
-            problems.append("equalize changes ranges, and the statistics are from before: give representative_dataset")
-        if self.goals.max_accuracy_drop is not None and self.labels is None:
-            problems.append("max_accuracy_drop: give labels, the class of each example of the representative dataset")
-        if problems:
-            raise ConversionError("options", problems)
+        check_options(self)
         return Policy(Criterion(self.criterion), self.bits)
 
     def _scaled(self, graph: Graph, names: Names, settings: Settings, *, observed: bool) -> Graph:
@@ -212,11 +206,9 @@ class Converter:
         return scale_channels(graph, -np.inf if self.per_channel else WORTHWHILE_DB, allowed)
 
     def _search(self, build: Build, examples: list[np.ndarray], reference: Model, correction: BiasCorrection | None) -> Search:
-        labels = self.labels
-        if isinstance(labels, str | os.PathLike):
-            labels = load_array(pathlib.Path(labels))
+        labels = load_labels(self.labels)
         if labels is not None:
-            labels = np.ravel(labels)[: len(examples[0])]
+            labels = labels[: len(examples[0])]
             if len(labels) < len(examples[0]):
                 raise ConversionError("labels", [f"{len(examples[0])} examples need as many labels. Received: {len(labels)}"])
         outputs = run(with_logits(reference), examples, engine="reference")  # BLAS: the faster one in float
@@ -287,13 +279,8 @@ def _in_float(graph: Graph, names: Names, metadata: dict[str, str]) -> Model:
     return plan_memory(emit(graph, names, float_formats(graph, names), Settings(), metadata))
 
 
-def _input_format(wanted: str | QFormat) -> QFormat:
-    if isinstance(wanted, QFormat):
-        return wanted
-    try:
-        return QFormat.parse(wanted)
-    except ValueError as error:
-        raise ConversionError("input_type", [f"{error}; raw 8-bit pixels are UFIXED8_0"]) from error
+def _as_format(wanted: str | QFormat) -> QFormat:
+    return wanted if isinstance(wanted, QFormat) else QFormat.parse(wanted)
 
 
 def _verified(model: Model) -> bytes:
@@ -321,7 +308,7 @@ def convert(source: Any, **options: Any) -> bytes:
     converter = Converter(source)
     for name, value in options.items():
         if name not in _OPTIONS:
-            raise TypeError(f"convert() got an unexpected option {name!r}")
+            raise TypeError(f"convert() got an unexpected option {name!r}{nearest(name, _OPTIONS)}")
         setattr(converter, name, value)
     return converter.convert()
 

@@ -64,6 +64,8 @@ def _define(options: flags.FlagValues) -> None:
 def _evaluate(options: flags.FlagValues, models: list[str]) -> None:
     if not models:
         raise UsageError("at least one model is expected")
+    if options.data_dir and options.dataset == "shapes":
+        raise UsageError("--data_dir is for --dataset cifar10: the images of shapes are generated")
     if options.num_threads is not None:  # TensorFlow reads these when a model needs it
         os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(options.num_threads)
     try:

@@ -39,7 +39,7 @@ def read_inputs(model: Model, paths: Sequence[Path]) -> tuple[list[np.ndarray], 
     Raises:
         CommandError: A file can't be read, or some hold batches and some single examples.
     """
-    arrays = [_read(path) for path in paths]
+    arrays = [read_array(path) for path in paths]
     tensors = [model.tensors[index] for index in model.inputs]
     single = [_is_single(tensor, array) for tensor, array in zip(tensors, arrays, strict=True)]
     if any(single) and not all(single):
@@ -47,7 +47,12 @@ def read_inputs(model: Model, paths: Sequence[Path]) -> tuple[list[np.ndarray], 
     return [array[np.newaxis] if alone else array for array, alone in zip(arrays, single, strict=True)], all(single)
 
 
-def _read(path: Path) -> np.ndarray:
+def read_array(path: Path) -> np.ndarray:
+    """The array of an .npy file.
+
+    Raises:
+        CommandError: It can't be read, or holds something else.
+    """
     try:
         with naming(path):
             array = np.load(path, allow_pickle=False)

@@ -256,7 +256,7 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("command", "arguments", "status", "words"),
         [
-            (main, ["net.keras", "--analyze"], 1, "analyze compares layers: give representative_dataset"),
+            (main, ["net.keras", "--analyze"], 2, "--analyze compares layers: give --representative_dataset"),
             (main, ["net.kq", "--analyze", "--emit_c=c"], 2, "--analyze"),
             (inspect, ["net.kq", "--against=net.keras"], 2, "go together"),
             (inspect, ["net.kq", "--representative_dataset=images.npy"], 2, "go together"),
