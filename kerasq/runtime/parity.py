@@ -66,7 +66,9 @@ def judge(content: bytes, answer: Sequence[str]) -> str:
 def refuse_difference(answer: Sequence[str]) -> None:
     """Raises MismatchError where tiers of the runtime differ."""
     if answer[0] == "differs":
-        raise MismatchError(f"kernels of tier {answer[1]} refuse the file or compute other integers in operator {answer[2]}")
+        raise MismatchError(
+            f"kernels of tier {answer[1]} refuse the file, compute other integers or write over an output: operator {answer[2]}"
+        )
 
 
 def _checksums(model: Model, theirs: Sequence[str]) -> Iterator[tuple[str, int, int]]:

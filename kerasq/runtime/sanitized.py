@@ -140,7 +140,8 @@ class Runtime:
                 self._process = None
                 writer.join()  # it has stopped at the broken pipe
                 _, report = process.communicate()
-                text = f"the runtime stops with status {process.returncode}:\n{report.decode(errors='replace')}"
+                told = report.decode(errors="replace").partition("Shadow bytes around")[0].rstrip()
+                text = f"the runtime stops with status {process.returncode}:\n{told}"
                 return [*found, MismatchError(text)]
             found.append(line.decode().split())
         writer.join()

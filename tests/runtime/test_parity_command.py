@@ -59,7 +59,7 @@ def test_tiers_that_differ_are_a_failure(tmp_path, monkeypatch, capsys, contents
     with parity.Runtime(saying(tmp_path, "differs avx2 1")) as runtime:
         counts = parity.tally(contents[:2], 2, runtime, "found", share=10)
     assert counts == {"failed": 2}
-    assert "found-2.kq: MismatchError: kernels of tier avx2 refuse the file or" in capsys.readouterr().err
+    assert "found-2.kq: MismatchError: kernels of tier avx2 refuse the file, compute" in capsys.readouterr().err
     assert (tmp_path / "found-2.kq").read_bytes() == contents[1]
 
 

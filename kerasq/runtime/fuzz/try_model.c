@@ -69,7 +69,25 @@ static void count(uint32_t tier, const kq_kernels *kernels, const kq_kernel *ker
   }
 }
 
-static void run(const kq_network *network, uint32_t tier, const kq_kernels *kernels, uint32_t *checksums) {
+static bool is_network_output(const kq_network *network, const kq_tensor *tensor) {
+  for (uint32_t i = 0; i < network->output_count; ++i) {
+    if (tensor == &network->tensors[kq_output(network, i)]) return true;
+  }
+  return false;
+}
+
+/* The first operator whose output is a network's output that a later operator has written over; the number of operators if none. */
+static uint32_t overwritten(const kq_network *network, const uint8_t *arena, const uint32_t *checksums) {
+  uint32_t i = 0;
+  for (; i < network->operator_count; ++i) {
+    const kq_tensor *output = network->operators[i].output;
+    if (is_network_output(network, output) && kq_crc32(0, arena + output->offset, output->bytes) != checksums[i]) break;
+  }
+  return i;
+}
+
+/* Returns what `overwritten` finds: what else is damaged shows in the operators that read it. */
+static uint32_t run(const kq_network *network, uint32_t tier, const kq_kernels *kernels, uint32_t *checksums) {
   uint8_t *arena = allocate(kq_arena_bytes(network), kq_arena_alignment(network));
   set_inputs(network, arena);
   for (uint32_t i = 0; i < network->operator_count; ++i) {
@@ -78,8 +96,10 @@ static void run(const kq_network *network, uint32_t tier, const kq_kernels *kern
     count(tier, kernels, network->operators[i].kernel);
     checksums[i] = kq_crc32(0, arena + output->offset, output->bytes);
   }
+  const uint32_t damaged = overwritten(network, arena, checksums);
   kq_selftest(network, arena, NULL);
   free(arena);
+  return damaged;
 }
 
 /* A model that lies at an address aligned as kq_prepare asks, prepared in state that the caller frees; NULL if it is refused, or
@@ -118,6 +138,8 @@ static bool *find_exact(const kq_network *network) {
   return exact;
 }
 
+/* What becomes of a file in one tier; never TRIED_REFUSED without a reason in `error`. `checksums` and `exact`, unless it is NULL,
+ * take memory that the caller frees, if the file ran. */
 static kq_tried try_tier(const uint8_t *model, size_t size, uint32_t tier, kq_error *error, uint32_t **checksums,
                          bool **exact, uint32_t *operators) {
   const kq_kernels *kernels = kq_native_kernels(kq_native_tier(tier), NULL);
@@ -127,7 +149,8 @@ static kq_tried try_tier(const uint8_t *model, size_t size, uint32_t tier, kq_er
   if (tried == TRIED_RAN) {
     *operators = network->operator_count;
     *checksums = allocate((network->operator_count + 1) * sizeof **checksums, sizeof(void *));
-    run(network, tier, kernels, *checksums);
+    error->operator_index = (int32_t)run(network, tier, kernels, *checksums);
+    if (error->operator_index < (int32_t)*operators) tried = TRIED_DIFFERS;
     if (exact != NULL) *exact = find_exact(network);
   }
   free(state);
@@ -140,7 +163,7 @@ static kq_tried try_tier(const uint8_t *model, size_t size, uint32_t tier, kq_er
 static bool agrees(const uint8_t *model, size_t size, uint32_t tier, const uint32_t *expected, const bool *exact, kq_error *error) {
   uint32_t *checksums = NULL, operators = 0;
   const kq_tried tried = try_tier(model, size, tier, error, &checksums, NULL, &operators);
-  bool same = tried != TRIED_REFUSED; /* a tier may need more memory than is worth trying */
+  bool same = tried == TRIED_RAN || tried == TRIED_TOO_LARGE; /* a tier may need more memory than is worth trying */
   for (uint32_t i = 0; tried == TRIED_RAN && same && i < operators; ++i) {
     same = !exact[i] || checksums[i] == expected[i];
     error->operator_index = (int32_t)i;
@@ -156,6 +179,7 @@ kq_tried kq_try_model(const uint8_t *bytes, size_t size, kq_error *error, uint32
   bool *exact = NULL;
   memcpy(model, bytes, size);
   kq_tried tried = try_tier(model, size, 0, error, &found, &exact, &counted);
+  if (tier != NULL) *tier = kq_native_tier(0);
   for (uint32_t i = 1; tried == TRIED_RAN && kq_native_tier(i) != NULL; ++i) {
     if (agrees(model, size, i, found, exact, error)) continue;
     tried = TRIED_DIFFERS;

@@ -6,7 +6,7 @@
 
 #include "kerasq.h"
 
-/* TRIED_DIFFERS: a tier refuses what the portable kernels run, or computes other integers. */
+/* TRIED_DIFFERS: a tier refuses what the portable kernels run, or computes other integers, or writes over an output. */
 typedef enum { TRIED_REFUSED, TRIED_TOO_LARGE, TRIED_RAN, TRIED_DIFFERS } kq_tried;
 
 /* Prepares and runs a file with the kernels of each tier that runs here. Its bytes, the state and the arena each lie in an
