@@ -8,7 +8,7 @@ datasets, the callback and the commands all call these functions.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,12 +71,23 @@ def in_order(x: Any, inputs: Sequence[Input], *, ordered: bool = True) -> list[A
 
 def batch_in_order(batch: Any, inputs: Sequence[Input], *, ordered: bool = True) -> list[Any]:
     """`in_order` for what `fit` takes too: the inputs, or a tuple `(inputs, targets)` or `(inputs, targets, sample weights)`."""
-    if isinstance(batch, tuple) and len(batch) in (2, 3) and (len(batch) != len(inputs) or not all(map(_is_array, batch))):
-        flat = _parts(batch, len(inputs))
+    if isinstance(batch, tuple) and len(batch) in (2, 3) and (len(batch) != len(inputs) or not all(map(is_array, batch))):
+        flat = [leaf for part in batch for leaf in _leaves(part)]
         # A nested structure of as many arrays is the inputs; anything else has targets beside them.
         if len(flat) != len(inputs) or len(inputs) == 1:
             batch = batch[0]
     return in_order(batch, inputs, ordered=ordered)
+
+
+def batches(data: Any) -> Iterator[Any]:
+    """The batches of an iterable, of a `keras.utils.PyDataset`, or of whatever else has elements by number.
+
+    Raises:
+        TypeError: It is none of these.
+    """
+    if not isinstance(data, list | tuple) and hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        return (data[index] for index in range(len(data)))  # an iterator over these need not end
+    return iter(data)
 
 
 def archive_in_order(arrays: Mapping[str, np.ndarray], inputs: Sequence[Input], *, ordered: bool = True) -> list[np.ndarray]:
@@ -142,7 +153,7 @@ def with_batch_axis(arrays: Sequence[np.ndarray], inputs: Sequence[Input]) -> tu
 
 def _only(x: Any, given: Input) -> Any:
     """The array of a network's only input, out of the list that Keras takes as well."""
-    wrapped = isinstance(x, list | tuple) and len(x) == 1 and _is_array(x[0])
+    wrapped = isinstance(x, list | tuple) and len(x) == 1 and is_array(x[0])
     return x[0] if wrapped and np.ndim(x[0]) == len(given.shape) else x
 
 
@@ -170,7 +181,7 @@ def _parts(x: Sequence[Any], count: int) -> list[Any]:
 def _leaves(x: Any) -> list[Any]:
     if isinstance(x, Mapping):
         return [leaf for key in sorted(x) for leaf in _leaves(x[key])]
-    if isinstance(x, list | tuple) and any(_is_array(part) or isinstance(part, Mapping | list | tuple) for part in x):
+    if isinstance(x, list | tuple) and any(is_array(part) or isinstance(part, Mapping | list | tuple) for part in x):
         return [leaf for part in x for leaf in _leaves(part)]
     return [x]
 
@@ -183,8 +194,9 @@ def _with_paths(x: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _is_array(x: Any) -> bool:
-    return getattr(x, "ndim", 0) > 0  # scalars of NumPy are numbers of a list
+def is_array(x: Any) -> bool:
+    """Whether it is an array or tensor of any library. (Scalars of NumPy are numbers of a list.)"""
+    return isinstance(x, np.ndarray) or (hasattr(x, "__array__") and getattr(x, "ndim", 0) > 0)
 
 
 def _names(inputs: Sequence[Input]) -> str:

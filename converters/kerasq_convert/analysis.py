@@ -25,7 +25,7 @@ import numpy as np
 
 from kerasq import ops
 from kerasq.format.model import Model, Tensor
-from kerasq.interpreter.batches import slices
+from kerasq.interpreter.batches import inputs_of, slices
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
 from kerasq.qformat import QFormat
@@ -199,7 +199,7 @@ def analyze_dataset(
         ConversionError: The dataset can't be used, or the two are not the same network.
     """
     batches: list[list[np.ndarray]] = []
-    for batch in load_dataset(dataset, [reference.tensors[index].shape for index in reference.inputs]):
+    for batch in load_dataset(dataset, inputs_of(reference)):
         batches.append(batch)
         if sum(len(arrays[0]) for arrays in batches) >= examples:
             break

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerasq.format import Model
+from kerasq.inputs import Input, batch_in_order, batches, is_array, with_batch_axis
 from kerasq.interpreter import Interpreter
+from kerasq.interpreter.batches import inputs_of
 from kerasq.progress import Progress
 from kerasq.statistics import Statistics
 from kerasq_convert.errors import ConversionError
@@ -20,46 +22,65 @@ BATCH = 16
 Dataset = np.ndarray | str | os.PathLike | Callable[[], Iterable[Any]] | Iterable[Any]
 
 
-def load_dataset(source: Dataset, shapes: list[tuple[int, ...]]) -> Iterator[list[np.ndarray]]:
-    """Batches of the network's inputs.
+def load_dataset(source: Dataset, inputs: Sequence[Input], *, ordered: bool = True) -> Iterator[list[np.ndarray]]:
+    """Batches of the network's inputs, in its order.
 
     Args:
-        source: Path that `stored_examples.open_examples` takes, an array `(count, ...)`, or (as TFLite's converter takes it) a
-            callable without arguments, or an iterable, that yields arrays or lists of arrays, one per input.
-        shapes: Shape of each input, batch axis 1.
+        source: Path that `stored_examples.open_examples` takes; all examples, as `kerasq.inputs.in_order` takes arrays
+            `(count, ...)`; or (as TFLite's converter takes it) a callable without arguments, or an iterable, that yields batches
+            in these forms, or as `fit` takes them, with targets beside the inputs.
+        inputs: The network's.
+        ordered: Whether their order is the network's own.
 
     Raises:
-        ConversionError: The file or the shapes are wrong, values are not finite, or there is nothing at all.
+        ConversionError: The file, the names or the shapes are wrong, values are not finite, or there is nothing at all.
     """
     if isinstance(source, str | os.PathLike):
-        source = open_examples(pathlib.Path(source), shapes)
-    if isinstance(source, np.ndarray):
-        array = source if source.ndim in (0, len(shapes[0])) else source[None]
-        _check([array], shapes)
-        source = (array[start : start + BATCH] for start in range(0, len(array), BATCH))
-    elif callable(source):
+        source = open_examples(pathlib.Path(source), inputs, ordered=ordered)
+    elif callable(source) and not is_array(source):
         source = source()
-    if not isinstance(source, Iterable):
-        expected = "an array, a path, or a callable or iterable that yields arrays was expected"
-        raise ConversionError("representative dataset", [f"{expected}. Received: {type(source).__name__}"])
+    if _is_whole(source, inputs):
+        arrays = _arrays(source, inputs, ordered)
+        source = [[array[start : start + BATCH] for array in arrays] for start in range(0, len(arrays[0]), BATCH)]
+        ordered = True
+    try:
+        found = batches(source)
+    except TypeError:
+        expected = "arrays, a path, or a callable or iterable that yields arrays was expected"
+        raise ConversionError("representative dataset", [f"{expected}. Received: {type(source).__name__}"]) from None
     count = 0
-    for batch in source:
-        arrays = [np.asarray(part) for part in (batch if isinstance(batch, list | tuple) else [batch])]
-        _check(arrays, shapes)
+    for batch in found:
+        arrays = _arrays(batch, inputs, ordered)
         count += len(arrays[0])
         yield arrays
     if not count:
         raise ConversionError("representative dataset", ["it is empty: give some hundred examples of what the network will see"])
 
 
-def _check(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> None:
-    found = [array.shape for array in arrays]
-    if len(found) != len(shapes) or any(a[1:] != tuple(b[1:]) for a, b in zip(found, shapes, strict=True)):
-        expected = ", ".join(str(("count", *shape[1:])) for shape in shapes)
-        raise ConversionError(
-            "representative dataset",
-            [f"the network takes arrays of shape {expected}. Received: {', '.join(map(str, found))}"],
-        )
+def _is_whole(source: Any, inputs: Sequence[Input]) -> bool:
+    """Whether these are all examples rather than batches of them. (A batch for several inputs is never an array.)"""
+    listed = isinstance(source, list | tuple) and len(inputs) > 1 and any(map(is_array, source))
+    return is_array(source) or isinstance(source, Mapping) or listed
+
+
+def _arrays(batch: Any, inputs: Sequence[Input], ordered: bool) -> list[np.ndarray]:
+    try:
+        arrays = [np.asarray(part) for part in batch_in_order(batch, inputs, ordered=ordered)]
+        arrays, _ = with_batch_axis(arrays, inputs)
+    except ValueError as error:
+        raise ConversionError("representative dataset", [str(error)]) from error
+    _check(arrays, inputs)
+    return arrays
+
+
+def _check(arrays: list[np.ndarray], inputs: Sequence[Input]) -> None:
+    if not all(given.fits(array) for given, array in zip(inputs, arrays, strict=True)):
+        expected = ", ".join(f"{('count', *given.shape[1:])} for {given.name!r}" for given in inputs)
+        found = ", ".join(str(array.shape) for array in arrays)
+        raise ConversionError("representative dataset", [f"the network takes arrays of shape {expected}. Received: {found}"])
+    if len({len(array) for array in arrays}) > 1:
+        counts = [len(array) for array in arrays]
+        raise ConversionError("representative dataset", [f"its arrays must have as many examples each. Received: {counts}"])
     for array in arrays:
         if array.dtype.kind not in "iuf":
             raise ConversionError("representative dataset", [f"it must hold real numbers. Received: dtype={array.dtype}"])
@@ -70,20 +91,22 @@ def _check(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> None:
             raise ConversionError("representative dataset", [f"it must hold finite numbers only. Received: {found_ones}"])
 
 
-def observe(model: Model, dataset: Dataset, *, verbose: bool = False, examples: int = 0) -> tuple[Statistics, list[np.ndarray]]:
+def observe(
+    model: Model, dataset: Dataset, *, ordered: bool = True, verbose: bool = False, examples: int = 0
+) -> tuple[Statistics, list[np.ndarray]]:
     """Statistics of every activation of `model`, which computes in FLOAT32, over `dataset`; and its first `examples`."""
     interpreter = Interpreter(model_content=model, engine="reference", max_bytes=None)
-    shapes = [model.tensors[index].shape for index in model.inputs]
+    inputs = inputs_of(model)
     statistics = Statistics()
     first: list[list[np.ndarray]] = []
     kept = 0
     if isinstance(dataset, str | os.PathLike):
-        dataset = open_examples(pathlib.Path(dataset), shapes)
+        dataset = open_examples(pathlib.Path(dataset), inputs, ordered=ordered)
     total = len(dataset) if isinstance(dataset, np.ndarray) and dataset.ndim else None
     with Progress("observing activations", total, "examples", enabled=verbose) as progress:
-        for arrays in load_dataset(dataset, shapes):
+        for arrays in load_dataset(dataset, inputs, ordered=ordered):
             floats = [array.astype(np.float32) for array in arrays]
-            interpreter.observe(floats if len(floats) > 1 else floats[0], statistics.add)
+            interpreter.observe(floats, statistics.add)
             if kept < examples:
                 first.append(floats)
                 kept += len(floats[0])

@@ -50,9 +50,10 @@ class Converter:
 
     Attributes:
         representative_dataset: Some hundred examples of what the network will see, to choose the formats of buffers: an
-            array `(count, ...)`; the path of an `.npy` file, of an `.npz` file with an array per input, or of a folder of images;
-            or a callable (or iterable) that yields arrays, or lists of arrays for several inputs. `None`: buffers stay FLOAT32,
-            unless there are statistics.
+            array `(count, ...)`, for several inputs a list or tuple of arrays in the network's order or a dict by name; the path
+            of an `.npy` file, of an `.npz` file with an array per input, by name, or of a folder of images; or a callable (or
+            iterable) that yields batches in any of these forms, or as `fit` takes them, as a `tf.data.Dataset` does. `None`:
+            buffers stay FLOAT32, unless there are statistics.
         statistics: What `kerasq.callbacks.ActivationStatistics` wrote: its file or its folder, or a `Statistics`.
         settings: Formats by tensor name: the path of a YAML file, or its contents as a mapping.
         criterion: How fractional bits are chosen, tensor by tensor: `"mse"`, `"minmax"`, `"percentile"` or `"kl"`.
@@ -153,7 +154,9 @@ class Converter:
         if self.representative_dataset is not None:
             reference = _in_float(graph, names, metadata)
             wanted = EXAMPLES if searching or self.analyze or self.correct_bias else 0
-            statistics, examples = observe(reference, self.representative_dataset, verbose=self.verbose, examples=wanted)
+            statistics, examples = observe(
+                reference, self.representative_dataset, ordered=graph.ordered, verbose=self.verbose, examples=wanted
+            )
 
         free = {names.kernel(node) for node in graph.nodes if isinstance(node, WeightedNode) and is_free(node)}
         graph = self._scaled(graph, names, settings, observed=statistics is not None)  # only now: not the reference

@@ -65,7 +65,16 @@ class _Emitter:
             self._emit(node)
         inputs = tuple(self.index[value] for value in self.graph.inputs)
         outputs = tuple(self.index[value] for value in self.graph.outputs.values())
-        model = Model(tuple(self.tensors), tuple(self.operators), inputs, outputs, metadata=metadata)
+        own = tuple(self.tensors[index].name for index in inputs)
+        model = Model(
+            tuple(self.tensors),
+            tuple(self.operators),
+            inputs,
+            outputs,
+            metadata=metadata,
+            input_names=self.graph.input_names if self.graph.input_names != own else (),
+            output_names=self.graph.output_names,
+        )
         if self.problems:  # the proof relies on constants that fit
             return model
         return dataclasses.replace(model, operators=tuple(self._proven(model, operator) for operator in model.operators))

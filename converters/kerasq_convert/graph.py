@@ -195,12 +195,18 @@ class Graph:
         outputs: Names of the network's outputs with the values they show.
         nodes: Every value is computed once, before it is read.
         notes: What the user should know of how the network was read.
+        input_names: What the user calls the inputs, in their order; nothing where it is their own names.
+        output_names: Keys of the outputs, in their order, where the network returns a dict; else nothing.
+        ordered: Whether the order of the inputs is the network's own: a TensorFlow 1 graph has none.
     """
 
     inputs: dict[str, Shape]
     outputs: dict[str, str]
     nodes: tuple[Node, ...]
     notes: tuple[str, ...] = ()
+    input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
+    ordered: bool = True
 
     def producers(self) -> dict[str, Node]:
         """The node that computes each value (inputs of the network have none)."""

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import pathlib
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from kerasq.inputs import Input, archive_in_order
 from kerasq_convert.errors import ConversionError
 
 IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 BATCH = 16
 
 
-def open_examples(path: pathlib.Path, shapes: list[tuple[int, ...]]) -> np.ndarray | Iterable[list[np.ndarray]]:
-    """The examples that a path leads to: an array, or batches of one array per input, read as they are asked for.
+def open_examples(
+    path: pathlib.Path, inputs: Sequence[Input], *, ordered: bool = True
+) -> np.ndarray | dict[str, np.ndarray] | Iterable[list[np.ndarray]]:
+    """The examples that a path leads to: an array, arrays by name, or batches read as they are asked for.
 
     Args:
-        path: An `.npy` file; an `.npz` file of one array per input of the network, in their order; or a folder of images, taken
-            in the order of their names, as they are: pixels of 0 to 255.
-        shapes: Shape of each input, batch axis 1.
+        path: An `.npy` file; an `.npz` file of one array per input of the network (`kerasq.inputs.archive_in_order`); or a folder
+            of images, taken in the order of their names, as they are: pixels of 0 to 255.
+        inputs: The network's.
+        ordered: Whether their order is the network's own.
 
     Raises:
         ConversionError: It can't be read, or does not fit the network.
     """
     if path.is_dir():
-        return _images(path, shapes)
-    return _archive(path, len(shapes)) if path.suffix == ".npz" else load_array(path)
+        return _images(path, [given.shape for given in inputs])
+    return _archive(path, inputs, ordered) if path.suffix == ".npz" else load_array(path)
 
 
 def load_array(path: pathlib.Path) -> np.ndarray:
@@ -41,30 +45,26 @@ def load_array(path: pathlib.Path) -> np.ndarray:
     return array
 
 
-def _archive(path: pathlib.Path, inputs: int) -> np.ndarray | Iterable[list[np.ndarray]]:
+def _archive(path: pathlib.Path, inputs: Sequence[Input], ordered: bool) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ConversionError(str(path), [f"this is not a readable .npz file ({error}); write it with numpy.savez"]) from error
-    if len(arrays) != inputs:
-        found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise ConversionError(str(path), [f"one array for each of the network's {inputs} inputs was expected. Received: {found}"])
-    if inputs == 1:
-        return next(iter(arrays.values()))
-    counts = {len(array) for array in arrays.values()}
-    if len(counts) != 1:
-        raise ConversionError(str(path), [f"its arrays must have as many examples each. Received: {sorted(counts)}"])
-    return ([array[start : start + BATCH] for array in arrays.values()] for start in range(0, counts.pop(), BATCH))
+    try:
+        found = archive_in_order(arrays, inputs, ordered=ordered)
+    except ValueError as error:
+        raise ConversionError(str(path), [str(error)]) from error
+    return dict(zip((given.name for given in inputs), found, strict=True))
 
 
-def _images(folder: pathlib.Path, shapes: list[tuple[int, ...]]) -> Iterable[list[np.ndarray]]:
+def _images(folder: pathlib.Path, shapes: Sequence[tuple[int | None, ...]]) -> Iterable[list[np.ndarray]]:
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] not in (1, 3, 4):
         raise ConversionError(str(folder), [f"a folder of images is for a network that reads one image. Its inputs: {shapes}"])
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
     if not files:
         raise ConversionError(str(folder), [f"there are no images in it ({', '.join(IMAGES)})"])
-    return _decoded(files, shapes[0][1:])
+    return _decoded(files, tuple(int(size or 0) for size in shapes[0][1:]))
 
 
 def _decoded(files: list[pathlib.Path], shape: tuple[int, ...]) -> Iterator[list[np.ndarray]]:

@@ -51,6 +51,120 @@ def test_an_archive_has_an_array_for_each_input(two_inputs, tmp_path):
     assert kerasq.convert(two_inputs, representative_dataset=tmp_path / "both.npz") == expected
 
 
+A, B = np.random.default_rng(1).normal(size=(2, 40, 4)).astype(np.float32)
+
+
+def formats(content):
+    return [str(entry["format"]) for entry in kerasq.Interpreter(model_content=content).get_input_details()]
+
+
+@pytest.fixture(scope="module")
+def difference():
+    """Two inputs of one shape whose ranges, and places in the alphabet, tell them apart."""
+    inputs = [keras.Input((4,), name="zeta"), keras.Input((4,), name="alpha")]
+    return keras.Model(inputs, L.Subtract()(inputs))
+
+
+class Sequence(keras.utils.PyDataset):
+    def __init__(self, give):
+        super().__init__()
+        self.give = give
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return self.give(slice(10 * index, 10 * index + 10))
+
+
+TENS = [slice(start, start + 10) for start in range(0, 40, 10)]
+Z = 8 * A
+FORMS = {
+    "list": lambda: [Z, B],
+    "tuple": lambda: (Z, B),
+    "dict": lambda: {"alpha": B, "zeta": Z},
+    "list of a batch": lambda: [[Z, B]],
+    "list of batches": lambda: [(Z[:30], B[:30]), [Z[30:], B[30:]]],
+    "callable of arrays": lambda: lambda: [Z, B],
+    "callable of a dict": lambda: lambda: {"alpha": B, "zeta": Z},
+    "generator of lists": lambda: lambda: ([Z[rows], B[rows]] for rows in TENS),
+    "generator of tuples": lambda: lambda: ((Z[rows], B[rows]) for rows in TENS),
+    "generator of dicts": lambda: ({"alpha": B[rows], "zeta": Z[rows]} for rows in TENS),
+    "generator of single examples": lambda: ([z, b] for z, b in zip(Z, B, strict=True)),
+    "generator of dicts of single examples": lambda: ({"alpha": b, "zeta": z} for z, b in zip(Z, B, strict=True)),
+    "generator with targets": lambda: (((Z[rows], B[rows]), A[rows]) for rows in TENS),
+    "generator of dicts with targets and weights": lambda: (
+        ({"alpha": B[rows], "zeta": Z[rows]}, A[rows], None) for rows in TENS
+    ),
+    "tf.data of dicts": lambda: tf.data.Dataset.from_tensor_slices({"alpha": B, "zeta": Z}).batch(7),
+    "tf.data with targets": lambda: tf.data.Dataset.from_tensor_slices(((Z, B), A)).batch(7),
+    "PyDataset": lambda: Sequence(lambda rows: ([Z[rows], B[rows]], A[rows])),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_several_inputs_in_every_form(difference, form):
+    expected = kerasq.convert(difference, representative_dataset=[[Z, B]])
+    assert formats(expected) == ["FIXED8_2", "FIXED8_5"]
+    assert kerasq.convert(difference, representative_dataset=FORMS[form]()) == expected
+
+
+@pytest.mark.parametrize("form", ["dict", "list", "with targets", "tf.data with targets", "PyDataset", "single examples"])
+def test_one_input_in_every_form(model, form):
+    images = pixels()
+    given = {
+        "dict": {"image": images},
+        "list": [images],
+        "with targets": ((images[rows], np.zeros(10)) for rows in TENS[:2]),
+        "tf.data with targets": tf.data.Dataset.from_tensor_slices((images, np.zeros(20))).batch(6),
+        "PyDataset": lambda: ((image[None], 0) for image in images),
+        "single examples": list(images),
+    }[form]
+    assert kerasq.convert(model, representative_dataset=given) == kerasq.convert(model, representative_dataset=images)
+
+
+WRONG = [
+    ({"alpha": B, "zetta": Z}, r"inputs are 'zeta', 'alpha'\. Received: 'alpha', 'zetta'"),
+    ({"alpha": B}, r"inputs are 'zeta', 'alpha'\. Received: 'alpha'"),
+    ([Z, B, A], "2 inputs .* Received: 3 arrays"),
+    ([[Z]], "2 inputs .* Received: 1 arrays"),
+    ([Z[:10], B], r"as many examples each. Received: \[10, 40\]"),
+    ([Z, B[0]], "some inputs are batches and some are single examples"),
+    ([Z, B[:, :3]], r"\('count', 4\) for 'alpha'. Received: \(40, 4\), \(40, 3\)"),
+    (Z, "2 inputs .* Received: ndarray"),
+    (7, "arrays, a path, or a callable.* Received: int"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG)
+def test_examples_that_do_not_belong_to_the_inputs(difference, given, message):
+    with pytest.raises(ConversionError, match=message):
+        kerasq.convert(difference, representative_dataset=given)
+
+
+def test_arrays_of_an_archive_go_by_name(difference, tmp_path):
+    expected = kerasq.convert(difference, representative_dataset=[Z, B])
+    for number, arrays in enumerate(({"alpha": B, "zeta": Z}, {"zeta": Z, "alpha": B})):
+        np.savez(tmp_path / f"{number}.npz", **arrays)
+        assert kerasq.convert(difference, representative_dataset=tmp_path / f"{number}.npz") == expected
+    np.savez(tmp_path / "unnamed.npz", Z, B)
+    assert kerasq.convert(difference, representative_dataset=tmp_path / "unnamed.npz") == expected
+    for number, (names, message) in enumerate(
+        ((("beta", "zeta"), "inputs are 'zeta', 'alpha'"), (("left", "right"), "neither names nor shapes.*'zeta', 'alpha'"))
+    ):
+        np.savez(tmp_path / f"wrong{number}.npz", **dict(zip(names, (B, Z), strict=True)))
+        with pytest.raises(ConversionError, match=message):
+            kerasq.convert(difference, representative_dataset=tmp_path / f"wrong{number}.npz")
+
+
+def test_arrays_of_an_archive_with_other_names_go_by_shape_where_that_decides(tmp_path):
+    inputs = [keras.Input((4,), name="a"), keras.Input((3,), name="b")]
+    network = keras.Model(inputs, L.Concatenate()(inputs))
+    np.savez(tmp_path / "shapes.npz", left=B[:, :3], right=Z)
+    expected = kerasq.convert(network, representative_dataset=[Z, B[:, :3]])
+    assert kerasq.convert(network, representative_dataset=tmp_path / "shapes.npz") == expected
+
+
 def damaged(path):
     path.mkdir()
     (path / "a.png").write_bytes(b"\x89PNG and nothing more")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
+import pathlib
 from typing import Any
 
+from kerasq_convert.frontend.ends import in_model_order, read_ends, with_names
 from kerasq_convert.frontend.frozen import freeze
 from kerasq_convert.frontend.importer import import_graph
 from kerasq_convert.frontend.input_sizes import InputSizes
@@ -25,8 +26,8 @@ def read_model(source: Any, signature: str | None = None, sizes: InputSizes | No
         ConversionError: The model can't be read, or holds what can't be converted; every such layer is listed.
     """
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"model {getattr(source, 'name', source)!r}"
-    with saved_model(source, sizes) as (folder, order):
-        graph = import_graph(freeze(folder, name, signature, sizes), name)
-    if sorted(order) == sorted(graph.inputs):
-        graph = dataclasses.replace(graph, inputs={name: graph.inputs[name] for name in order})
-    return graph
+    with saved_model(source, sizes) as (folder, names):
+        is_exported = not (isinstance(source, str | os.PathLike) and pathlib.Path(source).is_dir())
+        frozen = freeze(folder, name, signature, None if is_exported else sizes)  # exported in the sizes that were given
+        ends = read_ends(folder, list(frozen.inputs), list(frozen.outputs), signature)
+        return with_names(import_graph(in_model_order(frozen, ends, names), name), ends)

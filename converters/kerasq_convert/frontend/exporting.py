@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 from typing import Any
 
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.input_sizes import InputSizes
+
+_ARGUMENT = re.compile(r"(?!self$)[A-Za-z0-9][A-Za-z0-9_.-]*")  # of a function of TensorFlow
 
 
 def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> None:
@@ -28,7 +31,8 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> None:
     try:
         archive = keras.export.ExportArchive()
         archive.track(model)
-        archive.add_endpoint("serve", lambda *inputs: model(*inputs, training=False), _sized(name, _signature(model), sizes))
+        signature = _with_usable_names(_sized(name, _signature(model), sizes))
+        archive.add_endpoint("serve", lambda *inputs: model(*inputs, training=False), signature)
         with contextlib.redirect_stdout(io.StringIO()):  # earlier releases of Keras tell of the artifact whatever is asked
             archive.write_out(folder, verbose=False)
     except ConversionError:
@@ -79,6 +83,20 @@ def _sized(name: str, signature: list[Any], sizes: InputSizes) -> list[Any]:
     fixed = sizes.fixed(f"model {name!r}", declared)
     sized = [tf.TensorSpec((None, *fixed[key]), spec.dtype, spec.name) for key, spec in zip(keys, specs, strict=True)]
     return keras.tree.pack_sequence_as(signature, sized)
+
+
+def _with_usable_names(signature: list[Any]) -> list[Any]:
+    """The arguments under counted names where TensorFlow, to which "a b" and "A_b" are the same, can't use their own."""
+    import keras
+    import tensorflow as tf
+
+    specs = keras.tree.flatten(signature)
+    names = [spec.name for spec in specs if spec.name]
+    different = {re.sub(r"\W", "_", name, flags=re.ASCII).lower() for name in names}
+    if len(different) == len(names) and all(map(_ARGUMENT.fullmatch, names)):
+        return signature
+    renamed = [tf.TensorSpec(spec.shape, spec.dtype, f"input_{position}") for position, spec in enumerate(specs)]
+    return keras.tree.pack_sequence_as(signature, renamed)
 
 
 def _specs(shape: Any, dtype: str) -> Any:

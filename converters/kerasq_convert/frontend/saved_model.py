@@ -37,7 +37,7 @@ def read_signature(folder: pathlib.Path, source: str, name: str | None = None) -
     Raises:
         ConversionError: The folder is damaged, has no usable signature, or would do more than compute.
     """
-    meta = _meta_graph(folder, source)
+    meta = meta_graph(folder, source)
     signature = _signature(source, meta.signature_def, name)
     variables = Checkpoint(folder, source, meta.graph_def, meta.saver_def)
     definition = _part(meta.graph_def, [info.name for info in signature.outputs.values()])
@@ -50,7 +50,7 @@ def read_signature(folder: pathlib.Path, source: str, name: str | None = None) -
     return SavedSignature(definition, signature, variables)
 
 
-def _meta_graph(folder: pathlib.Path, source: str) -> Any:
+def meta_graph(folder: pathlib.Path, source: str) -> Any:
     """The MetaGraphDef for serving."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2

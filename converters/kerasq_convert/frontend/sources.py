@@ -19,7 +19,7 @@ from kerasq_convert.frontend.input_sizes import InputSizes
 def saved_model(source: Any, sizes: InputSizes | None = None) -> Iterator[tuple[pathlib.Path, list[str]]]:
     """The SavedModel folder of a model, a temporary one where it is not a SavedModel already, and the names of its inputs.
 
-    A SavedModel keeps no order of inputs; the names are in the model's order, and none where only the folder is known.
+    The names are those of the Keras model's inputs, in its order; none where only the folder is known.
 
     Args:
         source: Path of a SavedModel folder, of a `.keras` or of an `.h5` file, or a `keras.Model`.
