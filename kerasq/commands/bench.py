@@ -15,8 +15,9 @@ Prints
     nothing but multiply 8-bit values (vpmaddubsw, vpdpbusd);
 
     with --peer, the latency beside that of a .tflite file of the same network in
-    LiteRT (XNNPACK), one thread each, measured in turn: the ratio of the medians,
-    below 1 where kerasq is faster, and the quartiles of the ratios of the pairs.
+    LiteRT (XNNPACK), or of another .kq file (16 bits beside 8), one thread each,
+    measured in turn: the ratio of the medians, below 1 where the first is faster,
+    and the quartiles of the ratios of the pairs.
 
 Inputs are random. Every time is a median over --runs samples of at least 10 ms.
 --json prints an object with the keys model, inputs, macs, processors, isa, peak,
@@ -37,7 +38,7 @@ from absl import flags
 
 from kerasq import runtime
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
-from kerasq.commands.peer import open_peer
+from kerasq.commands.peer import open_kq, open_peer
 from kerasq.commands.timing import in_turn, median_seconds, sample
 from kerasq.format.model import Model
 from kerasq.format.reader import load, read_bytes
@@ -121,14 +122,16 @@ def measure_peak(tier: str, runs: int) -> float | None:
 
 
 def measure_peer(content: bytes, path: Path, tier: str | None, runs: int) -> dict[str, Any]:
-    """Latency beside LiteRT's, on the same values."""
+    """Latency beside that of LiteRT, or of another .kq file, on the same values."""
     interpreter = Interpreter(model_content=content, engine="native", isa=tier, num_threads=1)
     model = interpreter.model
     tensors = [model.tensors[index] for index in model.inputs]
     values = [tensor.format.dequantize(stored) for tensor, stored in zip(tensors, random_inputs(model, 1), strict=True)]
-    found = in_turn(_invoke(interpreter), open_peer(path, values), runs)
+    ours = path.suffix == ".kq"
+    found = in_turn(_invoke(interpreter), open_kq(path, values, tier) if ours else open_peer(path, values), runs)
     return {
         "peer": str(path),
+        "peer_engine": "kerasq" if ours else "LiteRT",
         "latency": found.first,
         "peer_latency": found.second,
         "ratio": found.ratio,
@@ -202,10 +205,13 @@ def report(facts: dict[str, Any]) -> str:
     if facts["peer"]:
         peer = facts["peer"]
         low, high = peer["ratio_quartiles"]
+        other = peer["peer_engine"]
+        names = (Path(facts["model"]).name, Path(peer["peer"]).name) if other == "kerasq" else ("kerasq", other)
         sections.append(
-            f"{printable(peer['peer'])} in LiteRT, 1 thread: {1000 * peer['peer_latency']:.3f} ms; "
+            f"{printable(peer['peer'])} in {other}, 1 thread: {1000 * peer['peer_latency']:.3f} ms; "
             f"kerasq, {facts['isa']}: {1000 * peer['latency']:.3f} ms\n"
-            f"kerasq / LiteRT: {peer['ratio']:.3f} (quartiles {low:.3f} .. {high:.3f} over {peer['pairs']} pairs)"
+            f"{printable(' / '.join(names))}: {peer['ratio']:.3f} "
+            f"(quartiles {low:.3f} .. {high:.3f} over {peer['pairs']} pairs)"
         )
     return "\n\n".join(sections)
 
@@ -259,7 +265,7 @@ def _define(options: flags.FlagValues) -> None:
     def define(kind: Any, name: str, default: Any, meaning: str, **limits: int) -> None:
         kind(name, default, meaning, flag_values=options, **limits)
 
-    define(flags.DEFINE_string, "peer", None, "A .tflite `FILE` of the same network to compare with.")
+    define(flags.DEFINE_string, "peer", None, "A .tflite or .kq `FILE` of the same network to compare with.")
     kernels = "`KERNELS` of the operators' table and of --peer: portable, avx2 or avx512vnni; the fastest unless given."
     define(flags.DEFINE_string, "isa", None, kernels)
     define(flags.DEFINE_integer, "num_threads", None, "Up to `N` threads, not one for each processor.", lower_bound=1)
@@ -275,5 +281,5 @@ def _bench(options: flags.FlagValues, names: list[str]) -> None:
     print(json.dumps(facts, indent=2) if options.json else report(facts))
 
 
-COMMAND = Command("kerasq-bench", "model.kq [--peer model.tflite] [--json] ...", __doc__, _define, _bench, tensorflow=True)
+COMMAND = Command("kerasq-bench", "model.kq [--peer FILE] [--json] ...", __doc__, _define, _bench, tensorflow=True)
 main, run = COMMAND.main, COMMAND.run

@@ -1,4 +1,4 @@
-"""The same network in LiteRT (TensorFlow Lite), for kerasq-bench --peer."""
+"""What kerasq-bench --peer compares with: the same network in LiteRT (TensorFlow Lite), or in another .kq file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,25 @@ from typing import Any
 import numpy as np
 
 from kerasq.commands.arguments import CommandError, naming
+from kerasq.interpreter import Interpreter
+
+
+def open_kq(path: Path, inputs: Sequence[np.ndarray], tier: str | None) -> Callable[[], None]:
+    """The same as `open_peer` for a .kq file, with kernels of a tier.
+
+    Raises:
+        CommandError: The file is not one that takes these inputs.
+    """
+    with naming(path):
+        interpreter = Interpreter(model_path=path, engine="native", isa=tier, num_threads=1)
+    tensors = [interpreter.model.tensors[index] for index in interpreter.model.inputs]
+    shapes = [[tensor.shape for tensor in tensors], [values.shape for values in inputs]]
+    if shapes[0] != shapes[1]:
+        raise CommandError(f"{path} has inputs of shapes {shapes[0]}, the other file {shapes[1]}: compare the same network")
+    interpreter.allocate_tensors()
+    for index, tensor, values in zip(interpreter.model.inputs, tensors, inputs, strict=True):
+        interpreter.set_tensor(index, tensor.format.quantize(values))
+    return interpreter.invoke
 
 
 def open_peer(path: Path, inputs: Sequence[np.ndarray]) -> Callable[[], None]:

@@ -31,6 +31,7 @@ from kerasq.commands.outputs import ARRAY, Output, check_outputs, report_stream,
 from kerasq.format import Model, Tensor
 from kerasq.inputs import listed
 from kerasq.interpreter import Interpreter
+from kerasq.interpreter.memory import MAX_BYTES
 
 
 def read_inputs(model: Model, paths: Sequence[Path]) -> tuple[list[np.ndarray], bool]:
@@ -74,10 +75,13 @@ def _saved(array: np.ndarray) -> memoryview:
     return file.getbuffer()
 
 
-def execute(model_path: Path, inputs: Sequence[Path], outputs: Sequence[Path], raw: bool) -> dict[str, Any]:
+def execute(
+    model_path: Path, inputs: Sequence[Path], outputs: Sequence[Path], raw: bool, max_bytes: int = MAX_BYTES
+) -> dict[str, Any]:
     """Read, run, write.
 
     Args:
+        max_bytes: What the network may take, as for `Interpreter`.
         outputs: A file for each output of the network; none: the values are returned.
 
     Returns:
@@ -87,7 +91,7 @@ def execute(model_path: Path, inputs: Sequence[Path], outputs: Sequence[Path], r
         CommandError: With the reason.
     """
     with naming(model_path):
-        interpreter = Interpreter(model_path=model_path)
+        interpreter = Interpreter(model_path=model_path, max_bytes=max_bytes)
     model = interpreter.model
     for what, given, indices in (("input", inputs, model.inputs), ("output", outputs, model.outputs)):
         if len(given) != len(indices) and (given or what == "input"):
@@ -125,6 +129,8 @@ def _values(result: np.ndarray) -> Any:
 def _define(options: flags.FlagValues) -> None:
     meaning = "`FILE` to write, one for each output of the network"  # absl adds that the flag may be repeated
     flags.DEFINE_multi_string("output", [], meaning, short_name="o", flag_values=options)
+    allowed = "Memory that the network may take: `N` bytes; more only for a file that you trust."
+    flags.DEFINE_integer("max_bytes", MAX_BYTES, allowed, lower_bound=1, flag_values=options)
     flags.DEFINE_bool("raw", False, "Write stored integers instead of float32 values.", flag_values=options)
     flags.DEFINE_bool("json", False, "Print a JSON object; with the values unless --output is given.", flag_values=options)
 
@@ -135,7 +141,7 @@ def _run(options: flags.FlagValues, names: list[str]) -> None:
     outputs = [Output("--output", name, ARRAY) for name in options.output]
     check_outputs(outputs, names)
     model, *inputs = map(Path, names)
-    facts = execute(model, inputs, [output.path for output in outputs], options.raw)
+    facts = execute(model, inputs, [output.path for output in outputs], options.raw, options.max_bytes)
     if options.json:
         print(json.dumps(facts), file=report_stream(outputs))
 

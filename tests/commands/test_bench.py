@@ -277,3 +277,16 @@ def test_two_programs_in_turn_suffer_alike(clock, monkeypatch):
     assert order[-18:] == ["first", "second"] * 9
     assert (found.low, found.high, found.pairs) == (0.5, 0.5, 9)
     assert found.ratio == found.first / found.second == 0.5
+
+
+@needs_native
+def test_the_peer_may_be_another_kq_file(folder, capsys):
+    file_format.dump(random_resnet23("FIXED8", "FIXED16", maps=8, size=8), "wide.kq")
+    found = facts(capsys, "wide.kq", "--peer=net.kq")["peer"]
+    assert found["peer_engine"] == "kerasq"
+    assert found["ratio"] == pytest.approx(found["latency"] / found["peer_latency"])
+    assert run("wide.kq", "--peer=net.kq") == 0
+    assert "wide.kq / net.kq: " in capsys.readouterr().out
+    file_format.dump(random_resnet23("FIXED8", maps=8, size=16), "other.kq")
+    assert run("net.kq", "--peer=other.kq") == 1
+    assert "compare the same network" in capsys.readouterr().err

@@ -123,3 +123,11 @@ def test_wrong_usage(folder, capsys, arguments):
 def test_help(capsys):
     assert run("--help") == 0
     assert "--output" in capsys.readouterr().out
+
+
+def test_memory_is_limited(folder, capsys):
+    assert run("net.kq", "images.npy", "--output=y.npy", "--max_bytes=1000") == 1
+    assert "net.kq" in (message := capsys.readouterr().err)
+    assert "max_bytes=1,000" in message
+    assert run("net.kq", "images.npy", "--output=y.npy", "--max_bytes=0") == 2
+    assert not (folder / "y.npy").exists()

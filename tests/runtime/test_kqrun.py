@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 
@@ -202,3 +203,23 @@ def test_help(kqrun):
     status, text, errors = kqrun("--help")
     assert (status, errors) == (0, "")
     assert "selftest" in text
+
+
+def test_memory_is_limited(kqrun, folder):
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 1), "FIXED8_4")
+    model = net.build((x,), (net.apply("QUANTIZE", (x,), "FIXED8_3", "y"),))
+    file_format.dump(dataclasses.replace(model, arena_bytes=2**31 - 1), "large.kq")
+    (folder / "one.bin").write_bytes(b"\1")
+    for command in (("bench", "large.kq"), ("run", "large.kq", "one.bin", "-o", "y.bin")):
+        status, _, message = kqrun(*command)
+        assert status == 1
+        assert re.fullmatch(
+            r"kqrun: large\.kq: the network takes 214748\d{4} bytes of memory, more than --max_bytes=1073741824 .*\n", message
+        )
+    assert not (folder / "y.bin").exists()
+    assert kqrun("run", "large.kq", "one.bin", "-o", "y.bin", "--max_bytes", "3000000000") == (0, "", "")
+    status, _, message = kqrun("verify", "net.kq", "--max_bytes=1000")
+    assert status == 1
+    assert "--max_bytes=1000" in message
+    assert kqrun("verify", "net.kq", "--max_bytes=none")[0] == 2

@@ -13,7 +13,8 @@ static const char usage[] =
     "       kqrun run MODEL INPUT ... --output OUTPUT ...   compute; a file of stored values for each input and output\n"
     "       kqrun bench MODEL [--runs N]                    latency, and the time of each operator\n"
     "       kqrun selftest MODEL                            compute the embedded test vector, compare every tensor\n"
-    "       --isa portable|avx2|avx512vnni                  kernels to use; default: KERASQ_ISA, else this processor's fastest\n";
+    "       --isa portable|avx2|avx512vnni                  kernels to use; default: KERASQ_ISA, else this processor's fastest\n"
+    "       --max_bytes N                                   memory that a network may take; default: 1 GiB\n";
 
 static int wrong_usage(const char *what, const char *which) {
   fprintf(stderr, "kqrun: %s%s\n%s", what, which, usage);
@@ -32,7 +33,7 @@ static void print_end(const kq_network *network, const char *end, const char *na
 
 static int info(const command_line *options) {
   loaded_model model;
-  if (!open_model(&model, options->files[0], options->isa)) return 1;
+  if (!open_model(&model, options, 0)) return 1;
   const kq_network *const network = model.network;
   uint64_t macs = 0;
   printf("model   %lu bytes\narena   %lu bytes, aligned to %lu\nstate   %lu bytes\nkernels %s\n", (unsigned long)model.bytes,
@@ -60,7 +61,7 @@ static int verify(const command_line *options) {
   int status = 0;
   for (int i = 0; i < options->file_count; ++i) {
     loaded_model model;
-    if (open_model(&model, options->files[i], options->isa)) {
+    if (open_model(&model, options, i)) {
       printf("%s: ok\n", options->files[i]);
       close_model(&model);
     } else {
@@ -110,7 +111,7 @@ static bool compute(loaded_model *model, const command_line *options, example_ba
   for (uint32_t i = 0; i < outputs; ++i) {
     batch->outputs[i] = allocate(batch->examples, kq_describe_tensor(network, kq_output(network, i)).bytes);
   }
-  give_arena(model);
+  if (!give_arena(model)) return false;
   kq_run(network, model->arena, batch->inputs, batch->outputs, batch->examples);
   for (uint32_t i = 0; i < outputs; ++i) {
     const size_t bytes = batch->examples * kq_describe_tensor(network, kq_output(network, i)).bytes;
@@ -121,7 +122,7 @@ static bool compute(loaded_model *model, const command_line *options, example_ba
 
 static int run(const command_line *options) {
   loaded_model model;
-  if (!open_model(&model, options->files[0], options->isa)) return 1;
+  if (!open_model(&model, options, 0)) return 1;
   const uint32_t inputs = kq_inputs(model.network), outputs = kq_outputs(model.network);
   example_batch batch = {allocate(inputs, sizeof(void *)), allocate(outputs, sizeof(void *)), 0};
   const bool done = compute(&model, options, &batch);
@@ -137,8 +138,11 @@ static int selftest(const command_line *options) {
   loaded_model model;
   kq_error error;
   const char *const path = options->files[0];
-  if (!open_model(&model, path, options->isa)) return 1;
-  give_arena(&model);
+  if (!open_model(&model, options, 0)) return 1;
+  if (!give_arena(&model)) {
+    close_model(&model);
+    return 1;
+  }
   const kq_status status = kq_selftest(model.network, model.arena, &error);
   if (status == KQ_OK) {
     printf("%s: every tensor of the test vector is right with %s kernels\n", path, model.isa);
@@ -189,6 +193,10 @@ static int parse(int argc, char **argv, command_line *options) {
     } else if (is_flag(argv, argc, &i, "--runs", &value)) {
       options->runs = value != NULL ? strtol(value, NULL, 10) : 0;
       if (options->runs < 1) return wrong_usage("--runs takes a number from 1 on", "");
+    } else if (is_flag(argv, argc, &i, "--max_bytes", &value)) {
+      const long long bytes = value != NULL ? strtoll(value, NULL, 10) : 0;
+      if (bytes < 1) return wrong_usage("--max_bytes takes a number from 1 on", "");
+      options->max_bytes = (unsigned long long)bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
     } else if (flag[0] == '-') {
       return wrong_usage("there is no flag ", flag);
     } else {
@@ -234,7 +242,7 @@ int main(int argc, char **argv) {
     fputs(usage, stdout);
     return 0;
   }
-  command_line options = {allocate((size_t)argc, sizeof(char *)), allocate((size_t)argc, sizeof(char *)), 0, 0, NULL, 0};
+  command_line options = {allocate((size_t)argc, sizeof(char *)), allocate((size_t)argc, sizeof(char *)), 0, 0, NULL, 0, (size_t)1 << 30};
   const int status = execute(argc, argv, &options);
   free(options.files);
   free(options.outputs);

@@ -14,14 +14,16 @@ typedef struct {
   int file_count, output_count;
   const char *isa; /* NULL: the fastest */
   long runs;       /* 0: as many as take about a second */
+  size_t max_bytes; /* what state and arena may take together */
 } command_line;
 
 /* A model file, prepared, and memory to run it in. */
 typedef struct {
+  const char *path;
   void *content;
   size_t bytes;
   void *state_memory, *arena_memory; /* as allocated; state and arena are aligned inside */
-  size_t state_bytes;
+  size_t state_bytes, max_bytes;
   void *arena; /* from give_arena on */
   const kq_network *network;
   const char *isa;
@@ -40,8 +42,8 @@ void *read_file(const char *path, size_t *bytes);
 bool write_file(const char *path, const void *content, size_t bytes);
 
 /* False after a message; then there is nothing to close. */
-bool open_model(loaded_model *model, const char *path, const char *isa);
-void give_arena(loaded_model *model);
+bool open_model(loaded_model *model, const command_line *options, int file);
+bool give_arena(loaded_model *model); /* false after a message */
 void close_model(loaded_model *model);
 
 const char *kind_name(kq_kind kind);

@@ -103,8 +103,11 @@ static void print_operators(const loaded_model *model, size_t runs) {
 
 int bench(const command_line *options) {
   loaded_model model;
-  if (!open_model(&model, options->files[0], options->isa)) return 1;
-  give_arena(&model);
+  if (!open_model(&model, options, 0)) return 1;
+  if (!give_arena(&model)) {
+    close_model(&model);
+    return 1;
+  }
   const long chosen = choose_runs(&model);
   const size_t runs = (size_t)(options->runs > 0 ? options->runs : chosen);
   double *const times = allocate(runs, sizeof *times);

@@ -87,6 +87,7 @@ static kq_status prepare(loaded_model *model, const kq_kernels *kernels, kq_erro
   while (status == KQ_STATE_TOO_SMALL) { /* how much kernels need is known when there is room for the operators */
     status = kq_prepare(model->content, model->bytes, kernels, state, &model->state_bytes, &model->network, error);
     if (status == KQ_STATE_TOO_SMALL) {
+      if (model->state_bytes > model->max_bytes) return status;
       free(model->state_memory);
       model->state_memory = allocate(model->state_bytes + STATE_ALIGNMENT, 1);
       state = align(model->state_memory, STATE_ALIGNMENT);
@@ -95,13 +96,26 @@ static kq_status prepare(loaded_model *model, const kq_kernels *kernels, kq_erro
   return status;
 }
 
-bool open_model(loaded_model *model, const char *path, const char *isa) {
+static void refuse_size(const char *path, size_t bytes, size_t max_bytes) {
+  fail(path, "the network takes %lu bytes of memory, more than --max_bytes=%lu allows: if you trust the file, allow more",
+       (unsigned long)bytes, (unsigned long)max_bytes);
+}
+
+bool open_model(loaded_model *model, const command_line *options, int number) {
+  const char *const path = options->files[number];
   kq_error error = {KQ_OK, -1, -1};
   memset(model, 0, sizeof *model);
+  model->path = path;
+  model->max_bytes = options->max_bytes;
   model->content = read_file(path, &model->bytes);
   if (model->content == NULL) return false;
-  const kq_kernels *const kernels = kq_native_kernels(isa, &model->isa);
+  const kq_kernels *const kernels = kq_native_kernels(options->isa, &model->isa);
   const kq_status status = prepare(model, kernels, &error);
+  if (status == KQ_STATE_TOO_SMALL) {
+    refuse_size(path, model->state_bytes, model->max_bytes);
+    close_model(model);
+    return false;
+  }
   if (status != KQ_OK) {
     char place[64] = "";
     if (error.operator_index >= 0) sprintf(place, "operator %ld: ", (long)error.operator_index);
@@ -113,10 +127,15 @@ bool open_model(loaded_model *model, const char *path, const char *isa) {
   return true;
 }
 
-void give_arena(loaded_model *model) {
-  const size_t alignment = kq_arena_alignment(model->network);
+bool give_arena(loaded_model *model) {
+  const size_t alignment = kq_arena_alignment(model->network), bytes = model->state_bytes + kq_arena_bytes(model->network);
+  if (bytes > model->max_bytes) {
+    refuse_size(model->path, bytes, model->max_bytes);
+    return false;
+  }
   model->arena_memory = allocate(kq_arena_bytes(model->network) + alignment, 1);
   model->arena = align(model->arena_memory, alignment);
+  return true;
 }
 
 void close_model(loaded_model *model) {
