@@ -11,12 +11,14 @@ from kerasq_convert.frontend.curves import pointwise
 from kerasq_convert.frontend.importing import Importer, shape_of
 from kerasq_convert.frontend.joins import multiply
 from kerasq_convert.frontend.windows import channel_last_pair
-from kerasq_convert.graph import Add, Affine, Identity
+from kerasq_convert.graph import Add, Affine, Identity, Shape
 
 
 def bias_add(importer: Importer, operation: Any) -> None:
-    channel_last_pair(operation, None)
-    _affine(importer, operation, operation.inputs[0], np.array(1.0), importer.constant(operation.inputs[1]))
+    bias = importer.constant(operation.inputs[1])
+    if bias is not None and operation.get_attr("data_format") == b"NCHW":
+        bias = bias.reshape(-1, *(1,) * (len(shape_of(operation.inputs[0])) - 2))
+    _affine(importer, operation, operation.inputs[0], np.array(1.0), bias)
 
 
 def _affine(importer: Importer, operation: Any, x: Any, scale: Any, offset: Any) -> None:
@@ -32,10 +34,20 @@ def _affine(importer: Importer, operation: Any, x: Any, scale: Any, offset: Any)
         vectors = [constant.reshape(-1) if constant.size > 1 else constant.reshape(()) for constant in constants]
         importer.add(Affine(**importer.common(operation, x), scale=vectors[0], offset=vectors[1]))
         return
+    if len(shape) in (3, 4) and all(_is_of_axis_1(constant, shape) for constant in constants):  # channels first
+        vectors = [constant.reshape(-1) if constant.size > 1 else constant.reshape(()) for constant in constants]
+        importer.add_with_channels_last(Affine, operation, x, None, scale=vectors[0], offset=vectors[1])
+        return
     # A constant for each element, as of a Normalization over whole examples: every element is a channel.
     vectors = [np.broadcast_to(constant, shape).reshape(-1) for constant in constants]
     flat = (1, vectors[0].size)
     importer.add_reshaped(Affine, operation, x, flat, flat, scale=vectors[0], offset=vectors[1])
+
+
+def _is_of_axis_1(constant: np.ndarray, shape: Shape) -> bool:
+    """Whether a constant is a scalar, or has one value for each place of the axis after the batch."""
+    along = (1,) * (len(shape) - constant.ndim) + constant.shape
+    return constant.size == 1 or along == (1, shape[1], *(1,) * (len(shape) - 2))
 
 
 def arithmetic(importer: Importer, operation: Any) -> None:

@@ -61,6 +61,10 @@ def space_to_batch(importer: Importer, operation: Any) -> None:
     readers = [
         inner for r in readers for inner in ((c for t in r.outputs for c in t.consumers()) if r.type == "ExpandDims" else (r,))
     ]
+    if any(reader.type == "Transpose" for reader in readers):
+        raise UnsupportedError(
+            "dilations with data_format channels_first are not supported: build the network with channels_last"
+        )
     if not all(reader.type in ("Conv2D", "DepthwiseConv2dNative") for reader in readers):
         raise UnsupportedError("operation SpaceToBatchND is not supported outside of a dilated convolution")
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kerasq_convert.errors import ConversionError, first_line
+from kerasq_convert.frontend.channels_first import with_channels_last
 from kerasq_convert.frontend.constants import Constants, replace_variables
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.frontend.saved_model import SavedSignature, read_signature
@@ -53,6 +54,7 @@ def freeze(folder: pathlib.Path, source: str, signature: str | None = None, size
     shapes = {name: [1, *fixed[name]] for name in inputs}
     flat = _flat(saved, source)
     _free_batch(flat, {shape.dim[0].size for _, shape in inputs.values() if shape.dim})
+    with_channels_last(flat)
     replace_variables(flat)
     outputs = {name: info.name for name, info in _ordered(saved.signature.outputs)}
     graph = tf.Graph()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.frozen import FrozenGraph
 from kerasq_convert.frontend.names import LayerNames
-from kerasq_convert.graph import Node, Reshape, Shape
+from kerasq_convert.graph import Node, Reshape, Shape, Transpose
 
 
 @dataclasses.dataclass
@@ -62,6 +63,33 @@ class Importer:
         self.nodes.append(inner)
         self.add(Reshape(output=output, inputs=(inner.output,), shape=common["shape"], layers=layers))
 
+    def add_with_channels_last(
+        self,
+        make: Callable[..., Node],
+        operation: Any,
+        x: Any,
+        written: Shape | None,
+        beside: tuple[str, ...] = (),
+        **fields: Any,
+    ) -> None:
+        """Adds a node that reads `x`, of shape (1, channels, rows, columns) or (1, channels, steps), with its channels last.
+
+        Args:
+            make, operation, x, fields: As for `add_reshaped`.
+            written: The result's shape with the channels last; None if it is that of `x`.
+            beside: Further values that the node reads.
+        """
+        common = self.common(operation, x)
+        output, layers = common["output"], common["layers"]
+        _, channels, *sizes = shape_of(x)
+        read = (1, *(1,) * (2 - len(sizes)), *sizes, channels)
+        result = written or read
+        before = transposed(f"{output}/last", common["inputs"][0], (channels, math.prod(sizes)), read, layers)
+        inner: dict[str, Any] = {"inputs": (before.output, *beside), "output": f"{output}/out", "shape": result}
+        after = transposed(output, inner["output"], (math.prod(result[1:-1]), result[-1]), common["shape"], layers)
+        self.nodes += [before, make(**common | inner | fields)]
+        self.add(after)
+
     def add(self, node: Node) -> None:
         self.nodes.append(node)
         self.values[node.output] = node.output
@@ -69,6 +97,12 @@ class Importer:
     def alias(self, operation: Any, tensor: Any) -> None:
         """The operation's result is another tensor's value."""
         self.values[operation.outputs[0].name] = self.values[tensor.name]
+
+
+def transposed(output: str, value: str, sizes: tuple[int, int], shape: Shape, layers: tuple[str, ...]) -> Node:
+    """What brings a value of rows and columns of these sizes into the order of columns and rows, and the shape `shape`."""
+    common: dict[str, Any] = {"output": output, "inputs": (value,), "shape": shape, "layers": layers}
+    return Reshape(**common) if 1 in sizes else Transpose(**common, sizes=sizes, together=1)
 
 
 def shape_of(tensor: Any) -> Shape:

@@ -12,6 +12,7 @@ from kerasq_convert.frontend.importing import Importer, shape_of
 from kerasq_convert.graph import Concat, Multiply, Node, Reshape, Shape, Transpose
 
 MAX_JOINED = 5  # inputs of one CONCAT
+MAX_AXIS = 65535  # sizes that TRANSPOSE can hold
 
 
 def multiply(importer: Importer, operation: Any, a: Any, b: Any) -> None:
@@ -20,6 +21,12 @@ def multiply(importer: Importer, operation: Any, a: Any, b: Any) -> None:
         shape, other = shape_of(x), shape_of(factor)
         if shape == other or (len(other) in (2, len(shape)) and math.prod(other) == other[-1] == shape[-1]):
             importer.add(Multiply(**importer.common(operation, x, factor)))
+            return
+        if len(shape) == 4 and other == (1, shape[1], 1, 1):  # channels first
+            gate, layers = f"{operation.outputs[0].name}/gate", (importer.layer(operation),)
+            per_channel = (1, 1, 1, shape[1])
+            importer.nodes.append(Reshape(output=gate, inputs=(importer.values[factor.name],), shape=per_channel, layers=layers))
+            importer.add_with_channels_last(Multiply, operation, x, None, beside=(gate,))
             return
     raise UnsupportedError(
         f"Mul of activations of shapes {shape_of(a)} and {shape_of(b)} is not supported: of one shape, or one value per channel"
@@ -107,6 +114,7 @@ def transpose(importer: Importer, operation: Any) -> None:
     if moved == sorted(moved):
         importer.add(Reshape(**importer.common(operation, x)))
         return
+    moved, shape = _in_blocks(moved, shape)
     common = importer.common(operation, x)
     value, current = common["inputs"][0], sorted(moved)
     steps: list[Node] = []
@@ -116,14 +124,30 @@ def transpose(importer: Importer, operation: Any) -> None:
             continue
         before = math.prod(shape[a] for a in current[place:at])
         together = math.prod(shape[a] for a in current[at + 1 :])
-        if max(before, shape[axis], together) > 65535:
-            raise UnsupportedError("a permutation of axes longer than 65,535 is not supported")
+        if max(before, shape[axis], together) > MAX_AXIS:
+            raise UnsupportedError(f"a permutation of axes longer than {MAX_AXIS:,} is not supported")
         current.insert(place, current.pop(at))
+        is_last = current == moved
         outer = math.prod(shape[a] for a in current[:place])
-        name = f"{common['output']}/moved{len(steps)}"
+        name = common["output"] if is_last else f"{common['output']}/moved{len(steps)}"
+        written = common["shape"] if is_last else (1, outer * shape[axis] * before * together)
         sizes = (before, shape[axis])
-        flat = (1, outer * shape[axis] * before * together)
-        steps.append(Transpose(output=name, inputs=(value,), shape=flat, layers=common["layers"], sizes=sizes, together=together))
+        steps.append(
+            Transpose(output=name, inputs=(value,), shape=written, layers=common["layers"], sizes=sizes, together=together)
+        )
         value = name
-    importer.nodes.extend(steps)
-    importer.add(Reshape(**common | {"inputs": (value,)}))
+    importer.nodes.extend(steps[:-1])
+    importer.add(steps[-1])
+
+
+def _in_blocks(moved: list[int], shape: Shape) -> tuple[list[int], Shape]:
+    """A permutation of axes as one of blocks of axes that stay side by side, as long as TRANSPOSE holds their sizes."""
+    following = dict(zip(sorted(moved), sorted(moved)[1:], strict=False))
+    blocks: list[list[int]] = []
+    for axis in moved:
+        if blocks and following.get(blocks[-1][-1]) == axis and math.prod(shape[a] for a in (*blocks[-1], axis)) <= MAX_AXIS:
+            blocks[-1].append(axis)
+        else:
+            blocks.append([axis])
+    in_place = sorted(blocks)
+    return [in_place.index(block) for block in blocks], tuple(math.prod(shape[axis] for axis in block) for block in in_place)

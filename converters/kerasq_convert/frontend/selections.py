@@ -10,9 +10,8 @@ import numpy as np
 
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.importing import Importer, shape_of
+from kerasq_convert.frontend.joins import MAX_AXIS
 from kerasq_convert.graph import Crop, Node, Reshape, Select, Shape, Transpose, progression
-
-MAX_AXIS = 65535  # sizes that TRANSPOSE can hold
 
 Places = Mapping[int, np.ndarray]  # by axis, the numbers of what is taken along it
 

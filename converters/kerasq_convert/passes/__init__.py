@@ -22,14 +22,17 @@ from kerasq_convert.passes.lower_affine import lower_affine
 from kerasq_convert.passes.prune import remove_dead_nodes
 from kerasq_convert.passes.reshapes import flatten_into_dense, sink_reshapes
 from kerasq_convert.passes.selections import fold_selections, lower_selections
-from kerasq_convert.passes.sink_transposes import absorb_reshapes, sink_transposes
+from kerasq_convert.passes.sink_transposes import absorb_reshapes, cancel_transposes, sink_transposes
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     at_least_two_axes,
     remove_dead_nodes,
     compose_curves,
+    cancel_transposes,
     sink_reshapes,
     sink_transposes,
+    cancel_transposes,
+    sink_reshapes,  # those between them
     fold_padding,
     fold_selections,
     fold_affine_into_producers,  # BatchNorm and biases after a convolution

@@ -5,7 +5,21 @@ A transposed convolution is a convolution and a transposition: its bias, BatchNo
 
 from __future__ import annotations
 
-from kerasq_convert.graph import Affine, Curve, Graph, Identity, Node, Reshape, Transpose, is_exclusive, replace, until_stable
+from kerasq_convert.graph import (
+    Add,
+    Affine,
+    Curve,
+    Graph,
+    Identity,
+    Multiply,
+    Node,
+    Reshape,
+    Shape,
+    Transpose,
+    is_exclusive,
+    replace,
+    until_stable,
+)
 from kerasq_convert.passes.prune import remove_dead_nodes
 from kerasq_convert.passes.reshapes import for_channels
 
@@ -15,9 +29,33 @@ def sink_transposes(graph: Graph) -> Graph:
     return until_stable(graph, _sink_one)
 
 
+def cancel_transposes(graph: Graph) -> Graph:
+    """`graph` without transpositions that undo each other, with nothing but reshapes between them."""
+    producers = graph.producers()
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        source = producers.get(node.inputs[0])
+        while isinstance(source, Reshape):
+            source = producers.get(source.inputs[0])
+        if (
+            isinstance(node, Transpose)
+            and isinstance(source, Transpose)
+            and (node.sizes, node.together) == (source.sizes[::-1], source.together)
+        ):
+            node = Reshape(output=node.output, inputs=source.inputs, shape=node.shape, layers=node.layers)
+            producers[node.output] = node
+        nodes.append(node)
+    return remove_dead_nodes(graph.with_nodes(nodes))
+
+
 def _sink_one(graph: Graph) -> Graph | None:
     producers, readers = graph.producers(), graph.consumers()
+    shapes = dict(graph.inputs) | {node.output: node.shape for node in graph.nodes}
     for node in graph.nodes:
+        if isinstance(node, Add | Multiply):
+            together = _before_both(node, [producers.get(value) for value in node.inputs], shapes)
+            if together is not None:
+                return graph.with_nodes(kept for other in graph.nodes for kept in (together if other is node else (other,)))
         if not isinstance(node, Affine | Identity | Curve):
             continue
         moved = producers.get(node.inputs[0])
@@ -30,6 +68,21 @@ def _sink_one(graph: Graph) -> Graph | None:
             pair = {id(moved): (before, after), id(node): ()}
             return graph.with_nodes(kept for other in graph.nodes for kept in pair.get(id(other), (other,)))
     return None
+
+
+def _before_both(node: Node, sources: list[Node | None], shapes: dict[str, Shape]) -> tuple[Node, Node] | None:
+    """A sum or product of two values that were transposed alike, and its transposition."""
+    first, *rest = sources
+    if not isinstance(first, Transpose):
+        return None
+    shape = shapes[first.inputs[0]]
+    for other in rest:
+        alike = isinstance(other, Transpose) and (other.sizes, other.together) == (first.sizes, first.together)
+        if other is None or not alike or shapes[other.inputs[0]] != shape:
+            return None
+    inputs = tuple(source.inputs[0] for source in sources if source is not None)
+    before = replace(node, inputs=inputs, output=f"{node.output}/before", shape=shape)
+    return before, replace(first, inputs=(before.output,), output=node.output, shape=node.shape)
 
 
 def absorb_reshapes(graph: Graph) -> Graph:
