@@ -43,7 +43,7 @@ EQUALIZED = "equalized"  # metadata of a file whose network is the float one up 
 
 
 class Converter:
-    """Converts one model. The model itself is never changed.
+    """Converts one model. The model itself is never changed. Inputs and outputs of shape (batch,) become (batch, 1).
 
     Args:
         source: Path of a SavedModel folder, a `.keras` or an `.h5` file; or a `keras.Model`.

@@ -228,8 +228,9 @@ def moves_values(node: Node) -> bool:
     """Whether every value of a node's output is one of its input, or the zero of a frame: it needs no format of its own."""
     if isinstance(node, Convolution):
         taps = node.kernel.reshape(len(node.kernel), -1)
-        plain = len(node.inputs) == 1 and node.multiplier is None and node.bias is None
-        return plain and bool(np.all(np.isin(taps, (0, 1))) and np.all(np.sum(taps, axis=1) == 1))
+        if len(node.inputs) > 1 or node.multiplier is not None or node.bias is not None or np.count_nonzero(taps[0]) != 1:
+            return False
+        return np.count_nonzero(taps) == len(taps) and bool(np.all(np.max(taps, axis=1) == 1))
     return isinstance(node, Reshape | Transpose | Select | Frame) or (isinstance(node, Pool) and not node.average)
 
 
