@@ -14,9 +14,9 @@ import pathlib
 
 from absl import app, flags
 
-from kerasq.commands.quiet import quiet_tensorflow
 from kerasq.datasets import cifar10, shapes
 from kerasq.files import write_whole
+from kerasq.quiet import quiet_tensorflow
 
 with quiet_tensorflow():
     import keras

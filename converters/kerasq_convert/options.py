@@ -1,7 +1,7 @@
 """What the options of a conversion must be, each alone and together, before anything is read.
 
 An option that does nothing without another is an error, as a misspelt one is: who gives it expects something of it. Texts have
-options in back quotes, as attributes of `Converter`; the command line shows its flags instead.
+options in back quotes, which become attributes of `Converter` or, on a command line, flags.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ from kerasq_convert.stored_examples import load_array
 if TYPE_CHECKING:
     from kerasq_convert.converter import Converter
 
-_OPTION = re.compile(r"`(?:goals\.)?(\w+)`")
+_OPTION = re.compile(r"`((?:goals\.)?(\w+))`")
 
 
 class OptionsError(ConversionError):
     """Options contradict each other, or do nothing."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("options", problems)
+        super().__init__("options", [_OPTION.sub(r"\1", problem) for problem in problems])
+        self._marked = problems
 
     def as_flags(self) -> str:
         """The message for a command line."""
-        return "; ".join(_OPTION.sub(r"--\1", problem) for problem in self.problems)
+        return "; ".join(_OPTION.sub(r"--\2", problem) for problem in self._marked)
 
 
 def check_options(options: Converter) -> None:

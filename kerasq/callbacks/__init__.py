@@ -1,5 +1,6 @@
 """Callbacks for `fit`."""
 
+import kerasq.quiet_keras  # noqa: F401  (before Keras is imported)
 from kerasq.callbacks.activation_statistics import ActivationStatistics
 
 __all__ = ["ActivationStatistics"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from kerasq.commands.quiet import quiet_tensorflow
+from kerasq.quiet import quiet_tensorflow
 
 FAILED = 1
 _SIGNALLED = 128  # a shell's exit status of a program that a signal ended, less the signal's number

@@ -8,6 +8,8 @@ import pickle
 
 import numpy as np
 
+from kerasq.quiet import import_quietly
+
 ENVIRONMENT_VARIABLE = "KERASQ_DATA_DIR"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN_FILES = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -95,8 +97,7 @@ def _images(data: np.ndarray) -> np.ndarray:
 
 def _download(cache: pathlib.Path) -> tuple[Split, Split]:
     try:
-        import keras
-
+        keras = import_quietly("keras")
         (x_train, y_train), (x_test, y_test) = keras.datasets.cifar10.load_data()
     except Exception as error:
         raise FileNotFoundError(

@@ -15,6 +15,7 @@ import numpy as np
 
 from kerasq.format import ModelError, loads
 from kerasq.interpreter import Interpreter
+from kerasq.quiet import import_quietly
 from kerasq.text import first_of
 
 _FLOAT_BYTES = 4
@@ -111,7 +112,7 @@ def _open_saved_model(folder: pathlib.Path) -> Source:
         inputs, run, weights = serving_function(folder)
     except ConversionError as error:
         raise ValueError("; ".join(error.problems)) from error
-    import tensorflow as tf
+    tf = import_quietly("tensorflow")
 
     dtype = inputs[0].dtype
     return Source(

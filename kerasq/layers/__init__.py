@@ -25,6 +25,7 @@ The classes are registered with Keras when this module is imported: `import kera
 (`import kerasq` alone does it after `import keras`, not before: it doesn't import Keras.)
 """
 
+import kerasq.quiet_keras  # noqa: F401  (before Keras is imported)
 from kerasq.layers.activations.fixed_point_quantize import FixedPointQuantize
 from kerasq.layers.convolutional.binary_connect_conv2d import BinaryConnectConv2D
 from kerasq.layers.convolutional.binary_weight_conv2d import BinaryWeightConv2D

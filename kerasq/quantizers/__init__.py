@@ -26,6 +26,7 @@ Quantizers are immutable and hold no state. They know nothing of layers: call on
 array([0.    , 0.0625, 7.9375], dtype=float32)
 """
 
+import kerasq.quiet_keras  # noqa: F401  (before Keras is imported)
 from kerasq.quantizers.base import Quantizer
 from kerasq.quantizers.binary_connect import BinaryConnect
 from kerasq.quantizers.binary_weight import BinaryWeight

@@ -45,15 +45,15 @@ def test_every_option_can_be_set_and_a_subclass_may_have_its_own():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"labels": np.zeros(4, int), "representative_dataset": X}, "`labels` are for `goals.max_accuracy_drop` alone"),
-        ({"statistics": "none/", "representative_dataset": X}, "`statistics` would not be read"),
-        ({"refine": True}, "`refine` compares outputs: give `representative_dataset`"),
-        ({"goals": Goals(max_model_bytes=9)}, "`goals.max_model_bytes` compares outputs"),
-        ({"goals": 30}, "`goals`: kerasq_convert.search.Goals"),
-        ({"bits": 16}, "`bits` is the width of what was observed"),
-        ({"bits": 12}, "`bits`: 8 or 16"),
+        ({"labels": np.zeros(4, int), "representative_dataset": X}, "labels are for goals.max_accuracy_drop alone"),
+        ({"statistics": "none/", "representative_dataset": X}, "statistics would not be read"),
+        ({"refine": True}, "refine compares outputs: give representative_dataset"),
+        ({"goals": Goals(max_model_bytes=9)}, "goals.max_model_bytes compares outputs"),
+        ({"goals": 30}, "goals: kerasq_convert.search.Goals"),
+        ({"bits": 16}, "bits is the width of what was observed"),
+        ({"bits": 12}, "bits: 8 or 16"),
         ({"criterion": "msee"}, "did you mean 'mse'?"),
-        ({"input_type": "UFIXED9_0"}, "`input_type`: "),
+        ({"input_type": "UFIXED9_0"}, "input_type: "),
     ],
 )
 def test_options_that_do_nothing_or_are_wrong(options, words):

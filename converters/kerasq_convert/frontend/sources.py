@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasq.files import temporary_folder
+from kerasq.quiet import import_quietly
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.exporting import export
 from kerasq_convert.frontend.input_sizes import InputSizes
@@ -49,6 +50,7 @@ def _checked_folder(path: pathlib.Path) -> pathlib.Path:
             str(path),
             ["this folder holds no saved_model.pb: name what model.export(folder) wrote, or a .keras or .h5 file"],
         )
+    import_quietly("tensorflow")
     return path
 
 
@@ -60,6 +62,7 @@ def load_keras_file(path: pathlib.Path) -> Any:
         raise ConversionError(
             str(path), ["a model is a SavedModel folder, a .keras file or an .h5 file; rename the file if it is one of them"]
         )
+    import_quietly("keras")
     import keras
 
     import kerasq.layers  # noqa: F401  (registers the classes that the file may name)

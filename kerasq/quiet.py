@@ -14,15 +14,19 @@ end and does.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from types import ModuleType
 from typing import IO, TextIO
 
 _STDERR = 2
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_NOTHING = "3"  # of errors, its own exceptions tell
 
 # Standard input ends when the process that holds its other end does; standard output is the file with what was held back.
 _WATCHER = """
@@ -38,7 +42,7 @@ sys.stderr.buffer.write(held.read())
 def quiet_tensorflow() -> Iterator[None]:
     """A context without TensorFlow's log: everything from its import on has to happen inside.
 
-    For programs, which own their process; a library must leave descriptor 2 alone.
+    For programs, which own their process; a library must leave descriptor 2 alone, but for the time of an import (below).
 
     Example:
 
@@ -69,6 +73,21 @@ def quiet_tensorflow() -> Iterator[None]:
             os.dup2(terminal, _STDERR)
             watcher.kill()
             watcher.communicate()
+
+
+def import_quietly(name: str) -> ModuleType:
+    """The module `name`, one that may load TensorFlow: without its log, unless TF_CPP_MIN_LOG_LEVEL says what to log.
+
+    TensorFlow reads the variable when it is imported and keeps to it; so it is set for that import alone.
+    """
+    if name in sys.modules or "tensorflow" in sys.modules or _LEVEL in os.environ:
+        return importlib.import_module(name)
+    os.environ[_LEVEL] = _NOTHING
+    try:
+        with quiet_tensorflow():
+            return importlib.import_module(name)
+    finally:
+        os.environ.pop(_LEVEL, None)
 
 
 def _watch(held: IO[bytes], terminal: int) -> subprocess.Popen[bytes]:

@@ -9,7 +9,7 @@ import pytest
 
 START = """
 import os, sys
-from kerasq.commands.quiet import quiet_tensorflow
+from kerasq.quiet import quiet_tensorflow
 
 with quiet_tensorflow():
     os.write(2, b"log\\n")
@@ -73,7 +73,7 @@ def test_contexts_nest():
 
 @pytest.mark.skipif(os.name != "posix", reason="descriptors are closed by the shell")
 def test_without_standard_error():
-    command = [sys.executable, "-c", "from kerasq.commands.quiet import quiet_tensorflow\nwith quiet_tensorflow(): print('done')"]
+    command = [sys.executable, "-c", "from kerasq.quiet import quiet_tensorflow\nwith quiet_tensorflow(): print('done')"]
     done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *command], stdout=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "done\n")
 
@@ -118,3 +118,24 @@ def test_a_failed_conversion_leaves_one_line(tiny):
     assert (status, text) == (1, "")
     assert errors.startswith("kerasq-convert: broken.keras: Keras can't load it")
     assert errors.count("\n") == 1
+
+
+IMPORT = """
+import os, sys
+before = dict(os.environ)
+import kerasq
+{code}
+assert "tensorflow" in sys.modules
+assert dict(os.environ) == before
+"""
+
+
+@pytest.mark.parametrize("level", [None, "0"])
+@pytest.mark.parametrize("code", ["kerasq.layers", "import kerasq.callbacks", "kerasq.convert('tiny.keras')"])
+def test_a_first_import_by_kerasq_is_quiet_unless_a_level_is_set(tiny, code, level):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    environment |= {} if level is None else {"TF_CPP_MIN_LOG_LEVEL": level}
+    status, text, errors = python(IMPORT.format(code=code), cwd=tiny, env=environment)
+    assert (status, text) == (0, "")
+    if level is None:
+        assert errors == ""

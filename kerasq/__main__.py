@@ -1,0 +1,55 @@
+"""python -m kerasq COMMAND ...: the commands of kerasq, for where their scripts are not on the PATH."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+import kerasq
+from kerasq.commands.arguments import WRONG_USAGE, Command
+from kerasq.commands.program import run_program
+
+COMMANDS = {
+    "convert": "kerasq_convert.command",
+    "run": "kerasq.commands.run",
+    "eval": "kerasq.commands.evaluate",
+    "inspect": "kerasq.commands.inspect",
+    "bench": "kerasq.commands.bench",
+}
+NAME = "python -m kerasq"
+USAGE = f"usage: {NAME} COMMAND ...\n       {NAME} COMMAND --help"
+
+
+def help_text() -> str:
+    """All commands, with the first line of what each says of itself."""
+    lines = [f"  {name:9}{_command(name).doc.split(': ', 1)[1].splitlines()[0]}" for name in COMMANDS]  # type: ignore[union-attr]
+    return "\n".join([USAGE, "", *lines, "", f"Each is a program of its own, too: kerasq-convert is {NAME} convert."])
+
+
+def _command(name: str) -> Command:
+    return importlib.import_module(COMMANDS[name]).COMMAND
+
+
+def main(argv: Sequence[str]) -> int:
+    """`argv` as of a program: its name, the command's, and the command's arguments. Returns the exit status."""
+    name, *arguments = argv[1:] or ["--help"]
+    if name in ("-h", "--help", "help"):
+        print(help_text())
+        return 0
+    if name == "--version":
+        print(f"kerasq {kerasq.__version__}")
+        return 0
+    name = name.removeprefix("kerasq-")
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(COMMANDS)} was expected"
+        print(f"{NAME}: there is no command {name!r}; {hint}\n{USAGE}", file=sys.stderr)
+        return WRONG_USAGE
+    command = _command(name)
+    return command.main([command.name, *arguments])
+
+
+if __name__ == "__main__":
+    run_program(NAME, main, tensorflow=True)
