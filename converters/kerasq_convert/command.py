@@ -290,14 +290,15 @@ def _with_selftest(content: bytes, source: pathlib.Path, examples: Sequence[str]
         model = loads(content)
     if list(examples) == [_RANDOM]:
         return dumps(with_selftest(model, random_example(model)))
-    if len(examples) != len(model.inputs):
-        names = ", ".join(repr(model.tensors[index].name) for index in model.inputs)
+    is_archive = len(examples) == 1 and examples[0].endswith(".npz")
+    if len(examples) != len(model.inputs) and not is_archive:
+        names = ", ".join(map(repr, model.named_inputs()))
         plural = "" if len(model.inputs) == 1 else "s"
         raise CommandError(
             f"the network has {len(model.inputs)} input{plural} ({names}): --embed_test takes a file for each, in this order, or "
-            f"once {_RANDOM}. Received: {len(examples)} files"
+            f"as NAME=FILE, or one .npz file, or once {_RANDOM}. Received: {len(examples)} files"
         )
-    arrays, _ = read_inputs(model, [pathlib.Path(name) for name in examples])
+    arrays, _ = read_inputs(model, examples)
     try:
         return dumps(with_selftest(model, arrays))
     except (ValueError, TypeError) as error:

@@ -29,7 +29,7 @@ _KINDS = {
     "an image": (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".svg"),
 }
 _KIND_OF = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suffixes}
-NETWORK, ARRAY, SETTINGS, PAGE = "a kerasq network", "NumPy's array", "YAML", "HTML"
+NETWORK, ARRAY, ARCHIVE, SETTINGS, PAGE = "a kerasq network", "NumPy's array", "an archive", "YAML", "HTML"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Output:
     Attributes:
         flag: The flag that names it.
         name: Its name on the command line; `-` is standard output.
-        kind: What it will hold: `NETWORK`, `ARRAY`, `SETTINGS` or `PAGE`.
+        kind: What it will hold: `NETWORK`, `ARRAY`, `ARCHIVE`, `SETTINGS` or `PAGE`.
     """
 
     flag: str

@@ -60,7 +60,7 @@ def test_names_that_are_a_mistake(folder, capsys, arguments, words):
     assert sorted(folder.iterdir()) == before
 
 
-@pytest.mark.parametrize("name", ["y.csv", "y.json", "y.npz", "y.kq", "x.npy", "net.kq", "./x.npy"])
+@pytest.mark.parametrize("name", ["y.csv", "y.json", "y.zip", "y.kq", "x.npy", "net.kq", "./x.npy"])
 def test_arrays_go_where_arrays_belong_and_replace_no_input(folder, name):
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert run("net.kq", "x.npy", "--output", name) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,34 @@ def test_several_inputs_and_outputs(folder):
     np.testing.assert_array_equal(np.load("half.npy"), half)
 
 
+def test_inputs_and_outputs_by_name(folder):
+    arrays = {name: np.load(f"{name}.npy") for name in ("a", "b")}
+    model = dataclasses.replace(file_format.load("two.kq"), input_names=("zeta", "x=1"), output_names=("file", "b/half"))
+    file_format.dump(model, "named.kq")
+    expected = dict(zip(("file", "b/half"), Interpreter(model_path="two.kq").predict(list(arrays.values())), strict=True))
+    np.savez("in.npz", **{"x=1": arrays["b"], "zeta": arrays["a"]})
+    np.savez("unnamed.npz", arrays["a"], arrays["b"])
+    for inputs in (("x=1=b.npy", "zeta=a.npy"), ("a.npy", "b.npy"), ("in.npz",), ("unnamed.npz",)):
+        assert run("named.kq", *inputs, "--output", "b/half=half.npy", "--output", "file=total.npy") == 0
+        np.testing.assert_array_equal(np.load("total.npy"), expected["file"])
+        np.testing.assert_array_equal(np.load("half.npy"), expected["b/half"])
+        assert run("named.kq", *inputs, "--output", "out.npz") == 0
+        with np.load("out.npz") as found:
+            assert sorted(found.files) == sorted(expected)
+            for name, values in expected.items():
+                np.testing.assert_array_equal(found[name], values)
+
+
+def test_an_output_is_not_written_over_an_input_that_has_a_name(folder, capsys):
+    assert run("two.kq", "b=b.npy", "a=a.npy", "--output", "total=a.npy", "--output", "half=y.npy") == 2
+    assert "a.npy would replace" in capsys.readouterr().err
+    assert run("two.kq", "b=b.npy", "a=a.npy", "--output", "totla=x.npy", "--output", "half=y.npy") == 1
+    assert "outputs ('total', 'half'). Received: totla=x.npy, half=y.npy" in capsys.readouterr().err
+    assert run("net.kq", "images.npy", "--output", "image=x.npy") == 1
+    assert "output ('affine/output'). Received: image=x.npy" in capsys.readouterr().err
+    assert run("net.kq", "images.npy", "--output", "./image=x.npy") == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -71,7 +101,14 @@ def test_several_inputs_and_outputs(folder):
         (("net.kq", "a.npy"), "'image' must have shape (batch, 16, 16, 3). Received: shape=(3, 4)"),
         (("net.kq", "a.npy", "b.npy"), "has 1 input ('image'). Received: 2 input files"),
         (("net.kq", "text.npy"), "'image' must be an array of real numbers"),
-        (("net.kq", "arrays.npz"), "holds several arrays"),
+        (("net.kq", "arrays.npz"), "'image' must have shape (batch, 16, 16, 3). Received: shape=(3,)"),
+        (("net.kq", "picture=images.npy"), "has 1 input ('image'). Received: picture=images.npy"),
+        (("two.kq", "a=a.npy", "b.npy"), "has 2 inputs ('a', 'b'). Received: a=a.npy, b.npy"),
+        (("two.kq", "a=a.npy", "a=b.npy"), "has 2 inputs ('a', 'b'). Received: a=a.npy, a=b.npy"),
+        (("two.kq", "part.npz"), "the network's inputs are 'a', 'b'. Received: 'a', 'c'"),
+        (("two.kq", "other.npz"), "neither names nor shapes tell which array belongs to which input: name them 'a', 'b'"),
+        (("two.kq", "net.kq.npz"), "net.kq.npz is not a .npz file of numbers"),
+        (("two.kq", "one.npz"), "one.npz holds one array"),
         (("net.kq", "objects.npy"), "objects.npy is not a .npy file of numbers"),
         (("two.kq", "a.npy", "b.npy"), "has 2 outputs ('total', 'half'). Received: 1 output files"),
         (("two.kq", "a.npy", "single.npy"), "some inputs are batches and some are single examples"),
@@ -81,6 +118,11 @@ def test_failures_are_one_line(folder, capsys, arguments, message):
     np.save("text.npy", np.full((1, 16, 16, 3), "x"))
     np.save("objects.npy", np.array([{}, None], object), allow_pickle=True)
     np.savez("arrays.npz", x=np.zeros(3))
+    np.savez("part.npz", a=np.zeros((2, 4)), c=np.zeros((2, 4)))
+    np.savez("other.npz", left=np.zeros((2, 4)), right=np.zeros((2, 4)))
+    (folder / "net.kq.npz").write_bytes((folder / "net.kq").read_bytes())
+    np.save("one", np.zeros((2, 4)))
+    (folder / "one.npy").rename("one.npz")
     np.save("single.npy", np.zeros(4))
     outputs = ["--output", "y.npy"] if message.find("output files") >= 0 or arguments[0] != "two.kq" else ["-o", "y", "-o", "z"]
     assert run(*arguments, *outputs) == 1
