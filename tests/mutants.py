@@ -26,7 +26,7 @@ from kerasq.qformat import QFormat
 from kerasq.runtime import parity, sanitized
 from networks import NetworkBuilder, random_stored
 from random_graphs import CHANNELS, random_graph
-from random_operators import ACTIVATIONS, OPERATORS, random_model
+from random_operators import ACTIVATIONS, OPERATORS, random_clamp, random_format, random_model
 
 CHILDREN = 50  # mutants of one network, at most; with fewer files there are fewer of each
 SHARE = 10  # every tenth is compared with the reference engine
@@ -38,7 +38,7 @@ def networks(seed: int) -> Iterator[Model]:
     """Random networks without end: graphs, single operators and samples, those left out that take long."""
     chance = random.Random(seed)
     while True:
-        kind, child = chance.choice("ggggoowwwfs"), chance.randrange(1 << 30)
+        kind, child = chance.choice("ggggoowwwffcccs"), chance.randrange(1 << 30)
         if kind == "g":
             model = random_graph(child)
         elif kind == "o":
@@ -47,6 +47,8 @@ def networks(seed: int) -> Iterator[Model]:
             model = narrow_sums(np.random.default_rng(child))
         elif kind == "f":
             model = floats(np.random.default_rng(child))
+        elif kind == "c":
+            model = shared_constants(np.random.default_rng(child))
         else:
             model = chance.choice(list(samples.SAMPLES.values()))()
         if fuzz.work(model) <= MAX_WORK:
@@ -68,6 +70,33 @@ def narrow_sums(rng: np.random.Generator) -> Model:
     kernel = net.constant("kernel", stored, form)
     attributes = {} if kind == "DENSE" else {"padding": (0, 0, window[1] - 1, 0)}
     return net.build((x,), (net.apply(kind, (x, kernel, ABSENT, ABSENT), f"{rng.choice(ACTIVATIONS)}_3", **attributes),))
+
+
+def shared_constants(rng: np.random.Generator) -> Model:
+    """Operators that have a kernel in common and differ in all else: what a tier makes of the kernel may serve some or all."""
+    net = NetworkBuilder()
+    form = QFormat.parse(str(rng.choice(("FIXED4_3", "FIXED8_6", "FIXED16_14", "SIGN", "SIGN", "FLOAT32"))))
+    kind, groups, channels = "CONV_2D", 1, int(rng.choice(CHANNELS))
+    shape = (int(rng.choice(CHANNELS)), 1, int(rng.integers(1, 4)), channels)
+    if rng.random() < 0.3:
+        groups, shape = channels, (channels, *shape[1:3], 1)
+    elif rng.random() < 0.1:  # one output of many inputs: 16 lanes of it take more state than the file allows
+        kind, shape = "DENSE", (1, 8000)
+    kernel = net.constant("kernel", random_stored(rng, form, shape), form)
+    vectors = [net.constant(f"vector{i}", random_stored(rng, QFormat.parse("FIXED8_4"), shape[:1]), "FIXED8_4") for i in range(2)]
+    inputs, outputs = [], []
+    for i in range(int(rng.integers(2, 6))):
+        if not inputs or rng.random() < 0.7:
+            source = random_format(rng, (*ACTIVATIONS, "FLOAT32"), 4, 8)
+            size = (8000,) if kind == "DENSE" else (*rng.integers(1, 6, 2).tolist(), channels)
+            inputs.append(net.activation(f"x{i}", (1, *size), source))
+        padding = (0, 0, shape[2] - 1, 0) if kind == "CONV_2D" else (0, 0, 0, 0)
+        strides = tuple(rng.integers(1, 3, 2).tolist()) if kind == "CONV_2D" else (1, 1)
+        operands = (inputs[-1], kernel, *(int(vector) for vector in rng.choice([*vectors, ABSENT], 2)))
+        result = random_format(rng, (*ACTIVATIONS, "FLOAT32"), -4, 8)
+        attributes = {"padding": padding, "strides": strides, "groups": groups, "clamp": random_clamp(rng, result)}
+        outputs.append(net.apply(kind, operands, result, **attributes))
+    return net.build(tuple(inputs), tuple(outputs))
 
 
 def floats(rng: np.random.Generator) -> Model:
