@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pathlib
 import re
+import stat
 import subprocess
 
 import numpy as np
@@ -61,6 +64,32 @@ def test_run_computes_what_the_reference_engine_computes(kqrun, folder):
     images = np.fromfile("images.bin", np.uint8).reshape(-1, 16, 16, 3)
     expected = Interpreter(model_path="net.kq", engine="reference").predict(images, raw=True)
     np.testing.assert_array_equal(np.fromfile("y.bin", np.int8).reshape(5, 10), expected)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links, modes and devices are POSIX's")
+def test_outputs_that_are_no_files_stay_what_they_are(kqrun, folder):
+    assert kqrun("run", "net.kq", "images.bin", "--output", "y.bin") == (0, "", "")
+    y = (folder / "y.bin").read_bytes()
+    (folder / "plain").touch()
+    assert (folder / "y.bin").stat().st_mode == (folder / "plain").stat().st_mode
+    (folder / "target").write_text("old")
+    (folder / "target").chmod(0o600)
+    (folder / "link").symlink_to("target")
+    (folder / "dangling").symlink_to("new")
+    (folder / "null").symlink_to("/dev/null")
+    for name in ("link", "dangling", "null", "x" * 255):
+        assert kqrun("run", "net.kq", "images.bin", "--output", name) == (0, "", "")
+    assert (folder / "link").is_symlink()
+    assert stat.S_IMODE((folder / "target").stat().st_mode) == 0o600
+    assert (folder / "target").read_bytes() == (folder / "new").read_bytes() == (folder / ("x" * 255)).read_bytes() == y
+    assert (folder / "null").is_symlink()
+    assert [path.name for path in folder.glob(".kqrun*")] == []
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_is_one_line(kqrun, folder):
+    expected = (1, "", "kqrun: /dev/full: No space left on device\n")
+    assert kqrun("run", "net.kq", "images.bin", "--output", "/dev/full") == expected
 
 
 def test_run_with_several_inputs_and_outputs(kqrun, folder):

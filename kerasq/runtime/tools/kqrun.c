@@ -247,6 +247,7 @@ int main(int argc, char **argv) {
   free(options.files);
   free(options.outputs);
   if (fflush(stdout) != 0) {
+    if (errno == EPIPE) return 141; /* who reads has seen enough: as where SIGPIPE ends the program */
     fail("standard output", "%s", strerror(errno));
     return 1;
   }

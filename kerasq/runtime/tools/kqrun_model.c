@@ -1,4 +1,9 @@
 /* Files and models of kqrun. */
+#if defined(__unix__) || defined(__APPLE__)
+#define POSIX_FILES 1
+#define _XOPEN_SOURCE 700 /* realpath, mkstemp, fchmod */
+#endif
+
 #include "kqrun.h"
 
 #include <errno.h>
@@ -6,6 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef POSIX_FILES
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
 
 #define STATE_ALIGNMENT 64u
 
@@ -61,23 +70,75 @@ void *read_file(const char *path, size_t *bytes) {
   return NULL;
 }
 
-bool write_file(const char *path, const void *content, size_t bytes) {
+static bool fill(FILE *file, const void *content, size_t bytes) {
+  const bool written = file != NULL && fwrite(content, 1, bytes, file) == bytes;
+  return file != NULL && fclose(file) == 0 && written;
+}
+
+#ifdef POSIX_FILES
+
+/* A file beside `target`, named shortly, as the target's name may be as long as names can be; its name is in `name`. */
+static FILE *open_beside(const char *target, char *name) {
+  static const char pattern[] = ".kqrun-XXXXXX";
+  const char *const slash = strrchr(target, '/');
+  const size_t folder = slash == NULL ? 0 : (size_t)(slash - target) + 1;
+  memcpy(name, target, folder);
+  strcpy(name + folder, pattern);
+  const int descriptor = mkstemp(name);
+  return descriptor < 0 ? NULL : fdopen(descriptor, "wb");
+}
+
+/* Whole: under another name first, which becomes the target's; a file that exists keeps its mode. */
+static bool replace_file(const char *target, const struct stat *before, const void *content, size_t bytes) {
+  char *const name = allocate(strlen(target) + sizeof ".kqrun-XXXXXX", 1);
+  const mode_t mask = umask(0);
+  umask(mask);
+  FILE *const file = open_beside(target, name);
+  bool written = file != NULL && fchmod(fileno(file), before != NULL ? before->st_mode & 07777u : 0666u & ~mask) == 0;
+  written = fill(file, content, bytes) && written && rename(name, target) == 0;
+  if (!written && file != NULL) {
+    const int reason = errno;
+    unlink(name);
+    errno = reason;
+  }
+  free(name);
+  return written;
+}
+
+/* Devices and pipes are written to, of a link its target. */
+static bool write_content(const char *path, const void *content, size_t bytes) {
+  struct stat before;
+  const bool exists = stat(path, &before) == 0;
+  if (exists && !S_ISREG(before.st_mode)) return fill(fopen(path, "wb"), content, bytes);
+  if (exists && access(path, W_OK) != 0) return false;
+  char *const target = exists ? realpath(path, NULL) : NULL;
+  if (exists && target == NULL) return false;
+  if (!exists && lstat(path, &before) == 0) return fill(fopen(path, "wb"), content, bytes); /* a link to nothing yet */
+  const bool written = replace_file(exists ? target : path, exists ? &before : NULL, content, bytes);
+  free(target);
+  return written;
+}
+
+#else
+
+static bool write_content(const char *path, const void *content, size_t bytes) {
   static const char suffix[] = ".tmp";
   char *const temporary = allocate(strlen(path) + sizeof suffix, 1);
   strcat(strcpy(temporary, path), suffix);
-  FILE *const file = fopen(temporary, "wb");
-  bool written = file != NULL && fwrite(content, 1, bytes, file) == bytes;
-  if (file != NULL && fclose(file) != 0) written = false;
-#ifdef _WIN32
-  if (written) remove(path); /* there, rename does not replace */
-#endif
-  if (written) written = rename(temporary, path) == 0;
-  if (!written) {
-    fail(path, "%s", strerror(errno));
-    remove(temporary);
-  }
+  bool written = fill(fopen(temporary, "wb"), content, bytes);
+  if (written) remove(path); /* on Windows, rename does not replace */
+  written = written && rename(temporary, path) == 0;
+  if (!written) remove(temporary);
   free(temporary);
   return written;
+}
+
+#endif
+
+bool write_file(const char *path, const void *content, size_t bytes) {
+  if (write_content(path, content, bytes)) return true;
+  fail(path, "%s", strerror(errno));
+  return false;
 }
 
 static kq_status prepare(loaded_model *model, const kq_kernels *kernels, kq_error *error) {
