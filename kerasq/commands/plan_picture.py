@@ -15,19 +15,24 @@ from collections.abc import Iterator
 
 from kerasq.format import plan
 from kerasq.format.model import Model
-from kerasq.text import printable
+from kerasq.text import line_width, printable
 
 WIDTH = 64
+_NARROWEST = 8
+_BESIDE = 40  # characters of a line for position, bytes in use and most of a name
 LEGEND = "# written   = read   . kept"
 
 
-def picture(model: Model, width: int = WIDTH) -> str:
-    """The plan of a model as lines of text.
+def picture(model: Model, width: int | None = None) -> str:
+    """The plan of a model as lines of text, no longer than the terminal's.
 
     Args:
-        width: Characters that the whole arena takes.
+        width: Characters that the whole arena takes; by default `WIDTH`, less where lines are shorter.
     """
-    return "\n".join(_lines(model, width))
+    limit = line_width()
+    if width is None:
+        width = WIDTH if limit is None else min(WIDTH, max(limit - _BESIDE, _NARROWEST))
+    return "\n".join(line[:limit] for line in _lines(model, width))
 
 
 def _lines(model: Model, width: int) -> Iterator[str]:

@@ -74,6 +74,19 @@ def test_memory_picture(inspect, tmp_path):
     assert lines[-1] == "arena 64 bytes, lower bound 32 bytes: 32 bytes (100.0%) above it"
 
 
+@pytest.mark.parametrize("columns", [20, 60, 80, 100])
+def test_tables_and_picture_obey_columns(inspect, binary, monkeypatch, columns):
+    wide = inspect(binary)[1]
+    monkeypatch.setenv("COLUMNS", str(columns))
+    narrow = inspect(binary)[1]
+    sections = narrow.split("\n\n")[1:]  # what comes before is text
+    lines = [line for section in sections for line in section.splitlines() if not line.startswith(("memory plan", "arena"))]
+    assert max(map(len, lines)) <= columns
+    if columns >= 60:
+        cells = [set(" ".join(text.split("memory plan")[0].split()).split()) for text in (wide, narrow)]
+        assert cells[0] == cells[1]  # nothing is left out
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_json(inspect, tmp_path, sample):
     model = SAMPLES[sample]()
