@@ -108,9 +108,9 @@ def _header(model: Model, size: int, name: str, origin: str) -> str:
     }
     ends = [
         line
-        for end, indices in (("input", model.inputs), ("output", model.outputs))
-        for position, index in enumerate(indices)
-        for line in _end(model.tensors[index], f"{name}_{end}_{position}")
+        for end, named in (("input", model.named_inputs()), ("output", model.named_outputs()))
+        for position, (label, index) in enumerate(named.items())
+        for line in _end(label, model.tensors[index], f"{name}_{end}_{position}")
     ]
     lines = [
         f"/* {origin}",
@@ -150,11 +150,11 @@ def _header(model: Model, size: int, name: str, origin: str) -> str:
     return "\n".join(lines)
 
 
-def _end(tensor: Tensor, name: str) -> Iterator[str]:
+def _end(label: str, tensor: Tensor, name: str) -> Iterator[str]:
     """What a program must know of an input or output."""
     shape = " x ".join(map(str, tensor.shape[1:]))
     yield ""
-    yield f"/* {comment(tensor.name)}: {shape} values, {tensor.format}{_meaning(tensor)} */"
+    yield f"/* {comment(label)}: {shape} values, {tensor.format}{_meaning(tensor)} */"
     yield f"typedef {_TYPES[tensor.format.family]} {name};"
     yield f"#define {name.upper()}_ELEMENTS {int(np.prod(tensor.shape))}u"
     yield f"#define {name.upper()}_BYTES {tensor.nbytes}u"

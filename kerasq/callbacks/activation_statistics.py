@@ -147,6 +147,7 @@ class ActivationStatistics(keras.callbacks.Callback):
         """The probe of `model`, which takes the sample, and the folder to write."""
         if self._probe is None or self._probed is not model:
             self._probe, self._probed = Probe(model), model
+            self._sample.settle(len(getattr(model, "inputs", None) or [None]))
             self._probe.check(next(iter(self._sample)))
         self.log_dir.mkdir(parents=True, exist_ok=True)
         return self._probe

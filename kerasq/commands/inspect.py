@@ -34,7 +34,7 @@ def describe(model: Model) -> dict[str, Any]:
 
     Returns:
         `version`, `arena_bytes`, `arena_alignment`, `lower_bound`, `metadata`, `constant_bytes` by type, `macs`, `inputs` and
-        `outputs` (index, name, shape, format, offset, bytes), `operators` (formats by the names of kerasq.ops' slots).
+        `outputs` (index, name, tensor, shape, format, offset, bytes), `operators` (formats by the names of kerasq.ops' slots).
     """
     live = plan.live_bytes(model)
     operators = [{**_operator(model, operator), "live_bytes": live[index]} for index, operator in enumerate(model.operators)]
@@ -49,16 +49,17 @@ def describe(model: Model) -> dict[str, Any]:
         "metadata": dict(model.metadata),
         "constant_bytes": dict(constant_bytes.most_common()),
         "macs": sum(operator["macs"] for operator in operators),
-        "inputs": [_tensor(index, model.tensors[index]) for index in model.inputs],
-        "outputs": [_tensor(index, model.tensors[index]) for index in model.outputs],
+        "inputs": [_end(name, index, model.tensors[index]) for name, index in model.named_inputs().items()],
+        "outputs": [_end(name, index, model.tensors[index]) for name, index in model.named_outputs().items()],
         "operators": operators,
     }
 
 
-def _tensor(index: int, tensor: Tensor) -> dict[str, Any]:
+def _end(name: str, index: int, tensor: Tensor) -> dict[str, Any]:
     return {
         "index": index,
-        "name": tensor.name,
+        "name": name,
+        "tensor": tensor.name,
         "shape": list(tensor.shape),
         "format": str(tensor.format),
         "offset": tensor.offset,

@@ -100,6 +100,8 @@ def test_json(inspect, tmp_path, sample):
     assert facts["lower_bound"] == plan.lower_bound(model)
     assert [operator["live_bytes"] for operator in facts["operators"]] == plan.live_bytes(model)
     assert [operator["output"] for operator in facts["operators"]] == [model.output(o).name for o in model.operators]
+    assert [end["name"] for end in facts["inputs"] + facts["outputs"]] == [*model.named_inputs(), *model.named_outputs()]
+    assert [end["tensor"] for end in facts["inputs"]] == [model.tensors[index].name for index in model.inputs]
     assert sum(facts["constant_bytes"].values()) == sum(tensor.nbytes for tensor in model.constants())
     assert inspect(path, "--json")[1] == text
 

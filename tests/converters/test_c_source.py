@@ -13,6 +13,7 @@ import pytest
 import kerasq.runtime
 from c_compiler import RUNTIME, compile_program, compiler
 from kerasq import format as file_format
+from kerasq.format.samples import SAMPLES
 from kerasq.interpreter import Interpreter
 from kerasq.selftest import random_example, with_selftest
 from kerasq_convert.c_source import c_source, comment, runtime_source
@@ -133,6 +134,13 @@ def test_only_the_kernels_that_the_network_uses_are_listed(model):
     declared = (RUNTIME / "include" / "kerasq_kernels.h").read_text()
     assert {"kq_add", "kq_reshape"} <= used
     assert all(name in declared for name in used if not re.match("kq_(conv|dense)", name))
+
+
+@native
+def test_header_calls_inputs_and_outputs_as_users_do():
+    header = c_source(file_format.dumps(SAMPLES["named"]()))["kerasq_model.h"].decode("ascii")
+    comments = re.findall(r"/\* (.*): 4 values.*\*/\ntypedef \w+ kerasq_model_(\w+);", header)
+    assert comments == [("links", "input_0"), ("rechts", "input_1"), (r"gr\xf6\xdfe", "output_0"), ("sum", "output_1")]
 
 
 @native
