@@ -57,7 +57,7 @@ typedef enum {
   KQ_BAD_LINK,          /* an index out of range, or a tensor read before it is written, or written twice, or never used */
   KQ_BAD_PLAN,          /* two tensors that are in use at the same time overlap */
   KQ_BAD_OPERAND,       /* an operator has too few or too many inputs, or one of the wrong kind, type or shape */
-  KQ_BAD_ATTRIBUTE,     /* a window, stride, padding, group or clamp out of range */
+  KQ_BAD_ATTRIBUTE,     /* a window, stride, padding, group or clamp out of range, or unused and set */
   KQ_BAD_OUTPUT,        /* an operator's output has another shape than the operator gives */
   KQ_OVERFLOW,          /* the accumulator proof fails: recorded widths do not hold the intermediate results */
   KQ_BAD_TEST,          /* the embedded test vector does not fit the network */

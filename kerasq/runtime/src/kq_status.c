@@ -17,7 +17,7 @@ const char *kq_status_text(kq_status status) {
     case KQ_BAD_LINK: return "an index leads nowhere, or a tensor is read before it is written, written twice, or never used";
     case KQ_BAD_PLAN: return "a tensor overlaps another one in the arena while both are in use";
     case KQ_BAD_OPERAND: return "an operator has too few or too many inputs, or one of a wrong kind, type or shape";
-    case KQ_BAD_ATTRIBUTE: return "a window, stride, dilation, padding, group or clamp of an operator is out of range";
+    case KQ_BAD_ATTRIBUTE: return "an operator's window, stride, dilation, padding, group or clamp is out of range or has no use";
     case KQ_BAD_OUTPUT: return "an operator's output has another shape than the operator gives";
     case KQ_OVERFLOW: return "an operator's recorded accumulator widths do not hold its intermediate results";
     case KQ_BAD_TEST: return "the embedded test vector does not fit the network's inputs and operators";
