@@ -2,7 +2,7 @@
 
     python examples/quickstart.py                                        # generated images of shapes
     python examples/quickstart.py --dataset cifar10 --data_dir DIRECTORY   # real ones
-    python examples/quickstart.py --fast                                 # half a minute; what CI runs
+    python examples/quickstart.py --fast                                 # half a minute; its accuracy means nothing
 
 Trains a small residual network with binary weights while `ActivationStatistics` watches its activations, exports a
 SavedModel, converts that to one .kq file with 8-bit buffers, and compares the two on the test images. OUTPUT holds
@@ -10,6 +10,7 @@ model.keras, saved_model/, statistics/, settings.yaml (the formats chosen, ready
 installed, two pictures.
 """
 
+import io
 import pathlib
 
 from absl import app, flags
@@ -99,11 +100,15 @@ def draw(statistics: ActivationStatistics, path: pathlib.Path, output: pathlib.P
 
     model = kerasq.format.load(path)
     try:
-        plot_ranges(statistics.statistics, model).savefig(output / "ranges.png")
-        plot_buffers(model).savefig(output / "buffers.png")
-        print(f"pictures: {output / 'ranges.png'}, {output / 'buffers.png'}")
+        figures = {"ranges.png": plot_ranges(statistics.statistics, model), "buffers.png": plot_buffers(model)}
     except ImportError as error:
         print(f"no pictures: {error}")
+        return
+    for name, figure in figures.items():
+        picture = io.BytesIO()
+        figure.savefig(picture)
+        write_whole(output / name, picture.getvalue())
+    print(f"pictures: {', '.join(str(output / name) for name in figures)}")
 
 
 def main(_) -> None:
@@ -118,6 +123,8 @@ def main(_) -> None:
     model.export(output / "saved_model", verbose=False)
     path = convert(output / "saved_model", statistics, output)
     print(format_table(evaluate([output / "model.keras", path], x_test, y_test)))
+    if FLAGS.fast:
+        print("--fast: two epochs on 2,000 images are too few to learn from; these accuracies mean nothing")
     draw(statistics, path, output)
 
 
