@@ -11,7 +11,7 @@ import numpy as np
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.importing import Importer, shape_of
 from kerasq_convert.frontend.joins import MAX_AXIS
-from kerasq_convert.graph import Crop, Node, Reshape, Select, Shape, Transpose, progression
+from kerasq_convert.graph import Crop, Node, Reshape, Select, Shape, Transpose, progression, replace
 
 Places = Mapping[int, np.ndarray]  # by axis, the numbers of what is taken along it
 
@@ -133,8 +133,12 @@ def _take(importer: Importer, operation: Any, x: Any, part: Any, places: Places)
             taker.crop(axis, wanted[axis])
     for axis in sorted(wanted.keys() - set(regular)):
         taker.pick(axis, wanted[axis])
-    importer.nodes += taker.nodes
-    importer.add(Reshape(output=part.name, inputs=(taker.value,), shape=shape_of(part), layers=layers))
+    if taker.nodes and taker.shape == shape_of(part):
+        importer.nodes += taker.nodes[:-1]
+        importer.add(replace(taker.nodes[-1], output=part.name))
+    else:
+        importer.nodes += taker.nodes
+        importer.add(Reshape(output=part.name, inputs=(taker.value,), shape=shape_of(part), layers=layers))
 
 
 class _Taker:
