@@ -31,7 +31,7 @@ except ImportError:  # Windows: stale names stay there
 _MOST_LINKS = 40  # as in Linux
 _TEMPORARY = re.compile(r"\.kerasq-[0-9a-f]{16}\.tmp")
 _FOLDER_PREFIX = "kerasq-"
-_LOCK = ".lock"
+_LOCK = ".kerasq-lock"
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:

@@ -49,7 +49,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from absl import flags
 
@@ -146,7 +146,7 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
             read_array(pathlib.Path(name))  # now: a conversion may take long
     if options.emit_c:
         _check_c(options.c_name, pathlib.Path(options.emit_c))
-    content, converter = _read(source) if is_kq else _converted(source, options)
+    content, converter = _read(source) if is_kq else _converted(source, options, report_stream(outputs))
     planned = ""
     if options.replan:
         content, planned = _replanned(content, source)
@@ -233,8 +233,8 @@ def _replanned(content: bytes, source: pathlib.Path) -> tuple[bytes, str]:
     return dumps(found.model), f"arena  {found.model.arena_bytes:,} bytes, {found.verdict} (before: {model.arena_bytes:,})"
 
 
-def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, Converter]:
-    """Bytes of the .kq file, and what tells how they came about."""
+def _converted(source: pathlib.Path, options: flags.FlagValues, stream: TextIO | None) -> tuple[bytes, Converter]:
+    """Bytes of the .kq file, and what tells how they came about; where goals are missed, `stream` gets the report."""
     from kerasq_convert.converter import Converter
     from kerasq_convert.errors import ConversionError, GoalsMissedError
     from kerasq_convert.frontend import input_sizes
@@ -263,7 +263,9 @@ def _converted(source: pathlib.Path, options: flags.FlagValues) -> tuple[bytes, 
     try:
         content = converter.convert()
     except GoalsMissedError as error:
-        print(json.dumps(converter.report.to_dict()) if options.json else converter.report.to_text(), flush=True)
+        text = json.dumps(converter.report.to_dict()) if options.json else converter.report.to_text()
+        if options.json or not options.quiet:
+            print(text, file=stream, flush=True)
         raise CommandError(f"{error}\nnothing was written") from error
     except OptionsError as error:
         raise UsageError(error.as_flags()) from error
