@@ -22,6 +22,8 @@ For each model, the table has
     ms/image         the same for one image
     agreement        share of images that get the same class as from the first model
 
+A .kq file may take 1 GiB of memory (kerasq.Interpreter's max_bytes).
+
 --json prints a list of objects with the keys model, top1, stderr, images,
 model_bytes, arena_bytes, footprint_bytes, seconds, ms_per_image and agreement.
 There top1, stderr and agreement are shares 0..1, and what is unknown is null.

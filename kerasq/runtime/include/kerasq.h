@@ -49,7 +49,8 @@ typedef enum {
   KQ_DAMAGED,           /* the bytes are not the tables that the format describes */
   KQ_BAD_VERSION,       /* made for a newer version of the format */
   KQ_BAD_CODE,          /* an enum, a number of fractional bits or a metadata key out of range */
-  KQ_BAD_COUNT,         /* too many tensors, operators or metadata; arena size or alignment out of range */
+  KQ_BAD_COUNT,         /* too many tensors, operators, metadata or values of multipliers and biases, counted for each operator
+                           that uses them (2^26); arena size or alignment out of range */
   KQ_BAD_TEXT,          /* metadata or a name is empty, too long or occurs twice */
   KQ_BAD_SHAPE,         /* a tensor's shape */
   KQ_BAD_DATA,          /* a constant has the wrong number of bytes, or values that its type does not store */
@@ -88,7 +89,8 @@ typedef struct {
 } kq_kernels;
 extern const kq_kernels kq_portable_kernels;
 
-/* Bytes of state that suffice with portable kernels, as a constant expression; kernels that rearrange weights need more. */
+/* Bytes of state that suffice with portable kernels, as a constant expression; kernels that rearrange weights need more, up to 16
+ * times the model's constants and 64 KB. */
 #define KQ_NETWORK_BYTES (40u + 9u * (unsigned)sizeof(void *))
 #define KQ_TENSOR_BYTES (40u + 2u * (unsigned)sizeof(void *))
 #define KQ_OPERATOR_BYTES (48u + 9u * (unsigned)sizeof(void *))
