@@ -137,7 +137,7 @@ def run(content: bytes) -> None:
     from kerasq.interpreter import Interpreter
 
     generator = np.random.default_rng(0)
-    interpreter = Interpreter(model_content=content, engine="reference")
+    interpreter = Interpreter(model_content=content, engine="reference", max_bytes=None)
     interpreter.allocate_tensors()
     for details in interpreter.get_input_details():
         dtype, shape = np.dtype(details["dtype"]), tuple(details["shape"])

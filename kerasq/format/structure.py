@@ -27,6 +27,7 @@ The depth of the tables is fixed by the schema, so nothing recurses without boun
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from kerasq.format.errors import ModelError
@@ -69,6 +70,7 @@ class _Walker:
         self.view = memoryview(content)
         self.length = len(content)
         self.budget = MAX_REUSE * self.length
+        self.vtables: dict[tuple[int, str], tuple[int, tuple[int, ...]]] = {}
 
     def read(self, scalar: Scalar, position: int) -> Any:
         """The number at a position that was checked."""
@@ -88,20 +90,28 @@ class _Walker:
             raise _damaged(path, f"the reference at byte {position} is not aligned to 4 bytes")
         return target
 
+    def vtable(self, position: int, table: Table, path: str) -> tuple[int, tuple[int, ...]]:
+        """Size of the tables of a vtable, and where their fields begin; 0 where one is absent. Most tables share theirs."""
+        known = self.vtables.get((position, table.name))
+        if known is not None:
+            return known
+        if not 0 <= position <= self.length - 4 or position % 2:
+            raise _damaged(path, f"the vtable at byte {position} is outside the file or not aligned to 2 bytes")
+        size, table_size = self.read(USHORT, position), self.read(USHORT, position + 2)
+        if size < 4 or size % 2 or position + size > self.length:
+            raise _damaged(path, f"a vtable of {size} bytes")
+        count = len(table.fields)
+        offsets = struct.unpack_from(f"<{min(size // 2 - 2, count)}H", self.content, position + 4)
+        found = self.vtables[position, table.name] = table_size, (*offsets, *[0] * (count - len(offsets)))
+        return found
+
     def table(self, start: int, table: Table, path: str) -> dict[str, Any]:
-        vtable = start - self.read(INT, start)
-        if not 0 <= vtable <= self.length - 4 or vtable % 2:
-            raise _damaged(path, f"the vtable at byte {vtable} is outside the file or not aligned to 2 bytes")
-        vtable_size, table_size = self.read(USHORT, vtable), self.read(USHORT, vtable + 2)
-        if vtable_size < 4 or vtable_size % 2 or vtable + vtable_size > self.length:
-            raise _damaged(path, f"a vtable of {vtable_size} bytes")
+        table_size, offsets = self.vtable(start - self.read(INT, start), table, path)
         if table_size < 4 or start + table_size > self.length:
             raise _damaged(path, f"a table of {table_size} bytes")
         self.visit(table_size, path)
         values: dict[str, Any] = {}
-        for slot, (name, field) in enumerate(table.fields.items()):
-            entry = 4 + 2 * slot
-            offset = self.read(USHORT, vtable + entry) if entry + 2 <= vtable_size else 0
+        for (name, field), offset in zip(table.fields.items(), offsets, strict=True):
             if offset == 0:
                 values[name] = _absent(field)
                 continue
