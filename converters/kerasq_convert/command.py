@@ -55,7 +55,7 @@ from absl import flags
 
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.outputs import NETWORK, PAGE, SETTINGS, Output, check_outputs, report_stream, write_outputs, writing
-from kerasq.commands.run import read_array, read_inputs
+from kerasq.commands.run import check_readable, read_inputs
 from kerasq.files import check_writable
 from kerasq.format import dumps, loads
 from kerasq.runtime.library import LibraryMissingError
@@ -143,7 +143,7 @@ def _convert(options: flags.FlagValues, names: list[str]) -> None:
     check_outputs(outputs, _read_files(options, source, is_kq))
     for name in options.embed_test:
         if name != _RANDOM:
-            read_array(pathlib.Path(name))  # now: a conversion may take long
+            check_readable(name)  # now: a conversion may take long
     if options.emit_c:
         _check_c(options.c_name, pathlib.Path(options.emit_c))
     content, converter = _read(source) if is_kq else _converted(source, options, report_stream(outputs))
@@ -185,7 +185,7 @@ def _outputs(options: flags.FlagValues, source: pathlib.Path, is_kq: bool) -> li
 
 def _read_files(options: flags.FlagValues, source: pathlib.Path, is_kq: bool) -> list[str | pathlib.Path | None]:
     """What is read, and must stay: but settings may be written back, and a .kq file replaced by one with a test or a new plan."""
-    examples = [name for name in options.embed_test if name != _RANDOM]
+    examples = [part for name in options.embed_test if name != _RANDOM for part in (name, name.rpartition("=")[2])]
     return [None if is_kq else source, options.representative_dataset, options.statistics, options.labels, *examples]
 
 

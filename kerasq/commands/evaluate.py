@@ -3,7 +3,8 @@
     kerasq-eval float.keras saved_model/ model.kq --data_dir ~/data
 
 A MODEL is a .kq, .keras or .h5 file or a SavedModel folder that takes an image of
-shape (32, 32, 3) with pixels 0..255 and gives ten class scores. The images are
+shape (32, 32, 3) with pixels 0..255 and gives ten class scores; where it has other
+outputs beside them, --output names the one with the scores. The images are
 CIFAR-10's 10,000 test images: from --data_dir, else from the folder that the
 variable KERASQ_DATA_DIR names, else from Keras' download cache. With
 --dataset shapes they are the 2,000 of kerasq.datasets.shapes, which are generated.
@@ -60,6 +61,8 @@ def _define(options: flags.FlagValues) -> None:
     number(flags.DEFINE_float, "input_scale", 1.0, scaled)
     number(flags.DEFINE_float, "input_offset", 0.0, "The `OFFSET` of --input_scale.")
     number(flags.DEFINE_integer, "num_threads", None, "Use `N` threads, not one for each processor.", lower_bound=1)
+    scores = "`NAME`, or number from 0, of the output with the class scores, where models have several."
+    flags.DEFINE_string("output", None, scores, flag_values=options)
     flags.DEFINE_bool("json", False, "Print a list of JSON objects.", flag_values=options)
 
 
@@ -71,7 +74,7 @@ def _evaluate(options: flags.FlagValues, models: list[str]) -> None:
     if options.num_threads is not None:  # TensorFlow reads these when a model needs it
         os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(options.num_threads)
     try:
-        classifiers = open_classifiers(models, IMAGE_SHAPE, CLASSES, options.num_threads)
+        classifiers = open_classifiers(models, IMAGE_SHAPE, CLASSES, options.num_threads, options.output)
     except EvaluationError as error:
         raise CommandError(*error.problems) from error
     images, labels = _test_images(options.dataset, options.data_dir, options.limit)

@@ -97,6 +97,18 @@ def read_array(path: Path) -> np.ndarray:
     return array
 
 
+def check_readable(file: str) -> None:
+    """Refuses what `read_inputs` could read for no network: a file, or NAME=FILE.
+
+    Raises:
+        CommandError: With the reason.
+    """
+    if file.endswith(".npz") and Path(file).exists():
+        _read_archive(Path(file))
+    else:
+        read_array(Path(file if Path(file).exists() else file.rpartition("=")[2]))
+
+
 def _read_archive(path: Path) -> dict[str, np.ndarray]:
     archive = _load(path, ".npz")
     if isinstance(archive, np.ndarray):

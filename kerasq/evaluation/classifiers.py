@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,20 +34,26 @@ class Classifier:
         source: The opened model.
         input_dtype: Element type that it takes.
         single: Whether it takes one image at a time only.
+        output: Name or number of the output with the scores; `None`: the only one.
     """
 
     name: str
     source: Source
     input_dtype: np.dtype
     single: bool
+    output: str | None = None
 
     def scores(self, batch: np.ndarray) -> np.ndarray:
         """Scores `(count, classes)` of a batch of images of `input_dtype`, `(count, height, width, channels)`."""
-        return _only_output(self.source.run(batch)).reshape(len(batch), -1)
+        return _scores(self.source, self.source.run(batch), self.output).reshape(len(batch), -1)
 
 
 def open_classifiers(
-    paths: Sequence[str | os.PathLike[str]], image_shape: tuple[int, ...], classes: int, num_threads: int | None = None
+    paths: Sequence[str | os.PathLike[str]],
+    image_shape: tuple[int, ...],
+    classes: int,
+    num_threads: int | None = None,
+    output: str | None = None,
 ) -> list[Classifier]:
     """Opens all models and runs each on one black image.
 
@@ -56,6 +62,7 @@ def open_classifiers(
         image_shape: Height, width and channels.
         classes: Number of classes.
         num_threads: Threads of the .kq interpreter; `None` for the number of processors.
+        output: Name, or number from 0, of the output with the class scores, where models have several.
 
     Raises:
         EvaluationError: At least one of them is no classifier of such images; every such model is listed.
@@ -64,7 +71,7 @@ def open_classifiers(
     for path in paths:
         name = os.fspath(path)
         try:
-            classifiers.append(_open(name, image_shape, classes, num_threads))
+            classifiers.append(_open(name, image_shape, classes, num_threads, output))
         except ValueError as error:
             problems.append(f"{name}: {' '.join(str(error).split())}")
     if problems:
@@ -72,7 +79,7 @@ def open_classifiers(
     return classifiers
 
 
-def _open(name: str, image_shape: tuple[int, ...], classes: int, num_threads: int | None) -> Classifier:
+def _open(name: str, image_shape: tuple[int, ...], classes: int, num_threads: int | None, output: str | None) -> Classifier:
     source = open_source(name, num_threads)
     dtype, single = np.dtype(np.float32), False
     if source.inputs is not None:
@@ -80,13 +87,13 @@ def _open(name: str, image_shape: tuple[int, ...], classes: int, num_threads: in
         if shape is not None:
             _check_shape(shape, image_shape)
             single = shape[0] == 1
-    scores = _try(source, np.zeros((1, *image_shape), dtype))
+    scores = _try(source, np.zeros((1, *image_shape), dtype), output)
     if scores.size != classes or scores.shape[-1] != classes:
         raise ValueError(
             f"it gives {_text((None, *scores.shape[1:]))}, the images have {classes} classes: "
             f"use a network whose output is one score for each of {classes} classes"
         )
-    return Classifier(name, source, dtype, single)
+    return Classifier(name, source, dtype, single, output)
 
 
 def _only_input(inputs: Sequence[Input]) -> Input:
@@ -110,17 +117,25 @@ def _text(shape: tuple[int | None, ...]) -> str:
     return f"({', '.join(['batch' if shape[:1] == (None,) else sizes[0], *sizes[1:]] if sizes else sizes)})"
 
 
-def _try(source: Source, image: np.ndarray) -> np.ndarray:
+def _try(source: Source, image: np.ndarray, output: str | None) -> np.ndarray:
     try:
         outputs = source.run(image)
     except Exception as error:  # anything may come from a network that somebody else made
         raise ValueError(f"it can't be run on a batch of shape {image.shape} ({type(error).__name__}: {error})") from error
-    return _only_output(outputs)
+    return _scores(source, outputs, output)
 
 
-def _only_output(outputs: Any) -> np.ndarray:
-    """The array of a model's only output, which Keras may wrap into a list or a dict."""
+def _scores(source: Source, outputs: Any, wanted: str | None) -> np.ndarray:
+    """The output with that name or number, or the only one, which Keras may wrap into a list or a dict."""
     arrays = listed(outputs)
+    names = list(outputs) if isinstance(outputs, Mapping) else list(source.outputs or ())
+    if wanted is not None:
+        place = names.index(wanted) if wanted in names else int(wanted) if wanted.isdecimal() else len(arrays)
+        if place >= len(arrays):
+            known = f" ({', '.join(names)})" if names else ""
+            raise ValueError(f"it has no output {wanted!r}: give the name or the number of one of its {len(arrays)}{known}")
+        return np.asarray(arrays[place])
     if len(arrays) != 1:
-        raise ValueError(f"it has {len(arrays)} outputs: export a model that has the class scores as its only output")
+        known = f" ({', '.join(names)})" if names else ""
+        raise ValueError(f"it has {len(arrays)} outputs{known}: name the one with the class scores (--output)")
     return np.asarray(arrays[0])

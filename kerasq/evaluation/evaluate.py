@@ -26,6 +26,7 @@ def evaluate(
     input_scale: float = 1.0,
     input_offset: float = 0.0,
     num_threads: int | None = None,
+    output: str | None = None,
 ) -> list[Result]:
     """Accuracy, size and speed of classifiers. Draws a progress bar for each where standard error is a terminal.
 
@@ -38,6 +39,7 @@ def evaluate(
         input_scale, input_offset: Every network gets the values pixel * input_scale + input_offset, one with a fixed-point
             input in that format. One that takes integers in TensorFlow gets the pixels as they are.
         num_threads: Threads of the .kq interpreter; `None` for the number of processors.
+        output: Name, or number from 0, of the output with the class scores, where models have several.
 
     Returns:
         A result for each model, in their order.
@@ -54,7 +56,7 @@ def evaluate(
     """
     _check(images, labels, batch_size)
     return compare(
-        open_classifiers(models, images.shape[1:], classes, num_threads),
+        open_classifiers(models, images.shape[1:], classes, num_threads, output),
         images,
         labels,
         batch_size=batch_size,

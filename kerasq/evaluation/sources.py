@@ -39,6 +39,7 @@ class Source:
         model_bytes: Bytes of the .kq file, or of the values that a float model needs for inference, as float32.
         arena_bytes: Computes the bytes of working memory for one image; `None` where that is not known.
         pixels: Whether pixels are what it stores: it takes uint8 images too, without a conversion.
+        outputs: Names of the outputs, where `run` returns a list.
     """
 
     inputs: Sequence[Input] | None
@@ -46,6 +47,7 @@ class Source:
     model_bytes: int
     arena_bytes: Callable[[], int | None]
     pixels: bool = False
+    outputs: Sequence[str] | None = None
 
 
 def open_source(path: str | os.PathLike[str], num_threads: int | None = None) -> Source:
@@ -82,7 +84,7 @@ def _open_kq(path: pathlib.Path, num_threads: int | None) -> Source:
     tensors = [model.tensors[index] for index in model.inputs]
     inputs = [Input(tensor.name, (None, *tensor.shape[1:]), np.dtype(np.float32)) for tensor in tensors]
     pixels = all(str(tensor.format) == "UFIXED8_0" for tensor in tensors)
-    return Source(inputs, interpreter.predict, model_bytes, lambda: model.arena_bytes, pixels)
+    return Source(inputs, interpreter.predict, model_bytes, lambda: model.arena_bytes, pixels, list(model.named_outputs()))
 
 
 def _open_keras(path: pathlib.Path) -> Source:
@@ -96,10 +98,17 @@ def _open_keras(path: pathlib.Path) -> Source:
     tensors = getattr(model, "inputs", None)  # a subclassed model knows its inputs only by being called
     return Source(
         inputs=tensors and [Input(tensor.name, tuple(tensor.shape), np.dtype(tensor.dtype)) for tensor in tensors],
-        run=model.predict_on_batch,
+        run=lambda batch: model.predict_on_batch(_as_the_model_takes_it(model, batch)),
+        outputs=getattr(model, "output_names", None),
         model_bytes=sum(_FLOAT_BYTES * int(np.prod(weight.shape)) for weight in model.weights),
         arena_bytes=lambda: _float_arena(model),
     )
+
+
+def _as_the_model_takes_it(model: Any, batch: np.ndarray) -> Any:
+    """A batch for the only input of a Keras model, which may be a dict of one."""
+    structure = getattr(model, "input", None)
+    return dict.fromkeys(structure, batch) if isinstance(structure, dict) else batch
 
 
 def _open_saved_model(folder: pathlib.Path) -> Source:
@@ -117,7 +126,7 @@ def _open_saved_model(folder: pathlib.Path) -> Source:
     dtype = inputs[0].dtype
     return Source(
         inputs=[Input(tensor.op.name, _shape(tensor), np.dtype(tensor.dtype.as_numpy_dtype)) for tensor in inputs],
-        run=lambda batch: [output.numpy() for output in run(tf.constant(batch, dtype))],
+        run=lambda batch: {name: output.numpy() for name, output in run(tf.constant(batch, dtype)).items()},
         model_bytes=_FLOAT_BYTES * weights,
         arena_bytes=lambda: _float_arena(folder),
     )

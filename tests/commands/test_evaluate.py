@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+import kerasq
 from evaluation.pickers import IMAGE, images_of, picker_kernel, write_cifar10, write_kq_picker
 from kerasq.commands import evaluate
 from kerasq.format import dump, load
@@ -167,14 +168,39 @@ def save_several_outputs(path):
 
     image = keras.Input(IMAGE)
     flat = keras.layers.Flatten()(image)
-    keras.Model(image, [keras.layers.Dense(10)(flat), keras.layers.Dense(10)(flat)]).save(path)
-    return "it has 2 outputs: export a model that has the class scores as its only output"
+    keras.Model(image, [keras.layers.Dense(10, name=name)(flat) for name in ("one", "two")]).save(path)
+    return "it has 2 outputs (one, two): name the one with the class scores (--output)"
 
 
 @pytest.mark.parametrize("save", [save_several_inputs, save_several_outputs])
 def test_keras_models_with_several_inputs_or_outputs(run, tmp_path, save):
     message = save(tmp_path / "model.keras")
     assert run(tmp_path / "model.keras") == (1, "", [f"kerasq-eval: {tmp_path / 'model.keras'}: {message}"])
+
+
+def test_the_output_with_the_scores_by_name_or_number(run, tmp_path):
+    import keras
+
+    image = keras.Input(IMAGE, name="image")
+    flat = keras.layers.Flatten()(image)
+    picked = keras.layers.Dense(10, use_bias=False, name="picked")
+    keyed = keras.Model({"image": image}, {"box": keras.layers.Dense(4)(flat), "scores": picked(flat)})
+    listed = keras.Model(image, list(keyed.output.values()))
+    picked.set_weights([picker_kernel().T])
+    keyed.save(tmp_path / "keyed.keras")
+    keyed.export(tmp_path / "saved", verbose=False)
+    listed.save(tmp_path / "listed.keras")
+    for name, model in (("keyed", keyed), ("listed", listed)):
+        (tmp_path / f"{name}.kq").write_bytes(kerasq.convert(model, settings={"buffers": {"*": "FLOAT32"}}))
+    kinds = [tmp_path / "keyed.keras", tmp_path / "saved", tmp_path / "keyed.kq"]
+    for output, models in (("scores", kinds), ("1", [*kinds, tmp_path / "listed.keras", tmp_path / "listed.kq"])):
+        status, text, errors = run(*models, "--json", "--limit", 20, "--output", output)
+        assert (status, errors) == (0, [])
+        assert [row["top1"] for row in json.loads(text)] == [1.0] * len(models)
+    assert run(tmp_path / "listed.keras", "--limit", 20, "--output", "picked")[0] == 0
+    for output in ("score", "2"):
+        message = f"it has no output {output!r}: give the name or the number of one of its 2 (box, scores)"
+        assert run(tmp_path / "keyed.kq", "--output", output) == (1, "", [f"kerasq-eval: {tmp_path / 'keyed.kq'}: {message}"])
 
 
 def save_signature(path, shape, dtype):

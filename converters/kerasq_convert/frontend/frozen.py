@@ -71,12 +71,12 @@ def freeze(folder: pathlib.Path, source: str, signature: str | None = None, size
     return FrozenGraph(operations, placeholders, shown, Constants(graph, operations, saved.variables, placeholders.values()))
 
 
-def serving_function(folder: pathlib.Path) -> tuple[list[Any], Callable[..., list[Any]], int]:
+def serving_function(folder: pathlib.Path) -> tuple[list[Any], Callable[..., dict[str, Any]], int]:
     """The serving signature of the SavedModel in `folder` as a function, with the batch as open as the signature leaves it.
 
     Returns:
         Its inputs, as `tf.Tensor`s of a graph, in the signature's order; a callable that takes one tensor for each and returns
-        the list of outputs; and the number of weights that it uses.
+        the outputs by name; and the number of weights that it uses.
 
     Raises:
         ConversionError: As `freeze`, but for the sizes of inputs, which are not looked at.
@@ -89,12 +89,15 @@ def serving_function(folder: pathlib.Path) -> tuple[list[Any], Callable[..., lis
     imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(flat, name=""), [])
     inputs = [info.name for _, info in _ordered(saved.signature.inputs)]
     used = [node.name for node in flat.node if node.op == "Placeholder" and node.name in saved.variables]
-    function = imported.prune(
-        [*inputs, *(f"{name}:0" for name in used)], [info.name for _, info in _ordered(saved.signature.outputs)]
-    )
+    outputs = {name: info.name for name, info in _ordered(saved.signature.outputs)}
+    function = imported.prune([*inputs, *(f"{name}:0" for name in used)], list(outputs.values()))
     weights = [tf.constant(saved.variables[name]) for name in used]
     count = sum(_size(weight) for weight in weights) + sum(map(_weights_in, function.graph.get_operations()))
-    return function.inputs[: len(inputs)], lambda *values: function(*values, *weights), count
+
+    def run(*values: Any) -> dict[str, Any]:
+        return dict(zip(outputs, function(*values, *weights), strict=True))
+
+    return function.inputs[: len(inputs)], run, count
 
 
 def _size(weight: Any) -> int:
