@@ -40,7 +40,21 @@ def unstacked(x):
     return ops.stack([dense(step) for step in ops.unstack(x, axis=1)], axis=1)
 
 
+def as_examples(*layers):
+    """Pictures that a reshape makes examples of, as TimeDistributed does in Keras 2."""
+
+    def function(x):
+        x = ops.reshape(x, (-1, *VIDEO[1:]))
+        for layer in layers:
+            x = layer(x)
+        return ops.reshape(x, (-1, VIDEO[0], *x.shape[1:]))
+
+    return network(function, (30, 7, 3))
+
+
 NETWORKS = {
+    "as examples": lambda: as_examples(conv(4, activation="relu"), L.MaxPooling2D(2), L.GlobalAveragePooling2D(), L.Dense(2)),
+    "as examples, flattened": lambda: as_examples(L.Conv2D(4, 3, strides=2), L.ReLU(), L.Flatten(), L.Dense(3), L.Softmax()),
     "dense": lambda: chain(*each(L.Dense(5, activation="relu")), shape=(6, 8)),
     "dense, several": lambda: chain(L.Conv1D(4, 3), *each(L.Dense(5, activation="tanh"), L.Dense(3)), shape=(6, 8)),
     "conv1d": lambda: chain(*each(L.Conv1D(5, 3, padding="same", strides=2), L.GlobalAveragePooling1D()), shape=(5, 9, 4)),
@@ -78,3 +92,8 @@ def test_a_layer_that_is_not_supported_is_named():
     with pytest.raises(ConversionError) as error:
         kerasq.convert(keras.Sequential([keras.Input((3, 4, 5)), L.TimeDistributed(L.LSTM(3), name="it")]))
     assert "layer 'it': a loop over time steps" in str(error.value)
+
+
+def test_rows_that_stay_examples_are_refused():
+    with pytest.raises(ConversionError, match=r"6 rows for each example: .* \(batch, 6, 2\)"):
+        kerasq.convert(network(lambda x: L.Dense(2)(ops.reshape(x, (-1, 4))), (6, 4)))

@@ -42,7 +42,7 @@ def global_pool(importer: Importer, operation: Any) -> None:
     image = image_shape(shape)
     added = len(image) - len(shape)
     height, width = (image[axis] if axis - added in taken else 1 for axis in (1, 2))
-    pooled = (1, image[1] // height, image[2] // width, image[3])
+    pooled = (shape[0], image[1] // height, image[2] // width, image[3])
     window = height, width
     importer.add_reshaped(Pool, operation, x, image, pooled, average=average, window=window, strides=window)
 

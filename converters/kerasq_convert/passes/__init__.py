@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from kerasq_convert.graph import Graph
 from kerasq_convert.passes.axes import at_least_two_axes, check_axes
+from kerasq_convert.passes.batches import steps_out_of_batches
 from kerasq_convert.passes.curves import compose_curves
 from kerasq_convert.passes.fold_affine import (
     affine_before_pooling,
@@ -25,6 +26,7 @@ from kerasq_convert.passes.selections import fold_selections, lower_selections
 from kerasq_convert.passes.sink_transposes import absorb_reshapes, cancel_transposes, sink_transposes
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    steps_out_of_batches,
     at_least_two_axes,
     remove_dead_nodes,
     compose_curves,
