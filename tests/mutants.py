@@ -58,7 +58,7 @@ def networks(seed: int) -> Iterator[Model]:
 def narrow_sums(rng: np.random.Generator) -> Model:
     """A weighted operator whose sums fit 32 bits, whatever its types: with random weights of 16 bits hardly any do."""
     net = NetworkBuilder()
-    form = QFormat.parse(str(rng.choice(("FIXED4_3", "FIXED8_6", "FIXED16_14", "SIGN"))))
+    form = QFormat.parse(str(rng.choice(("FIXED4_3", "FIXED8_6", "FIXED16_14", "FIXED16_14", "SIGN"))))
     channels, outputs = (int(number) for number in rng.choice(CHANNELS, 2))
     x = net.activation("x", (1, *rng.integers(1, 5, 2).tolist(), channels), f"{rng.choice(ACTIVATIONS)}_6")
     kind, window = ("DENSE", ()) if rng.random() < 0.5 else ("CONV_2D", (1, int(rng.integers(1, 3))))
@@ -66,7 +66,7 @@ def narrow_sums(rng: np.random.Generator) -> Model:
     taps = int(np.prod(shape[1:]))
     stored = random_stored(rng, form, shape)
     if form.bits == 16:
-        stored //= max(1, taps)
+        stored //= 2 * taps
     kernel = net.constant("kernel", stored, form)
     attributes = {} if kind == "DENSE" else {"padding": (0, 0, window[1] - 1, 0)}
     return net.build((x,), (net.apply(kind, (x, kernel, ABSENT, ABSENT), f"{rng.choice(ACTIVATIONS)}_3", **attributes),))
