@@ -48,6 +48,8 @@ def choose(engine: str | None, isa: str | None) -> str:
     """
     if engine is not None and engine not in NAMES:
         raise ValueError(f"`engine` must be one of {', '.join(map(repr, NAMES))}, or None. Received: engine={engine!r}")
+    if isa is not None and not isinstance(isa, str):
+        raise TypeError(f"`isa` must be one of kerasq.runtime.tiers(), or None. Received: isa={isa!r}")
     if engine == "reference" and isa is not None:
         raise ValueError(f"The reference engine has no instruction sets to choose from: leave `isa` out. Received: isa={isa!r}")
     if engine is not None:

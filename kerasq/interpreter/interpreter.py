@@ -73,7 +73,7 @@ class Interpreter:
         if model_path is not None and not isinstance(model_path, str | os.PathLike):
             expected = "a path; the bytes of a file are `model_content`"
             raise TypeError(f"`model_path` must be {expected}. Received: model_path of type {type(model_path).__name__}")
-        if model_content is not None and not isinstance(model_content, bytes | bytearray | memoryview | Model):
+        if model_content is not None and not isinstance(model_content, Model) and not _has_bytes(model_content):
             expected = "the bytes of a .kq file, or a kerasq.format.Model; a path is `model_path`"
             raise TypeError(f"`model_content` must be {expected}. Received: {type(model_content).__name__}")
         assert source is not None
@@ -95,8 +95,9 @@ class Interpreter:
         return self.__copy__()  # engine and network hold no state of a run: threads share them anyway
 
     def __reduce__(self) -> tuple[Any, ...]:
-        in_memory = any(operator.function is not None for operator in self._model.operators)
-        arguments = {"model_content": self._model if in_memory else dumps(self._model), **self._chosen}
+        if any(operator.function is not None for operator in self._model.operators):
+            raise TypeError("This network computes functions that are in memory only, and no file holds: it can't be pickled")
+        arguments = {"model_content": dumps(self._model), **self._chosen}
         return _restored, (type(self), arguments, self._values, self._invoked)
 
     @property
@@ -309,6 +310,15 @@ def _restored(
     interpreter = kind(**arguments)
     interpreter._values, interpreter._invoked = values, invoked
     return interpreter
+
+
+def _has_bytes(content: Any) -> bool:
+    """Whether it is bytes, an array of them, a mapping of a file: whatever lends its memory."""
+    try:
+        memoryview(content)
+    except TypeError:
+        return False
+    return True
 
 
 def _check_count(name: str, count: Any) -> None:

@@ -218,6 +218,24 @@ def test_one_input_comes_as_an_array_or_as_a_list_or_dict_of_one(Interpreter):
         interpreter.predict({"picture": x})
 
 
+def test_contents_in_any_memory_and_kernels_by_name(Interpreter):
+    content = file_format.dumps(two_ends())
+    for memory in (bytearray(content), memoryview(content), np.frombuffer(content, np.uint8)):
+        assert Interpreter(model_content=memory).predict([A, B], raw=True)[0].shape == (2, 3)
+    with pytest.raises(TypeError, match=r"`isa` must be one of.*Received: isa=3"):
+        Interpreter(model_content=content, isa=3)
+
+
+def test_functions_in_memory_can_not_be_pickled_but_copied():
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 3), "FLOAT32")
+    y = net.apply("LOOKUP", (x, ABSENT), "FLOAT32", function=np.tanh)
+    interpreter = kerasq.Interpreter(model_content=net.build((x,), (y,)), engine="reference")
+    with pytest.raises(TypeError, match=r"functions that are in memory only.*can't be pickled"):
+        pickle.dumps(interpreter)
+    np.testing.assert_array_equal(copy.deepcopy(interpreter).predict([1.0, 2.0, 3.0]), np.tanh(np.float32([1, 2, 3])))
+
+
 @pytest.mark.parametrize("twin_of", [copy.copy, copy.deepcopy, lambda i: pickle.loads(pickle.dumps(i))])
 def test_copies_and_pickles_go_their_own_way(Interpreter, twin_of):
     interpreter = Interpreter(model_content=named_ends(), num_threads=3)
@@ -373,6 +391,7 @@ def test_tensors_must_be_allocated_first(Interpreter, call):
         ({"model_content": "model.kq"}, TypeError, "`model_content` must be the bytes.*a path is `model_path`"),
         ({"model_path": b"KRSQ"}, TypeError, "`model_path` must be a path; the bytes.*Received: .*bytes"),
         ({"model_path": 3}, TypeError, "`model_path` must be a path.*Received: .*int"),
+        ({"model_content": [1, 2]}, TypeError, "`model_content` must be the bytes.*Received: list"),
     ],
 )
 def test_what_can_not_be_constructed(Interpreter, arguments, error, message):
