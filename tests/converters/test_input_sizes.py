@@ -9,6 +9,7 @@ from converters.zoo import FLOAT, L, randomized
 from kerasq import format as kq
 from kerasq_convert import ConversionError
 from kerasq_convert.command import main
+from kerasq_convert.converter import float_model
 
 ops = keras.ops
 
@@ -90,3 +91,16 @@ def test_the_command_takes_sizes(tmp_path, capsys, monkeypatch):
     for flags in (["--input_shape=7,x"], ["--input_shape=7,4", "--input_shape=8,4"]):
         assert main(["kerasq-convert", "steps.keras", *flags]) == 2
         assert "--input_shape" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("make", "sizes"), [(two, {"signal": (9, 4)}), (steps, (9, 4))])
+def test_the_float_network_that_a_file_is_compared_with_is_as_large(make, sizes):
+    """Under the names of the model, or of another load of it, which numbers inputs anew."""
+    model = make()
+    file = kq.loads(kerasq.convert(model, input_shape=sizes))
+    renamed = keras.models.clone_model(model)
+    for network in (model, renamed):
+        reference = float_model(network, file)
+        assert [reference.tensors[index].shape for index in reference.inputs] == [
+            file.tensors[index].shape for index in file.inputs
+        ]

@@ -17,7 +17,8 @@ class InputSizes:
 
     Args:
         given: Sizes without the batch, by name of the input or, for a network with one, alone: `(10200, 4)`.
-        strict: Whether names of inputs that a network does not have are errors.
+        strict: Whether all of them must be sizes of the network's inputs. Else they are those of a conversion of the network:
+            only open sizes are taken from them, and where no name is known, in their order.
 
     Raises:
         ConversionError: These are no sizes.
@@ -51,9 +52,14 @@ class InputSizes:
         """
         given, names = dict(self._given), ", ".join(map(repr, declared))
         problems = []
+        if not self._strict:
+            if not given.keys() & declared.keys() and len(given) == len(declared):
+                given = dict(zip(declared, given.values(), strict=True))
+            is_open = {name for name, sizes in declared.items() if sizes is None or None in sizes}
+            given = {name: wanted for name, wanted in given.items() if name in is_open}
         if "" in given and len(declared) == 1:
             given = {next(iter(declared)): given[""]}
-        for name in sorted(given.keys() - declared.keys()) if self._strict else ():
+        for name in sorted(given.keys() - declared.keys()):
             said = f"there is no input {name!r}" if name else "sizes without a name are for a network with one input"
             problems.append(f"input_shape: {said}; the inputs are {names}")
         fixed = {}
