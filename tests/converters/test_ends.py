@@ -96,6 +96,17 @@ def test_predict_takes_and_returns_what_the_keras_model_does(name, tmp_path):
         )
 
 
+def test_nested_outputs_come_flat():
+    zeta, alpha = inputs = two("zeta", "alpha")
+    total, difference, product = L.Add()(inputs), L.Subtract()(inputs), L.Multiply()(inputs)
+    for nested, flat in (
+        ({"a": {"b": total}, "c": [difference, product]}, {"a/b": total, "c/0": difference, "c/1": product}),
+        ([total, [difference, product]], [total, difference, product]),
+    ):
+        interpreter = kerasq.Interpreter(model_content=kerasq.convert(keras.Model(inputs, nested), settings=FLOAT))
+        assert_equal(interpreter.predict(list(X)), keras.Model([zeta, alpha], flat)(list(X)))
+
+
 @pytest.mark.parametrize(
     "names", [("left image", "right"), ("x:0", "y"), ("Left", "left"), ("größe", "b"), ("a b", "a_b"), ("self", "_x")]
 )

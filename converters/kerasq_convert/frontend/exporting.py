@@ -32,7 +32,7 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> None:
         archive = keras.export.ExportArchive()
         archive.track(model)
         signature = _with_usable_names(_sized(name, _signature(model), sizes))
-        archive.add_endpoint("serve", lambda *inputs: model(*inputs, training=False), signature)
+        archive.add_endpoint("serve", lambda *inputs: _unnested(model(*inputs, training=False)), signature)
         with contextlib.redirect_stdout(io.StringIO()):  # earlier releases of Keras tell of the artifact whatever is asked
             archive.write_out(folder, verbose=False)
     except ConversionError:
@@ -40,6 +40,19 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> None:
     except Exception as error:
         hint = "" if getattr(model, "built", True) else ". A model without keras.Input must have been called once"
         raise ConversionError(f"model {name!r}", [f"Keras can't export it ({first_line(error)}){hint}"]) from error
+
+
+def _unnested(outputs: Any) -> Any:
+    """What a model returns as a signature can hold it: a tensor, a list of tensors, or a dict of them by path, as `boxes/0`."""
+    import keras
+
+    if not isinstance(outputs, dict):
+        return keras.tree.flatten(outputs) if isinstance(outputs, list | tuple) else outputs
+    found: dict[str, Any] = {}
+    for key, value in outputs.items():
+        inner = dict(enumerate(value)) if isinstance(value, list | tuple) else value
+        found |= {f"{key}/{path}": leaf for path, leaf in _unnested(inner).items()} if isinstance(inner, dict) else {key: value}
+    return found
 
 
 def _require_tensorflow(name: str) -> None:
