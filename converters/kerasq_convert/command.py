@@ -90,7 +90,7 @@ def _define(options: flags.FlagValues) -> None:
     def text(name: str, meaning: str, default: str | None = None) -> None:
         flags.DEFINE_string(name, default, meaning, flag_values=options)
 
-    text("output", "`FILE` to write. Default: the model's name with .kq, in the current folder.")
+    text("output", "`FILE` to write; - is standard output. Default: the model's name with .kq, in the current folder.")
     text(
         "representative_dataset",
         "`PATH` of examples of what the network will see, some hundred: .npy, .npz, or a folder of images.",

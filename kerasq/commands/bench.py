@@ -184,6 +184,9 @@ def measure(path: Path, peer: Path | None, tier: str | None, threads: int, runs:
 
 def _network(content: bytes, tier: str | None, needed: bool) -> runtime.Network | None:
     """The network in the runtime; `None` where there is no library and none is needed."""
+    if tier and runtime.available() and tier not in runtime.tiers():
+        known = ", ".join(runtime.tiers())
+        raise UsageError(f"--isa: on this processor, with this build, one of {known} was expected. Received: {tier}")
     try:
         return runtime.Network(content, tier) if needed or runtime.available() else None
     except (ValueError, OSError) as error:

@@ -228,6 +228,12 @@ def test_kernels_by_environment(kqrun, folder):
     assert kqrun("info", "net.kq", env={"KERASQ_ISA": "vax"})[0] == 1
 
 
+def test_version(kqrun):
+    status, text, errors = kqrun("--version")
+    assert (status, errors) == (0, "")
+    assert re.fullmatch(r"kqrun, for \.kq files up to version \d+\n", text)
+
+
 def test_help(kqrun):
     status, text, errors = kqrun("--help")
     assert (status, errors) == (0, "")

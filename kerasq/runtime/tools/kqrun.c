@@ -242,6 +242,10 @@ int main(int argc, char **argv) {
     fputs(usage, stdout);
     return 0;
   }
+  if (strcmp(argv[1], "--version") == 0) {
+    printf("kqrun, for .kq files up to version %d\n", KQ_VERSION);
+    return 0;
+  }
   command_line options = {allocate((size_t)argc, sizeof(char *)), allocate((size_t)argc, sizeof(char *)), 0, 0, NULL, 0, (size_t)1 << 30};
   const int status = execute(argc, argv, &options);
   free(options.files);
