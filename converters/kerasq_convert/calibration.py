@@ -16,6 +16,7 @@ from kerasq.interpreter.batches import inputs_of
 from kerasq.progress import Progress
 from kerasq.statistics import Statistics
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.finite import Finite
 from kerasq_convert.stored_examples import open_examples
 
 BATCH = 16
@@ -33,7 +34,8 @@ def load_dataset(source: Dataset, inputs: Sequence[Input], *, ordered: bool = Tr
         ordered: Whether their order is the network's own.
 
     Raises:
-        ConversionError: The file, the names or the shapes are wrong, values are not finite, or there is nothing at all.
+        ConversionError: The file, the names or the shapes are wrong, values are not finite (all rows are named, once the whole
+            dataset was read), or there is nothing at all.
     """
     if isinstance(source, str | os.PathLike):
         source = open_examples(pathlib.Path(source), inputs, ordered=ordered)
@@ -49,10 +51,15 @@ def load_dataset(source: Dataset, inputs: Sequence[Input], *, ordered: bool = Tr
         expected = "arrays, a path, or a callable or iterable that yields arrays was expected"
         raise ConversionError("representative dataset", [f"{expected}. Received: {type(source).__name__}"]) from None
     count = 0
+    finite = Finite([f"array {number} ({given.name!r})" for number, given in enumerate(inputs)])
     for batch in found:
         arrays = _arrays(batch, inputs, ordered)
+        finite.add(arrays, count)
         count += len(arrays[0])
-        yield arrays
+        if not any(True for _ in finite.problems()):
+            yield arrays
+    if problems := list(finite.problems()):
+        raise ConversionError("representative dataset", problems)
     if not count:
         raise ConversionError("representative dataset", ["it is empty: give some hundred examples of what the network will see"])
 
@@ -84,11 +91,6 @@ def _check(arrays: list[np.ndarray], inputs: Sequence[Input]) -> None:
     for array in arrays:
         if array.dtype.kind not in "iuf":
             raise ConversionError("representative dataset", [f"it must hold real numbers. Received: dtype={array.dtype}"])
-        with np.errstate(over="ignore"):
-            unusable = int(np.count_nonzero(~np.isfinite(array.astype(np.float32))))
-        if unusable:
-            found_ones = f"{unusable} that are NaN, infinite or beyond float32"
-            raise ConversionError("representative dataset", [f"it must hold finite numbers only. Received: {found_ones}"])
 
 
 def observe(

@@ -13,7 +13,7 @@ from kerasq.statistics import Statistics
 from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.graph import Concat, Curve, Graph, Multiply, Node, Pool, Softmax, WeightedNode, moves_values
-from kerasq_convert.kernels import binary_scale, grid_of, holds
+from kerasq_convert.kernels import binary_scale, grid_of, holds, only_moves
 from kerasq_convert.naming import Names
 from kerasq_convert.settings import Settings
 
@@ -34,6 +34,7 @@ class Reason(enum.StrEnum):
     INPUT = "format of its input"
     BINARY = "binary kernel"
     GRID = "kernel on a grid"
+    CHANNELS = "full range in every channel"
     ERROR = "least squared error"
     UNSATURATED = "saturates nothing"
     REFINED = "error at the outputs"
@@ -232,14 +233,17 @@ def _is_non_negative(node: Curve) -> bool:
 
 
 def automatic_kernel(node: WeightedNode, criterion: ranges.Criterion = ranges.Criterion.MSE) -> Choice:
-    """SIGN where the kernel is binary, its own grid where it has one of at most 8 (else 16) bits, else FIXED8.
+    """SIGN where the kernel is binary, its own grid where it has one of at most 4, 8 or 16 bits, else FIXED8.
 
     A kernel of one weight per output channel (a scaling that stands alone) gets 16 bits: it is small, and all that follows
     depends on it.
     """
+    if node.rounded is not None:
+        return Choice(node.rounded, Reason.CHANNELS)
     if binary_scale(node.kernel) is not None:
         return Choice(SIGN, Reason.BINARY)
-    grid = grid_of(node.kernel, (8, 16))
+    # What only moves values (a crop, a selection of channels) saves little by 4 bits, and a firmware would link one more kernel.
+    grid = grid_of(node.kernel, (8, 16) if only_moves(node.kernel) else (4, 8, 16))
     if grid is not None:
         return Choice(grid, Reason.GRID)
     family = FIXED16 if node.kernel.size == len(node.kernel) else FIXED8

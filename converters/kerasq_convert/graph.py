@@ -48,13 +48,15 @@ class Node:
 class WeightedNode(Node):
     """`y = clamp((x · kernel) · multiplier + bias)`, multiplier and bias per output channel or absent.
 
-    `layer` is the Keras layer that the kernel belongs to: it names kernel, multiplier and bias.
+    `layer` is the Keras layer that the kernel belongs to: it names kernel, multiplier and bias. `rounded` is the format to which
+    a pass has rounded the kernel, where one has.
     """
 
     layer: str
     kernel: np.ndarray
     multiplier: np.ndarray | None = None
     bias: np.ndarray | None = None
+    rounded: QFormat | None = None
 
     def scaled(self, scale: np.ndarray, offset: np.ndarray) -> WeightedNode:
         """This node followed by `y · scale + offset`."""

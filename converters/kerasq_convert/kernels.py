@@ -62,6 +62,11 @@ def _narrowest(widths: tuple[int, ...], frac_bits: int, low: float, high: float)
     return None
 
 
+def only_moves(kernel: np.ndarray) -> bool:
+    """Whether no output channel adds two products: each reads a single value."""
+    return bool(np.all(np.count_nonzero(kernel.reshape(len(kernel), -1), axis=1) <= 1))
+
+
 def holds(format_: QFormat, kernel: np.ndarray) -> bool:
     """Whether every value is exactly a value of `format_`."""
     return all(

@@ -11,7 +11,7 @@ from kerasq.text import printable, table
 from kerasq_convert import analysis_text
 from kerasq_convert.analysis import Analysis
 from kerasq_convert.formats import Formats, Reason
-from kerasq_convert.graph import Graph
+from kerasq_convert.graph import Graph, Node, WeightedNode
 from kerasq_convert.memory import Plan
 from kerasq_convert.scalings import scaling_notes
 from kerasq_convert.search import TradeOff
@@ -105,10 +105,20 @@ def make_report(
         reason = reasons.get(tensor.name, Reason.DERIVED)
         row = TensorRow(tensor.name, tensor.shape, str(tensor.format), reason, low, high, saturated, tensor.nbytes)
         (parameters if tensor.is_constant else buffers).append(row)
-    fused = [list(node.layers) for node in graph.nodes if len(node.layers) > 1]
+    fused = _fused(graph)
     arena = model.arena_bytes, plan.bound, plan.verdict
     notes = [*graph.notes, *scaling_notes(graph, model), *_notes(formats, statistics)]
     return Report(buffers, parameters, fused, removed, model_bytes, *arena, notes)
+
+
+def _fused(graph: Graph) -> list[list[str]]:
+    """Layers that share an operator; a layer of several operators is with the one that has its weights, else with the first."""
+    home: dict[str, Node] = {node.layer: node for node in reversed(graph.nodes) if isinstance(node, WeightedNode)}
+    for node in graph.nodes:
+        for layer in node.layers:
+            home.setdefault(layer, node)
+    groups = ([layer for layer in node.layers if home[layer] is node] for node in graph.nodes)
+    return [group for group in groups if len(group) > 1]
 
 
 def _notes(formats: Formats, statistics: Statistics | None) -> list[str]:

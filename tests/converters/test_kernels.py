@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasq.qformat import QFormat
-from kerasq_convert.kernels import binary_scale, grid_of, holds
+from kerasq_convert.kernels import binary_scale, grid_of, holds, only_moves
 
 
 def test_binary_kernel_has_one_magnitude_per_output_channel():
@@ -43,3 +43,9 @@ def test_float_weights_lie_on_no_grid():
     assert grid_of(kernel) is None
     assert grid_of(np.zeros((2, 2))) is None
     assert not holds(QFormat.parse("FIXED16_12"), kernel)
+
+
+def test_kernels_that_only_move_values():
+    assert only_moves(np.eye(4))
+    assert only_moves(np.zeros((3, 2, 2, 1)))
+    assert not only_moves(np.ones((2, 1, 1, 2)))

@@ -198,3 +198,24 @@ def test_images_are_for_networks_that_read_one(two_inputs, tmp_path):
     write_images(tmp_path / "images", pixels())
     with pytest.raises(ConversionError, match="a network that reads one image"):
         kerasq.convert(two_inputs, representative_dataset=tmp_path / "images")
+
+
+def test_examples_that_are_not_finite_are_named_by_array_and_row(two_inputs):
+    rng = np.random.default_rng(3)
+    a, b = (rng.normal(size=(40, 4)) for _ in range(2))
+    a[17, 1:3], a[18, 0] = np.nan, np.inf
+    b[[1, 5, 9, 20, 30, 31, 39], 2] = 1e39
+    batches = lambda: ([a[i : i + 8], b[i : i + 8]] for i in range(0, 40, 8))  # noqa: E731
+    with pytest.raises(ConversionError) as error:
+        kerasq.convert(two_inputs, representative_dataset=batches)
+    first, second = error.value.problems
+    assert all(words in first for words in ("array 0 ('a')", "2 NaN, 1 infinite", "rows 17, 18 "))
+    assert all(words in second for words in ("array 1 ('b')", "7 beyond float32", "rows 1, 5, 9, 20, 30 and 2 more"))
+
+
+def test_one_row_of_a_file_that_is_not_finite_is_named(model, tmp_path):
+    images = pixels().astype(np.float32)
+    images[19, 2, 2, 1] = np.nan
+    np.save(tmp_path / "x.npy", images)
+    with pytest.raises(ConversionError, match=r"array 0 \('image'\).*1 NaN, in row 19 "):
+        kerasq.convert(model, representative_dataset=tmp_path / "x.npy")

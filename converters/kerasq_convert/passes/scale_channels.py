@@ -66,7 +66,7 @@ def _scaled_if_worth(node: WeightedNode, least_gain_db: float) -> WeightedNode:
         apart += _noise(rows, values * scale[:, None])
     if plain <= apart * 10 ** (least_gain_db / 10):
         return node
-    return replace(node, kernel=scaled, multiplier=np.concatenate(scales))
+    return replace(node, kernel=scaled, multiplier=np.concatenate(scales), rounded=FORMAT)
 
 
 def _blocks(node: WeightedNode, scaled: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
