@@ -52,7 +52,12 @@ def verdict(analysis: Analysis) -> list[str]:
 
 
 def decibels(noise: Noise) -> str:
-    return "exact" if noise.share == 0 else "no signal" if math.isinf(noise.share) else f"{noise.sqnr_db:.1f} dB"
+    return decibels_of(noise.sqnr_db)
+
+
+def decibels_of(ratio: float) -> str:
+    """A signal-to-noise ratio, infinite without noise, minus infinity without signal."""
+    return f"{ratio:.1f} dB" if math.isfinite(ratio) else "exact" if ratio > 0 else "no signal"
 
 
 def percent(noise: Noise) -> str:

@@ -1,15 +1,22 @@
 """Bias correction: rounding a kernel moves the mean of what a channel computes, and its bias can take that back.
 
-For every output channel c of an operator, in the order of execution, over calibration examples, before the clamp:
+For every output channel c of an operator, in the order of execution, over calibration examples, a shift of the bias is looked
+for with which
 
-    bias[c] += mean of the float network's sum - mean of the quantized network's sum
+    mean of f(sum of the quantized network + shift[c]) = mean of what the float network gives on
 
-where the quantized operator reads what the operators before it, already corrected, really give it. So the correction also
-takes back what rounding and saturation of the inputs did to the mean. It costs nothing on the device (Nagel et al. 2019,
-Data-free quantization, arXiv:1906.04721, section 4.2, with measured means in place of modelled ones).
+where f is what follows: the clamp, the ends of the format and, where nothing else reads the result, the function of a table.
+(The means before a ReLU are those of values that it takes away: a channel that is mostly far below zero would be shifted for the
+sake of what nobody sees.) A step of Newton's method, the missing mean divided by the mean slope of f, finds it nearly, a second
+one well.
 
-A sum before its clamp is affine in what it reads, so its mean over the examples is the sum for the mean of what it reads:
-one evaluation, not one per example, and one that can be repeated for another kernel without any example at all.
+The quantized operator reads what the operators before it, already corrected, really give it. So the correction also takes back
+what rounding and saturation of the inputs did to the mean. It costs nothing on the device (Nagel et al. 2019, Data-free
+quantization, arXiv:1906.04721, section 4.2, with measured means in place of modelled ones).
+
+Shifts come from one half of the examples; which of them are kept is for the other half to say, which had no part in them. Layer
+by layer, one is kept if it brings the network's outputs nearer to the float network's, by more than chance. Shifts too small to
+tell apart are then tried all together; so are those of networks so large that a layer at a time would take too long.
 """
 
 from __future__ import annotations
@@ -20,14 +27,32 @@ from collections.abc import Callable, Collection, Iterator
 import numpy as np
 
 from kerasq import ops
-from kerasq.format.model import ABSENT, Model, Operator, Tensor
+from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
-from kerasq.qformat import FLOAT32
+from kerasq.qformat import FLOAT32, QFormat
+from kerasq.runtime import available, tiers
+from kerasq_convert.logits import beside_logits
+from kerasq_convert.outputs import Wanted
 
 BATCH = 16
+DEVIATIONS = 2.5  # of the mean gain of an example, by which that must exceed zero for a shift to be kept
+STEPS = 2  # of Newton's method
+LEAST_SLOPE = 1 / 64  # of what follows, on average: a channel that shows less than that is left alone
+LEAST_EXAMPLES = 16  # that a single shift is judged by
+WORK = {"native": 1 << 40, "reference": 1 << 37}  # multiply-accumulates that all judging together may take, by what computes
 _BIAS = 3  # place of the bias among the inputs of CONV_2D and DENSE
 _KERNEL = 1
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Follower:
+    """What follows the sum of an operator: the tensor that the next one reads, and the function that leads to it."""
+
+    name: str
+    function: Function
 
 
 class BiasCorrection:
@@ -35,16 +60,20 @@ class BiasCorrection:
 
     Args:
         reference: The network in FLOAT32; tensors belong together by name.
-        inputs: Values of the examples, an array (count, ...) for each input of the network.
+        inputs: Values of the examples that shifts come from, an array (count, ...) for each input of the network.
+        held: The other examples, which decide what is kept.
         kernels: Names of the kernels whose operators are corrected.
         verbose: Whether to show progress.
 
     """
 
-    def __init__(self, reference: Model, inputs: list[np.ndarray], kernels: Collection[str], *, verbose: bool = False):
-        self._reference, self._inputs, self._kernels, self._verbose = reference, inputs, kernels, verbose
-        self._wanted: dict[str, np.ndarray] = {}  # by name of the operator's output: the mean of each channel
-        self._read: dict[str, list[np.ndarray]] = {}  # by the same name: the mean of what the operator reads, batches of one
+    def __init__(
+        self, reference: Model, inputs: list[np.ndarray], held: Wanted, kernels: Collection[str], *, verbose: bool = False
+    ):
+        self._reference, self._inputs, self.held, self._kernels, self._verbose = reference, inputs, held, kernels, verbose
+        self._followers: dict[str, _Follower] = {}  # by name of the operator's output
+        self._means: dict[str, np.ndarray] = {}  # by name of a follower: what the float network gives on, `_means`
+        self._kept: dict[str, _Kept] = {}
 
     def measure(self, model: Model) -> Model:
         """`model` with biases corrected; one that its format can't hold, or whose sum could overflow, stays.
@@ -53,8 +82,20 @@ class BiasCorrection:
             model: The quantized network, its biases as rounded.
         """
         corrected = {model.output(operator).name for operator in model.operators if _is_corrected(model, operator, self._kernels)}
-        if missing := corrected - self._wanted.keys():
-            self._wanted |= _float_means(self._reference, self._inputs, missing)
+        self._look_at_reference(corrected)
+        outputs, best, self._kept = len(model.outputs), model, {}
+        noise = self.held.noise(beside_logits(model), outputs)
+        for judge in (_Judge(self.held, model, len(corrected)), None):
+            if judge is None or judge.is_affordable:
+                changed, kept = self._pass(model, corrected, judge)
+                found = self.held.noise(beside_logits(changed), outputs)
+                if _is_better(found, noise):
+                    best, self._kept, noise = changed, kept, found
+        return best
+
+    def _pass(self, model: Model, corrected: Collection[str], judge: _Judge | None) -> tuple[Model, dict[str, _Kept]]:
+        """The model with the shifts that `judge` agrees with, or with all of them, and these."""
+        kept: dict[str, _Kept] = {}
         spans = model.lifetimes()
         inputs = zip(model.inputs, self._inputs, strict=True)
         values = {index: model.tensors[index].format.quantize(array) for index, array in inputs}
@@ -62,39 +103,134 @@ class BiasCorrection:
             for position, operator in enumerate(model.operators):
                 name, sources = model.output(operator).name, _activations(model, operator)
                 if name in corrected:
-                    self._read[name] = [_mean_example(model.tensors[index], values[index]) for index in sources]
-                    model = self._corrected(model, position)
+                    shift = self._shift(model, operator, values)
+                    changed = _shifted(model, name, shift)
+                    if changed is not None and (judge is None or judge.agrees(name, shift)):
+                        kept[name] = _Kept(shift, *_read(model, operator, values))
+                        model = changed
                 run = ops.prepare(model, model.operators[position])
                 values[operator.outputs[0]] = np.concatenate([run(*batch) for batch in _batches(values, sources)])
                 values = {index: array for index, array in values.items() if spans[index][1] > position}
                 progress.advance(1)
-        return model
+        return model, kept
 
     def apply(self, model: Model) -> Model:
-        """About what `measure` gives, without looking at examples: operators read on average what they read when it did."""
-        for position, operator in enumerate(model.operators):
-            if _is_corrected(model, operator, self._kernels):
-                model = self._corrected(model, position)
+        """About what `measure` gives, without looking at examples: operators read on average what they read when it did.
+
+        A sum before its clamp is affine in what is read: its mean for another kernel is the sum for the mean of what is read.
+        """
+        for operator in model.operators:
+            name = model.output(operator).name
+            if name in self._kept and _is_corrected(model, operator, self._kernels):
+                kept = self._kept[name]
+                shift = kept.shift + kept.sum - _mean(_in_float(model, operator)(*kept.read))
+                model = _shifted(model, name, shift) or model
         return model
 
-    def _corrected(self, model: Model, position: int) -> Model:
-        operator = model.operators[position]
-        name = model.output(operator).name
-        if name not in self._wanted or name not in self._read:
-            return model
-        shift = self._wanted[name] - _mean(_in_float(model, operator)(*self._read[name]))
-        index = operator.inputs[_BIAS]
-        bias = model.tensors[index]
-        data = bias.format.quantize(bias.values.astype(np.float64) + shift.reshape(bias.shape))
-        tensors = list(model.tensors)
-        tensors[index] = dataclasses.replace(bias, data=data)
-        changed = dataclasses.replace(model, tensors=tuple(tensors))
-        try:
-            proven = ops.with_widths(changed, operator)
-        except OverflowError:
-            return model
-        operators = tuple(proven if place == position else each for place, each in enumerate(model.operators))
-        return dataclasses.replace(changed, operators=operators)
+    def _look_at_reference(self, corrected: Collection[str]) -> None:
+        """The means that the float network gives on, of operators that were not looked at before."""
+        model = self._reference
+        missing = [operator for operator in model.operators if model.output(operator).name in corrected - self._followers.keys()]
+        if not missing:
+            return
+        found = {model.output(operator).name: _follower(model, operator) for operator in missing}
+        means: dict[str, list[np.ndarray]] = {follower.name: [] for follower in found.values()}
+
+        def look(index: int, values: np.ndarray) -> None:
+            name = model.tensors[index].name
+            if name in means:
+                means[name].append(_means(values))
+
+        engine = ReferenceEngine(model)
+        for start in range(0, len(self._inputs[0]), BATCH):
+            engine.run([array[start : start + BATCH] for array in self._inputs], look)
+        self._means |= {name: np.concatenate(parts) for name, parts in means.items()}
+        self._followers |= found
+
+    def _shift(self, model: Model, operator: Operator, values: dict[int, np.ndarray]) -> np.ndarray:
+        """What to add to the bias of each channel.
+
+        The mean that is missing, over n examples, is known but to their deviation / sqrt(n): where it is hardly more, it
+        is mostly chance, and so is the shift. It shrinks by the share of chance in its square, to nothing where that is all (the
+        positive part of James and Stein 1961).
+        """
+        follower, output = self._followers[model.output(operator).name], model.output(operator).format
+        run, sources = _in_float(model, operator), _activations(model, operator)
+        low, high = _limits(operator, output)
+        shift = np.zeros(1)
+        for step in range(STEPS):
+            means, slopes = [], []
+            for batch in _batches(values, sources):
+                floats = [model.tensors[index].format.dequantize(stored) for index, stored in zip(sources, batch, strict=True)]
+                sums = run(*floats) + shift
+                half = output.step if output.is_fixed else 1e-3 * float(np.abs(sums).max() or 1.0)
+                below, at, above = (follower.function(np.clip(sums + offset, low, high)) for offset in (-half, 0.0, half))
+                means.append(_means(at))
+                slopes.append(_means((above - below) / (2 * half)))
+            missing, slope = self._means[follower.name] - np.concatenate(means), np.concatenate(slopes).mean(axis=0)
+            if step == 0:
+                believed = _believed(missing)
+            steep = np.abs(slope) >= LEAST_SLOPE
+            shift = shift + np.where(steep, missing.mean(axis=0) / np.where(steep, slope, 1.0), 0.0)
+        return shift * believed
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    """A shift that was kept, the mean of the sum that it was added to, and the mean of what the operator read: batches of one."""
+
+    shift: np.ndarray
+    sum: np.ndarray
+    read: list[np.ndarray]
+
+
+class _Judge:
+    """Says whether a shift brings the outputs nearer to the float network's, and remembers the network with those that do."""
+
+    def __init__(self, held: Wanted, model: Model, shifts: int):
+        self._outputs, self._model = len(model.outputs), beside_logits(model)
+        work = sum(ops.macs(model, operator) for operator in model.operators) * (shifts + 1)
+        allowed = WORK["reference" if not available() or tiers() == ["portable"] else "native"] // max(work, 1)
+        self.is_affordable = allowed >= LEAST_EXAMPLES
+        if self.is_affordable:
+            self._seen = held.first(allowed)
+            self._noise = self._seen.noise(self._model, self._outputs)
+
+    def agrees(self, name: str, shift: np.ndarray) -> bool:
+        changed = _shifted(self._model, name, shift)
+        if changed is None:
+            return False
+        found = self._seen.noise(changed, self._outputs)
+        if not _is_better(found, self._noise):
+            return False
+        self._model, self._noise = changed, found
+        return True
+
+
+def _is_better(found: np.ndarray, before: np.ndarray) -> bool:
+    """Whether noise went down, at the outputs or the logits, by more than examples differ by chance; and at neither up."""
+    gain = before - found
+    deviation = np.std(gain, axis=1) / np.sqrt(gain.shape[1])
+    return bool(np.all(np.sum(gain, axis=1) >= 0) and np.any(np.mean(gain, axis=1) > DEVIATIONS * deviation))
+
+
+def _shifted(model: Model, name: str, shift: np.ndarray) -> Model | None:
+    """`model` with another bias for the operator that computes a tensor; None where that changes nothing, or could overflow."""
+    position, operator = next((i, each) for i, each in enumerate(model.operators) if model.output(each).name == name)
+    index = operator.inputs[_BIAS]
+    bias = model.tensors[index]
+    data = bias.format.quantize(bias.values.astype(np.float64) + shift.reshape(bias.shape))
+    if np.array_equal(data, bias.data):
+        return None
+    tensors = list(model.tensors)
+    tensors[index] = dataclasses.replace(bias, data=data)
+    changed = dataclasses.replace(model, tensors=tuple(tensors))
+    try:
+        proven = ops.with_widths(changed, operator)
+    except OverflowError:
+        return None
+    operators = tuple(proven if place == position else each for place, each in enumerate(model.operators))
+    return dataclasses.replace(changed, operators=operators)
 
 
 def _is_corrected(model: Model, operator: Operator, kernels: Collection[str]) -> bool:
@@ -104,28 +240,33 @@ def _is_corrected(model: Model, operator: Operator, kernels: Collection[str]) ->
     return kernel.is_constant and kernel.name in kernels
 
 
-def _float_means(reference: Model, inputs: list[np.ndarray], names: Collection[str]) -> dict[str, np.ndarray]:
-    """The mean of each channel of these tensors, before the clamp."""
-    unclamped = {
-        operator.outputs[0]: (ops.prepare(reference, operator.replace(clamp=None)), _activations(reference, operator))
-        for operator in reference.operators
-        if reference.output(operator).name in names
-    }
-    totals: dict[str, np.ndarray] = {}
-    engine, count = ReferenceEngine(reference), len(inputs[0])
-    for start in range(0, count, BATCH):
-        batch: dict[int, np.ndarray] = {}
+def _follower(reference: Model, operator: Operator) -> _Follower:
+    """What follows an operator of the float network, its own clamp apart."""
+    index = operator.outputs[0]
+    name = reference.tensors[index].name
+    while index not in reference.outputs:
+        readers = [reader for reader in reference.operators if index in reader.inputs]
+        if len(readers) != 1:
+            break
+        (reader,), shape = readers, reference.output(readers[0]).shape
+        if reader.kind is OperatorKind.LOOKUP and reader.function is not None:
+            return _Follower(reference.output(reader).name, _clipped(reader.function, reader.clamp))
+        if reader.kind is not OperatorKind.RESHAPE or shape[-1] != reference.tensors[index].shape[-1]:
+            break
+        index = reader.outputs[0]
+    return _Follower(name, lambda values: values)
 
-        def look(index: int, found: np.ndarray, batch: dict[int, np.ndarray] = batch) -> None:
-            batch[index] = found
-            if index in unclamped:
-                run, sources = unclamped[index]
-                name = reference.tensors[index].name
-                share = len(found) / count
-                totals[name] = totals.get(name, 0.0) + share * _mean(run(*(batch[source] for source in sources)))
 
-        engine.run([array[start : start + BATCH] for array in inputs], look)
-    return totals
+def _clipped(function: Function, clamp: tuple[float, float] | None) -> Function:
+    return function if clamp is None else lambda values: np.clip(function(values), *clamp)
+
+
+def _limits(operator: Operator, output: QFormat) -> tuple[float, float]:
+    """The least and the largest value that an operator gives."""
+    if output.is_float:
+        return operator.clamp or (-np.inf, np.inf)
+    low, high = operator.clamp or (output.min_int, output.max_int)
+    return low * output.step, high * output.step
 
 
 def _in_float(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
@@ -136,13 +277,31 @@ def _in_float(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
     return ops.prepare(dataclasses.replace(model, tensors=tuple(tensors)), operator.replace(clamp=None))
 
 
+def _read(model: Model, operator: Operator, values: dict[int, np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The mean of an operator's sum, and of what it is a sum of."""
+    read = [_mean_example(model.tensors[index], values[index]) for index in _activations(model, operator)]
+    return _mean(_in_float(model, operator)(*read)), read
+
+
 def _mean_example(tensor: Tensor, stored: np.ndarray) -> np.ndarray:
     """The mean over the examples, of shape (1, ...)."""
     return (stored.mean(axis=0, dtype=np.float64, keepdims=True) * tensor.format.step).astype(np.float32)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    return values.reshape(-1, values.shape[-1]).mean(axis=0, dtype=np.float64)
+    return _means(values).mean(axis=0)
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    """The mean of each channel of each example, of shape (examples, channels)."""
+    return values.reshape(len(values), -1, values.shape[-1]).mean(axis=1, dtype=np.float64)
+
+
+def _believed(missing: np.ndarray) -> np.ndarray:
+    """The share of each channel's mean, over the examples, that is not chance."""
+    mean = missing.mean(axis=0)
+    chance = missing.var(axis=0) / max(len(missing) - 1, 1)
+    return np.maximum(0.0, 1.0 - chance / np.where(mean == 0, 1.0, mean**2)) * (mean != 0)
 
 
 def _activations(model: Model, operator: Operator) -> list[int]:

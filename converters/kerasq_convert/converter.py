@@ -28,14 +28,15 @@ from kerasq_convert.logits import with_logits
 from kerasq_convert.memory import plan, plan_memory
 from kerasq_convert.naming import Names
 from kerasq_convert.options import check_options, load_labels, unknown_option
+from kerasq_convert.outputs import Wanted, run
 from kerasq_convert.passes import run_passes
 from kerasq_convert.passes.equalize import equalize
 from kerasq_convert.passes.fuse_additions import fuse_additions
 from kerasq_convert.passes.scale_channels import FORMAT as SCALED
 from kerasq_convert.passes.scale_channels import WORTHWHILE_DB, is_free, scale_channels
 from kerasq_convert.ranges import Criterion
-from kerasq_convert.report import Report, make_report
-from kerasq_convert.search import EXAMPLES, Build, Goals, Search, run
+from kerasq_convert.report import Report, make_report, with_outputs
+from kerasq_convert.search import EXAMPLES, Build, Goals, Search
 from kerasq_convert.settings import Settings, nearest
 from kerasq_convert.template import settings_template
 
@@ -150,13 +151,14 @@ class Converter:
         metadata = {"producer": f"kerasq {kerasq.__version__}"} | ({EQUALIZED: "yes"} if self.equalize else {})
         examples: list[np.ndarray] = []
         reference: Model | None = None
+        held: Wanted | None = None
         searching = self.refine or self.goals.given
         if self.representative_dataset is not None:
             reference = _in_float(graph, names, metadata)
-            wanted = EXAMPLES if searching or self.analyze or self.correct_bias else 0
             statistics, examples = observe(
-                reference, self.representative_dataset, ordered=graph.ordered, verbose=self.verbose, examples=wanted
+                reference, self.representative_dataset, ordered=graph.ordered, verbose=self.verbose, examples=EXAMPLES
             )
+            held = Wanted.of(reference, [array[1::2] if len(array) > 1 else array for array in examples])
 
         free = {names.kernel(node) for node in graph.nodes if isinstance(node, WeightedNode) and is_free(node)}
         graph = self._scaled(graph, names, settings, observed=statistics is not None)  # only now: not the reference
@@ -166,8 +168,9 @@ class Converter:
             return plan_memory(emit(graph, names, formats, settings, metadata)), formats
 
         correction, decided, curve, missed, search = None, {}, [], [], None
-        if reference is not None and self.correct_bias:
-            correction = BiasCorrection(reference, examples, free, verbose=self.verbose)
+        if reference is not None and held is not None and self.correct_bias:
+            halves = [array[::2] for array in examples]
+            correction = BiasCorrection(reference, halves, held, free, verbose=self.verbose)
         if reference is not None and searching:
             search = self._search(build, examples, reference, correction)
             if self.refine:
@@ -182,6 +185,8 @@ class Converter:
         content = _verified(model)
         self._formats, self._model, self._statistics = formats, model, statistics
         report = make_report(graph, plan(model), formats, statistics, removed, len(content))
+        if held is not None:
+            report = with_outputs(report, model, held)
         errors = analyze(model, reference, examples, verbose=self.verbose) if reference is not None and self.analyze else None
         self._report = dataclasses.replace(report, trade_off=curve, analysis=errors)
         if missed:

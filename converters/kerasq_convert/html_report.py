@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasq_convert.analysis import Analysis
-from kerasq_convert.analysis_text import PROMOTIONS, SATURATION, decibels, promotion_rows, saturation_rows, verdict
+from kerasq_convert.analysis_text import PROMOTIONS, SATURATION, decibels, decibels_of, promotion_rows, saturation_rows, verdict
 from kerasq_convert.html_figures import buffer_bars, distribution, error_bars, escape, memory_map, trade_off
 from kerasq_convert.report import Report, TensorRow
 from kerasq_convert.search import TradeOff
@@ -56,8 +56,13 @@ def _summary(report: Report, figures: dict[str, Any]) -> str:
     if report.analysis is not None:
         for name in report.analysis.outputs:
             tiles.append((decibels(report.analysis.layer(name).accumulated), f"signal to noise at {name}"))
+    for output in report.outputs:
+        if report.analysis is None:
+            tiles.append((decibels_of(output.sqnr_db), f"signal to noise at {output.name}"))
+        if output.same_class is not None:
+            tiles.append((f"{100 * output.same_class:.1f}%", f"of {report.examples} examples: same class at {output.name}"))
     cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for value, what in tiles)
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in (*report.warnings, *report.notes))
     fused = "".join(f"<li>{escape(' + '.join(layers))}</li>" for layers in report.fused)
     details = f"<details><summary>Fused into one operator ({len(report.fused)})</summary><ul>{fused}</ul></details>"
     return f'<div class="tiles">{cells}</div>{notes}{details if fused else ""}'

@@ -13,14 +13,26 @@ from kerasq_convert.memory import plan_memory
 
 def with_logits(model: Model) -> Model:
     """`model` without the softmax of any output, planned anew; itself where there is none to leave out."""
-    final = {operator.outputs[0]: operator for operator in model.operators if operator.kind is OperatorKind.SOFTMAX}
-    read = {index for operator in model.operators for index in operator.inputs}
-    outputs = tuple(final[index].inputs[0] if index in final and index not in read else index for index in model.outputs)
-    if outputs == model.outputs or len({*outputs}) < len(outputs) or {*outputs} & {*model.inputs}:
+    outputs = _logits(model)
+    if outputs == model.outputs:
         return model
     dropped = {*model.outputs} - {*outputs}
     operators = tuple(operator for operator in model.operators if operator.outputs[0] not in dropped)
     return plan_memory(_renumbered(dataclasses.replace(model, operators=operators, outputs=outputs, test=None)))
+
+
+def beside_logits(model: Model) -> Model:
+    """`model`, planned anew, with what is below a softmax as outputs, too, behind its own; itself where there is none."""
+    below = tuple(index for index in _logits(model) if index not in model.outputs)
+    return plan_memory(dataclasses.replace(model, outputs=(*model.outputs, *below), test=None)) if below else model
+
+
+def _logits(model: Model) -> tuple[int, ...]:
+    """What is below the softmax of each output; the model's own outputs where there is no softmax to leave out."""
+    final = {operator.outputs[0]: operator for operator in model.operators if operator.kind is OperatorKind.SOFTMAX}
+    read = {index for operator in model.operators for index in operator.inputs}
+    outputs = tuple(final[index].inputs[0] if index in final and index not in read else index for index in model.outputs)
+    return model.outputs if len({*outputs}) < len(outputs) or {*outputs} & {*model.inputs} else outputs
 
 
 def _renumbered(model: Model) -> Model:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from kerasq.format import Model
 from kerasq.statistics import Statistics
 from kerasq.text import printable, table
 from kerasq_convert import analysis_text
@@ -13,8 +14,11 @@ from kerasq_convert.analysis import Analysis
 from kerasq_convert.formats import Formats, Reason
 from kerasq_convert.graph import Graph, Node, WeightedNode
 from kerasq_convert.memory import Plan
+from kerasq_convert.outputs import FAIR_DB, LITTLE_DB, OutputError, Wanted, compare, lost_features
 from kerasq_convert.scalings import scaling_notes
 from kerasq_convert.search import TradeOff
+
+SHOWN = 5  # features of an input that are named, the rest is counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +48,9 @@ class Report:
         arena_lower_bound: Bytes that no arena can do without, in this order of operators.
         arena_verdict: How good the memory plan is: "optimal", or by how much it may not be.
         notes: What the user should know: why buffers stay FLOAT32.
+        outputs: Each output on `examples` examples beside the float network's; empty without a representative dataset.
+        examples: How many of the dataset these are.
+        warnings: What makes the result doubtful.
         trade_off: The network before promotion to 16 bits and after each step of it; empty without a search.
         analysis: The errors of every layer, where that was asked for.
     """
@@ -57,6 +64,9 @@ class Report:
     arena_lower_bound: int
     arena_verdict: str
     notes: list[str]
+    outputs: list[OutputError] = dataclasses.field(default_factory=list)
+    examples: int = 0
+    warnings: list[str] = dataclasses.field(default_factory=list)
     trade_off: list[TradeOff] = dataclasses.field(default_factory=list)
     analysis: Analysis | None = None
 
@@ -64,7 +74,7 @@ class Report:
         """The report as JSON values; a signal-to-noise ratio without any noise is null, as JSON has no infinity."""
         values = dataclasses.asdict(dataclasses.replace(self, analysis=None))
         values["analysis"] = self.analysis and self.analysis.to_dict()
-        for point in values["trade_off"]:
+        for point in (*values["trade_off"], *values["outputs"]):
             if math.isinf(point["sqnr_db"]):
                 point["sqnr_db"] = None
         return values
@@ -78,12 +88,48 @@ class Report:
         if self.fused:
             lines += ["fused into one operator:", *(f"  {' + '.join(layers)}" for layers in self.fused), ""]
         lines += [f"model  {self.model_bytes:>9,} bytes", f"arena  {self.arena_bytes:>9,} bytes, {self.arena_verdict}"]
+        if self.outputs:
+            lines.append(f"outputs {outputs_text(self)}")
         if self.trade_off:
             lines += ["", "promotion to 16 bits:", _trade_off_table(self.trade_off), ""]
         if self.analysis is not None:
             lines += ["", analysis_text.to_text(self.analysis), ""]
+        lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
+
+
+def outputs_text(report: Report) -> str:
+    """How near the outputs are to the float network's, in one line."""
+    parts = []
+    for output in report.outputs:
+        name = f"{printable(output.name)}: " if len(report.outputs) > 1 else ""
+        same = "" if output.same_class is None else f", same class (largest value) in {100 * output.same_class:.1f}%"
+        parts.append(f"{name}{analysis_text.decibels_of(output.sqnr_db)} signal to noise{same}")
+    return f"{'; '.join(parts)} (of {report.examples} examples)"
+
+
+def with_outputs(report: Report, model: Model, wanted: Wanted) -> Report:
+    """The report with what the examples show of the outputs, and a warning where that is bad."""
+    outputs = compare(model, wanted)
+    worst = min(output.sqnr_db for output in outputs)
+    warnings = list(report.warnings)
+    if worst < LITTLE_DB:
+        warnings.append(
+            f"{analysis_text.decibels_of(worst)} at the outputs: this is hardly the network that was trained any more. --analyze "
+            "(Converter.analyze) tells which layer loses it"
+        )
+    if worst < FAIR_DB:
+        formats = {tensor.name: tensor.format for tensor in model.tensors}
+        for name, features in lost_features(model, wanted).items():
+            shown = [f"{place} ({low:.3g} .. {high:.3g})" for place, (low, high) in list(features.items())[:SHOWN]]
+            more = f" and {len(features) - SHOWN} more" if len(features) > SHOWN else ""
+            warnings.append(
+                f"input {printable(name)!r} has one format for all features, {formats[name]} (steps of {formats[name].step:g}), "
+                f"which keeps little of features {', '.join(shown)}{more}. Scale features to a common size outside the network, "
+                "in place of the layer in it that does so, and convert what follows"
+            )
+    return dataclasses.replace(report, outputs=outputs, examples=wanted.examples, warnings=warnings)
 
 
 def make_report(

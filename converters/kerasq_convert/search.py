@@ -22,8 +22,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from kerasq.format import Model, ModelError, dumps
-from kerasq.inputs import listed
-from kerasq.interpreter import Interpreter
 from kerasq.progress import Progress
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
 from kerasq.statistics import Statistics
@@ -32,8 +30,8 @@ from kerasq_convert.bias_correction import BiasCorrection
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import Choice, Formats, Reason
 from kerasq_convert.logits import with_logits
+from kerasq_convert.outputs import Arrays, run, signal_to_noise_db
 
-Arrays = list[np.ndarray]
 Build = Callable[[dict[str, Choice]], tuple[Model, Formats]]
 EXAMPLES = 256  # of the representative dataset, that a search looks at
 GAIN_DB = 0.01  # a change that gains less is no gain
@@ -112,13 +110,8 @@ class Search:
         return model if self._correction is None else self._correction.apply(model)
 
     def sqnr_db(self, outputs: Arrays, examples: slice = slice(None)) -> float:
-        """Over all outputs, each weighed by its own power; infinite where nothing differs."""
-        ratios = [
-            np.sum((found[examples] - wanted[examples]) ** 2) / max(np.sum(wanted[examples] ** 2), np.finfo(np.float64).tiny)
-            for found, wanted in zip(outputs, self._reference, strict=True)
-        ]
-        noise = float(np.mean(ratios))
-        return float("inf") if noise == 0 else -10 * float(np.log10(noise))
+        """Of some examples: see `outputs.signal_to_noise_db`."""
+        return signal_to_noise_db([found[examples] for found in outputs], [wanted[examples] for wanted in self._reference])
 
     def accuracy(self, outputs: Arrays) -> float | None:
         """Top-1 of the first output."""
@@ -220,12 +213,6 @@ class Search:
         ):
             if limit is not None and size > limit:
                 yield f"the {what} has {size:,} bytes, the limit is {limit:,}; only a smaller network has fewer"
-
-
-def run(model: Model, inputs: Arrays, engine: str | None = None) -> Arrays:
-    """Outputs as float64 values, an array per output."""
-    found = Interpreter(model_content=model, engine=engine, max_bytes=None).predict(inputs)
-    return [array.astype(np.float64) for array in listed(found)]
 
 
 def _remedy(goals: Goals) -> str:

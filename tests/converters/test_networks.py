@@ -7,6 +7,8 @@ import kerasq
 from converters.zoo import FLOAT, NETWORKS, SHAPE, build, images, signal_to_noise_db
 from kerasq import format as kq
 from kerasq_convert import Converter
+from kerasq_convert.bias_correction import BiasCorrection
+from kerasq_convert.logits import beside_logits
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
@@ -37,8 +39,16 @@ def test_sixteen_bits_throughout_are_as_good_as_float(network):
     assert signal_to_noise_db(expected, run(content, images())) > 45
 
 
-def test_eight_bits_with_automatic_formats(network):
+def test_eight_bits_with_automatic_formats(network, monkeypatch):
     model, expected = network
+    correct, before_and_after = BiasCorrection.measure, []
+
+    def watched(correction, plain):
+        corrected = correct(correction, plain)
+        before_and_after.append([correction.held.noise(beside_logits(each), 1)[0].sum() for each in (plain, corrected)])
+        return corrected
+
+    monkeypatch.setattr(BiasCorrection, "measure", watched)
     converter = Converter(model)
     converter.representative_dataset = images(64, seed=1)
     content = converter.convert()
@@ -48,6 +58,10 @@ def test_eight_bits_with_automatic_formats(network):
     assert signal_to_noise_db(expected, run(content, images())) > 15
     assert len(content) == converter.report.model_bytes
     assert kq.dumps(loaded) == content
+    ((before, after),) = before_and_after
+    assert after <= before
+    (output,) = converter.report.outputs
+    assert output.sqnr_db == pytest.approx(-10 * np.log10(after))
 
 
 def test_parameters_quantized_buffers_float(network):

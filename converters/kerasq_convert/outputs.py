@@ -1,0 +1,115 @@
+"""The outputs of a quantized network beside those of the float one: how far apart they are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from kerasq.format import Model
+from kerasq.inputs import listed
+from kerasq.interpreter import Interpreter
+from kerasq_convert.logits import beside_logits
+
+Arrays = list[np.ndarray]
+LITTLE_DB = 15.0  # below that, outputs have little to do with the float network's
+FAIR_DB = 25.0  # what a network of 8 bits should reach
+
+
+def run(model: Model, inputs: Arrays, engine: str | None = None) -> Arrays:
+    """Outputs as float64 values, an array per output."""
+    found = Interpreter(model_content=model, engine=engine, max_bytes=None).predict(inputs)
+    return [array.astype(np.float64) for array in listed(found)]
+
+
+def noise_shares(found: Arrays, wanted: Arrays) -> np.ndarray:
+    """Noise : signal, the mean over the outputs, each measured against its own power; what each example adds to it."""
+    shares = [
+        np.sum((array - signal).reshape(len(signal), -1) ** 2, axis=1) / max(np.sum(signal**2), np.finfo(np.float64).tiny)
+        for array, signal in zip(found, wanted, strict=True)
+    ]
+    return np.mean(shares, axis=0)
+
+
+def signal_to_noise_db(found: Arrays, wanted: Arrays) -> float:
+    """Over all outputs, each weighed by its own power; infinite where nothing differs."""
+    with np.errstate(divide="ignore"):
+        return -10 * float(np.log10(np.sum(noise_shares(found, wanted))))
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The float network's outputs for some examples, and what is below a softmax among them.
+
+    Attributes:
+        inputs: The examples, an array (count, ...) for each input.
+        outputs, logits: An array for each output, once as the network gives it and once without a final softmax.
+    """
+
+    inputs: Arrays
+    outputs: Arrays
+    logits: Arrays
+
+    @classmethod
+    def of(cls, reference: Model, inputs: Arrays) -> Wanted:
+        """What the float network gives."""
+        found = run(beside_logits(reference), inputs, engine="reference")  # BLAS: the faster one in float
+        return cls(inputs, *_parted(found, len(reference.outputs)))
+
+    @property
+    def examples(self) -> int:
+        return len(self.inputs[0])
+
+    def first(self, count: int) -> Wanted:
+        """The same for the first examples only."""
+        return Wanted(*([array[:count] for array in arrays] for arrays in (self.inputs, self.outputs, self.logits)))
+
+    def noise(self, model: Model, outputs: int) -> np.ndarray:
+        """`noise_shares` of `beside_logits` of a model with so many outputs: (2, examples), at the outputs and at the logits."""
+        pairs = zip(_parted(run(model, self.inputs), outputs), (self.outputs, self.logits), strict=True)
+        return np.stack([noise_shares(found, wanted) for found, wanted in pairs])
+
+
+def _parted(found: Arrays, outputs: int) -> tuple[Arrays, Arrays]:
+    return found[:outputs], found[outputs:] or found[:outputs]
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputError:
+    """How near an output of the quantized network is to the float network's.
+
+    Attributes:
+        name: Of the tensor.
+        sqnr_db: Signal-to-noise ratio in dB.
+        same_class: Share of the examples whose largest value is at the same place, of an output of several values in a row, as
+            scores of classes are; `None` for others.
+    """
+
+    name: str
+    sqnr_db: float
+    same_class: float | None
+
+
+def compare(model: Model, wanted: Wanted) -> list[OutputError]:
+    """Every output of a network on examples."""
+    errors = []
+    for index, found, signal in zip(model.outputs, run(model, wanted.inputs), wanted.outputs, strict=True):
+        same = None
+        if signal.ndim >= 2 and signal.shape[-1] > 1 and signal.size == len(signal) * signal.shape[-1]:
+            places = (array.reshape(len(array), -1).argmax(axis=1) for array in (found, signal))
+            same = float(np.mean(np.equal(*places)))
+        errors.append(OutputError(model.tensors[index].name, signal_to_noise_db([found], [signal]), same))
+    return errors
+
+
+def lost_features(model: Model, wanted: Wanted) -> dict[str, dict[int, tuple[float, float]]]:
+    """Features (places on the last axis) of each input whose format keeps little of their variation, with their ranges."""
+    lost: dict[str, dict[int, tuple[float, float]]] = {}
+    for index, array in zip(model.inputs, wanted.inputs, strict=True):
+        tensor = model.tensors[index]
+        values = array.reshape(-1, array.shape[-1]).astype(np.float64)
+        noise = np.var(tensor.format.dequantize(tensor.format.quantize(values), np.float64) - values, axis=0)
+        places = np.flatnonzero(noise > np.var(values, axis=0) * 10 ** (-LITTLE_DB / 10))
+        if places.size:
+            lost[tensor.name] = {int(place): (float(values[:, place].min()), float(values[:, place].max())) for place in places}
+    return lost

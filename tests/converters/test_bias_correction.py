@@ -1,0 +1,125 @@
+"""Corrected biases: right behind clamps and tables, kept only where examples agree that had no part in them."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+import kerasq
+from converters.zoo import L, randomized, signal_to_noise_db
+from kerasq import format as kq
+from kerasq.format import OperatorKind
+from kerasq_convert import Converter, bias_correction
+from kerasq_convert.outputs import Wanted
+
+SHAPE = (12, 12, 3)
+
+
+def examples(seed, count=96):
+    return np.random.default_rng(seed).normal(size=(count, *SHAPE)).astype(np.float32)
+
+
+def network(name):
+    """Like CREPE, with mostly silent channels, a ReLU inside each layer and BatchNorm after it; or with tables between layers."""
+    keras.utils.set_random_seed(7)
+    layers = [keras.Input(SHAPE, name="image")]
+    if name == "pitch":
+        for _ in range(3):
+            layers += [
+                L.Conv2D(8, 3, padding="same", activation="relu"),
+                L.BatchNormalization(),
+                L.MaxPooling2D(2, padding="same"),
+            ]
+        layers += [L.Flatten(), L.Dense(20, activation="sigmoid")]
+    elif name == "swish":
+        for _ in range(2):
+            layers += [L.Conv2D(8, 3), L.BatchNormalization(), L.Activation("swish")]
+        layers += [L.GlobalAveragePooling2D(), L.Dense(6, activation="softmax")]
+    else:
+        layers += [*(L.Conv2D(8, 3, activation=name) for _ in range(3)), L.Flatten(), L.Dense(6, activation=name)]
+    model = randomized(keras.Sequential(layers))
+    for layer in model.layers:
+        if name == "pitch" and isinstance(layer, L.Conv2D):
+            layer.bias.assign(np.full(layer.bias.shape, -1.0))
+    return model
+
+
+def converted(model, **options):
+    converter = Converter(model)
+    converter.representative_dataset = examples(1)
+    for name, value in options.items():
+        setattr(converter, name, value)
+    return converter, converter.convert()
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("name", ["pitch", "tanh", "swish"])
+def test_correction_is_no_loss_behind_clamps_and_tables(name, bits):
+    model, unseen = network(name), examples(2)
+    wanted = model.predict(unseen, verbose=0)
+    (_, plain), (_, corrected) = (converted(model, correct_bias=each, bits=bits) for each in (False, True))
+    found = [signal_to_noise_db(wanted, kerasq.Interpreter(model_content=each).predict(unseen)) for each in (plain, corrected)]
+    assert found[1] >= found[0]
+    assert len(corrected) == len(plain)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """A correction, and the quantized network with the bias of one layer wrong."""
+    seen = []
+    original = bias_correction.BiasCorrection.measure
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bias_correction.BiasCorrection, "measure", lambda self, model: seen.append((self, model)) or model)
+        converted(network("tanh"))
+    correction, model = seen[0]
+    assert original is bias_correction.BiasCorrection.measure
+    return correction, model
+
+
+def with_wrong_bias(model):
+    """A quarter more in every channel of the second convolution."""
+    operator = [each for each in model.operators if each.kind is OperatorKind.CONV_2D][1]
+    index = operator.inputs[3]
+    bias = model.tensors[index]
+    tensors = list(model.tensors)
+    tensors[index] = dataclasses.replace(bias, data=bias.format.quantize(bias.values + 0.25))
+    return dataclasses.replace(model, tensors=tuple(tensors)), index
+
+
+def test_a_bias_that_is_wrong_is_taken_back_through_the_table(measured):
+    correction, model = measured
+    wrong, index = with_wrong_bias(model)
+    found = correction.measure(wrong)
+    right = model.tensors[index].values
+    assert np.abs(wrong.tensors[index].values - right).min() > 0.2
+    assert np.abs(found.tensors[index].values - right).max() < 0.04
+
+
+def test_a_shift_is_kept_only_where_the_held_examples_agree(measured):
+    """Held examples for which the network with the wrong bias is the right one."""
+    correction, model = measured
+    wrong, index = with_wrong_bias(model)
+    held = correction.held
+    outputs = [np.asarray(kerasq.Interpreter(model_content=wrong).predict(held.inputs[0]), np.float64)]
+    other = bias_correction.BiasCorrection(
+        correction._reference, correction._inputs, Wanted(held.inputs, outputs, outputs), correction._kernels
+    )
+    np.testing.assert_array_equal(other.measure(wrong).tensors[index].data, wrong.tensors[index].data)
+
+
+@pytest.mark.parametrize("layers_judged", [True, False])
+def test_networks_too_large_to_judge_every_layer_are_judged_as_a_whole(measured, monkeypatch, layers_judged):
+    correction, model = measured
+    monkeypatch.setattr(bias_correction, "WORK", dict.fromkeys(("native", "reference"), 1 << 60 if layers_judged else 0))
+    wrong, _ = with_wrong_bias(model)
+    assert correction.held.noise(correction.measure(wrong), 1).sum() < correction.held.noise(wrong, 1).sum() / 2
+
+
+def test_applied_again_without_examples_it_is_nearly_what_was_measured(measured):
+    correction, model = measured
+    wrong, _ = with_wrong_bias(model)
+    found = correction.measure(wrong)
+    for one, other in zip(correction.apply(wrong).constants(), found.constants(), strict=True):
+        np.testing.assert_allclose(one.values, other.values, atol=2 * other.format.step)
+    kq.dumps(found)
