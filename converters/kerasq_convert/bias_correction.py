@@ -33,10 +33,9 @@ from kerasq.progress import Progress
 from kerasq.qformat import FLOAT32, QFormat
 from kerasq.runtime import available, tiers
 from kerasq_convert.logits import beside_logits
-from kerasq_convert.outputs import Wanted
+from kerasq_convert.outputs import Wanted, is_better
 
 BATCH = 16
-DEVIATIONS = 2.5  # of the mean gain of an example, by which that must exceed zero for a shift to be kept
 STEPS = 2  # of Newton's method
 LEAST_SLOPE = 1 / 64  # of what follows, on average: a channel that shows less than that is left alone
 LEAST_EXAMPLES = 16  # that a single shift is judged by
@@ -82,19 +81,22 @@ class BiasCorrection:
             model: The quantized network, its biases as rounded.
         """
         corrected = {model.output(operator).name for operator in model.operators if _is_corrected(model, operator, self._kernels)}
+        self._kept = {}
+        if not corrected:
+            return model
         self._look_at_reference(corrected)
-        outputs, best, self._kept = len(model.outputs), model, {}
-        noise = self.held.noise(beside_logits(model), outputs)
-        for judge in (_Judge(self.held, model, len(corrected)), None):
+        shown, outputs = beside_logits(model), len(model.outputs)
+        noise = self.held.noise(shown, outputs)
+        for judge in (_Judge(self.held, shown, outputs, len(corrected)), None):
             if judge is None or judge.is_affordable:
-                changed, kept = self._pass(model, corrected, judge)
-                found = self.held.noise(beside_logits(changed), outputs)
-                if _is_better(found, noise):
-                    best, self._kept, noise = changed, kept, found
-        return best
+                kept = self._pass(model, corrected, judge)
+                found = self.held.noise(_with_shifts(shown, kept), outputs)
+                if is_better(found, noise):
+                    self._kept, noise = kept, found
+        return _with_shifts(model, self._kept)
 
-    def _pass(self, model: Model, corrected: Collection[str], judge: _Judge | None) -> tuple[Model, dict[str, _Kept]]:
-        """The model with the shifts that `judge` agrees with, or with all of them, and these."""
+    def _pass(self, model: Model, corrected: Collection[str], judge: _Judge | None) -> dict[str, _Kept]:
+        """The shifts that `judge` agrees with, or all of them, by name of the operator's output."""
         kept: dict[str, _Kept] = {}
         spans = model.lifetimes()
         inputs = zip(model.inputs, self._inputs, strict=True)
@@ -112,7 +114,7 @@ class BiasCorrection:
                 values[operator.outputs[0]] = np.concatenate([run(*batch) for batch in _batches(values, sources)])
                 values = {index: array for index, array in values.items() if spans[index][1] > position}
                 progress.advance(1)
-        return model, kept
+        return kept
 
     def apply(self, model: Model) -> Model:
         """About what `measure` gives, without looking at examples: operators read on average what they read when it did.
@@ -185,12 +187,18 @@ class _Kept:
 
 
 class _Judge:
-    """Says whether a shift brings the outputs nearer to the float network's, and remembers the network with those that do."""
+    """Says whether a shift brings the outputs nearer to the float network's, and remembers the network with those that do.
 
-    def __init__(self, held: Wanted, model: Model, shifts: int):
-        self._outputs, self._model = len(model.outputs), beside_logits(model)
+    Args:
+        held: Examples, of which as many are looked at as the work allows.
+        model: The quantized network, `beside_logits`; `outputs` of its outputs are those that it had.
+        shifts: How many there may be.
+    """
+
+    def __init__(self, held: Wanted, model: Model, outputs: int, shifts: int):
+        self._outputs, self._model = outputs, model
         work = sum(ops.macs(model, operator) for operator in model.operators) * (shifts + 1)
-        allowed = WORK["reference" if not available() or tiers() == ["portable"] else "native"] // max(work, 1)
+        allowed = WORK["reference" if not available() or tiers()[-1] == "portable" else "native"] // max(work, 1)
         self.is_affordable = allowed >= LEAST_EXAMPLES
         if self.is_affordable:
             self._seen = held.first(allowed)
@@ -201,17 +209,16 @@ class _Judge:
         if changed is None:
             return False
         found = self._seen.noise(changed, self._outputs)
-        if not _is_better(found, self._noise):
+        if not is_better(found, self._noise):
             return False
         self._model, self._noise = changed, found
         return True
 
 
-def _is_better(found: np.ndarray, before: np.ndarray) -> bool:
-    """Whether noise went down, at the outputs or the logits, by more than examples differ by chance; and at neither up."""
-    gain = before - found
-    deviation = np.std(gain, axis=1) / np.sqrt(gain.shape[1])
-    return bool(np.all(np.sum(gain, axis=1) >= 0) and np.any(np.mean(gain, axis=1) > DEVIATIONS * deviation))
+def _with_shifts(model: Model, kept: dict[str, _Kept]) -> Model:
+    for name, each in kept.items():
+        model = _shifted(model, name, each.shift) or model
+    return model
 
 
 def _shifted(model: Model, name: str, shift: np.ndarray) -> Model | None:
@@ -220,7 +227,7 @@ def _shifted(model: Model, name: str, shift: np.ndarray) -> Model | None:
     index = operator.inputs[_BIAS]
     bias = model.tensors[index]
     data = bias.format.quantize(bias.values.astype(np.float64) + shift.reshape(bias.shape))
-    if np.array_equal(data, bias.data):
+    if bias.data is None or np.array_equal(data, bias.data):
         return None
     tensors = list(model.tensors)
     tensors[index] = dataclasses.replace(bias, data=data)

@@ -13,6 +13,7 @@ import kerasq
 from kerasq.format import Model, ModelError, dumps
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
+from kerasq_convert import silence
 from kerasq_convert.analysis import analyze
 from kerasq_convert.bias_correction import BiasCorrection
 from kerasq_convert.calibration import Dataset, observe
@@ -62,7 +63,8 @@ class Converter:
         per_channel: Whether kernels of free float weights use the full range of 8 bits in every output channel, at the cost
             of a multiplier; `None`: those that gain a bit by it, where ranges were observed.
         correct_bias: Whether biases of operators with such weights take back what rounding did to the mean of each channel,
-            measured on the first examples of `representative_dataset`; without one nothing is corrected.
+            measured behind clamps and tables on one half of the first examples of `representative_dataset`, where the other half
+            agrees that it helps the outputs; without a dataset nothing is corrected.
         equalize: Whether the channels of neighbouring layers share their sizes evenly (passes/equalize.py): for networks with
             one format per kernel, where multipliers are unwanted. Ranges must then come from `representative_dataset`.
         refine: Whether to change formats by what they do to the network's outputs for the first examples of
@@ -161,6 +163,7 @@ class Converter:
             held = Wanted.of(reference, [array[1::2] if len(array) > 1 else array for array in examples])
 
         free = {names.kernel(node) for node in graph.nodes if isinstance(node, WeightedNode) and is_free(node)}
+        unscaled = graph
         graph = self._scaled(graph, names, settings, observed=statistics is not None)  # only now: not the reference
 
         def build(decided: dict[str, Choice]) -> tuple[Model, Formats]:
@@ -182,6 +185,12 @@ class Converter:
             model = correction.measure(model)
         if search is not None:
             missed, curve = search.finish(model, self.goals), search.curve
+        examined = None if held is None else held.inputs
+        silenced = silence.problems(
+            model, formats, unscaled, names, statistics, lambda: reference or _in_float(unscaled, names, metadata), examined
+        )
+        if silenced:
+            raise ConversionError("the network does not fit its formats", silenced)
         content = _verified(model)
         self._formats, self._model, self._statistics = formats, model, statistics
         report = make_report(graph, plan(model), formats, statistics, removed, len(content))

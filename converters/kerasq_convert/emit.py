@@ -10,7 +10,7 @@ import numpy as np
 from kerasq import ops
 from kerasq.format import Model, Operator, OperatorKind, Tensor
 from kerasq.format.model import ABSENT
-from kerasq.ops import lookup, softmax
+from kerasq.ops import add, lookup, softmax
 from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, QFormat
 from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
@@ -34,6 +34,7 @@ from kerasq_convert.graph import (
 )
 from kerasq_convert.kernels import binary_scale
 from kerasq_convert.naming import Names
+from kerasq_convert.proof import most_frac_bits
 from kerasq_convert.settings import Settings
 
 
@@ -142,12 +143,12 @@ class _Emitter:
         match node:
             case Convolution():
                 window = {key: getattr(node, key) for key in ("strides", "dilations", "padding", "groups")}
-                operands = self._weighted(node, inputs[0], format_)
+                operands = self._weighted(node, inputs, format_)
                 return OperatorKind.CONV_2D, window | {"inputs": (*operands, *self._addend(operands, inputs[1:]))}
             case Dense():
-                return OperatorKind.DENSE, {"inputs": self._weighted(node, inputs[0], format_)}
+                return OperatorKind.DENSE, {"inputs": self._weighted(node, inputs, format_)}
             case Add():
-                return OperatorKind.ADD, {}
+                return OperatorKind.ADD, {"inputs": self._near(inputs)}
             case Pool():
                 kind = OperatorKind.AVERAGE_POOL_2D if node.average else OperatorKind.MAX_POOL_2D
                 return kind, {key: getattr(node, key) for key in ("window", "strides", "padding")}
@@ -185,8 +186,26 @@ class _Emitter:
         self._operator(OperatorKind.LOOKUP, self._looked_up(node, inputs, format_)["inputs"], fixed)
         self._operator(OperatorKind.QUANTIZE, (fixed,), output, clamp=clamp)
 
-    def _weighted(self, node: WeightedNode, x: int, output: QFormat) -> tuple[int, ...]:
+    def _near(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """The inputs of an addition, the finer one with no more fractional bits than the runtime can align with the other's."""
+        formats = [self.tensors[index].format for index in inputs]
+        if not all(format_.is_fixed for format_ in formats):
+            return inputs
+        most = min(format_.frac_bits or 0 for format_ in formats) + add.MAX_DISTANCE
+        return tuple(self._coarser(index, most, self.tensors[index].name) for index in inputs)
+
+    def _coarser(self, index: int, most: int, name: str) -> int:
+        """An activation with at most so many fractional bits: itself, or requantized."""
+        source = self.tensors[index]
+        if (source.format.frac_bits or 0) <= most:
+            return index
+        aligned = self._tensor(Tensor(f"{name}/addend", source.shape, source.format.with_frac_bits(most)))
+        self._operator(OperatorKind.QUANTIZE, (index,), aligned)
+        return aligned
+
+    def _weighted(self, node: WeightedNode, inputs: tuple[int, ...], output: QFormat) -> tuple[int, ...]:
         """Indices of x, kernel, multiplier and bias."""
+        x, *addends = inputs
         kernel_format = self.formats.kernels[self.names.kernel(node)].format
         multiplier = node.multiplier
         values = node.kernel
@@ -203,7 +222,8 @@ class _Emitter:
         if multiplier is None and node.bias is not None:
             multiplier = _finer_grid(node.bias, fractions, output)
         if multiplier is not None:
-            m = self._vector(self.names.multiplier(node), multiplier, FIXED16, fractions)
+            most = most_frac_bits(node, self.tensors[x].format, output, *(self.tensors[index].format for index in addends))
+            m = self._vector(self.names.multiplier(node), multiplier, FIXED16, fractions, most)
             fractions.append(self.tensors[m].format)
         b = ABSENT if node.bias is None else self._vector(self.names.bias(node), node.bias, FIXED32, fractions)
         return x, kernel, m, b
@@ -214,15 +234,13 @@ class _Emitter:
         if not given or any(format_.is_float for format_ in formats):
             return given
         total_bits = sum(self.tensors[index].format.frac_bits or 0 for index in operands[:3] if index != ABSENT)
-        addend = self.tensors[given[0]]
-        if (addend.format.frac_bits or 0) <= total_bits:
-            return given
-        coarser = Tensor(f"{self.tensors[operands[1]].name}/addend", addend.shape, addend.format.with_frac_bits(total_bits))
-        self._operator(OperatorKind.QUANTIZE, given, aligned := self._tensor(coarser))
-        return (aligned,)
+        return (self._coarser(given[0], total_bits, self.tensors[operands[1]].name),)
 
-    def _vector(self, name: str, values: np.ndarray, family: QFormat, others: list[QFormat]) -> int:
-        """A multiplier or bias: as the settings say, else FLOAT32 beside floats and as exact as `family` allows otherwise."""
+    def _vector(self, name: str, values: np.ndarray, family: QFormat, others: list[QFormat], most: int | None = None) -> int:
+        """A multiplier or bias: as the settings say, else FLOAT32 beside floats and as exact as `family` allows otherwise.
+
+        `most` is how many fractional bits the accumulator proof leaves to it and to all others together.
+        """
         wanted = self.settings.parameter(name)
         if any(other.is_float for other in others) and wanted is None:
             return self._constant(name, FLOAT32, values)
@@ -233,6 +251,8 @@ class _Emitter:
         if name.endswith("/bias") and not any(other.is_float for other in others):
             # A bias is added at the fractional bits of the sum, and may be coarser but not finer than that.
             finest = min(finest, sum(other.frac_bits or 0 for other in others))
+        if most is not None and family.frac_bits is None:
+            finest = min(finest, most - sum(other.frac_bits or 0 for other in others))
         chosen = family if family.frac_bits is not None else ranges.exact_as_possible(family, values, finest)
         if (chosen.frac_bits or 0) > finest:
             self.problems.append(

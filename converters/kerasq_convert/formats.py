@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from kerasq.ops import pooling
 from kerasq.qformat import FLOAT32, SIGN, QFormat, fixed
 from kerasq.statistics import Statistics
 from kerasq_convert import ranges
@@ -15,6 +16,7 @@ from kerasq_convert.errors import ConversionError
 from kerasq_convert.graph import Concat, Curve, Graph, Multiply, Node, Pool, Softmax, WeightedNode, moves_values
 from kerasq_convert.kernels import binary_scale, grid_of, holds, only_moves
 from kerasq_convert.naming import Names
+from kerasq_convert.proof import most_frac_bits, within
 from kerasq_convert.settings import Settings
 
 FIXED8, UFIXED8, FIXED16, FIXED32 = fixed(8), fixed(8, signed=False), fixed(16), fixed(32)
@@ -122,10 +124,10 @@ class _Chooser:
         for value in self.graph.inputs:
             self._buffer(value, None, problems)
         for node in self.graph.nodes:
+            self._buffer(node.output, node, problems)
             if isinstance(node, WeightedNode):
                 self._kernel(node, problems)
                 self._vectors(node, problems)
-            self._buffer(node.output, node, problems)
         return problems
 
     def _buffer(self, value: str, node: Node | None, problems: list[str]) -> None:
@@ -177,8 +179,11 @@ class _Chooser:
             return Choice(FLOAT32, Reason.UNOBSERVED)
         if name in self.policy.decided:
             return self.policy.decided[name]
-        family = fixed(self.policy.bits, signed=value not in self.non_negative)
-        return Choice(self._best(family, name), Reason.OBSERVED)
+        chosen = self._best(fixed(self.policy.bits, signed=value not in self.non_negative), name)
+        if isinstance(node, Pool):  # an average has no more fractional bits than the runtime's one rounding allows
+            source = self.buffers[self.names.buffer(node.inputs[0])].format
+            chosen = within(chosen, 0, pooling.MAX_DISTANCE + (source.frac_bits or 0) if source.is_fixed else None)
+        return Choice(chosen, Reason.OBSERVED)
 
     def _best(self, family: QFormat, name: str) -> QFormat:
         return ranges.best_for_histogram(family, self.statistics[name], self.policy.criterion)
@@ -209,15 +214,24 @@ class _Chooser:
                     f"BinaryWeight or BinaryConnect layer, or write {automatic.format.family}"
                 )
             elif wanted.is_fixed and wanted.frac_bits is None:
-                choice = Choice(best_kernel_format(wanted, node, self.policy.criterion), Reason.SETTINGS)
+                best = best_kernel_format(wanted, node, self.policy.criterion)
+                choice = Choice(best if holds(best, node.kernel) else self._provable(node, best), Reason.SETTINGS)
             else:
                 choice = Choice(wanted, Reason.SETTINGS)
         self.kernels[name] = choice
 
     def _automatic_kernel(self, node: WeightedNode) -> Choice:
         automatic = automatic_kernel(node, self.policy.criterion)
-        is_free = automatic.reason in (Reason.ERROR, Reason.UNSATURATED)
-        return self.policy.decided.get(self.names.kernel(node), automatic) if is_free else automatic
+        if automatic.reason not in (Reason.ERROR, Reason.UNSATURATED):
+            return automatic
+        choice = self.policy.decided.get(self.names.kernel(node), automatic)
+        return dataclasses.replace(choice, format=self._provable(node, choice.format))
+
+    def _provable(self, node: WeightedNode, format_: QFormat) -> QFormat:
+        """A kernel's format with no more fractional bits than the accumulator proof leaves it."""
+        source, *addends = (self.buffers[self.names.buffer(value)].format for value in node.inputs)
+        output = self.buffers[self.names.buffer(node.output)].format
+        return within(format_, source.frac_bits or 0, most_frac_bits(node, source, output, *addends))
 
     def _vectors(self, node: WeightedNode, problems: list[str]) -> None:
         for name in (self.names.multiplier(node), self.names.bias(node)):

@@ -12,6 +12,7 @@ from kerasq.interpreter import Interpreter
 from kerasq_convert.logits import beside_logits
 
 Arrays = list[np.ndarray]
+DEVIATIONS = 2.5  # of the mean gain of an example, by which that must exceed zero for a shift to be kept
 LITTLE_DB = 15.0  # below that, outputs have little to do with the float network's
 FAIR_DB = 25.0  # what a network of 8 bits should reach
 
@@ -72,6 +73,18 @@ class Wanted:
 
 def _parted(found: Arrays, outputs: int) -> tuple[Arrays, Arrays]:
     return found[:outputs], found[outputs:] or found[:outputs]
+
+
+def is_better(found: np.ndarray, before: np.ndarray) -> bool:
+    """Whether noise, as `Wanted.noise` gives it, is less by more than examples differ by chance, and more nowhere.
+
+    Not more in the typical example, either: the sum is that of the few that have most of the noise.
+    """
+    gain, floor = before - found, np.mean(before) * 1e-6 + np.finfo(np.float64).tiny
+    typical = np.mean(np.log((found + floor) / (before + floor)), axis=1)
+    deviation = np.std(gain, axis=1) / np.sqrt(gain.shape[1])
+    is_no_loss = np.all(np.sum(gain, axis=1) >= 0) and np.all(typical <= 0)
+    return bool(is_no_loss and np.any(np.mean(gain, axis=1) > DEVIATIONS * deviation))
 
 
 @dataclasses.dataclass(frozen=True)
