@@ -26,8 +26,8 @@ def read_model(source: Any, signature: str | None = None, sizes: InputSizes | No
         ConversionError: The model can't be read, or holds what can't be converted; every such layer is listed.
     """
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"model {getattr(source, 'name', source)!r}"
-    with saved_model(source, sizes) as (folder, names):
+    with saved_model(source, sizes) as (folder, names, origins):
         is_exported = not (isinstance(source, str | os.PathLike) and pathlib.Path(source).is_dir())
         frozen = freeze(folder, name, signature, None if is_exported else sizes)  # exported in the sizes that were given
         ends = read_ends(folder, list(frozen.inputs), list(frozen.outputs), signature)
-        return with_names(import_graph(in_model_order(frozen, ends, names), name), ends)
+        return with_names(import_graph(in_model_order(frozen, ends, names), name, origins), ends)

@@ -14,12 +14,15 @@ from typing import Any
 
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.input_sizes import InputSizes
+from kerasq_convert.frontend.origins import Origins
 
 _ARGUMENT = re.compile(r"(?!self$)[A-Za-z0-9][A-Za-z0-9_.-]*")  # of a function of TensorFlow
 
 
-def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> None:
-    """Writes the SavedModel of a Keras model into `folder`, its inputs as large as `sizes` says where the model leaves that open.
+def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> Origins:
+    """Writes the SavedModel of a Keras model into `folder`, and tells where its operations come from.
+
+    Its inputs are as large as `sizes` says where the model leaves that open.
 
     Raises:
         ConversionError: Keras can't export it, runs on another backend than TensorFlow, or has an input of unknown size.
@@ -28,18 +31,21 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> None:
     _require_tensorflow(name)
     import keras
 
+    origins = Origins()
     try:
         archive = keras.export.ExportArchive()
         archive.track(model)
         signature = _with_usable_names(_sized(name, _signature(model), sizes))
         archive.add_endpoint("serve", lambda *inputs: _unnested(model(*inputs, training=False)), signature)
-        with contextlib.redirect_stdout(io.StringIO()):  # earlier releases of Keras tell of the artifact whatever is asked
+        # Earlier releases of Keras tell of the artifact whatever is asked.
+        with origins.recording(model), contextlib.redirect_stdout(io.StringIO()):
             archive.write_out(folder, verbose=False)
     except ConversionError:
         raise
     except Exception as error:
         hint = "" if getattr(model, "built", True) else ". A model without keras.Input must have been called once"
         raise ConversionError(f"model {name!r}", [f"Keras can't export it ({first_line(error)}){hint}"]) from error
+    return origins
 
 
 def _unnested(outputs: Any) -> Any:

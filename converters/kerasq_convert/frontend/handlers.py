@@ -10,7 +10,8 @@ from kerasq_convert.frontend import arithmetic, convolutions, joins, moves, sele
 from kerasq_convert.frontend.curves import CURVES, POINTWISE, curve, pointwise
 from kerasq_convert.frontend.fake_quantization import fake_quantization
 from kerasq_convert.frontend.importing import Importer
-from kerasq_convert.frontend.refusals import hint
+
+_OF_LOOPS = ("Enter", "Exit", "LoopCond", "Merge", "Switch")
 
 
 def import_operation(importer: Importer, operation: Any) -> None:
@@ -19,11 +20,13 @@ def import_operation(importer: Importer, operation: Any) -> None:
     Raises:
         UnsupportedError: There is no such node; the text says why.
     """
+    if operation.type in _OF_LOOPS:
+        raise UnsupportedError("a loop is not supported")
     if importer.reads_inside(operation) and operation.type != "BatchToSpaceND":
         return
     handler = HANDLERS.get(operation.type)
     if handler is None:
-        raise UnsupportedError(f"operation {operation.type} is not supported{hint(operation.type)}")
+        raise UnsupportedError(f"operation {operation.type} is not supported")
     handler(importer, operation)
 
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from kerasq_convert.errors import ConversionError, UnsupportedError
 from kerasq_convert.frontend.frozen import FrozenGraph
 from kerasq_convert.frontend.handlers import import_operation
-from kerasq_convert.frontend.importing import Importer, shape_of
+from kerasq_convert.frontend.importing import Importer, UnknownShapeError, shape_of
 from kerasq_convert.frontend.names import LayerNames
+from kerasq_convert.frontend.origins import Origins
 from kerasq_convert.frontend.quantizer_pattern import find_quantizers
 from kerasq_convert.frontend.refusals import Refusals
 from kerasq_convert.frontend.repeated_steps import RepeatedSteps
-from kerasq_convert.graph import Graph, Identity, Node
+from kerasq_convert.graph import Graph, Identity, Node, Shape
+from kerasq_convert.passes.curves import undecided
+
+_OF_SHAPES = ("Shape", "StridedSlice", "GatherV2", "Prod", "Pack", "ConcatV2", "Add", "AddV2", "Sub", "Mul", "Range")
 
 
-def import_graph(frozen: FrozenGraph, source: str) -> Graph:
+def import_graph(frozen: FrozenGraph, source: str, origins: Origins | None = None) -> Graph:
     """The nodes of a frozen graph.
 
     Args:
         frozen: The graph.
         source: What error messages call the model.
+        origins: What is known of the Keras model behind the graph.
 
     Raises:
         ConversionError: Operations are not supported, or weights are not finite; all of them are listed.
@@ -30,13 +36,35 @@ def import_graph(frozen: FrozenGraph, source: str) -> Graph:
     importer = Importer(frozen, _layer_names(frozen), {}, [], [])
     for name, tensor in frozen.inputs.items():
         importer.values[tensor.name] = name
-    refusals = Refusals()
+    refusals = Refusals(origins or Origins())
+    unknown = _import_operations(importer, frozen, refusals)
+    for node in undecided(_as_far_as_known(importer, frozen, unknown)):
+        name = node.output.split(":")[0]
+        refusals.add(_layer(importer, name), name, "Pointwise", "")
+    _check_outputs(importer, frozen, refusals)
+    problems = [*refusals.lines(), *_not_finite(importer.nodes)]
+    if not problems:
+        missing = [name for name, tensor in frozen.outputs.items() if tensor.name not in importer.values]
+        problems = [f"output {name!r} does not depend on an input" for name in missing]
+    if problems:
+        raise ConversionError(f"{source} can't be converted", problems)
+    inputs = {name: shape_of(tensor) for name, tensor in frozen.inputs.items()}
+    shown = _each_once(importer, frozen, {name: importer.values[tensor.name] for name, tensor in frozen.outputs.items()})
+    return Graph(inputs, shown, tuple(importer.nodes), tuple(importer.notes))
+
+
+def _import_operations(importer: Importer, frozen: FrozenGraph, refusals: Refusals) -> dict[str, Shape]:
+    """Adds the nodes of all operations; returns the values that those which are refused would have computed."""
+    unknown: dict[str, Shape] = {}
     quantizers = find_quantizers(frozen.operations, importer.constant)
     repeated = RepeatedSteps(importer)
     passed_over = {operation for quantizer in quantizers.values() for operation in quantizer.inner} | repeated.passed_over
     for operation in frozen.operations:
         outputs = [tensor for tensor in operation.outputs if tensor.name not in frozen.constants]
         if not outputs or operation.type == "Placeholder" or operation in passed_over:
+            continue
+        if all(tensor.dtype.name == "resource" for tensor in outputs):  # a table: its readers are refused
+            importer.values |= {tensor.name: tensor.name for tensor in outputs}
             continue
         try:
             if repeated.takes(operation):
@@ -48,19 +76,44 @@ def import_graph(frozen: FrozenGraph, source: str) -> Graph:
             else:
                 import_operation(importer, operation)
         except UnsupportedError as error:
-            refusals.add(importer.layer(operation), operation.type, str(error))
+            is_consequence = bool(refusals) and (isinstance(error, UnknownShapeError) or _reckons_shapes(operation))
+            layer, name = _layer(importer, operation.name), operation.name
+            refusals.add(layer, name, operation.type, str(error), is_consequence=is_consequence)
             for tensor in outputs:  # go on, so that every problem is found
                 importer.values[tensor.name] = tensor.name
+                unknown[tensor.name] = tuple(size or 1 for size in tensor.shape) if tensor.shape.rank else ()
     repeated.finish()
-    problems = [*refusals.lines(), *_not_finite(importer.nodes)]
-    outputs_by_name = {name: importer.values.get(tensor.name) for name, tensor in frozen.outputs.items()}
-    if not problems:
-        problems = [f"output {name!r} does not depend on an input" for name, value in outputs_by_name.items() if value is None]
-    if problems:
-        raise ConversionError(f"{source} can't be converted", problems)
-    inputs = {name: shape_of(tensor) for name, tensor in frozen.inputs.items()}
-    shown = _each_once(importer, frozen, {name: value for name, value in outputs_by_name.items() if value})
-    return Graph(inputs, shown, tuple(importer.nodes), tuple(importer.notes))
+    return unknown
+
+
+def _layer(importer: Importer, name: str) -> str:
+    """The layer of an operation, if it is in one and not in the scope that holds all of them."""
+    layer, common = importer.names.layer(name), importer.names.common
+    return "" if layer in (name.split("/")[-1], common) else layer.removeprefix(f"{common}/")
+
+
+def _reckons_shapes(operation: Any) -> bool:
+    """Whether an operation computes with the sizes of a tensor, as it must where they are not known."""
+    return operation.type in _OF_SHAPES and all(tensor.dtype.is_integer for tensor in operation.outputs)
+
+
+def _check_outputs(importer: Importer, frozen: FrozenGraph, refusals: Refusals) -> None:
+    """Refuses what computes an output whose first axis is not the batch."""
+    for name, tensor in frozen.outputs.items():
+        if tensor.name in importer.values and tensor.shape.rank and tensor.shape[0] not in (1, None):
+            made = importer.values[tensor.name].split(":")[0]
+            shape = tuple(tensor.shape)
+            reason = f"it makes the output {name!r} of shape {shape} for one example, whose first axis is not the batch"
+            refusals.add(_layer(importer, made), made, "Reshape", f"{reason}: end the network before it, or with a Reshape")
+
+
+def _as_far_as_known(importer: Importer, frozen: FrozenGraph, unknown: dict[str, Shape]) -> Graph:
+    """The nodes so far as a graph that reads what is unknown, and shows what leads to it."""
+    inputs = {name: shape_of(tensor) for name, tensor in frozen.inputs.items()} | unknown
+    read = {value for node in importer.nodes for value in node.inputs}
+    ends = [node.output for node in importer.nodes if node.output not in read]
+    shown = [value for tensor in frozen.outputs.values() if (value := importer.values.get(tensor.name))]
+    return Graph(inputs, {value: value for value in (*ends, *shown)}, tuple(importer.nodes), ())
 
 
 def _each_once(importer: Importer, frozen: FrozenGraph, outputs: dict[str, str]) -> dict[str, str]:

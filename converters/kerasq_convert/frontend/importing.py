@@ -15,6 +15,10 @@ from kerasq_convert.frontend.names import LayerNames
 from kerasq_convert.graph import Node, Reshape, Shape, Transpose
 
 
+class UnknownShapeError(UnsupportedError):
+    """The shape of a tensor is not known while the graph is read."""
+
+
 @dataclasses.dataclass
 class Importer:
     """Translates one graph. `values` maps each tensor that depends on an input to the value that holds it."""
@@ -108,7 +112,7 @@ def transposed(output: str, value: str, sizes: tuple[int, int], shape: Shape, la
 def shape_of(tensor: Any) -> Shape:
     """Static shape of a tensor of a graph traced for batch 1."""
     if not tensor.shape.is_fully_defined():
-        raise UnsupportedError(f"the shape {tensor.shape} of its output is not fixed")
+        raise UnknownShapeError(f"the shape {tensor.shape} of its output is not fixed: give every axis but the batch a size")
     return tuple(tensor.shape.as_list())
 
 

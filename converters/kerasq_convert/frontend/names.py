@@ -22,6 +22,9 @@ _NUMBER = re.compile(r"_\d+$")
 class LayerNames:
     """Finds the layer of an operation by its name.
 
+    Attributes:
+        common: The scope around all others, the model's; `None` where there is none.
+
     Args:
         operations: Names of all operations that depend on an input.
         weights: Pairs of an operation's name and the name of a constant that it reads.
@@ -31,6 +34,8 @@ class LayerNames:
         scopes = [scope for name in operations if (scope := _scope(name))]
         roots = {scope[0] for scope in scopes}
         self._root = roots.pop() if len(roots) == 1 and all(len(scope) > 1 for scope in scopes) else None
+        firsts = {scope[0] for scope in scopes}
+        self.common = _NUMBER.sub("", firsts.pop()) if len(firsts) == 1 and any(len(scope) > 1 for scope in scopes) else None
         numbered = self._are_numbered(weights)
         self._numbered = numbered if numbered is not None else all(map(_NUMBER.search, map(self._outermost, scopes)))
 

@@ -1,64 +1,81 @@
-"""What can't be converted, one line for each layer: its name, the reason, and a remedy."""
+"""What can't be converted, one line for each layer or function: its name, the reason, and a remedy."""
 
 from __future__ import annotations
 
-import re
+import dataclasses
 
 from kerasq_convert.frontend.foldable import is_random
+from kerasq_convert.frontend.origins import Origin, Origins, without_calls
+from kerasq_convert.frontend.reasons import GENERAL_REMEDY, reason_by_class, reason_by_operations, reason_of_quantization
 
-RANDOM = (
-    "it draws random numbers, as augmentation does in training, and model.export writes it so: convert the model itself or its "
-    ".keras file, where layers that do nothing in inference are left out, or export without it"
-)
 
-# Operations that tell what a layer of many operations is, and what to do about it; the first that a layer has decides.
-_TELLING = {
-    "Enter|While|StatelessWhile|TensorListReserve": (
-        "a loop over time steps (LSTM, GRU, RNN) is not supported: use Conv1D, dilated for a longer memory"
-    ),
-    "Einsum|BatchMatMulV2": "products of activations (attention, Dot) are not supported: use convolutions",
-    "SquaredDifference|Rsqrt": (
-        "normalization by an example's own statistics (LayerNormalization, GroupNormalization, UnitNormalization) is not "
-        "supported: use BatchNormalization"
-    ),
-    "GatherV2|ResourceGather": (
-        "a table look-up (Embedding) is not supported: do it before the network, which then reads vectors"
-    ),
-    "ResizeBilinear|ResizeBicubic|ResizeNearestNeighbor": (
-        "resizing is not supported: use UpSampling2D(interpolation='nearest'), or do it before the network"
-    ),
-}
+@dataclasses.dataclass
+class _Refused:
+    """What was refused of one layer or function: the types of its operations, and the first reason."""
 
-_HINTS = {
-    "LogSoftmax": ": leave the logarithm to the code that reads the outputs",
-    "Split": " (glu): use two layers and Multiply",
-    "SplitV": ": use Cropping, or two layers",
-}
+    origin: Origin | None
+    reason: str
+    kinds: list[str]
+    is_consequence: bool
 
 
 class Refusals:
-    """The unsupported operations of a network, in its order, gathered by layer."""
+    """The unsupported operations of a network, in its order, gathered by layer.
 
-    def __init__(self) -> None:
-        self._reasons: dict[str, str] = {}
-        self._kinds: dict[str, list[str]] = {}
+    Args:
+        origins: What is known of the Keras model behind the graph.
+    """
 
-    def add(self, layer: str, kind: str, reason: str) -> None:
-        """An operation of this kind, of this layer, can't be converted."""
-        self._reasons.setdefault(layer, reason)
-        self._kinds.setdefault(layer, []).append(kind)
+    def __init__(self, origins: Origins):
+        self._origins = origins
+        self._refused: dict[str, _Refused] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._refused)
+
+    def add(self, layer: str, name: str, kind: str, reason: str, *, is_consequence: bool = False) -> None:
+        """An operation can't be converted.
+
+        Args:
+            layer: Path of its layer, as the scopes of the graph tell; empty outside of any.
+            name: Its own name.
+            kind: Its type.
+            reason: What it lacks.
+            is_consequence: Whether it may only lack what an operation before it, refused already, did not give.
+        """
+        origins = self._origins.of(name)
+        # What a recurrent or an attention layer is made of is no news beside it.
+        origin = next((outer for outer in origins if reason_by_class(outer.kind)), origins[-1] if origins else None)
+        subject = origin.subject if origin else _subject(layer, name, kind)
+        found = self._refused.setdefault(subject, _Refused(origin, reason, [], is_consequence))
+        if found.is_consequence and not is_consequence:
+            found.reason, found.is_consequence = reason, False
+        if not is_consequence:
+            found.kinds.append(kind)
 
     def lines(self) -> list[str]:
-        """One line for each layer: what its operations tell together, or what the first of them lacks."""
-        return [f"layer {layer!r}: {self._told(layer) or reason}" for layer, reason in self._reasons.items()]
+        """One line for each: what its class or its operations tell together, or what the first of them lacks."""
+        lines = []
+        for subject, found in self._refused.items():
+            told = _told(found)
+            if told is None and found.is_consequence:
+                continue
+            reason = told or found.reason
+            lines.append(f"{subject}: {reason}" + ("" if ": " in reason else f": {GENERAL_REMEDY}"))
+        return lines
 
-    def _told(self, layer: str) -> str | None:
-        kinds = self._kinds[layer]
-        if any(map(is_random, kinds)):
-            return RANDOM
-        return next((reason for telling, reason in _TELLING.items() if any(re.fullmatch(telling, kind) for kind in kinds)), None)
+
+def _subject(layer: str, name: str, kind: str) -> str:
+    """What messages call an operation of which only the graph knows."""
+    return f"layer {layer!r}" if layer else f"operation {without_calls(name)!r} ({kind})"
 
 
-def hint(kind: str) -> str:
-    """A remedy for an operation that is not supported, or nothing."""
-    return _HINTS.get(kind, "")
+def _told(found: _Refused) -> str | None:
+    told = reason_by_operations(found.kinds)
+    if found.origin is None:
+        return told
+    if any(map(is_random, found.kinds)):
+        return told
+    if found.origin.quantized:
+        return reason_of_quantization(found.origin.quantized)
+    return reason_by_class(found.origin.kind) or told

@@ -14,11 +14,12 @@ from kerasq.quiet import import_quietly
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.exporting import export
 from kerasq_convert.frontend.input_sizes import InputSizes
+from kerasq_convert.frontend.origins import Origins
 
 
 @contextlib.contextmanager
-def saved_model(source: Any, sizes: InputSizes | None = None) -> Iterator[tuple[pathlib.Path, list[str]]]:
-    """The SavedModel folder of a model, a temporary one where it is not a SavedModel already, and the names of its inputs.
+def saved_model(source: Any, sizes: InputSizes | None = None) -> Iterator[tuple[pathlib.Path, list[str], Origins]]:
+    """The SavedModel folder of a model (a temporary one where it is none already), the names of its inputs, and its origins.
 
     The names are those of the Keras model's inputs, in its order; none where only the folder is known.
 
@@ -32,16 +33,16 @@ def saved_model(source: Any, sizes: InputSizes | None = None) -> Iterator[tuple[
     if isinstance(source, str | os.PathLike):
         path = pathlib.Path(source)
         if path.is_dir():
-            yield _checked_folder(path), []
+            yield _checked_folder(path), [], Origins()
             return
         model = load_keras_file(path)
     else:
         model = source
     with temporary_folder() as folder:
-        export(model, str(folder / "model"), sizes or InputSizes())
+        origins = export(model, str(folder / "model"), sizes or InputSizes())
         names, model = _input_names(model), None
         gc.collect()  # the weights of a model that came from a file are in the folder now, and need not be in memory twice
-        yield folder / "model", names
+        yield folder / "model", names, origins
 
 
 def _checked_folder(path: pathlib.Path) -> pathlib.Path:

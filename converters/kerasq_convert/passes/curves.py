@@ -25,7 +25,29 @@ class _Term:
 
 
 def compose_curves(graph: Graph) -> Graph:
-    """Element-wise nodes whose inputs are functions of one value, as one `Curve` of that value."""
+    """Element-wise nodes whose inputs are functions of one value, as one `Curve` of that value.
+
+    Raises:
+        ConversionError: A node that only a table can compute has several values to read.
+    """
+    composed = _composed(graph)
+    left = _left(composed)
+    if left:
+        problem = "it compares, selects or divides two activations; use Add, Multiply or Concatenate"
+        raise ConversionError("the network can't be converted", [f"layer {node.layers[-1]!r}: {problem}" for node in left])
+    return composed
+
+
+def undecided(graph: Graph) -> list[Node]:
+    """The nodes for which `compose_curves` would refuse a graph."""
+    return _left(_composed(graph)) if _left(graph) else []
+
+
+def _left(graph: Graph) -> list[Node]:
+    return [node for node in graph.nodes if isinstance(node, Pointwise)]
+
+
+def _composed(graph: Graph) -> Graph:
     shapes: dict[str, Shape] = dict(graph.inputs)
     terms: dict[str, _Term] = {}
     nodes: list[Node] = []
@@ -45,17 +67,7 @@ def compose_curves(graph: Graph) -> Graph:
         nodes.append(
             Curve(output=node.output, inputs=(found.origin,), shape=node.shape, layers=node.layers, function=found.function)
         )
-    composed_graph = remove_dead_nodes(graph.with_nodes(nodes))
-    left = [node.layers[-1] for node in composed_graph.nodes if isinstance(node, Pointwise)]
-    if left:
-        raise ConversionError(
-            "the network can't be converted",
-            [
-                f"layer {layer!r}: it compares, selects or divides two activations; use Add, Multiply or Concatenate"
-                for layer in left
-            ],
-        )
-    return composed_graph
+    return remove_dead_nodes(graph.with_nodes(nodes))
 
 
 def _plain(node: Node) -> bool:

@@ -1,0 +1,154 @@
+"""Which layer or keras.ops function an operation of an exported graph comes from, as Keras itself knows it.
+
+Layers are found by the scopes that they open, among the names of the model's own layers. Functions of keras.ops open none: what
+they add to the graph is noted while it is traced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_CALL = re.compile(r"(Stateful)?PartitionedCall(_\d+)?")
+_NUMBER = re.compile(r"_\d+$")
+
+
+def without_calls(name: str) -> str:
+    """The name of an operation in the function that was exported, without the calls that were inlined around it."""
+    return "/".join(part for part in name.split("/") if not _CALL.fullmatch(part))
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where an operation comes from.
+
+    Attributes:
+        subject: What messages call it: `layer 'block/norm' (LayerNormalization)`, `keras.ops.cumsum`.
+        kind: Class of the layer; empty for a function.
+        quantized: How `model.quantize` changed the layer, `None` if it did not.
+    """
+
+    subject: str
+    kind: str = ""
+    quantized: str | None = None
+
+
+@dataclasses.dataclass
+class _Layer:
+    """Names of a layer and of those within it; not the layer, whose weights would stay in memory."""
+
+    name: str
+    kind: str
+    quantized: str | None
+    children: dict[str, _Layer]
+
+
+class Origins:
+    """The layers of the model that `recording` saw, and the operations that its keras.ops functions made; before, none."""
+
+    def __init__(self) -> None:
+        self._model: _Layer | None = None
+        self._made: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def recording(self, model: Any) -> Iterator[None]:
+        """While this is open, the operations that a Keras model's functions add to a TensorFlow graph are noted."""
+        import keras
+
+        self._model = _tree(model, {})
+        functions = [part for part in _parts(model) if not isinstance(part, keras.Layer) and "call" not in vars(part)]
+        for function in functions:
+            function.call = self._noting(function)
+        try:
+            yield
+        finally:
+            for function in functions:
+                vars(function).pop("call", None)
+
+    def _noting(self, function: Any) -> Any:
+        import tensorflow as tf
+
+        call, subject = function.call, _function_name(function)
+
+        def noting(*args: Any, **kwargs: Any) -> Any:
+            graph = tf.compat.v1.get_default_graph()
+            before = len(graph.get_operations())
+            result = call(*args, **kwargs)
+            for operation in graph.get_operations()[before:]:
+                self._made[operation.name] = subject
+            return result
+
+        return noting
+
+    def of(self, operation: str) -> list[Origin]:
+        """The function that made the operation of this name in the frozen graph, or the layers around it, the outer ones first.
+
+        Nothing, where Keras does not tell.
+        """
+        scope = without_calls(operation).split("/")
+        for length in range(len(scope), 0, -1):
+            subject = self._made.get("/".join(scope[:length]))
+            if subject is not None:
+                return [Origin(subject)]
+        return self._layers(scope[:-1], self._model) if self._model is not None else []
+
+    def _layers(self, scope: list[str], layer: _Layer) -> list[Origin]:
+        """The layers within `layer`, the model, whose scopes are the beginning of `scope`."""
+        if scope and layer.name in (scope[0], _NUMBER.sub("", scope[0])):
+            scope = scope[1:]
+        origins: list[Origin] = []
+        path: list[str] = []
+        for part in scope:
+            child = layer.children.get(_NUMBER.sub("", part), layer.children.get(part))
+            if child is None:
+                break
+            layer = child
+            path.append(layer.name)
+            origins.append(Origin(f"layer {'/'.join(path)!r} ({layer.kind})", layer.kind, layer.quantized))
+        return origins
+
+
+def _function_name(function: Any) -> str:
+    import keras
+
+    plain = {f"keras.ops.{name}": name for name in dir(keras.ops)}
+    plain |= {f"keras.ops.image.{name}": name for name in dir(keras.ops.image)}
+    wanted = re.sub("norm$", "normalization", type(function).__name__.lower())
+    for full, name in plain.items():
+        if name.replace("_", "") in (wanted, type(function).__name__.lower()):
+            return full + (f" ({function.name!r})" if function.name != name else "")
+    return f"operation {function.name!r} ({type(function).__name__})"
+
+
+def _children(part: Any) -> list[Any]:
+    """The layers and functions that a layer holds in its attributes, or in lists or dictionaries there."""
+    import keras
+
+    found: dict[int, Any] = {}
+    for value in vars(part).values():
+        values = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else (value,)
+        found |= {id(child): child for child in values if isinstance(child, keras.Operation)}
+    return list(found.values())
+
+
+def _tree(layer: Any, known: dict[int, _Layer]) -> _Layer:
+    """What is to be kept of a layer and all within it; `known` holds, by identity, what was made before."""
+    if id(layer) not in known:
+        known[id(layer)] = found = _Layer(layer.name, type(layer).__name__, getattr(layer, "quantization_mode", None), {})
+        found.children |= {child.name: _tree(child, known) for child in _children(layer)}
+    return known[id(layer)]
+
+
+def _parts(model: Any) -> list[Any]:
+    """All layers and functions within a model."""
+    found: dict[int, Any] = {}
+    waiting = [model]
+    while waiting:
+        part = waiting.pop()
+        if id(part) not in found:
+            found[id(part)] = part
+            waiting.extend(_children(part))
+    return list(found.values())
