@@ -52,7 +52,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -240,6 +242,8 @@ def _replanned(content: bytes, source: pathlib.Path) -> tuple[bytes, str]:
 
 def _converted(source: pathlib.Path, options: flags.FlagValues, stream: TextIO | None) -> tuple[bytes, Converter]:
     """Bytes of the .kq file, and what tells how they came about; where goals are missed, `stream` gets the report."""
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # conversion needs it, whatever the user trains with
     from kerasq_convert.converter import Converter
     from kerasq_convert.errors import ConversionError, GoalsMissedError
     from kerasq_convert.frontend import input_sizes

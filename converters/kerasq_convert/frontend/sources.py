@@ -15,6 +15,7 @@ from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.exporting import export
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.frontend.origins import Origins
+from kerasq_convert.frontend.stored_classes import faults
 
 
 @contextlib.contextmanager
@@ -80,7 +81,8 @@ def load_keras_file(path: pathlib.Path) -> Any:
     except Exception as error:
         raise ConversionError(
             str(path),
-            [
+            faults(path)
+            or [
                 f"Keras can't load it ({first_line(error)}). A file of weights only needs its model: build it, call "
                 "load_weights, and convert the model itself or its export; a class of your own must be registered and imported"
             ],
