@@ -15,6 +15,7 @@ from typing import Any
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.frontend.origins import Origins
+from kerasq_convert.frontend.reasons import OF_WORDS, reason_by_class
 
 _ARGUMENT = re.compile(r"(?!self$)[A-Za-z0-9][A-Za-z0-9_.-]*")  # of a function of TensorFlow
 
@@ -39,6 +40,7 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> Origins:
         archive.add_endpoint("serve", lambda *inputs: _unnested(model(*inputs, training=False)), signature)
         # Earlier releases of Keras tell of the artifact whatever is asked.
         with origins.recording(model), contextlib.redirect_stdout(io.StringIO()):
+            _require_numbers(name, origins)
             archive.write_out(folder, verbose=False)
     except ConversionError:
         raise
@@ -59,6 +61,14 @@ def _unnested(outputs: Any) -> Any:
         inner = dict(enumerate(value)) if isinstance(value, list | tuple) else value
         found |= {f"{key}/{path}": leaf for path, leaf in _unnested(inner).items()} if isinstance(inner, dict) else {key: value}
     return found
+
+
+def _require_numbers(name: str, origins: Origins) -> None:
+    """Refuses a model with layers of words, together with whatever else of it is refused by its class."""
+    layers = list(origins.layers())
+    if any(layer.kind in OF_WORDS for layer in layers):
+        problems = [f"{layer.subject}: {reason}" for layer in layers if (reason := reason_by_class(layer.kind))]
+        raise ConversionError(f"model {name!r} can't be converted", problems)
 
 
 def _require_tensorflow(name: str) -> None:

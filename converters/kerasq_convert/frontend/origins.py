@@ -83,6 +83,18 @@ class Origins:
 
         return noting
 
+    def layers(self) -> Iterator[Origin]:
+        """All layers of the model, each once and before those within it."""
+        waiting, seen = [(self._model, "")] if self._model else [], set[int]()
+        while waiting:
+            layer, path = waiting.pop()
+            for child in layer.children.values():
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    inner = f"{path}{child.name}"
+                    yield Origin(f"layer {inner!r} ({child.kind})", child.kind, child.quantized)
+                    waiting.append((child, f"{inner}/"))
+
     def of(self, operation: str) -> list[Origin]:
         """The function that made the operation of this name in the frozen graph, or the layers around it, the outer ones first.
 

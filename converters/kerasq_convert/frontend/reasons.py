@@ -95,6 +95,10 @@ _TELLING: dict[str, str] = {
 }
 
 
+# Layers of words and tables, whose operations no SavedModel may bring along (trust.py): refused before there is one.
+OF_WORDS = ("StringLookup", "TextVectorization", "IntegerLookup", "Hashing", "HashedCrossing")
+
+
 def reason_by_class(kind: str) -> str | None:
     """The reason that a class has by itself."""
     return _BY_CLASS.get(kind)
