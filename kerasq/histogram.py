@@ -9,6 +9,7 @@ boundaries, odd multiples of half its step, either are edges of bins or lie in t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,37 @@ class Histogram:
         self.exact_frac_bits = None if None in grids else max(grid for grid in grids if grid is not None)
         self._limit_grid()
         self._add_moments(other.count, other.min, other.max, other.mean, other._squared_deviations)
+
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> Histogram:
+        """The statistics of `function` of every value, as far as bins tell: the extremes exactly, others at their bin's centre.
+
+        Values without a finite result are left out.
+        """
+        result = Histogram()
+        result.nan, result.infinite = self.nan, self.infinite
+        if not self.count:
+            return result
+        counts, starts, width = self._occupied()
+        values = np.concatenate([[self.min, self.max, 0.0], np.clip(starts + width / 2, self.min, self.max)])
+        counts = np.concatenate([[1.0, 1.0, self.zeros], counts])
+        with np.errstate(all="ignore"):
+            images = np.asarray(function(values), np.float64)
+        kept = (counts > 0) & (np.abs(images) < 2.0**MAX_EXPONENT)
+        if kept.any():
+            result._add_counted(images[kept], counts[kept])
+        return result
+
+    def _add_counted(self, values: np.ndarray, counts: np.ndarray) -> None:
+        """Takes in finite values, each so many times; whether they lie on a grid is no longer known."""
+        low, high = float(values.min()), float(values.max())
+        self._grow(_exponent_for(low, high))
+        nonzero = values != 0
+        indices = np.floor(values[nonzero] / self.bin_width).astype(np.intp) + _HALF
+        self.bins = self.bins + np.bincount(indices, counts[nonzero], BINS).astype(np.int64)
+        self.zeros += int(counts[~nonzero].sum())
+        self.exact_frac_bits = None
+        mean = float(np.average(values, weights=counts))
+        self._add_moments(int(counts.sum()), low, high, mean, float(counts @ (values - mean) ** 2))
 
     def percentile(self, q: float) -> float:
         """The value that `q` percent of the values don't exceed, linear within a bin; NaN as long as `count` is 0.

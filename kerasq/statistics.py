@@ -2,6 +2,8 @@
 
 A tensor is known by its layer: `conv1/output` is what the layer `conv1` returns, `conv1/kernel` its kernel as it computes
 with it (quantized), `image` the network's input of that name. Layers of a nested model carry the path: `block/conv1/output`.
+`dense/before_activation` is what the activation function inside a layer reads; other tensors inside of layers, and those outside
+of any, are known by their place (`kerasq.scopes`): `gate/Mul`, `Relu_1`.
 
 Example:
 
@@ -42,11 +44,15 @@ class Statistics(collections.UserDict[str, Histogram]):
 
     Attributes:
         metadata: JSON values by name: from which model, how many samples, after which epoch.
+        inputs: Names of the network's inputs, in the order in which it takes them.
+        places: The name of the tensor at each place of the exported graph (`kerasq.scopes`), as far as that is known.
     """
 
     def __init__(self, histograms: Mapping[str, Histogram] | None = None, metadata: Mapping[str, Any] | None = None) -> None:
         super().__init__(histograms or {})
         self.metadata: dict[str, Any] = dict(metadata or {})
+        self.inputs: list[str] = []
+        self.places: dict[str, str] = {}
 
     def add(self, name: str, values: np.typing.ArrayLike) -> None:
         """Takes `values` into the histogram called `name`, a new one where there is none yet."""
@@ -67,6 +73,8 @@ class Statistics(collections.UserDict[str, Histogram]):
             "format": FILE_FORMAT,
             "version": FILE_VERSION,
             "metadata": self.metadata,
+            "inputs": self.inputs,
+            "places": self.places,
             "tensors": {name: histogram.to_dict() for name, histogram in self.items()},
         }
         write_whole(path, json.dumps(document, allow_nan=False).encode())
@@ -107,6 +115,14 @@ class Statistics(collections.UserDict[str, Histogram]):
         if not isinstance(metadata, dict) or not isinstance(tensors, dict):
             raise ValueError("`metadata` or `tensors` is missing")
         statistics = cls(metadata=metadata)
+        # Version 0.1.0 wrote neither: layers' tensors were told from inputs by their slash, and known by name alone.
+        inputs = document.get("inputs", [name for name in tensors if "/" not in name])
+        places = document.get("places", {})
+        if not isinstance(inputs, list) or not isinstance(places, dict):
+            raise ValueError("`inputs` must be a list of names and `places` a mapping from places to names")
+        if not all(isinstance(name, str) for name in (*inputs, *places.values())):
+            raise ValueError("`inputs` and `places` must hold names")
+        statistics.inputs, statistics.places = inputs, places
         for name, description in tensors.items():
             try:
                 statistics[name] = Histogram.from_dict(description)

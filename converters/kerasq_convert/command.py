@@ -79,6 +79,7 @@ _GOALS = ("min_sqnr_db", "max_accuracy_drop", "max_model_bytes", "max_arena_byte
 _OF_CONVERSION = (
     "representative_dataset",
     "statistics",
+    "allow_float",
     "settings",
     "write_settings",
     "input_type",
@@ -103,6 +104,9 @@ def _define(options: flags.FlagValues) -> None:
         "`PATH` of examples of what the network will see, some hundred: .npy, .npz, or a folder of images.",
     )
     text("statistics", "`FILE` or folder that kerasq.callbacks.ActivationStatistics wrote.")
+    flags.DEFINE_bool(
+        "allow_float", False, "Let activations stay FLOAT32 of which examples or statistics tell nothing.", flag_values=options
+    )
     flags.DEFINE_enum("criterion", "mse", CRITERIA, "How fractional bits are chosen.", flag_values=options)
     flags.DEFINE_integer("bits", 8, "Width of activations, 8 or 16.", flag_values=options)
     channels = "A multiplier for each output channel of float kernels. Default: where it gains a bit."
@@ -201,17 +205,18 @@ def _tell(
 ) -> None:
     """What was done, as JSON or for a person; `size` is that of the .kq file."""
     facts: dict[str, Any] = {"output": outputs[0].name if outputs else None, "written": written}
-    text = []
+    text, notes = [], []
     if converter is not None:
         report = dataclasses.replace(converter.report, model_bytes=size)
         facts |= report.to_dict() | ({"figures": converter.figures()} if options.report else {})
-        text.append(report.to_text())
+        text.append(report.to_text(notes=False))
+        notes = report.note_lines()
     if planned:
         text.append(planned)
     if options.json:
         print(json.dumps(facts), file=report_stream(outputs))
     elif not options.quiet:
-        print("\n".join([*text, *(f"wrote {name}" for name in written)]), file=report_stream(outputs))
+        print("\n".join([*text, *(f"wrote {name}" for name in written), *notes]), file=report_stream(outputs))
 
 
 def _check_use_of_kq(options: flags.FlagValues) -> None:
@@ -258,6 +263,7 @@ def _converted(source: pathlib.Path, options: flags.FlagValues, stream: TextIO |
     converter = Converter(source)
     converter.representative_dataset = options.representative_dataset
     converter.statistics = options.statistics
+    converter.allow_float = options.allow_float
     converter.settings = options.settings
     converter.criterion, converter.bits, converter.refine = options.criterion, options.bits, options.refine
     converter.equalize = options.equalize

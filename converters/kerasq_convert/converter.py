@@ -20,7 +20,7 @@ from kerasq_convert.calibration import Dataset, observe
 from kerasq_convert.emit import emit
 from kerasq_convert.errors import ConversionError, GoalsMissedError
 from kerasq_convert.figures import figures
-from kerasq_convert.formats import Choice, Formats, Policy, choose_formats, float_formats
+from kerasq_convert.formats import Choice, Formats, Policy, choose_formats, float_formats, require_ranges
 from kerasq_convert.frontend import read_model
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.graph import Graph, WeightedNode
@@ -28,6 +28,7 @@ from kerasq_convert.html_report import html_report
 from kerasq_convert.logits import with_logits
 from kerasq_convert.memory import plan, plan_memory
 from kerasq_convert.naming import Names
+from kerasq_convert.observed import by_buffer
 from kerasq_convert.options import check_options, load_labels, unknown_option
 from kerasq_convert.outputs import Wanted, run
 from kerasq_convert.passes import run_passes
@@ -73,6 +74,7 @@ class Converter:
         labels: Class of each example of it, in its order, for `Goals.max_accuracy_drop`: an array or the path of an `.npy` file.
         analyze: Whether the report tells each layer's error, for the first examples of `representative_dataset`, which is then
             needed.
+        allow_float: Whether buffers may stay FLOAT32 for want of a range although a dataset or statistics are given.
         input_type: Format of the network's inputs, as `"UFIXED8_0"` for raw 8-bit pixels; `None`: as observed.
         signature: Name of the signature to convert, where a SavedModel has several.
         input_shape: Sizes, without the batch, of inputs whose sizes the model leaves open: `(10200, 4)`, or by name of the input
@@ -103,6 +105,7 @@ class Converter:
         self.goals = Goals()
         self.labels: str | os.PathLike | np.ndarray | None = None
         self.analyze = False
+        self.allow_float = False
         self.input_type: str | QFormat | None = None
         self.signature: str | None = None
         self.input_shape: Mapping[str, Sequence[int]] | Sequence[int] | None = None
@@ -161,6 +164,8 @@ class Converter:
                 reference, self.representative_dataset, ordered=graph.ordered, verbose=self.verbose, examples=EXAMPLES
             )
             held = Wanted.of(reference, [array[1::2] if len(array) > 1 else array for array in examples])
+        elif statistics is not None:
+            statistics = by_buffer(graph, names, statistics)
 
         free = {names.kernel(node) for node in graph.nodes if isinstance(node, WeightedNode) and is_free(node)}
         unscaled = graph
@@ -181,6 +186,8 @@ class Converter:
             search.promote(self.goals, statistics or Statistics(), policy.criterion)
             decided = search.decided
         model, formats = build(decided)
+        if statistics is not None and not self.allow_float:
+            require_ranges(graph, names, formats)
         if correction is not None:
             model = correction.measure(model)
         if search is not None:
@@ -193,7 +200,7 @@ class Converter:
             raise ConversionError("the network does not fit its formats", silenced)
         content = _verified(model)
         self._formats, self._model, self._statistics = formats, model, statistics
-        report = make_report(graph, plan(model), formats, statistics, removed, len(content))
+        report = make_report(graph, names, plan(model), formats, statistics, removed, len(content))
         if held is not None:
             report = with_outputs(report, model, held)
         errors = analyze(model, reference, examples, verbose=self.verbose) if reference is not None and self.analyze else None
@@ -210,16 +217,20 @@ class Converter:
     def _scaled(self, graph: Graph, names: Names, settings: Settings, *, observed: bool) -> Graph:
         """The graph with multipliers for its kernels, as `per_channel` says; never for one that the settings want otherwise.
 
-        Without observed ranges it is the settings that tell: those of a conversion that had them name both formats.
+        Settings that name both formats of a scaled kernel tell that it is one, and those that name its own alone that it is
+        not: so those of a conversion lead to the same file, whatever it was that scaled there.
         """
+
+        def told(node: WeightedNode) -> bool:
+            return settings.parameter(names.kernel(node)) == SCALED and settings.parameter(names.multiplier(node)) is not None
 
         def allowed(node: WeightedNode) -> bool:
             wanted = settings.parameter(names.kernel(node))
-            named = wanted == SCALED and settings.parameter(names.multiplier(node)) is not None
-            return named or (wanted in (None, SCALED) and (observed or self.per_channel is True))
+            return (wanted is None and observed) or (wanted in (None, SCALED) and self.per_channel is True)
 
         if self.per_channel is False:
             return graph
+        graph = scale_channels(graph, allowed=told)
         return scale_channels(graph, -np.inf if self.per_channel else WORTHWHILE_DB, allowed)
 
     def _search(self, build: Build, examples: list[np.ndarray], reference: Model, correction: BiasCorrection | None) -> Search:

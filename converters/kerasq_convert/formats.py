@@ -105,6 +105,28 @@ def choose_formats(
     return Formats(chooser.buffers, chooser.kernels, chooser.automatic)
 
 
+def require_ranges(graph: Graph, names: Names, formats: Formats) -> None:
+    """Refuses formats of which some are FLOAT32 only since nothing was observed of a buffer, while others were.
+
+    Raises:
+        ConversionError: All of these buffers, those included that take their format from such a one.
+    """
+    producers = graph.producers()
+    unknown: dict[str, str] = {}
+    for value in values_of(graph):
+        choice, node = formats.buffers[names.buffer(value)], producers.get(value)
+        follows = choice.reason is Reason.INPUT and choice.format.is_float and node is not None and node.inputs[0] in unknown
+        if choice.reason is Reason.UNOBSERVED or follows:
+            unknown[value] = names.buffer(value)
+    if unknown:
+        few = "it" if len(unknown) == 1 else "they"
+        remedy = (
+            f"no range is known, so that {few} would stay FLOAT32. Give --representative_dataset, or --statistics of a training "
+            "of this very network; or formats in the settings; or allow it with --allow_float (Converter.allow_float)"
+        )
+        raise ConversionError("ranges", [f"{', '.join(unknown.values())}: {remedy}"])
+
+
 def values_of(graph: Graph) -> Iterator[str]:
     """Every value of the graph, inputs first."""
     yield from graph.inputs

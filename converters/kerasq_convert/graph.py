@@ -9,7 +9,7 @@ from them is float64.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -189,6 +189,15 @@ class Identity(Node):
 
 
 @dataclasses.dataclass(frozen=True)
+class Scaled:
+    """A value, in whatever order, times a scale plus an offset, each a scalar or one value per channel."""
+
+    value: str
+    scale: np.ndarray = dataclasses.field(default_factory=lambda: np.array(1.0))
+    offset: np.ndarray = dataclasses.field(default_factory=lambda: np.array(0.0))
+
+
+@dataclasses.dataclass(frozen=True)
 class Graph:
     """Nodes in execution order.
 
@@ -200,6 +209,8 @@ class Graph:
         input_names: What the user calls the inputs, in their order; nothing where it is their own names.
         output_names: Keys of the outputs, in their order, where the network returns a dict; else nothing.
         ordered: Whether the order of the inputs is the network's own: a TensorFlow 1 graph has none.
+        places: Where the user's graph computes a value (`kerasq.scopes`): what a training observed there was this value.
+        scaled: Values that the user's graph does not have, in terms of those that it has, or of others of these.
     """
 
     inputs: dict[str, Shape]
@@ -209,6 +220,8 @@ class Graph:
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     ordered: bool = True
+    places: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    scaled: Mapping[str, Scaled] = dataclasses.field(default_factory=dict)
 
     def producers(self) -> dict[str, Node]:
         """The node that computes each value (inputs of the network have none)."""

@@ -1,8 +1,9 @@
 """Names of tensors: `layer/output`, `layer/kernel`, `layer/multiplier`, `layer/bias`, and inputs by their own name.
 
-A tensor that several fused layers produce is named by the last of them (`conv1_relu/output`), a parameter by the layer that
-owns the weights. `layer/output` is what the layer returns, so that statistics of Keras' layers fit; what comes before within the
-layer (the logits of a Dense with a softmax), or from its other uses, is called `layer/output:1`, `layer/output:2`.
+Layers come from `kerasq.scopes`, by which a training names what it observes, too. A tensor that several fused layers produce is
+named by the last of them (`conv1_relu/output`), a parameter by the layer that owns the weights. `layer/output` is what the layer
+returns; what comes before within the layer (the logits of a Dense with a softmax), or from its other uses, is called
+`layer/output:1`, `layer/output:2`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ from kerasq_convert.analysis import Analysis
 from kerasq_convert.formats import Formats, Reason
 from kerasq_convert.graph import Graph, Node, WeightedNode
 from kerasq_convert.memory import Plan
+from kerasq_convert.naming import Names
 from kerasq_convert.outputs import FAIR_DB, LITTLE_DB, OutputError, Wanted, compare, lost_features
+from kerasq_convert.passes.scale_channels import FORMAT as SCALED
 from kerasq_convert.scalings import scaling_notes
 from kerasq_convert.search import TradeOff
 
@@ -23,7 +25,10 @@ SHOWN = 5  # features of an input that are named, the rest is counted
 
 @dataclasses.dataclass(frozen=True)
 class TensorRow:
-    """One tensor of the report. Ranges and saturation are of what was observed (buffers) or is stored (parameters)."""
+    """One tensor of the report. Ranges and saturation are of what was observed (buffers) or is stored (parameters).
+
+    `settable` tells whether settings may name it: not what the converter makes for itself, as the table of a function.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -33,6 +38,7 @@ class TensorRow:
     high: float | None
     saturated: float | None
     nbytes: int
+    settable: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +85,8 @@ class Report:
                 point["sqnr_db"] = None
         return values
 
-    def to_text(self) -> str:
-        """The report as a person reads it."""
+    def to_text(self, *, notes: bool = True) -> str:
+        """The report as a person reads it; its notes last, or left to the caller."""
         lines = []
         for title, rows in (("buffers", self.buffers), ("parameters", self.parameters)):
             if rows:
@@ -95,8 +101,11 @@ class Report:
         if self.analysis is not None:
             lines += ["", analysis_text.to_text(self.analysis), ""]
         lines += [f"warning: {warning}" for warning in self.warnings]
-        lines += [f"note: {note}" for note in self.notes]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(self.note_lines() if notes else ())])
+
+    def note_lines(self) -> list[str]:
+        """The notes, a line each."""
+        return [f"note: {note}" for note in self.notes]
 
 
 def outputs_text(report: Report) -> str:
@@ -133,11 +142,18 @@ def with_outputs(report: Report, model: Model, wanted: Wanted) -> Report:
 
 
 def make_report(
-    graph: Graph, plan: Plan, formats: Formats, statistics: Statistics | None, removed: dict[str, int], model_bytes: int
+    graph: Graph,
+    names: Names,
+    plan: Plan,
+    formats: Formats,
+    statistics: Statistics | None,
+    removed: dict[str, int],
+    model_bytes: int,
 ) -> Report:
     """The report of a conversion."""
     model = plan.model
     reasons = {name: choice.reason for table in (formats.kernels, formats.buffers) for name, choice in table.items()}
+    settable = _settable(graph, names, formats)
     buffers: list[TensorRow] = []
     parameters: list[TensorRow] = []
     for tensor in model.tensors:
@@ -149,7 +165,8 @@ def make_report(
             low, high = histogram.min, histogram.max
             saturated = histogram.saturated_share(tensor.format) if tensor.format.is_fixed else 0.0
         reason = reasons.get(tensor.name, Reason.DERIVED)
-        row = TensorRow(tensor.name, tensor.shape, str(tensor.format), reason, low, high, saturated, tensor.nbytes)
+        described = tensor.name, tensor.shape, str(tensor.format), reason, low, high, saturated, tensor.nbytes
+        row = TensorRow(*described, settable=tensor.name in settable)
         (parameters if tensor.is_constant else buffers).append(row)
     fused = _fused(graph)
     arena = model.arena_bytes, plan.bound, plan.verdict
@@ -165,6 +182,20 @@ def _fused(graph: Graph) -> list[list[str]]:
             home.setdefault(layer, node)
     groups = ([layer for layer in node.layers if home[layer] is node] for node in graph.nodes)
     return [group for group in groups if len(group) > 1]
+
+
+def _settable(graph: Graph, names: Names, formats: Formats) -> set[str]:
+    """What settings may name to get this network again.
+
+    Beside a kernel of FIXED8_7 they ask for its channels to be scaled if they name its multiplier. One of ones, there for the
+    fractional bits of the bias, is made again by itself.
+    """
+    made = {
+        names.multiplier(node)
+        for node in graph.nodes
+        if isinstance(node, WeightedNode) and node.multiplier is None and formats.kernels[names.kernel(node)].format == SCALED
+    }
+    return {*names.buffers(), *names.parameters()} - made
 
 
 def _notes(formats: Formats, statistics: Statistics | None) -> list[str]:

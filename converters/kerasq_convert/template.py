@@ -21,7 +21,7 @@ def settings_template(report: Report, formats: Formats) -> str:
 def _lines(rows: list[TensorRow], formats: Formats) -> list[str]:
     lines = []
     for row in rows:
-        if row.name.endswith(("/exp", "/moved")):  # made by the converter, for a softmax or a change of format
+        if not row.settable:
             continue
         comment = "x".join(map(str, row.shape))
         if row.low is not None:

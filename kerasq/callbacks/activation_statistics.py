@@ -16,7 +16,7 @@ from kerasq.statistics import FILE_NAME, Statistics
 
 
 class ActivationStatistics(keras.callbacks.Callback):
-    """Collects range, moments and a histogram of every layer's output and of every kernel while `fit` runs.
+    """Collects range, moments and a histogram of every activation and of every kernel while `fit` runs.
 
     After each epoch (or every so many batches) the network runs, as in inference, over a sample of inputs, and
     `log_dir/activation_statistics.json` is replaced by what its present weights give: never a mixture of old weights and
@@ -26,12 +26,13 @@ class ActivationStatistics(keras.callbacks.Callback):
     A tensor's name is that of its layer: `conv1/output`, `conv1/kernel` (the quantized kernel, where the layer has one);
     a network's input has its own name (`image`). The layers of a nested model carry its name as a path:
     `block/conv1/output`. A layer that is called several times has one entry over all its calls; the second output of
-    a layer with several is `split/output:1`.
+    a layer with several is `split/output:1`. What the activation function inside a layer reads is
+    `dense/before_activation`. Under the TensorFlow backend the model is traced as for an export, and what else a converted
+    network could store is there, too: tensors inside of a layer of one's own, and of subclassed models.
 
     Cost: one pass of inference over the sample and about 10 ns for each value of each layer output, and memory for all
     layer outputs of one batch. For ResNet23 and 512 images that is about 8 s beside an epoch of 200 s on two slow cores
-    (1.5 million values an image), and 0.4 GB; 64 images are enough to follow the ranges during training. The layers of a
-    nested model are computed twice.
+    (1.5 million values an image), and 0.4 GB; 64 images are enough to follow the ranges during training.
 
     Args:
         log_dir: Folder to write; it is made where it does not exist.
@@ -44,8 +45,8 @@ class ActivationStatistics(keras.callbacks.Callback):
         histograms: Whether to write histograms for TensorBoard.
 
     Raises:
-        ValueError: An argument is of no use, or (when training begins) the model is subclassed or not built, or does not
-            take `data`.
+        ValueError: An argument is of no use, or (when training begins) the model is not built, or does not take `data`, or is
+            subclassed, under another backend than TensorFlow.
 
     Example:
 

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
+import numpy as np
 
+from kerasq.callbacks.recorder import Recorder, calls, has_graph, history
 from kerasq.statistics import Statistics
 
 
 class Probe:
-    """Reads all layer outputs and kernels of a Functional or Sequential model, as they are in inference.
+    """Reads all layer outputs and kernels of a model, as they are in inference.
 
-    The probe shares the model's layers, so it always sees their present weights; the model itself is left as it is.
+    It uses the model's own layers, so it always sees their present weights; the model itself is left as it is. Under the
+    TensorFlow backend the model is traced as for an export, so that what layers and operations compute inside is seen, too,
+    and subclassed models are; under others the layers of Functional and Sequential models are watched from outside.
 
     Args:
         model: The network. Nested Functional and Sequential models are entered.
 
     Raises:
-        ValueError: The model is subclassed or not built: it has no graph from which to read its layers' outputs.
+        ValueError: The model is not built, or subclassed, under another backend than TensorFlow.
     """
 
     def __init__(self, model: keras.Model) -> None:
-        _require_graph(model)
-        self.input_names = [_history(tensor).operation.name for tensor in model.inputs]
-        outputs = list(_outputs(model))
-        self.output_names = [name for name, _ in outputs]
-        self.layers = dict(_layers(model))
-        self._model = keras.Model(model.inputs, [tensor for _, tensor in outputs], name=f"{model.name}_probe")
+        _require_calls(model)
+        self.model = model
+        self.layers = dict(_layers(model)) if has_graph(model) else {layer.name: layer for layer in model.layers}
+        self.input_names = [history(tensor).operation.name for tensor in model.inputs] if has_graph(model) else []
+        self._traced: Any = None
 
     def check(self, batch: Any) -> None:
         """Refuses a batch that `collect` could not take, without running the network.
@@ -36,8 +39,11 @@ class Probe:
         Raises:
             ValueError: The batch has other inputs than the network, or its arrays have other shapes.
         """
-        arrays = zip(self._model.inputs, self._ordered(batch), strict=True)
-        self._model.compute_output_spec([keras.KerasTensor(values.shape, tensor.dtype) for tensor, values in arrays])
+        if not has_graph(self.model):
+            return
+        arrays = zip(self.model.inputs, self._ordered(batch), strict=True)
+        given = [keras.KerasTensor(values.shape, tensor.dtype) for tensor, values in arrays]
+        self.model.compute_output_spec(self._structured(given, batch))
 
     def collect(self, batches: Iterable[Any]) -> Statistics:
         """Statistics of the network's inputs, of all layers' outputs over `batches`, and of all kernels.
@@ -51,97 +57,92 @@ class Probe:
         statistics = Statistics()
         for batch in batches:
             inputs = self._ordered(batch)
+            if not self.input_names:
+                self.input_names = _names_of_inputs(batch, len(inputs))
             for name, values in zip(self.input_names, inputs, strict=True):
                 statistics.add(name, values)
-            outputs = keras.tree.flatten(self._model.predict_on_batch(inputs))
-            for name, values in zip(self.output_names, outputs, strict=True):
+            for name, values in self._run(inputs, batch):
                 statistics.add(name, values)
         for path, layer in self.layers.items():
             kernel = _kernel(layer)
             if kernel is not None:
                 statistics.add(f"{path}/kernel", keras.ops.convert_to_numpy(kernel))
+        statistics.inputs = list(self.input_names)
+        statistics.places = dict(self._traced.places) if self._traced else {}
         return statistics
+
+    def _run(self, inputs: list[Any], batch: Any) -> Iterator[tuple[str, np.ndarray]]:
+        """Names and values of what the network computes."""
+        types = [tensor.dtype for tensor in self.model.inputs] if has_graph(self.model) else ["float32"] * len(inputs)
+        arrays = [np.asarray(values).astype(type_) for values, type_ in zip(inputs, types, strict=True)]
+        if keras.backend.backend() == "tensorflow":
+            yield from self._trace(arrays, batch)(arrays)
+            return
+        recorder = Recorder(self.model)
+        with recorder.listening():
+            self.model(self._structured([keras.ops.convert_to_tensor(array) for array in arrays], batch), training=False)
+        for name, tensor in recorder.tensors:
+            if keras.backend.standardize_dtype(tensor.dtype) != "string":
+                yield name, keras.ops.convert_to_numpy(tensor)
+
+    def _trace(self, arrays: list[np.ndarray], batch: Any) -> Any:
+        if self._traced is None:
+            import tensorflow as tf
+
+            from kerasq.callbacks.traced import TracedModel
+
+            shapes = [tensor.shape for tensor in self.model.inputs] if has_graph(self.model) else [a.shape for a in arrays]
+            specifications = [tf.TensorSpec((None, *s[1:]), a.dtype) for s, a in zip(shapes, arrays, strict=True)]
+            self._traced = TracedModel(self.model, specifications, lambda inputs: self._structured(inputs, batch))
+        return self._traced
+
+    def _structured(self, inputs: list[Any], batch: Any) -> Any:
+        """Inputs as the model is called with them."""
+        if isinstance(self.model, keras.Sequential):
+            return inputs[0]
+        structure = self.model.input if has_graph(self.model) else batch
+        return keras.tree.pack_sequence_as(structure, inputs)
 
     def _ordered(self, batch: Any) -> list[Any]:
         """The arrays of a batch in the order of the network's inputs."""
+        arrays = keras.tree.flatten(batch)
+        if not self.input_names:
+            return arrays
         if isinstance(batch, dict) and set(batch) == set(self.input_names):
             return [batch[name] for name in self.input_names]
-        arrays = keras.tree.flatten(batch)
         if isinstance(batch, dict) or len(arrays) != len(self.input_names):
             received = sorted(batch) if isinstance(batch, dict) else f"{len(arrays)} array(s)"
             raise ValueError(f"The network's inputs are {self.input_names}, in this order. Received: {received}")
         return arrays
 
 
-def _require_graph(model: Any) -> None:
-    if _has_graph(model):
+def _require_calls(model: Any) -> None:
+    if has_graph(model):
         return
     if isinstance(model, keras.Sequential):
         raise ValueError(
             "Layer outputs can be read only once the model is built: give it a keras.Input as its first entry, or call "
             f"model.build(input_shape). Received: Sequential model {model.name!r}, not built"
         )
-    raise ValueError(
-        "Layer outputs can be read from Functional and Sequential models only: the calls of a subclassed model are Python "
-        "code, not a graph. Write it as keras.Model(inputs, outputs); a part of it that is such a model can be watched by "
-        f"training that. Received: model={model!r}"
-    )
+    if not isinstance(model, keras.Model) or keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Under this backend layer outputs can be read from Functional and Sequential models only: the calls of a "
+            "subclassed model are Python code, not a graph. Write it as keras.Model(inputs, outputs), or train under "
+            f"KERAS_BACKEND=tensorflow. Received: model={model!r}"
+        )
 
 
-def _has_graph(model: Any) -> bool:
-    return isinstance(model, keras.Model) and bool(getattr(model, "inputs", None)) and bool(getattr(model, "outputs", None))
-
-
-class _Call(NamedTuple):
-    """One call of a layer or of another operation, as the graph has recorded it."""
-
-    operation: Any
-    inputs: list[Any]
-    outputs: list[Any]
-
-
-def _history(tensor: Any) -> Any:
-    # The one place that leans on how Keras keeps its graph: a layer's public `output` is that of its first call only.
-    return tensor._keras_history
-
-
-def _calls(model: keras.Model) -> list[_Call]:
-    """The calls that lead from the model's inputs to its outputs, in an order in which they can run."""
-    entries = {id(tensor) for tensor in model.inputs}
-    ordered, seen = [], set()
-    pending = [(tensor, False) for tensor in reversed(model.outputs)]
-    while pending:
-        tensor, ready = pending.pop()
-        operation, index, _ = _history(tensor)
-        if ready:
-            node = operation._inbound_nodes[index]
-            ordered.append(_Call(operation, list(node.input_tensors), list(node.output_tensors)))
-        elif id(tensor) not in entries and (id(operation), index) not in seen:
-            seen.add((id(operation), index))
-            pending.append((tensor, True))
-            pending.extend((source, False) for source in reversed(operation._inbound_nodes[index].input_tensors))
-    return [call for call in ordered if call.inputs]
-
-
-def _outputs(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names and symbolic tensors of all layer outputs; a layer called twice is there twice."""
-    for operation, inputs, outputs in _calls(model):
-        path = prefix + operation.name
-        if _has_graph(operation):
-            inner = list(_outputs(operation, f"{path}/"))
-            tensors = keras.Model(operation.inputs, [tensor for _, tensor in inner])(inputs)
-            yield from zip((name for name, _ in inner), keras.tree.flatten(tensors), strict=True)
-            continue
-        for index, tensor in enumerate(outputs):
-            if tensor.dtype != "string" and not tensor.sparse:
-                yield f"{path}/output" + (f":{index}" if index else ""), tensor
+def _names_of_inputs(batch: Any, count: int) -> list[str]:
+    if isinstance(batch, dict):
+        return sorted(batch)
+    return ["input", *(f"input_{number}" for number in range(1, count))]
 
 
 def _layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
     """Paths and layers; a layer called twice is there twice."""
-    for operation, _, _ in _calls(model):
+    for operation, _, _ in calls(model):
         path = prefix + operation.name
-        if _has_graph(operation):
+        if has_graph(operation):
             yield from _layers(operation, f"{path}/")
         elif isinstance(operation, keras.layers.Layer):
             yield path, operation

@@ -154,18 +154,42 @@ def test_mixed_precision():
     assert Probe(model).collect([np.ones((2, 4))])["dense/output"].count == 6
 
 
-class Subclassed(keras.Model):
-    def __init__(self):
-        super().__init__()
-        self.dense = keras.layers.Dense(2)
-
-    def call(self, x):
-        return self.dense(x)
+def test_a_model_that_is_not_built_is_refused_with_a_remedy():
+    with pytest.raises(ValueError, match=r"keras\.Input.*Received"):
+        Probe(keras.Sequential([keras.layers.Dense(2)]))
 
 
-@pytest.mark.parametrize(
-    ("make", "remedy"), [(Subclassed, "Functional"), (lambda: keras.Sequential([keras.layers.Dense(2)]), "keras.Input")]
-)
-def test_models_without_a_graph_are_refused_with_a_remedy(make, remedy):
-    with pytest.raises(ValueError, match=f"{remedy}.*Received"):
-        Probe(make())
+def test_what_an_activation_inside_a_layer_reads():
+    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3, activation="softmax", name="dense")])
+    x = RNG.normal(size=(5, 4)).astype(np.float32)
+    statistics = Probe(model).collect([x])
+    assert list(statistics) == ["x", "dense/before_activation", "dense/output", "dense/kernel"]
+    logits = x @ np.asarray(model.layers[0].kernel)
+    assert statistics["dense/before_activation"].max == pytest.approx(logits.max(), rel=1e-5)
+    assert statistics["dense/before_activation"].min == pytest.approx(logits.min(), rel=1e-5)
+
+
+def test_functions_and_calls_are_put_back():
+    model = functional()
+    before = [dict(vars(layer)) for layer in model.layers]
+    Probe(model).collect([IMAGES])
+    after = [vars(layer) for layer in model.layers]
+    assert [set(each) for each in after] == [set(each) for each in before]
+    assert all(one.get("activation") is two.get("activation") for one, two in zip(after, before, strict=True))
+
+
+def test_a_layer_that_fails_leaves_the_model_as_it_was():
+    class Failing(keras.layers.Layer):
+        fails = False
+
+        def call(self, x):
+            if self.fails:
+                raise RuntimeError("no luck")
+            return x
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="tanh"), Failing()])
+    Failing.fails = True
+    with pytest.raises(RuntimeError, match="no luck"):
+        Probe(model).collect([np.zeros((1, 4))])
+    assert "call" not in vars(model.layers[0])
+    assert model.layers[0].activation is keras.activations.tanh

@@ -101,7 +101,8 @@ class TestValuesBeyondAllFormats:
         statistics.add("add/output", values)
         assert "add/output" in refused(joined, statistics=statistics)
         settings = {"buffers": {"add/output": "FIXED8_4"}}
-        assert tensor_formats(kerasq.convert(joined, statistics=statistics, settings=settings))["add/output"] == "FIXED8_4"
+        content = kerasq.convert(joined, statistics=statistics, settings=settings, allow_float=True)
+        assert tensor_formats(content)["add/output"] == "FIXED8_4"
 
 
 class TestDatasets:

@@ -11,7 +11,7 @@ from kerasq_convert.frontend.curves import pointwise
 from kerasq_convert.frontend.importing import Importer, shape_of
 from kerasq_convert.frontend.joins import multiply
 from kerasq_convert.frontend.windows import channel_last_pair
-from kerasq_convert.graph import Add, Affine, Identity, Shape
+from kerasq_convert.graph import Add, Affine, Identity, Scaled, Shape
 
 
 def bias_add(importer: Importer, operation: Any) -> None:
@@ -97,6 +97,7 @@ def _difference(importer: Importer, operation: Any, a: Any, b: Any) -> None:
         offset=np.array(0.0),
     )
     importer.nodes.append(negated)
+    importer.scaled[negated.output] = Scaled(negated.inputs[0], negated.scale, negated.offset)
     importer.add(Add(**common | {"inputs": (common["inputs"][0], negated.output)}))
 
 

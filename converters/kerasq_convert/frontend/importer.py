@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from kerasq.scopes import LayerNames
 from kerasq_convert.errors import ConversionError, UnsupportedError
 from kerasq_convert.frontend.frozen import FrozenGraph
 from kerasq_convert.frontend.handlers import import_operation
 from kerasq_convert.frontend.importing import Importer, UnknownShapeError, shape_of
-from kerasq_convert.frontend.names import LayerNames
 from kerasq_convert.frontend.origins import Origins
 from kerasq_convert.frontend.quantizer_pattern import find_quantizers
 from kerasq_convert.frontend.refusals import Refusals
@@ -33,7 +33,7 @@ def import_graph(frozen: FrozenGraph, source: str, origins: Origins | None = Non
     Raises:
         ConversionError: Operations are not supported, or weights are not finite; all of them are listed.
     """
-    importer = Importer(frozen, _layer_names(frozen), {}, [], [])
+    importer = Importer(frozen, _layer_names(frozen), {}, [], [], {})
     for name, tensor in frozen.inputs.items():
         importer.values[tensor.name] = name
     refusals = Refusals(origins or Origins())
@@ -50,7 +50,12 @@ def import_graph(frozen: FrozenGraph, source: str, origins: Origins | None = Non
         raise ConversionError(f"{source} can't be converted", problems)
     inputs = {name: shape_of(tensor) for name, tensor in frozen.inputs.items()}
     shown = _each_once(importer, frozen, {name: importer.values[tensor.name] for name, tensor in frozen.outputs.items()})
-    return Graph(inputs, shown, tuple(importer.nodes), tuple(importer.notes))
+    places = {
+        tensor.name: importer.names.place(tensor.op.name, tensor.value_index)
+        for operation in frozen.operations
+        for tensor in operation.outputs
+    }
+    return Graph(inputs, shown, tuple(importer.nodes), tuple(importer.notes), places=places, scaled=importer.scaled)
 
 
 def _import_operations(importer: Importer, frozen: FrozenGraph, refusals: Refusals) -> dict[str, Shape]:
@@ -134,7 +139,7 @@ def _layer_names(frozen: FrozenGraph) -> LayerNames:
     for operation in frozen.operations:
         for tensor in operation.inputs:
             weight = tensor.op
-            while weight.type in ("Identity", "Reshape", "Squeeze", "ExpandDims") and weight.inputs:
+            while weight.type in ("Identity", "Cast", "Reshape", "Squeeze", "ExpandDims") and weight.inputs:
                 weight = weight.inputs[0].op
             if weight.type in ("Const", "Placeholder"):  # Placeholder: a variable
                 weights.append((operation.name, weight.name))

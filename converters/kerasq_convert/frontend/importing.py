@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from kerasq.scopes import LayerNames
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.frozen import FrozenGraph
-from kerasq_convert.frontend.names import LayerNames
-from kerasq_convert.graph import Node, Reshape, Shape, Transpose
+from kerasq_convert.graph import Node, Reshape, Scaled, Shape, Transpose
 
 
 class UnknownShapeError(UnsupportedError):
@@ -28,6 +28,7 @@ class Importer:
     values: dict[str, str]
     nodes: list[Node]
     notes: list[str]
+    scaled: dict[str, Scaled]
 
     def constant(self, tensor: Any) -> np.ndarray | None:
         """The value of a tensor that depends on no input."""
@@ -65,6 +66,7 @@ class Importer:
             return
         inner = make(**common | {"output": f"{output}/out", "shape": written} | fields)
         self.nodes.append(inner)
+        self.scaled[inner.output] = Scaled(output)
         self.add(Reshape(output=output, inputs=(inner.output,), shape=common["shape"], layers=layers))
 
     def add_with_channels_last(
@@ -92,6 +94,7 @@ class Importer:
         inner: dict[str, Any] = {"inputs": (before.output, *beside), "output": f"{output}/out", "shape": result}
         after = transposed(output, inner["output"], (math.prod(result[1:-1]), result[-1]), common["shape"], layers)
         self.nodes += [before, make(**common | inner | fields)]
+        self.scaled[inner["output"]] = Scaled(output)
         self.add(after)
 
     def add(self, node: Node) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.importing import Importer, image_shape, shape_of
-from kerasq_convert.graph import Convolution, Crop, Node, Pad, Reshape, Shape, Transpose
+from kerasq_convert.graph import Convolution, Crop, Node, Pad, Reshape, Scaled, Shape, Transpose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +74,7 @@ def transposed_convolution(importer: Importer, operation: Any) -> None:
     if strides[0] > 1:
         moved = Transpose(**place, sizes=(columns.count, strides[0]), together=together)
     importer.nodes += [convolution, moved]
+    importer.scaled |= {node.output: Scaled(output) for node in (convolution, moved)}  # and what is cut off, which nothing reads
     value = moved.output
     if whole != written:
         cut = (0, whole[1] - written[1], 0, whole[2] - written[2])

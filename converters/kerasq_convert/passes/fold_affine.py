@@ -10,6 +10,7 @@ binary ones, which would then take 8 bits each instead of 1.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -22,6 +23,7 @@ from kerasq_convert.graph import (
     Graph,
     Node,
     Pool,
+    Scaled,
     WeightedNode,
     is_exclusive,
     merge_into_producer,
@@ -53,6 +55,9 @@ def _swap_one(graph: Graph) -> Graph | None:
             before = replace(node, inputs=pool.inputs, output=f"{node.output}/before", shape=source.shape)
             after = replace(pool, inputs=(before.output,), output=node.output, layers=_joined(pool, node))
             pair = {id(pool): (before, after), id(node): ()}
+            graph = dataclasses.replace(
+                graph, scaled={**graph.scaled, before.output: Scaled(source.output, node.scale, node.offset)}
+            )
             return graph.with_nodes(kept for other in graph.nodes for kept in pair.get(id(other), (other,)))
     return None
 

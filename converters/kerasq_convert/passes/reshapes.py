@@ -7,9 +7,11 @@ that it can become part of, and the reshapes meet each other and vanish.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from kerasq_convert.graph import Add, Affine, Curve, Dense, Graph, Identity, Node, Reshape, Select, replace
+from kerasq_convert.graph import Add, Affine, Curve, Dense, Graph, Identity, Node, Reshape, Scaled, Select, replace
 from kerasq_convert.passes.prune import remove_dead_nodes
 
 
@@ -20,6 +22,7 @@ def sink_reshapes(graph: Graph) -> Graph:
     same: dict[str, str] = {}
     nodes: list[Node] = []
     shown = set(graph.outputs.values())
+    scaled = dict(graph.scaled)
     for node in graph.nodes:
         node = replace(node, inputs=tuple(same.get(value, value) for value in node.inputs))
         shapes[node.output] = node.shape
@@ -29,6 +32,7 @@ def sink_reshapes(graph: Graph) -> Graph:
                 nodes.append(node)
                 continue
             nodes.append(moved)
+            scaled[moved.output] = Scaled(node.output)
             shapes[moved.output] = moved.shape
             node = Reshape(output=node.output, inputs=(moved.output,), shape=node.shape, layers=node.layers)
         source = reshaped.get(node.inputs[0], node.inputs[0])
@@ -37,7 +41,7 @@ def sink_reshapes(graph: Graph) -> Graph:
             continue
         reshaped[node.output] = source
         nodes.append(replace(node, inputs=(source,)))
-    return remove_dead_nodes(graph.with_nodes(nodes))
+    return remove_dead_nodes(dataclasses.replace(graph, nodes=tuple(nodes), scaled=scaled))
 
 
 def _moved_before(node: Node, reshaped: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> Node | None:

@@ -5,6 +5,8 @@ A transposed convolution is a convolution and a transposition: its bias, BatchNo
 
 from __future__ import annotations
 
+import dataclasses
+
 from kerasq_convert.graph import (
     Add,
     Affine,
@@ -14,6 +16,7 @@ from kerasq_convert.graph import (
     Multiply,
     Node,
     Reshape,
+    Scaled,
     Shape,
     Transpose,
     is_exclusive,
@@ -55,6 +58,7 @@ def _sink_one(graph: Graph) -> Graph | None:
         if isinstance(node, Add | Multiply):
             together = _before_both(node, [producers.get(value) for value in node.inputs], shapes)
             if together is not None:
+                graph = dataclasses.replace(graph, scaled={**graph.scaled, together[0].output: Scaled(node.output)})
                 return graph.with_nodes(kept for other in graph.nodes for kept in (together if other is node else (other,)))
         if not isinstance(node, Affine | Identity | Curve):
             continue
@@ -65,6 +69,7 @@ def _sink_one(graph: Graph) -> Graph | None:
         before = None if source is None or isinstance(source, Reshape) else _before(node, moved, source.shape)
         if before is not None:
             after = replace(moved, inputs=(before.output,), output=node.output)
+            graph = dataclasses.replace(graph, scaled={**graph.scaled, before.output: Scaled(node.output)})
             pair = {id(moved): (before, after), id(node): ()}
             return graph.with_nodes(kept for other in graph.nodes for kept in pair.get(id(other), (other,)))
     return None

@@ -1,0 +1,161 @@
+"""From what a training observed to what is known of every value of the network: the statistics by the names of its buffers.
+
+A training observed the values of the user's graph (kerasq.callbacks); the passes leave some of them away and make others. A
+value is found by its place in the user's graph, else by its name. Of the rest, many follow from others that are known: what
+only moves values leaves their statistics as they are, and a function of each value by itself can be applied to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kerasq.histogram import Histogram
+from kerasq.statistics import Statistics
+from kerasq_convert.formats import values_of
+from kerasq_convert.graph import (
+    UNLIMITED,
+    Concat,
+    Convolution,
+    Curve,
+    Graph,
+    Identity,
+    Node,
+    Pool,
+    Reshape,
+    Scaled,
+    Softmax,
+    Transpose,
+)
+from kerasq_convert.naming import Names
+
+
+def by_buffer(graph: Graph, names: Names, statistics: Statistics) -> Statistics:
+    """The statistics of each buffer of the network of which something is known, by the buffer's name."""
+    known = dict(_found(graph, names, statistics))
+    known |= {value: histogram for value in graph.scaled if (histogram := _derived(graph, statistics, known, value)) is not None}
+    while followed := [(value, histogram) for value, histogram in _followed(graph, known) if value not in known]:
+        known |= followed
+    result = Statistics({names.buffer(value): known[value] for value in values_of(graph) if value in known})
+    result.metadata = statistics.metadata
+    return result
+
+
+def _found(graph: Graph, names: Names, statistics: Statistics) -> Iterator[tuple[str, Histogram]]:
+    """Values that were observed themselves."""
+    for position, value in enumerate(graph.inputs):
+        if value in statistics:
+            yield value, statistics[value]
+        elif len(statistics.inputs) == len(graph.inputs) and not set(statistics.inputs) & set(graph.inputs):
+            # Keras numbers inputs that nobody named anew whenever a model is loaded; their order stays.
+            yield value, statistics[statistics.inputs[position]]
+    readers = graph.consumers()
+    for node in graph.nodes:
+        histogram = _at_place(graph, statistics, node.output) or _by_name(node, names, statistics, readers[node.output])
+        if histogram is not None:
+            yield node.output, histogram
+
+
+def _derived(graph: Graph, statistics: Statistics, known: dict[str, Histogram], value: str) -> Histogram | None:
+    """What is known of a value through those that it was made from."""
+    observed = known.get(value) or _at_place(graph, statistics, value)
+    if observed is not None or value not in graph.scaled:
+        return observed
+    scaled = graph.scaled[value]
+    source = _derived(graph, statistics, known, scaled.value)
+    return None if source is None else _scaled(source, scaled)
+
+
+def _at_place(graph: Graph, statistics: Statistics, value: str) -> Histogram | None:
+    place = graph.places.get(value)
+    return None if place is None else statistics.get(statistics.places.get(place, place))
+
+
+def _by_name(node: Node, names: Names, statistics: Statistics, readers: list[Node]) -> Histogram | None:
+    """By the layer alone: of files of version 0.1.0, and of trainings under other backends than TensorFlow."""
+    layer = node.layers[-1]
+    inside = any(layer in reader.layers for reader in readers)  # or a shared layer that reads its own result
+    if not inside:
+        return statistics.get(f"{layer}/output")
+    if any(isinstance(reader, Curve | Softmax | Identity) for reader in readers):
+        return statistics.get(f"{layer}/before_activation")
+    return statistics.get(names.buffer(node.output))
+
+
+def _followed(graph: Graph, known: dict[str, Histogram]) -> Iterator[tuple[str, Histogram]]:
+    """Values next to known ones that those determine."""
+    readers = graph.consumers()
+    for node in graph.nodes:
+        if all(value in known for value in node.inputs):
+            histogram = _computed(node, [known[value] for value in node.inputs])
+            if histogram is not None:
+                yield node.output, histogram
+        if node.output in known and _moves_all(node, readers[node.inputs[0]]):
+            yield node.inputs[0], known[node.output]
+
+
+def _moves_all(node: Node, readers: list[Node]) -> bool:
+    """Whether a node's values are those that it reads, or those of them that matter: nothing reads what a crop alone removes."""
+    if isinstance(node, Convolution):
+        return _moves(node) and not any(node.padding) and len(readers) == 1
+    return isinstance(node, Reshape | Transpose) and node.clamp == UNLIMITED
+
+
+def _moves(node: Convolution) -> bool:
+    """Whether a convolution adds or removes a frame, or selects: one weight of each output channel is 1, all others 0."""
+    rows = node.kernel.reshape(len(node.kernel), -1)
+    if node.multiplier is not None or node.bias is not None or len(node.inputs) > 1 or node.clamp != UNLIMITED:
+        return False
+    return bool(np.all(np.sort(np.abs(rows), axis=1)[:, :-1] == 0) and np.all(rows.max(axis=1) == 1))
+
+
+def _computed(node: Node, inputs: list[Histogram]) -> Histogram | None:
+    """The statistics of what a node computes, if those of its inputs give them."""
+    match node:
+        case Curve():
+            return _limited(inputs[0].mapped(node.function), node)
+        case Identity() | Reshape() | Transpose() | Pool():  # a pooled value lies between those that are pooled
+            return _limited(inputs[0], node)
+        case Concat():
+            return _limited(_together(inputs), node)
+        case Convolution() if _moves(node):
+            return _together([inputs[0], _zero()])
+        case Convolution() if node.kernel.size == len(node.kernel) and len(node.inputs) == 1 and not any(node.padding):
+            scale = node.kernel.reshape(-1).astype(np.float64) * (1.0 if node.multiplier is None else node.multiplier)
+            offset = np.zeros(1) if node.bias is None else node.bias
+            return _limited(_scaled(inputs[0], Scaled(node.inputs[0], scale, offset)), node)
+        case _:
+            return None
+
+
+def _limited(histogram: Histogram, node: Node) -> Histogram:
+    if node.clamp == UNLIMITED:
+        return histogram
+    return histogram.mapped(lambda values: np.clip(values, *node.clamp))
+
+
+def _scaled(histogram: Histogram, scaled: Scaled) -> Histogram:
+    """Any channel may take any of the values: which ones each took is not known."""
+    scale, offset = np.broadcast_arrays(*(np.reshape(part, -1).astype(np.float64) for part in (scaled.scale, scaled.offset)))
+    pairs = np.unique(np.stack([scale, offset]), axis=1).T
+    if np.array_equal(pairs, [[1.0, 0.0]]):
+        return histogram
+
+    def channel(pair: np.ndarray) -> Histogram:
+        return histogram.mapped(lambda values: values * pair[0] + pair[1])
+
+    return _together([channel(pair) for pair in pairs])
+
+
+def _zero() -> Histogram:
+    histogram = Histogram()
+    histogram.add(np.zeros(1))
+    return histogram
+
+
+def _together(histograms: list[Histogram]) -> Histogram:
+    merged = Histogram()
+    for histogram in histograms:
+        merged.merge(histogram)
+    return merged
