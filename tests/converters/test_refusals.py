@@ -25,7 +25,7 @@ def one(*layers, shape=(8, 16)):
 
 
 def subjects(source):
-    return [re.sub(r" \('\w+_\d+'\)", "", problem.split(":")[0]) for problem in problems(source)]
+    return [re.sub(r"^(keras\.ops\.\w+) .*", r"\1", problem.split(":")[0]) for problem in problems(source)]
 
 
 def of(build, shape=(8, 16)):
@@ -56,6 +56,12 @@ class TestAllAtOnce:
     def test_functions_by_their_names(self):
         found = subjects(of(lambda x: o.cumsum(o.norm(L.Dense(4)(o.sort(x)), axis=-1, keepdims=True), axis=1)))
         assert found == ["keras.ops.sort", "keras.ops.norm", "keras.ops.cumsum"]
+
+    def test_functions_by_their_places(self):
+        (problem,) = problems(of(lambda x: o.cumsum(o.roll(L.Dense(4, name="dense")(x), 1, axis=1), axis=1)))
+        assert "keras.ops.roll" in problem.split(":")[0]
+        (problem,) = problems(of(lambda x: o.cumsum(L.Dense(4, name="dense")(x), axis=1)))
+        assert "layer 'dense'" in problem.split(":")[0]
 
     def test_functions_and_layers_within_nested_models(self):
         inner = of(lambda x: L.UnitNormalization(name="unit")(o.sort(x, axis=1)))

@@ -71,17 +71,26 @@ class Origins:
     def _noting(self, function: Any) -> Any:
         import tensorflow as tf
 
-        call, subject = function.call, _function_name(function)
+        call, called = function.call, _function_name(function)
 
         def noting(*args: Any, **kwargs: Any) -> Any:
             graph = tf.compat.v1.get_default_graph()
             before = len(graph.get_operations())
             result = call(*args, **kwargs)
+            subject = called + self._of_what(args)
             for operation in graph.get_operations()[before:]:
                 self._made[operation.name] = subject
             return result
 
         return noting
+
+    def _of_what(self, read: Any) -> str:
+        """What a function reads: its place in the network, for it has no name that its user gave it."""
+        import keras
+
+        names = [tensor.op.name for tensor in keras.tree.flatten(read) if hasattr(tensor, "op")]
+        origins = dict.fromkeys(origin[-1].subject.split(" (")[0] for name in names if (origin := self.of(name)))
+        return f" (of {', '.join(origins)})" if origins else ""
 
     def layers(self) -> Iterator[Origin]:
         """All layers of the model, each once and before those within it."""
