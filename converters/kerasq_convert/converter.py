@@ -300,7 +300,7 @@ def _with_fused_additions(graph: Graph, removed: dict[str, int], settings: Setti
     names, given = Names(graph), settings or Settings()
     fused = fuse_additions(graph, lambda term, total: given.tell_apart(names.buffer(term), names.buffer(total)))
     removed["fuse_additions"] = len(graph.nodes) - len(fused.nodes)
-    return fused, Names(fused)
+    return fused, Names(fused, names)
 
 
 def _in_float(graph: Graph, names: Names, metadata: dict[str, str]) -> Model:

@@ -14,15 +14,23 @@ from kerasq_convert.graph import Graph, WeightedNode
 
 
 class Names:
-    """The names of one graph's tensors."""
+    """The names of one graph's tensors.
 
-    def __init__(self, graph: Graph):
+    Args:
+        graph: The graph.
+        before: Names of the graph that this one was made of: activations of both keep those. A settings file names activations of
+            this graph, and decides by them what becomes of that one.
+    """
+
+    def __init__(self, graph: Graph, before: Names | None = None):
         taken: set[str] = set()
         self._buffers = {value: _unique(value, taken) for value in graph.inputs}
         self._owners: dict[str, str] = {}
         weighted: set[str] = set()
         for node in reversed(graph.nodes):
             self._buffers[node.output] = _unique(f"{node.layers[-1]}/output", taken)
+        if before is not None:
+            self._buffers |= {value: before.buffer(value) for value in self._buffers}
         for node in graph.nodes:
             if isinstance(node, WeightedNode):
                 self._owners[node.output] = _unique(node.layer, weighted)

@@ -78,7 +78,8 @@ def test_accumulated_error_is_that_of_the_engine(residual, analyzed):
     for layer in analysis.layers:
         values = model.tensor(layer.name).format.dequantize(found[layer.name], np.float64)
         expected = np.sum((values - wanted[layer.name].astype(np.float64)) ** 2)
-        assert layer.accumulated.power == pytest.approx(expected, rel=1e-9), layer.name
+        # Another size of batch may sum the float network in another order: 5e-9 with AVX-512, nothing with AVX2.
+        assert layer.accumulated.power == pytest.approx(expected, rel=1e-7), layer.name
     output = analysis.layers[-1]
     predicted = kerasq.Interpreter(model_content=model).predict(images(40))
     assert output.accumulated.sqnr_db == pytest.approx(

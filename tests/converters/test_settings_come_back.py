@@ -34,7 +34,7 @@ def moved():
     layers = [
         L.MaxPooling2D(2, name="pool"),
         L.Conv2DTranspose(4, 3, strides=2),
-        L.LeakyReLU(),
+        L.PReLU(),
         L.UpSampling2D(2),
         L.Permute((2, 1, 3)),
     ]
