@@ -14,7 +14,7 @@ from kerasq.ops import add, lookup, softmax
 from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, QFormat
 from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.formats import FIXED16, FIXED32, Formats, folded_kernel, keeps_multiplier
+from kerasq_convert.formats import FIXED16, FIXED32, Formats, Reason, folded_kernel, keeps_multiplier
 from kerasq_convert.graph import (
     Add,
     Concat,
@@ -187,12 +187,21 @@ class _Emitter:
         self._operator(OperatorKind.QUANTIZE, (fixed,), output, clamp=clamp)
 
     def _near(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
-        """The inputs of an addition, the finer one with no more fractional bits than the runtime can align with the other's."""
+        """The inputs of an addition, the finer one with no more fractional bits than the runtime can align with the other's.
+
+        Formats that a user chose stay as they are: the proof refuses them by name where they are too far apart.
+        """
         formats = [self.tensors[index].format for index in inputs]
-        if not all(format_.is_fixed for format_ in formats):
+        if not all(format_.is_fixed for format_ in formats) or any(self._set_by_hand(index) for index in inputs):
             return inputs
         most = min(format_.frac_bits or 0 for format_ in formats) + add.MAX_DISTANCE
         return tuple(self._coarser(index, most, self.tensors[index].name) for index in inputs)
+
+    def _set_by_hand(self, index: int) -> bool:
+        """Whether a buffer has its format from the settings, and not the one that would have been chosen without them."""
+        name = self.tensors[index].name
+        choice, automatic = self.formats.buffers.get(name), self.formats.automatic.get(name)
+        return choice is not None and choice.reason is Reason.SETTINGS and (automatic is None or choice.format != automatic.format)
 
     def _coarser(self, index: int, most: int, name: str) -> int:
         """An activation with at most so many fractional bits: itself, or requantized."""

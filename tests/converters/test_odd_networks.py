@@ -100,7 +100,7 @@ class TestValuesBeyondAllFormats:
         statistics = Statistics()
         statistics.add("add/output", values)
         assert "add/output" in refused(joined, statistics=statistics)
-        settings = {"buffers": {"add/output": "FIXED8_4"}}
+        settings = {"buffers": {"add/output": "FIXED8_4", "average/output": "FIXED8_4"}}
         content = kerasq.convert(joined, statistics=statistics, settings=settings, allow_float=True)
         assert tensor_formats(content)["add/output"] == "FIXED8_4"
 
@@ -136,10 +136,18 @@ def test_names_that_yaml_reads_as_something_else(name, tmp_path):
     assert kerasq.convert(model, settings=tmp_path / "settings.yaml") == content
 
 
-@pytest.mark.parametrize("text", ["buffers: {image: 2020-13-45}", "buffers: {[image]: FIXED8_4}", "? {a: b}\n: c"])
-def test_odd_yaml(joined, text, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("buffers: {image: 2020-13-45}", "'image': A format is one of"),
+        ("buffers: {[image]: FIXED8_4}", "a name must be a text, line 1"),
+        ("? {a: b}\n: c", "a name must be a text, line 1"),
+        ("buffers: {image: FIXED8_4", "this is not valid YAML"),
+    ],
+)
+def test_odd_yaml(joined, text, reason, tmp_path):
     (tmp_path / "settings.yaml").write_text(text)
-    assert "settings.yaml: this is not valid YAML" in refused(joined, settings=tmp_path / "settings.yaml")
+    assert f"settings.yaml: {reason}" in refused(joined, settings=tmp_path / "settings.yaml")
 
 
 @pytest.mark.parametrize(

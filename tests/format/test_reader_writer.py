@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import os
 import pickle
 import zlib
 from pathlib import Path
@@ -196,15 +197,15 @@ def test_dump_replaces(tmp_path):
     assert names(tmp_path) == ["model.kq"]
 
 
-@pytest.mark.parametrize("step", ["open", "replace"])
-def test_failed_dump_leaves_nothing(tmp_path, monkeypatch, step):
+@pytest.mark.parametrize(("owner", "step"), [(os, "open"), (os, "write"), (os, "fsync"), (Path, "replace")])
+def test_failed_dump_leaves_nothing(tmp_path, monkeypatch, owner, step):
     path = tmp_path / "model.kq"
     path.write_bytes(b"old")
 
     def fail(*args, **kwargs):
         raise OSError("disk full")
 
-    monkeypatch.setattr(Path, step, fail)
+    monkeypatch.setattr(owner, step, fail)
     with pytest.raises(OSError, match="disk full"):
         dump(SAMPLES["wide"](), path)
     monkeypatch.undo()
