@@ -201,7 +201,9 @@ class _Emitter:
         """Whether a buffer has its format from the settings, and not the one that would have been chosen without them."""
         name = self.tensors[index].name
         choice, automatic = self.formats.buffers.get(name), self.formats.automatic.get(name)
-        return choice is not None and choice.reason is Reason.SETTINGS and (automatic is None or choice.format != automatic.format)
+        if choice is None or choice.reason is not Reason.SETTINGS:
+            return False
+        return automatic is None or choice.format != automatic.format
 
     def _coarser(self, index: int, most: int, name: str) -> int:
         """An activation with at most so many fractional bits: itself, or requantized."""
