@@ -81,6 +81,15 @@ def test_sizes_that_do_not_fit(make, given, words, monkeypatch):
     assert all(word in str(error.value) for word in words), str(error.value)
 
 
+def test_sizes_that_the_network_can_not_add(tmp_path):
+    a, b = keras.Input((None, 3), name="a"), keras.Input((None, 3), name="b")
+    model = keras.Model([a, b], L.Add()([L.Conv1D(3, 3, padding="same")(a), b]))
+    model.export(tmp_path / "saved", verbose=False)
+    for source in (model, tmp_path / "saved"):
+        with pytest.raises(ConversionError, match=r"8.* 9"):
+            kerasq.convert(source, input_shape={"a": (8, 3), "b": (9, 3)})
+
+
 def test_the_command_takes_sizes(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     steps().save("steps.keras")

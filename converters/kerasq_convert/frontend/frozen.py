@@ -64,7 +64,11 @@ def freeze(folder: pathlib.Path, source: str, signature: str | None = None, size
             for name, (dtype, _) in inputs.items()
         }
         feeds = {saved.signature.inputs[name].name: placeholder for name, placeholder in placeholders.items()}
-        imported = tf.graph_util.import_graph_def(flat, input_map=feeds, return_elements=list(outputs.values()), name="")
+        try:
+            imported = tf.graph_util.import_graph_def(flat, input_map=feeds, return_elements=list(outputs.values()), name="")
+        except ValueError as error:
+            said = ", ".join(f"{name!r} of {shape}" for name, shape in fixed.items())
+            raise ConversionError(source, [f"it can't take inputs of these sizes, {said} ({first_line(error)})"]) from error
     shown = dict(zip(outputs, imported, strict=True))
     operations = _needed(graph, shown.values())
     find_shapes(graph, operations, saved.variables, placeholders.values())
