@@ -181,7 +181,7 @@ def test_a_step_within_a_layer_belongs_to_the_layer_that_follows():
 def test_first_large_loss(residual, analyzed):
     assert analyzed[0].first_loss is None
     assert "no layer's accumulated noise exceeds 10%" in to_text(analyzed[0])
-    coarse, _ = converted(residual, settings={"buffers": {"unit_conv1/output": "FIXED8_-6"}})
+    coarse, _ = converted(residual, settings={"buffers": {"unit_conv1/output": "FIXED8_-1"}})
     assert coarse.first_loss is not None
     assert coarse.first_loss.name == "unit_conv1/output"
     assert "first large loss: unit_conv1/output" in to_text(coarse)
