@@ -1,9 +1,13 @@
 """A SavedModel is a program: what in it could do more than compute is refused by name, and nothing of it has run by then."""
 
+import pathlib
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 import kerasq
 from kerasq.commands.evaluate import main as evaluate
@@ -11,6 +15,7 @@ from kerasq_convert import ConversionError
 from kerasq_convert.command import main as convert
 from kerasq_convert.frontend import trust
 
+L = keras.layers
 v1 = tf.compat.v1
 
 
@@ -40,6 +45,19 @@ def read(path):
     return lambda: tf.strings.length(tf.io.read_file(str(path))) * tf.ones(3, tf.int32)
 
 
+@keras.saving.register_keras_serializable()
+class Printing(L.Layer):
+    """Prints what it gets, as some do to look for faults."""
+
+    def __init__(self, stream):
+        super().__init__()
+        self.stream = f"file://{stream}" if isinstance(stream, pathlib.Path) else sys.stderr
+
+    def call(self, x):
+        tf.print("seen", x, output_stream=self.stream)
+        return 2.0 * x
+
+
 class TestWhatComputes:
     @pytest.mark.parametrize("resource", [True, False])
     def test_variables_of_both_kinds_are_read_from_the_checkpoint(self, tmp_path, resource):
@@ -58,18 +76,21 @@ class TestWhatComputes:
         kerasq.convert(export_v1(tmp_path / "sm", start=fill))
 
     def test_what_is_printed_is_left_out(self, tmp_path, capfd):
-        class Printing(keras.layers.Layer):
-            def call(self, x):
-                tf.print("seen", x, output_stream=f"file://{tmp_path}/printed")
-                return 2.0 * x
-
-        keras.Sequential([keras.Input((4,)), Printing(), keras.layers.Dense(2)]).export(tmp_path / "sm", verbose=False)
-        (tmp_path / "printed").unlink(missing_ok=True)
+        keras.Sequential([keras.Input((4,)), Printing("stderr"), L.Dense(2)]).export(tmp_path / "sm", verbose=False)
+        capfd.readouterr()
         kerasq.convert(tmp_path / "sm")
-        assert not (tmp_path / "printed").exists()
+        assert "seen" not in capfd.readouterr().err
 
 
 class TestWhatDoesMore:
+    def test_what_is_printed_to_a_file(self, tmp_path):
+        victim = tmp_path / "victim"
+        keras.Sequential([keras.Input((4,)), Printing(victim), L.Dense(2)]).export(tmp_path / "sm", verbose=False)
+        victim.unlink(missing_ok=True)
+        with pytest.raises(ConversionError, match=r"operation PrintV2 .*may reach files"):
+            kerasq.convert(tmp_path / "sm")
+        assert not victim.exists()
+
     def test_an_initialisation_that_writes(self, tmp_path, capsys):
         victim = tmp_path / "victim"
         folder = export_v1(tmp_path / "sm", start=write(victim))
@@ -135,6 +156,16 @@ NUMBERS = """
     ResizeBilinear GatherV2 TensorListStack TensorListReserve While StatelessIf RandomUniform StatelessRandomUniformV2
     ImageProjectiveTransformV3 NonMaxSuppressionV5 TopKV2 Cumsum FFT QuantizeAndDequantizeV2 FakeQuantWithMinMaxVars LRN Assert
 """.split()  # noqa: SIM905
+
+
+def test_a_signature_that_says_of_an_input_what_its_graph_does_not(tmp_path):
+    folder = export_v1(tmp_path / "sm")
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    (info,) = saved.meta_graphs[0].signature_def["serving_default"].inputs.values()
+    info.dtype = tf.string.as_datatype_enum
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(ConversionError, match=r"can't take inputs of these sizes.*string.*expected float"):
+        kerasq.convert(folder)
 
 
 class TestTheList:

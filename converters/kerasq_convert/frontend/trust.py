@@ -54,10 +54,17 @@ def problems(nodes: Iterable[Any], *, tables: bool = False) -> list[str]:
         tables: Whether tables may be filled, as an initialisation does that is not run here.
     """
     seen: dict[str, str] = {}
+    harmless = _HARMLESS | LEFT_OUT | (_TABLES if tables else frozenset())
     for node in nodes:
-        if node.op not in seen:
+        if _prints_to_a_file(node):
+            harmless -= {node.op}
             seen[node.op] = node.name
-    return list(_refused(seen, _HARMLESS | LEFT_OUT | (_TABLES if tables else frozenset())))
+        seen.setdefault(node.op, node.name)
+    return list(_refused(seen, harmless))
+
+
+def _prints_to_a_file(node: Any) -> bool:
+    return node.op == "PrintV2" and node.attr["output_stream"].s.startswith(b"file:")
 
 
 def _refused(seen: dict[str, str], harmless: frozenset[str]) -> Iterator[str]:
