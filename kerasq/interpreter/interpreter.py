@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from kerasq.inputs import as_array
 from kerasq.interpreter import engines, memory
 from kerasq.interpreter.batches import Batches, fast_batch_size, processors, slices
 from kerasq.progress import Progress
+
+_CHOSEN_ANEW = ("_model", "_engine", "_engine_name", "_threads")  # where an interpreter is unpickled
 
 
 class Interpreter:
@@ -92,13 +95,17 @@ class Interpreter:
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Interpreter:
-        return self.__copy__()  # engine and network hold no state of a run: threads share them anyway
+        twin = self.__copy__()  # engine and network hold no state of a run: threads share them anyway
+        memo[id(self)] = twin
+        twin.__dict__ |= {name: copy.deepcopy(value, memo) for name, value in self.__dict__.items() if name not in _CHOSEN_ANEW}
+        return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
         if any(operator.function is not None for operator in self._model.operators):
             raise TypeError("This network computes functions that are in memory only, and no file holds: it can't be pickled")
         arguments = {"model_content": dumps(self._model), **self._chosen}
-        return _restored, (type(self), arguments, self._values, self._invoked)
+        own = {name: value for name, value in self.__dict__.items() if name not in _CHOSEN_ANEW}
+        return _restored, (type(self), arguments, own)
 
     @property
     def model(self) -> Model:
@@ -245,7 +252,12 @@ class Interpreter:
             x: As for `predict`.
             callback: Gets the tensor's name and an array (examples, ...) of stored values, not to be modified.
             batch_size: Examples per call; `None` chooses a fast number.
+
+        Raises:
+            ValueError, TypeError: As `predict`; `callback` is no function.
         """
+        if not callable(callback):
+            raise TypeError(f"`callback` must be a function of a name and an array. Received: {callback!r}")
         batches, size = Batches(self._model, x), self._size(batch_size, fast_batch_size(self._model))
         size = min(size, self._engine.arenas or size)  # each example has an arena of its own
         for examples in slices(batches.examples, size):
@@ -300,15 +312,11 @@ class Interpreter:
         }
 
 
-def _restored(
-    kind: type[Interpreter],
-    arguments: dict[str, Any],
-    values: dict[int, np.ndarray] | None,
-    invoked: list[np.ndarray] | None,
-) -> Interpreter:
-    """An interpreter out of a pickle."""
-    interpreter = kind(**arguments)
-    interpreter._values, interpreter._invoked = values, invoked
+def _restored(kind: type[Interpreter], arguments: dict[str, Any], own: dict[str, Any]) -> Interpreter:
+    """An interpreter out of a pickle. (A subclass has a constructor of its own, which is not called again.)"""
+    interpreter = object.__new__(kind)
+    Interpreter.__init__(interpreter, **arguments)
+    interpreter.__dict__ |= own
     return interpreter
 
 

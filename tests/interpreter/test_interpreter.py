@@ -256,6 +256,29 @@ def test_copies_and_pickles_go_their_own_way(Interpreter, twin_of):
     assert interpreter.get_tensor(0).tolist() == [[16] * 6]
 
 
+class Named(kerasq.Interpreter):
+    """A user's subclass, with a constructor and values of its own."""
+
+    def __init__(self, name, *, labels):
+        super().__init__(model_content=named_ends(), engine="reference")
+        self.name, self.labels = name, labels
+
+
+@pytest.mark.parametrize("twin_of", [copy.copy, copy.deepcopy, lambda i: pickle.loads(pickle.dumps(i))])
+def test_a_subclass_keeps_what_is_its_own(twin_of):
+    interpreter = Named("faces", labels=["a", "b"])
+    twin = twin_of(interpreter)
+    assert (type(twin), twin.name, twin.labels) == (Named, "faces", ["a", "b"])
+    assert (twin.labels is interpreter.labels) == (twin_of is copy.copy)
+    x = [np.ones((2, 6)), np.ones((2, 3))]
+    np.testing.assert_array_equal(twin.predict(x)["z"], interpreter.predict(x)["z"])
+
+
+def test_observing_takes_a_function(Interpreter):
+    with pytest.raises(TypeError, match=r"`callback` must be a function.*Received: 5"):
+        Interpreter(model_content=named_ends()).observe([np.ones((2, 6)), np.ones((2, 3))], 5)
+
+
 def test_predict_quantizes_as_section_2_says(Interpreter):
     net = NetworkBuilder()
     x = net.activation("x", (1, 5), "FIXED8_0")
