@@ -48,7 +48,8 @@ def _document(text: str) -> Any:
         if isinstance(event, yaml.DocumentStartEvent) and root:
             raise ValueError(f"there is a second document: settings are one, {place}")
         if isinstance(event, yaml.ScalarEvent):
-            empty = event.style is None and event.value in _EMPTY and not open_values[-1].wants_name
+            plain = not event.style  # None, and in the parser in C an empty text
+            empty = plain and event.value in _EMPTY and not open_values[-1].wants_name
             open_values[-1].add(None if empty else event.value, place)
         elif isinstance(event, yaml.CollectionStartEvent):
             value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []

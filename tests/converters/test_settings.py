@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import yaml
 
 from kerasq.qformat import QFormat
 from kerasq_convert import ConversionError, settings, settings_file
@@ -167,3 +168,13 @@ def test_missing_and_empty_files(tmp_path):
         Settings.load(tmp_path / "none.yaml")
     (tmp_path / "empty.yaml").write_text("# nothing\n")
     assert Settings.load(tmp_path / "empty.yaml").buffer("image") is None
+
+
+@pytest.mark.parametrize("empty", ["", "~", "null"])
+@pytest.mark.parametrize("loader", ["SafeLoader", "CSafeLoader"])
+def test_a_section_may_be_empty(tmp_path, monkeypatch, empty, loader):
+    monkeypatch.setattr(settings_file, "_LOADER", getattr(yaml, loader, yaml.SafeLoader))
+    (tmp_path / "settings.yaml").write_text(f"buffers: {empty}\n  # image: FIXED8_4\nparameters: {{conv/kernel: SIGN}}\n")
+    given = Settings.load(tmp_path / "settings.yaml")
+    assert given.buffer("image") is None
+    assert str(given.parameter("conv/kernel")) == "SIGN"
