@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import sys
 from collections.abc import Sequence
 
 import kerasq
-from kerasq.commands.arguments import WRONG_USAGE, Command
+from kerasq.commands.arguments import WRONG_USAGE, Command, print_failure, wants_json
 from kerasq.commands.program import run_program
 
 COMMANDS = {
@@ -45,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(COMMANDS)} was expected"
-        print(f"{NAME}: there is no command {name!r}; {hint}\n{USAGE}", file=sys.stderr)
+        print_failure(NAME, USAGE, WRONG_USAGE, [f"there is no command {name!r}; {hint}"], as_json=wants_json(arguments))
         return WRONG_USAGE
     command = _command(name)
     return command.main([command.name, *arguments])

@@ -248,7 +248,8 @@ class Converter:
         try:
             return Statistics.load(self.statistics)
         except OSError as error:
-            raise ConversionError(os.fspath(self.statistics), [f"the statistics can't be read: {error.strerror}"]) from error
+            place = os.fspath(error.filename or self.statistics)  # of a folder, the file in it
+            raise ConversionError(place, [f"the statistics can't be read: {error.strerror}"]) from error
         except ValueError as error:
             raise ConversionError(os.fspath(self.statistics), [str(error)]) from error
 

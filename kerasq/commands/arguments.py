@@ -26,11 +26,17 @@ import kerasq
 from kerasq.commands.program import FAILED, run_program
 from kerasq.format.errors import ModelError
 from kerasq.progress import silence
+from kerasq.runtime.library import TierError
 from kerasq.text import first_of, line_width
 
 WRONG_USAGE = 2
 _HELP_WIDTH = 80
 _NARROWEST = 20  # characters of a flag's meaning in a line
+_EXPECTED = {
+    r"invalid literal for int\(\) with base .*": "a whole number",
+    r"could not convert string to float.*": "a number",
+    r"\('Non-boolean argument to boolean flag', .*\)": "true or false",
+}
 _JSON = re.compile(r"--?json(=(true|t|1|yes|y))?", re.IGNORECASE)
 
 
@@ -55,6 +61,42 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise CommandError(f"{path} is not a usable kerasq model: {first_of(error.problems)}") from error
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror or error}") from error
+
+
+def print_failure(
+    name: str, usage: str, status: int, reasons: Sequence[str], problems: Sequence[str] | None = None, as_json: bool = False
+) -> None:
+    """Says on standard error why a command failed.
+
+    Args:
+        name: The command's.
+        usage: Its usage, for a wrong command line.
+        status: The exit status.
+        reasons: Lines for a person.
+        problems: What is wrong, one by one, for a machine; `None` where that is `reasons`.
+        as_json: Whether a machine reads it.
+    """
+    if as_json:
+        facts = {"command": name, "exit_status": status, "error": "\n".join(reasons), "problems": list(problems or reasons)}
+        facts |= {"usage": usage} if status == WRONG_USAGE else {}
+        print(json.dumps(facts), file=sys.stderr)
+        return
+    for reason in reasons:
+        print(f"{name}: {reason}", file=sys.stderr)
+    if status == WRONG_USAGE:
+        print(f"{usage}\n{name} --help explains it", file=sys.stderr)
+
+
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether a command line asks for JSON, be it right or wrong."""
+    return any(map(_JSON.fullmatch, argv))
+
+
+def _of_the_flag(error: str) -> str:
+    """What absl says of a flag's value, without what Python says of its own functions."""
+    for pattern, expected in _EXPECTED.items():
+        error = re.sub(f": {pattern}$", f": {expected} was expected", error)
+    return error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +131,7 @@ class Command:
         flags.DEFINE_bool("quiet", False, "Say nothing but what was asked for.", short_name="q", flag_values=options)
         flags.DEFINE_bool("version", False, "Show the version of kerasq.", flag_values=options)
         flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=options)
-        as_json = "json" in options and any(map(_JSON.fullmatch, argv))  # known before the command line is found to be right
+        as_json = "json" in options and wants_json(argv)  # known before the command line is found to be right
         try:
             names = options(list(argv))[1:]
             if options.help:
@@ -103,6 +145,8 @@ class Command:
             return self._fail(WRONG_USAGE, error, as_json)
         except CommandError as error:
             return self._fail(FAILED, error, as_json)
+        except TierError as error:  # of the variable KERASQ_ISA: flags have been looked at
+            return self._fail(FAILED, CommandError(str(error)), as_json)
         except MemoryError as error:
             return self._fail(
                 FAILED, CommandError(f"there is not enough memory for this ({str(error) or 'allocation failed'})"), as_json
@@ -110,17 +154,9 @@ class Command:
         return 0
 
     def _fail(self, status: int, error: Exception, as_json: bool) -> int:
-        reasons = [str(reason) for reason in error.args] if isinstance(error, CommandError) else [str(error)]
-        if as_json:
-            problems = [*map(str, getattr(error.__cause__, "problems", reasons))]
-            facts = {"command": self.name, "exit_status": status, "error": "\n".join(reasons), "problems": problems}
-            facts |= {"usage": self.usage} if status == WRONG_USAGE else {}
-            print(json.dumps(facts), file=sys.stderr)
-            return status
-        for reason in reasons:
-            print(f"{self.name}: {reason}", file=sys.stderr)
-        if status == WRONG_USAGE:
-            print(f"{self.usage}\n{self.name} --help explains it", file=sys.stderr)
+        reasons = [str(reason) for reason in error.args] if isinstance(error, CommandError) else [_of_the_flag(str(error))]
+        problems = [*map(str, getattr(error.__cause__, "problems", reasons))]
+        print_failure(self.name, self.usage, status, reasons, problems, as_json)
         return status
 
     def run(self) -> NoReturn:

@@ -28,6 +28,7 @@ what was not measured is null.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,7 +184,8 @@ def measure(path: Path, peer: Path | None, tier: str | None, threads: int, runs:
 
 
 def _network(content: bytes, tier: str | None, needed: bool) -> runtime.Network | None:
-    """The network in the runtime; `None` where there is no library and none is needed."""
+    """The network in the runtime; `None` where there is no library and none is needed, or named."""
+    needed = needed or bool(os.environ.get("KERASQ_LIBRARY"))
     if tier and runtime.available() and tier not in runtime.tiers():
         known = ", ".join(runtime.tiers())
         raise UsageError(f"--isa: on this processor, with this build, one of {known} was expected. Received: {tier}")

@@ -78,7 +78,7 @@ def _open_kq(path: pathlib.Path, num_threads: int | None) -> Source:
     except ModelError as error:
         raise ValueError(f"it is not a usable kerasq model: {first_of(error.problems)}; convert the network again") from error
     except OSError as error:
-        raise ValueError(f"it can't be read: {error.strerror}") from error
+        raise ValueError(f"it can't be read: {error.strerror or error}") from error
     model = interpreter.model
     # Fixed inputs take values too (the interpreter quantizes them), hence float32 for all.
     tensors = [model.tensors[index] for index in model.inputs]

@@ -24,6 +24,10 @@ _RANK = 4
 OK, STATE_TOO_SMALL = 0, 1  # of the enum kq_status
 
 
+class TierError(ValueError):
+    """This processor, or this build, has no kernels of that name: an argument's, or the variable KERASQ_ISA's."""
+
+
 class LibraryMissingError(OSError):
     """There is no shared library to load, or it is not one of this version of kerasq; the message has the remedy."""
 
@@ -196,7 +200,7 @@ def kernels(isa: str | None) -> tuple[int, str]:
         isa: One of `tiers()`; `None` for what the variable KERASQ_ISA names, else for the fastest.
 
     Raises:
-        ValueError: There is no such tier here.
+        TierError: There is no such tier here.
         LibraryMissingError: There is no library.
     """
     source = "isa" if isa else "KERASQ_ISA"
@@ -204,7 +208,7 @@ def kernels(isa: str | None) -> tuple[int, str]:
     chosen = ctypes.c_char_p()
     address = load().kq_native_kernels(isa.encode() if isa else None, ctypes.byref(chosen))
     if not address:
-        raise ValueError(
+        raise TierError(
             f"`{source}` must be one of {', '.join(map(repr, tiers()))} on this processor, with this build. "
             f"Received: {source}={isa!r}"
         )

@@ -9,6 +9,7 @@ import kerasq
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.format import ModelError
 from kerasq.progress import Progress
+from kerasq.runtime.library import TierError
 
 HELP = """\
 usage: kerasq-test FILE [--size N]
@@ -72,13 +73,28 @@ def fails(options, names):
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
-    [([], "no file"), (["--size=x"], "flag --size=x: "), (["--siez"], "Unknown command line flag 'siez'")],
+    [
+        ([], "no file"),
+        (["--size=x"], "flag --size=x: a whole number was expected"),
+        (["--size=1.5"], "flag --size=1.5: a whole"),
+        (["--quiet=maybe"], "flag --quiet=maybe: true or false was expected"),
+        (["--siez"], "Unknown command line flag 'siez'"),
+    ],
 )
 def test_wrong_usage(run, arguments, reason):
     status, text, errors = run(fails, *arguments)
     first, *rest = errors.splitlines()
     assert (status, text, rest) == (2, "", ["usage: kerasq-test FILE [--size N]", "kerasq-test --help explains it"])
     assert first.startswith(f"kerasq-test: {reason}")
+
+
+def test_kernels_that_there_are_not(run):
+    """The variable KERASQ_ISA is looked at where a network is opened."""
+
+    def execute(options, names):
+        raise TierError("`KERASQ_ISA` must be one of 'portable'")
+
+    assert run(execute) == (1, "", "kerasq-test: `KERASQ_ISA` must be one of 'portable'\n")
 
 
 def test_version(run):

@@ -144,6 +144,17 @@ def test_tables(folder, capsys):
     assert captured.err == ""
 
 
+def test_a_library_that_is_named_must_be_one(folder, capsys, monkeypatch):
+    (folder / "text.so").write_text("text")
+    monkeypatch.setenv("KERASQ_LIBRARY", str(folder / "text.so"))
+    library.load.cache_clear()
+    try:
+        assert run("net.kq") == 1
+        assert "text.so is not the native library" in capsys.readouterr().err
+    finally:
+        library.load.cache_clear()
+
+
 def test_without_library(folder, capsys, monkeypatch):
     monkeypatch.setattr(library, "candidates", lambda: [library.Path("nowhere")])
     monkeypatch.delenv("KERASQ_LIBRARY", raising=False)

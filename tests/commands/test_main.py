@@ -1,5 +1,6 @@
 """python -m kerasq."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -47,6 +48,10 @@ def test_no_such_command(capsys, name, words):
     assert main(["kerasq", name]) == 2
     out, errors = capsys.readouterr()
     assert (out, words in errors) == ("", True)
+    assert main(["kerasq", name, "--json"]) == 2
+    out, errors = capsys.readouterr()
+    facts = json.loads(errors)
+    assert (out, facts["command"], facts["exit_status"], words in facts["error"]) == ("", "python -m kerasq", 2, True)
 
 
 def test_as_a_program(tmp_path):

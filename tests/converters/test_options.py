@@ -1,5 +1,6 @@
 """Options: misspelt ones, ones that do nothing, and files that there are not, before a model is read."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -120,3 +121,9 @@ def test_the_command_speaks_of_flags_and_reads_no_model(tmp_path, monkeypatch, c
     assert "none.keras" not in errors
     assert out == ""
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_statistics_that_are_missing_in_their_folder(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    with pytest.raises(ConversionError, match=r"activation_statistics\.json: the statistics can't be read"):
+        kerasq.convert(model, statistics=tmp_path)

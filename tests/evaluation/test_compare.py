@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from kerasq.evaluation import Classifier, Result, compare, evaluate, format_table
+from kerasq.evaluation import Classifier, EvaluationError, Result, compare, evaluate, format_table, open_classifiers
 from kerasq.evaluation.sources import Source
+from kerasq.format import dump
+from kerasq.format.samples import SAMPLES
+from kerasq.runtime import library
 
 LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 2)
 IMAGES = np.tile(LABELS[:, None, None, None], (1, 2, 2, 1)).astype(np.uint8)  # every pixel is the class
@@ -118,3 +121,15 @@ def test_dict_of_a_result():
         "ms_per_image": 2.0,
         "agreement": 0.5,
     }
+
+
+def test_a_library_that_is_none_is_named(tmp_path, monkeypatch):
+    dump(SAMPLES["binary"](), tmp_path / "net.kq")
+    (tmp_path / "text.so").write_text("text")
+    monkeypatch.setenv("KERASQ_LIBRARY", str(tmp_path / "text.so"))
+    library.load.cache_clear()
+    try:
+        with pytest.raises(EvaluationError, match=r"net\.kq: it can't be read: .*text\.so is not the native library"):
+            open_classifiers([str(tmp_path / "net.kq")], (6, 5, 3), 3)
+    finally:
+        library.load.cache_clear()
