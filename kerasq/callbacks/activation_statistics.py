@@ -37,7 +37,8 @@ class ActivationStatistics(keras.callbacks.Callback):
     Args:
         log_dir: Folder to write; it is made where it does not exist.
         data: Inputs of the network: an array; a tuple, list or dictionary (by input name) of arrays where there are
-            several; or an iterable of batches as `fit` takes them (`tf.data.Dataset`, `PyDataset`, generator).
+            several; or an iterable of batches as `fit` takes them (`tf.data.Dataset`, `PyDataset`, generator); or a
+            function without arguments that gives one of these.
         batch_size: Samples per batch, where `data` is arrays.
         batches: How many batches to take from an iterable, once, when the callback is made; they are kept in memory.
             Arrays are used whole.

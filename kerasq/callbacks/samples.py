@@ -19,6 +19,7 @@ class Sample:
         data: An array with the samples along its first axis; for a network of several inputs a tuple, list or dictionary
             (by input name) of arrays; or an iterable of batches such as a `tf.data.Dataset` or a `PyDataset`, each
             batch as `fit` takes it: inputs, or a tuple `(inputs, targets, ...)`; or a list or tuple of arrays, one per input.
+            Or a function without arguments that gives any of these, as the converter's datasets may be.
         batch_size: Samples per batch, where `data` is arrays.
         batches: How many batches to take (and keep in memory), where `data` is an iterable. Arrays are used whole.
 
@@ -31,6 +32,8 @@ class Sample:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
         self._open: list[bool] = []
+        if callable(data) and not isinstance(data, Iterable) and not hasattr(data, "__getitem__"):
+            data = data()
         if _is_array(data) or isinstance(data, (tuple, list, dict)):
             arrays = _as_arrays(data)
             self._batches: Sequence[Any] = _Slices(arrays, batch_size)

@@ -17,6 +17,8 @@ FORMS = {
     "generator of lists": lambda: ([A[rows], B[rows]] for rows in TENS),
     "generator of tuples": lambda: ((A[rows], B[rows]) for rows in TENS),
     "generator of dicts": lambda: ({"alpha": B[rows], "zeta": A[rows]} for rows in TENS),
+    "generator function": lambda: lambda: ({"alpha": B[rows], "zeta": A[rows]} for rows in TENS),
+    "function that gives arrays": lambda: lambda: (A, B),
     "generator with targets": lambda: (([A[rows], B[rows]], A[rows]) for rows in TENS),
     "generator of tuples with targets and weights": lambda: (((A[rows], B[rows]), A[rows], None) for rows in TENS),
     "tf.data with targets": lambda: tf.data.Dataset.from_tensor_slices(({"alpha": B, "zeta": A}, A)).batch(10),
