@@ -82,7 +82,7 @@ def _arrays(batch: Any, inputs: Sequence[Input], ordered: bool) -> list[np.ndarr
 
 def _check(arrays: list[np.ndarray], inputs: Sequence[Input]) -> None:
     if not all(given.fits(array) for given, array in zip(inputs, arrays, strict=True)):
-        expected = ", ".join(f"{('count', *given.shape[1:])} for {given.name!r}" for given in inputs)
+        expected = ", ".join(f"({', '.join(map(str, ('count', *given.shape[1:])))}) for {given.name!r}" for given in inputs)
         found = ", ".join(str(array.shape) for array in arrays)
         raise ConversionError("representative dataset", [f"the network takes arrays of shape {expected}. Received: {found}"])
     if len({len(array) for array in arrays}) > 1:

@@ -159,7 +159,7 @@ def test_impossible_settings(floating, settings, words):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (np.zeros((4, 9, 9, 3)), ["(4, 9, 9, 3)", "'count', 9, 10, 3"]),
+        (np.zeros((4, 9, 9, 3)), ["(4, 9, 9, 3)", "(count, 9, 10, 3"]),
         (np.full((4, 9, 10, 3), np.nan), ["finite"]),
         (np.zeros((0, 9, 10, 3)), ["empty"]),
         ("none.npy", ["none.npy", ".npy"]),

@@ -130,7 +130,7 @@ WRONG = [
     ([[Z]], "2 inputs .* Received: 1 arrays"),
     ([Z[:10], B], r"as many examples each. Received: \[10, 40\]"),
     ([Z, B[0]], "some inputs are batches and some are single examples"),
-    ([Z, B[:, :3]], r"\('count', 4\) for 'alpha'. Received: \(40, 4\), \(40, 3\)"),
+    ([Z, B[:, :3]], r"\(count, 4\) for 'alpha'. Received: \(40, 4\), \(40, 3\)"),
     (Z, "2 inputs .* Received: ndarray"),
     (7, "arrays, a path, or a callable.* Received: int"),
 ]

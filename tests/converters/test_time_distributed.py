@@ -35,6 +35,12 @@ def residual():
     return keras.Model(x, L.Add()([x, L.Dense(4)(x)]))
 
 
+def gated(shape, pooling):
+    """Channels scaled by what was pooled of them."""
+    x = keras.Input(shape)
+    return keras.Model(x, L.Multiply()([L.Activation("tanh")(x), L.Dense(shape[-1], activation="sigmoid")(pooling(x))]))
+
+
 def unstacked(x):
     dense = L.Dense(4, activation="relu")
     return ops.stack([dense(step) for step in ops.unstack(x, axis=1)], axis=1)
@@ -66,6 +72,12 @@ NETWORKS = {
     "conv2d, even kernel, strides": lambda: frames(L.Conv2D(4, (4, 2), strides=(3, 1), padding="same"), L.Flatten()),
     "conv2d, dilated": lambda: frames(L.Conv2D(4, 2, dilation_rate=2, padding="same"), L.Flatten()),
     "pooling": lambda: frames(L.MaxPooling2D(3, strides=2), L.AveragePooling2D((2, 3)), L.Flatten()),
+    "padded pooling": lambda: frames(L.MaxPooling2D(3, strides=2, padding="same"), L.AveragePooling2D(2, 1, "same"), L.Flatten()),
+    "padded pooling of other windows": lambda: frames(L.AveragePooling2D((3, 2), (1, 3), "same"), L.Conv2D(2, 2), L.Flatten()),
+    "padded pooling, 1D": lambda: chain(*each(L.MaxPooling1D(3, 2, "same"), L.AveragePooling1D(2, 3, "same")), shape=(5, 9, 4)),
+    "as examples, padded pooling": lambda: as_examples(conv(4), L.AveragePooling2D(3, 2, "same"), L.Flatten(), L.Dense(3)),
+    "squeeze and excitation": lambda: frames(gated(VIDEO[1:], L.GlobalAveragePooling2D(keepdims=True)), conv(2), L.Flatten()),
+    "squeeze and excitation, 1D": lambda: chain(*each(gated((9, 4), L.GlobalMaxPooling1D(keepdims=True))), shape=(5, 9, 4)),
     "padding and cropping": lambda: frames(L.ZeroPadding2D((1, 2)), L.Conv2D(3, 3), L.Cropping2D(1), L.Flatten()),
     "transposed convolution": lambda: frames(L.Conv2DTranspose(2, 3, strides=2, padding="same"), L.Flatten()),
     "encoder of pictures": lambda: chain(L.Reshape(VIDEO), *each(encoder()), L.Conv1D(4, 3)),
@@ -91,7 +103,16 @@ def test_one_kernel_for_all_steps(steps, weights):
 def test_a_layer_that_is_not_supported_is_named():
     with pytest.raises(ConversionError) as error:
         kerasq.convert(keras.Sequential([keras.Input((3, 4, 5)), L.TimeDistributed(L.LSTM(3), name="it")]))
-    assert "layer 'it': a loop over time steps" in str(error.value)
+    assert "layer 'it' (TimeDistributed): a loop over time steps" in str(error.value)
+
+
+def test_what_a_step_lacks_is_the_reason():
+    x = keras.Input((6, 4))
+    inner = keras.Model(x, L.Multiply()([x, L.Dense(1)(x)]))
+    with pytest.raises(ConversionError) as error:
+        kerasq.convert(keras.Sequential([keras.Input((3, 6, 4)), L.TimeDistributed(inner, name="it")]))
+    assert "layer 'it'" in str(error.value)
+    assert "RNN" not in str(error.value)
 
 
 def test_rows_that_stay_examples_are_refused():

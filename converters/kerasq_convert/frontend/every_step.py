@@ -70,7 +70,7 @@ class EveryStep:
             case Frame():
                 self._framed(node)
             case Multiply() if len({self.shapes[value] for value in node.inputs}) > 1:
-                raise UnsupportedError("a product with one value per channel is not supported for each of several time steps")
+                self._gated(node)
             case Identity() | Pointwise() | Add() | Multiply() | Concat() | Transpose() | Reshape() | Select() | Softmax():
                 inputs = tuple(self.tight(value) for value in node.inputs)
                 self.nodes.append(replace(node, inputs=inputs, shape=self.shape(node.shape)))
@@ -143,7 +143,8 @@ class EveryStep:
             reach, strides = (node.kernel.shape[1] - 1) * node.dilations[0] + 1, node.strides
         top, bottom, left, right = node.padding
         if isinstance(node, Pool) and top + bottom > 0:
-            raise UnsupportedError("pooling with padding is not supported for each of several time steps: use padding='valid'")
+            self._pooled_apart(node)
+            return
         step = strides[0]
         period = -(-(height + max(top, bottom)) // step) * step
         value = self.tight(node.inputs[0])
@@ -155,6 +156,58 @@ class EveryStep:
         self.nodes.append(replace(node, inputs=(value,), shape=shape, padding=(top, after, left, right)))
         if rows > node.shape[1]:
             self.loose[node.output] = rows
+
+    def _pooled_apart(self, node: Pool) -> None:
+        """Pooling down the rows of a picture that has a row for each step, then across the columns of each image.
+
+        No window sees two images so. The valid taps of a window are those of its rows times those of its columns, so a maximum
+        is one of maxima, and an average one of averages over equally many.
+        """
+        _, height, width, channels = self.shapes[node.inputs[0]]
+        top, bottom, left, right = node.padding
+        rows, row, name = node.shape[1], width * channels, f"{node.output}/rows"
+        read = self._reshape(f"{name}/in", self.tight(node.inputs[0]), (1, self.count, height, row), node.layers)
+        down = Pool(
+            output=name,
+            inputs=(read,),
+            shape=(1, self.count, rows, row),
+            layers=node.layers,
+            average=node.average,
+            window=(1, node.window[0]),
+            strides=(1, node.strides[0]),
+            padding=(0, 0, top, bottom),
+        )
+        self.nodes.append(down)
+        value = self._reshape(f"{name}/out", name, (1, self.count * rows, width, channels), node.layers)
+        across: dict[str, Any] = {"window": (1, node.window[1]), "strides": (1, node.strides[1]), "padding": (0, 0, left, right)}
+        self.nodes.append(replace(node, inputs=(value,), shape=self.shape(node.shape), **across))
+
+    def _gated(self, node: Multiply) -> None:
+        """A product with one value per channel: the channels of all steps side by side have one each.
+
+        Raises:
+            UnsupportedError: It is one with other values than those.
+        """
+        pixels, channels = math.prod(node.shape[1:-1]), node.shape[-1]
+        inputs: list[str] = []
+        for value in node.inputs:
+            shape, beside = self.shapes[value], f"{node.output}/in{len(inputs)}"
+            places = math.prod(shape[1:-1])
+            if shape[-1] != channels or places not in (1, pixels):
+                raise UnsupportedError("a product of these shapes is not supported for each of several time steps")
+            if places == 1:
+                self._reshape(beside, self.tight(value), (1, 1, 1, self.count * channels), node.layers)
+            else:
+                self._swapped(beside, self.tight(value), (1, 1, pixels, self.count * channels), (self.count, pixels), node)
+            inputs.append(beside)
+        product = replace(node, output=f"{node.output}/out", inputs=tuple(inputs), shape=(1, 1, pixels, self.count * channels))
+        self.nodes.append(product)
+        self._swapped(node.output, product.output, self.shape(node.shape), (pixels, self.count), node)
+
+    def _swapped(self, output: str, value: str, shape: Shape, sizes: tuple[int, int], node: Node) -> None:
+        """Rows and columns, of one value for each channel of `node`, in the order of columns and rows."""
+        common: dict[str, Any] = {"layers": node.layers, "together": node.shape[-1]}
+        self.nodes.append(Transpose(output=output, inputs=(value,), shape=shape, sizes=sizes, **common))
 
     def _spread(self, node: Node, value: str, image: tuple[int, int, int], period: int) -> str:
         """Images with rows of zeros below each, so that they lie `period` rows apart."""

@@ -83,7 +83,8 @@ def _import_operations(importer: Importer, frozen: FrozenGraph, refusals: Refusa
         except UnsupportedError as error:
             is_consequence = bool(refusals) and (isinstance(error, UnknownShapeError) or _reckons_shapes(operation))
             layer, name = _layer(importer, operation.name), operation.name
-            refusals.add(layer, name, operation.type, str(error), is_consequence=is_consequence)
+            kind = "Steps" if repeated.puts_together(operation) else operation.type  # what a step lacks is no fault of the Pack
+            refusals.add(layer, name, kind, str(error), is_consequence=is_consequence)
             for tensor in outputs:  # go on, so that every problem is found
                 importer.values[tensor.name] = tensor.name
                 unknown[tensor.name] = tuple(size or 1 for size in tensor.shape) if tensor.shape.rank else ()

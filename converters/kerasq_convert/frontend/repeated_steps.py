@@ -45,6 +45,10 @@ class RepeatedSteps:
             return True
         return False
 
+    def puts_together(self, operation: Any) -> bool:
+        """Whether an operation gathers the results of such steps."""
+        return operation in self._packs
+
     def finish(self) -> None:
         """The network's nodes are the importer's again."""
         self._importer.nodes = self._network
