@@ -110,7 +110,9 @@ def _check_outputs(importer: Importer, frozen: FrozenGraph, refusals: Refusals) 
             made = importer.values[tensor.name].split(":")[0]
             shape = tuple(tensor.shape)
             reason = f"it makes the output {name!r} of shape {shape} for one example, whose first axis is not the batch"
-            refusals.add(_layer(importer, made), made, "Reshape", f"{reason}: end the network before it, or with a Reshape")
+            wanted = ", ".join(map(str, ("batch", *shape)))
+            remedy = f"end the network before it, or with a Reshape to ({wanted})"
+            refusals.add(_layer(importer, made), made, "Reshape", f"{reason}: {remedy}")
 
 
 def _as_far_as_known(importer: Importer, frozen: FrozenGraph, unknown: dict[str, Shape]) -> Graph:
