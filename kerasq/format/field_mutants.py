@@ -14,7 +14,7 @@ from collections.abc import Callable
 from kerasq.format.generated import Clamp as ClampTable
 from kerasq.format.model import Model, Operator, Tensor
 from kerasq.format.schema import MODEL, TYPES, Bytes, Field, Scalar, Vector
-from kerasq.format.structure import _Walker
+from kerasq.format.structure import Path, _Walker
 from kerasq.format.writer import _Writer
 
 
@@ -38,8 +38,8 @@ class _Finder(_Walker):
         super().__init__(content)
         self.places = Places([], [])
 
-    def field(self, position: int, field: Field, path: str) -> object:
-        name = path.rpartition(".")[2]
+    def field(self, position: int, field: Field, path: Path) -> object:
+        name = str(path[1])
         if isinstance(field, Scalar):
             self.places.numbers.append((name, position, field))
         elif isinstance(field, Bytes):

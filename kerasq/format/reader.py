@@ -15,6 +15,7 @@ find. The rules of this one:
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Iterator
@@ -146,8 +147,7 @@ def _tensors(tables: list[dict[str, Any]]) -> tuple[tuple[Tensor, ...], list[str
     tensors, damage = [], []
     for index, table in enumerate(tables):
         shape = tuple(table["shape"])
-        family = _FAMILIES[table["type"]]
-        format = family.with_frac_bits(table["frac_bits"]) if family.is_fixed else family
+        format = _format(table["type"], table["frac_bits"])
         data = None
         offset = table["offset"] if table["data"] is None or table["offset"] else None
         try:
@@ -157,6 +157,12 @@ def _tensors(tables: list[dict[str, Any]]) -> tuple[tuple[Tensor, ...], list[str
             damage.append(f"tensor {index} {shown(table['name'])}: {error}")
         tensors.append(Tensor(table["name"], shape, format, data, offset))
     return tuple(tensors), damage
+
+
+@functools.cache  # a network has many tensors, and they have few formats
+def _format(type_code: int, frac_bits: int) -> QFormat:
+    family = _FAMILIES[type_code]
+    return family.with_frac_bits(frac_bits) if family.is_fixed else family
 
 
 def _unpack(data: memoryview, format: QFormat, shape: tuple[int, ...]) -> np.ndarray:

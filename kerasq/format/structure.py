@@ -62,8 +62,11 @@ def parse(content: bytes) -> dict[str, Any]:
     return walker.table(walker.reference(0, "root"), MODEL, "model")
 
 
+Path = str | tuple[Any, str | int]  # where a value lies: the root, or a field or an element of what lies at another path
+
+
 class _Walker:
-    """The position-checked reads; `path` names the field for messages."""
+    """The position-checked reads; `path` names the field for messages, and becomes text only there."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -76,12 +79,12 @@ class _Walker:
         """The number at a position that was checked."""
         return scalar.code.unpack_from(self.content, position)[0]
 
-    def visit(self, size: int, path: str) -> None:
+    def visit(self, size: int, path: Path) -> None:
         self.budget -= size
         if self.budget < 0:
             raise _damaged(path, f"the file refers to its own parts more than {MAX_REUSE} times over")
 
-    def reference(self, position: int, path: str) -> int:
+    def reference(self, position: int, path: Path) -> int:
         offset = self.read(UINT, position)
         target = position + offset
         if offset == 0 or target + 4 > self.length:
@@ -90,7 +93,7 @@ class _Walker:
             raise _damaged(path, f"the reference at byte {position} is not aligned to 4 bytes")
         return target
 
-    def vtable(self, position: int, table: Table, path: str) -> tuple[int, tuple[int, ...]]:
+    def vtable(self, position: int, table: Table, path: Path) -> tuple[int, tuple[int, ...]]:
         """Size of the tables of a vtable, and where their fields begin; 0 where one is absent. Most tables share theirs."""
         known = self.vtables.get((position, table.name))
         if known is not None:
@@ -105,7 +108,7 @@ class _Walker:
         found = self.vtables[position, table.name] = table_size, (*offsets, *[0] * (count - len(offsets)))
         return found
 
-    def table(self, start: int, table: Table, path: str) -> dict[str, Any]:
+    def table(self, start: int, table: Table, path: Path) -> dict[str, Any]:
         table_size, offsets = self.vtable(start - self.read(INT, start), table, path)
         if table_size < 4 or start + table_size > self.length:
             raise _damaged(path, f"a table of {table_size} bytes")
@@ -117,15 +120,15 @@ class _Walker:
                 continue
             size = field.code.size if isinstance(field, Scalar) else 4
             if not 4 <= offset <= table_size - size:
-                raise _damaged(f"{path}.{name}", "the field lies outside its table")
+                raise _damaged((path, name), "the field lies outside its table")
             if (start + offset) % size:
-                raise _damaged(f"{path}.{name}", f"the field is not aligned to {size} bytes")
-            values[name] = self.field(start + offset, field, f"{path}.{name}")
+                raise _damaged((path, name), f"the field is not aligned to {size} bytes")
+            values[name] = self.field(start + offset, field, (path, name))
         return values
 
-    def field(self, position: int, field: Field, path: str) -> Any:
+    def field(self, position: int, field: Field, path: Path) -> Any:
         if isinstance(field, Scalar):
-            return self.read(field, position)
+            return field.code.unpack_from(self.content, position)[0]
         target = self.reference(position, path)
         if isinstance(field, Table):
             return self.table(target, field, path)
@@ -137,13 +140,13 @@ class _Walker:
         element = field.element
         if isinstance(element, Scalar):
             return [value for (value,) in element.code.iter_unpack(self.view[start:end])]
-        paths = ((position, f"{path}[{index}]") for index, position in enumerate(range(start, end, 4)))
+        paths = ((position, (path, index)) for index, position in enumerate(range(start, end, 4)))
         targets = ((self.reference(position, path), path) for position, path in paths)
         if isinstance(element, String):
             return [self.string(target, path) for target, path in targets]
         return [self.table(target, element, path) for target, path in targets]
 
-    def vector(self, position: int, size: int, limit: int, path: str) -> tuple[int, int]:
+    def vector(self, position: int, size: int, limit: int, path: Path) -> tuple[int, int]:
         """Begin and end of the elements of a vector."""
         count = self.read(UINT, position)
         start = position + 4
@@ -154,7 +157,7 @@ class _Walker:
         self.visit(4 + size * count, path)
         return start, start + size * count
 
-    def string(self, position: int, path: str) -> str:
+    def string(self, position: int, path: Path) -> str:
         start, end = self.vector(position, 1, self.length, path)
         self.visit(1, path)
         if end == self.length or self.content[end] != 0:
@@ -168,8 +171,15 @@ class _Walker:
             raise _damaged(path, "a string is not UTF-8") from None
 
 
-def _damaged(path: str, problem: str) -> ModelError:
-    return ModelError([f"{path}: {problem}; the file is damaged or not made by kerasq"])
+def _damaged(path: Path, problem: str) -> ModelError:
+    return ModelError([f"{_shown(path)}: {problem}; the file is damaged or not made by kerasq"])
+
+
+def _shown(path: Path) -> str:
+    if isinstance(path, str):
+        return path
+    outer, inner = path
+    return _shown(outer) + (f"[{inner}]" if isinstance(inner, int) else f".{inner}")
 
 
 def _absent(field: Field) -> Any:
