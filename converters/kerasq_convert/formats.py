@@ -105,12 +105,8 @@ def choose_formats(
     return Formats(chooser.buffers, chooser.kernels, chooser.automatic)
 
 
-def require_ranges(graph: Graph, names: Names, formats: Formats) -> None:
-    """Refuses formats of which some are FLOAT32 only since nothing was observed of a buffer, while others were.
-
-    Raises:
-        ConversionError: All of these buffers, those included that take their format from such a one.
-    """
+def without_range(graph: Graph, names: Names, formats: Formats) -> list[str]:
+    """The buffers that are FLOAT32 for want of a range, those included that take their format from such a one."""
     producers = graph.producers()
     unknown: dict[str, str] = {}
     for value in values_of(graph):
@@ -118,13 +114,23 @@ def require_ranges(graph: Graph, names: Names, formats: Formats) -> None:
         follows = choice.reason is Reason.INPUT and choice.format.is_float and node is not None and node.inputs[0] in unknown
         if choice.reason is Reason.UNOBSERVED or follows:
             unknown[value] = names.buffer(value)
+    return list(unknown.values())
+
+
+def require_ranges(graph: Graph, names: Names, formats: Formats) -> None:
+    """Refuses formats of which some are FLOAT32 only since nothing was observed of a buffer, while others were.
+
+    Raises:
+        ConversionError: All of these buffers.
+    """
+    unknown = without_range(graph, names, formats)
     if unknown:
         few = "it" if len(unknown) == 1 else "they"
         remedy = (
             f"no range is known, so that {few} would stay FLOAT32. Give --representative_dataset, or --statistics of a training "
             "of this very network; or formats in the settings; or allow it with --allow_float (Converter.allow_float)"
         )
-        raise ConversionError("ranges", [f"{', '.join(unknown.values())}: {remedy}"])
+        raise ConversionError("ranges", [f"{', '.join(unknown)}: {remedy}"])
 
 
 def values_of(graph: Graph) -> Iterator[str]:

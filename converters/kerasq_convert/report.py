@@ -11,7 +11,7 @@ from kerasq.statistics import Statistics
 from kerasq.text import printable, table
 from kerasq_convert import analysis_text
 from kerasq_convert.analysis import Analysis
-from kerasq_convert.formats import Formats, Reason
+from kerasq_convert.formats import Formats, Reason, without_range
 from kerasq_convert.graph import Graph, Node, WeightedNode
 from kerasq_convert.memory import Plan
 from kerasq_convert.naming import Names
@@ -170,7 +170,7 @@ def make_report(
         (parameters if tensor.is_constant else buffers).append(row)
     fused = _fused(graph)
     arena = model.arena_bytes, plan.bound, plan.verdict
-    notes = [*graph.notes, *scaling_notes(graph, model), *_notes(formats, statistics)]
+    notes = [*graph.notes, *scaling_notes(graph, model), *_notes(without_range(graph, names, formats), statistics)]
     return Report(buffers, parameters, fused, removed, model_bytes, *arena, notes)
 
 
@@ -198,8 +198,7 @@ def _settable(graph: Graph, names: Names, formats: Formats) -> set[str]:
     return {*names.buffers(), *names.parameters()} - made
 
 
-def _notes(formats: Formats, statistics: Statistics | None) -> list[str]:
-    unknown = [name for name, choice in formats.buffers.items() if choice.reason is Reason.UNOBSERVED]
+def _notes(unknown: list[str], statistics: Statistics | None) -> list[str]:
     if not unknown:
         return []
     if statistics is None:
