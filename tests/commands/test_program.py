@@ -59,7 +59,11 @@ def test_output_that_does_not_arrive_is_a_failure():
 )
 def test_signals_remove_what_is_temporary(tmp_path, name, status, words):
     body = f"with temporary_folder(): os.kill(os.getpid(), signal.SIG{name}); time.sleep(60)"
-    process = start(body, env={**os.environ, "TMPDIR": str(tmp_path)})
+
+    def heed():  # who runs the tests in the background of a script ignores SIGINT, and what it starts would too
+        signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_DFL)
+
+    process = start(body, env={**os.environ, "TMPDIR": str(tmp_path)}, preexec_fn=heed)
     assert process.communicate() == ("", words)
     assert (process.returncode, list(tmp_path.iterdir())) == (status, [])
 
