@@ -13,7 +13,7 @@ from typing import Any
 
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend import trust
-from kerasq_convert.frontend.variables import Checkpoint
+from kerasq_convert.frontend.variables import Checkpoint, node_of, reached
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +93,8 @@ def _part(graph: Any, outputs: Iterable[str]) -> Any:
     """What of a GraphDef computes the tensors `outputs`: nodes and functions, devices left open."""
     nodes = {node.name: node for node in graph.node}
     functions = {function.signature.name: function for function in graph.library.function}
-    needed = _reached((_node(name) for name in outputs), lambda name: map(_node, nodes[name].input) if name in nodes else ())
-    called = _reached(
+    needed = reached((node_of(name) for name in outputs), lambda name: map(node_of, nodes[name].input) if name in nodes else ())
+    called = reached(
         _functions_of([nodes[name] for name in needed if name in nodes]),
         lambda name: _functions_of(functions[name].node_def) if name in functions else (),
     )
@@ -107,20 +107,6 @@ def _part(graph: Any, outputs: Iterable[str]) -> Any:
             if "_class" in node.attr:  # a wish to be near another node, which may not be here
                 del node.attr["_class"]
     return part
-
-
-def _node(reference: str) -> str:
-    return reference.lstrip("^").split(":")[0]
-
-
-def _reached(start: Iterable[str], following: Any) -> set[str]:
-    reached, waiting = set[str](), list(start)
-    while waiting:
-        name = waiting.pop()
-        if name not in reached:
-            reached.add(name)
-            waiting.extend(following(name))
-    return reached
 
 
 def _functions_of(nodes: Iterable[Any]) -> Iterator[str]:

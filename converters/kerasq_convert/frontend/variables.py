@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -125,19 +125,28 @@ class _Scope:
         )
 
 
+def node_of(reference: str) -> str:
+    """The name of the node that an input of another, or a control input, refers to."""
+    return reference.lstrip("^").split(":")[0]
+
+
+def reached(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    """The names in `start`, and all that follow from them, however far."""
+    names, waiting = set[str](), list(start)
+    while waiting:
+        name = waiting.pop()
+        if name not in names:
+            names.add(name)
+            waiting.extend(following(name))
+    return names
+
+
 def _assignments(graph: Any, restore: str) -> Iterator[tuple[str, str]]:
     """Each variable that the operation `restore` assigns, with its name in the checkpoint."""
     nodes = {node.name: node for node in graph.node}
     functions = {function.signature.name: function for function in graph.library.function}
-    main = _Scope(nodes, functions, {})
-    waiting, seen = [restore.lstrip("^").split(":")[0]], set[str]()
-    scopes: list[tuple[_Scope, list[Any]]] = [(main, [])]
-    while waiting:
-        name = waiting.pop()
-        if name in nodes and name not in seen:
-            seen.add(name)
-            scopes[0][1].append(nodes[name])
-            waiting += [reference.lstrip("^").split(":")[0] for reference in nodes[name].input]
+    needed = reached([node_of(restore)], lambda name: map(node_of, nodes[name].input) if name in nodes else ())
+    scopes = [(_Scope(nodes, functions, {}), [nodes[name] for name in needed if name in nodes])]
     depth = 0
     while scopes and depth < 1000:  # functions can't call themselves, but a damaged file could say so
         scope, within = scopes.pop()
