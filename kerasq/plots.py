@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from kerasq.format.model import Model
-from kerasq.format.plan import aligned, profile, savings
 from kerasq.histogram import BINS, Histogram
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
+from kerasq.verification.plan import aligned, profile, savings
 
 _ROW = 0.24  # inches
 _BAND, _BOX, _LINE, _MAXIMUM = "#d9d9d9", "#4477aa", "#222222", "#cc3311"

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasq.format import Model, dumps, field_mutants, fuzz, samples
+from kerasq.conformance import field_mutants, fuzz, parity, samples, sanitized
+from kerasq.format import Model, dumps
 from kerasq.format.model import ABSENT
 from kerasq.qformat import QFormat
-from kerasq.runtime import parity, sanitized
 from networks import NetworkBuilder, random_stored
 from random_graphs import CHANNELS, random_graph
 from random_operators import ACTIVATIONS, OPERATORS, random_clamp, random_format, random_model

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from kerasq.format import Model, overlap
-from kerasq.format.plan import aligned
+from kerasq.format import Model
+from kerasq.verification import overlap
+from kerasq.verification.plan import aligned
 
 ALIGNMENT = 4
 

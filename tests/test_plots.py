@@ -4,10 +4,10 @@ import sys
 import numpy as np
 import pytest
 
-from kerasq.format.plan import profile
-from kerasq.format.samples import SAMPLES
+from kerasq.conformance.samples import SAMPLES
 from kerasq.plots import magnitude_percentiles, plot_buffers, plot_ranges
 from kerasq.statistics import Histogram, Statistics
+from kerasq.verification.plan import profile
 
 
 def statistics_of(model, scale=1.0):

@@ -10,7 +10,7 @@ import pytest
 import kerasq
 from kerasq import format as kq
 from kerasq.datasets import cifar10
-from kerasq.format.plan import lower_bound
+from kerasq.verification.plan import lower_bound
 
 MODELS = pathlib.Path(__file__).parents[1] / "examples/cifar10/models"
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from kerasq.format.model import Model
-from kerasq.format.plan import lower_bound
 from kerasq.histogram import BINS, Histogram
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
+from kerasq.verification.plan import lower_bound
 
 BARS = 64  # of a distribution
 

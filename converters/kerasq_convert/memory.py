@@ -1,7 +1,7 @@
 """The memory plan: the order of the operators, and where in the arena each activation lies.
 
 order.py looks for the order that keeps the fewest bytes alive, placement.py for the places. Outputs may lie over their inputs
-where kerasq.format.overlap allows it: element-wise operators and reshapes work in place.
+where kerasq.verification.overlap allows it: element-wise operators and reshapes work in place.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import dataclasses
 import functools
 
 from kerasq.format import Model
-from kerasq.format.plan import aligned, lower_bound, overlaps, profile
+from kerasq.verification.plan import aligned, lower_bound, overlaps, profile
 from kerasq_convert.order import best_order
 from kerasq_convert.placement import Placement, Problem, improved, place
 

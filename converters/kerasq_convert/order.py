@@ -13,9 +13,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-from kerasq.format import overlap
 from kerasq.format.model import ABSENT, Model
-from kerasq.format.plan import aligned, together
+from kerasq.verification import overlap
+from kerasq.verification.plan import aligned, together
 
 STATES = 20_000
 

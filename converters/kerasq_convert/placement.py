@@ -1,9 +1,9 @@
 """Buffers placed in an arena as small as can be.
 
 Two buffers whose lives meet lie one below the other: of i below j, `below[i][j]` says how far apart they begin at least,
-i's size, or less where i is an output that may lie over its input j (kerasq.format.overlap). With the side of every such pair
-decided, each buffer lies as low as those below it allow; so an arena of the smallest size has its buffers, taken in the order
-of their offsets, each at the lowest offset above all those before it that it meets. The search goes through these orders.
+i's size, or less where i is an output that may lie over its input j (kerasq.verification.overlap). With the side of every such
+pair decided, each buffer lies as low as those below it allow; so an arena of the smallest size has its buffers, taken in the
+order of their offsets, each at the lowest offset above all those before it that it meets. The search goes through these orders.
 
 It leaves an order as soon as some buffer that is left, or all of them that live at one time, can't lie below the best height
 found; and when the same buffers were placed before, themselves below the best height, and left all others at least as low: had
@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from kerasq.format.plan import together
+from kerasq.verification.plan import together
 
 Span = tuple[int, int]
 STEPS = 20_000  # of the search through one problem

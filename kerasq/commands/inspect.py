@@ -23,10 +23,10 @@ from absl import flags
 from kerasq import ops
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.plan_picture import LEGEND, picture
-from kerasq.format import plan
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.format.reader import load
 from kerasq.text import printable, table
+from kerasq.verification import plan
 
 
 def describe(model: Model) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kerasq.format import plan
 from kerasq.format.model import Model
 from kerasq.text import line_width, printable
+from kerasq.verification import plan
 
 WIDTH = 64
 _NARROWEST = 8

@@ -10,8 +10,8 @@ reader.py and verifier.py hold the rules by which a file is accepted.
 from kerasq.format.errors import ModelError, ModelTooLargeError
 from kerasq.format.model import Model, Operator, OperatorKind, SelfTest, Tensor
 from kerasq.format.reader import load, loads
-from kerasq.format.verifier import verify
 from kerasq.format.writer import dump, dumps
+from kerasq.verification.verifier import verify
 
 __all__ = [
     "Model",

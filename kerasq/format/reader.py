@@ -29,8 +29,8 @@ from kerasq.format.model import FORMAT_VERSION, Model, Operator, OperatorKind, S
 from kerasq.format.packing import unpack
 from kerasq.format.schema import MAX_FILE_BYTES, TYPES
 from kerasq.format.structure import parse
-from kerasq.format.verifier import problems, shape_problems, shown
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat
+from kerasq.verification.verifier import problems, shape_problems, shown
 
 MIN_VERSION = 1
 _FAMILIES = tuple(QFormat.parse(name) for name in TYPES)

@@ -23,9 +23,9 @@ from kerasq.format.generated import Tensor as TensorTable
 from kerasq.format.generated import Window as WindowTable
 from kerasq.format.model import FILE_IDENTIFIER, Model, Operator, OperatorKind, SelfTest, Tensor
 from kerasq.format.packing import pack
-from kerasq.format.plan import needed_version
 from kerasq.format.schema import TYPES, WINDOW, Scalar
-from kerasq.format.verifier import verify
+from kerasq.verification.plan import needed_version
+from kerasq.verification.verifier import verify
 
 DATA_ALIGNMENT = 16
 

@@ -16,11 +16,11 @@ import numpy as np
 from kerasq.format.errors import ModelError, ModelTooLargeError
 from kerasq.format.model import Model
 from kerasq.format.reader import loads, read_bytes, unverified
-from kerasq.format.verifier import verify
 from kerasq.format.writer import dumps
 from kerasq.interpreter.batches import Observer
 from kerasq.interpreter.native import NativeEngine
 from kerasq.runtime import Network, available
+from kerasq.verification.verifier import verify
 
 NAMES = ("native", "reference")
 

@@ -10,8 +10,8 @@ import pytest
 import kerasq
 from evaluation.pickers import IMAGE, images_of, picker_kernel, write_cifar10, write_kq_picker
 from kerasq.commands import evaluate
+from kerasq.conformance.samples import SAMPLES
 from kerasq.format import dump, load
-from kerasq.format.samples import SAMPLES
 
 KEYS = ["model", "top1", "stderr", "images", "model_bytes", "arena_bytes", "footprint_bytes"]
 KEYS += ["seconds", "ms_per_image", "agreement"]

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from kerasq.commands.inspect import main
-from kerasq.format import OperatorKind, dump, dumps, plan
-from kerasq.format.samples import SAMPLES, ModelBuilder
+from kerasq.conformance.samples import SAMPLES, ModelBuilder
+from kerasq.format import OperatorKind, dump, dumps
+from kerasq.verification import plan
 
 
 @pytest.fixture

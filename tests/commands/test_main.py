@@ -10,8 +10,8 @@ import pytest
 
 import kerasq
 from kerasq.__main__ import COMMANDS, main
+from kerasq.conformance.samples import SAMPLES
 from kerasq.format import dump
-from kerasq.format.samples import SAMPLES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

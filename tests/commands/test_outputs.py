@@ -13,7 +13,7 @@ import pytest
 
 from kerasq import format as file_format
 from kerasq.commands import run as run_command
-from kerasq.format.samples import SAMPLES
+from kerasq.conformance.samples import SAMPLES
 from kerasq_convert import command as convert_command
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links, devices and pipes are POSIX's")

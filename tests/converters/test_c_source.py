@@ -13,7 +13,7 @@ import pytest
 import kerasq.runtime
 from c_compiler import RUNTIME, compile_program, compiler
 from kerasq import format as file_format
-from kerasq.format.samples import SAMPLES
+from kerasq.conformance.samples import SAMPLES
 from kerasq.interpreter import Interpreter
 from kerasq.selftest import random_example, with_selftest
 from kerasq_convert.c_source import c_source, comment, runtime_source

@@ -9,9 +9,9 @@ import pytest
 import kerasq
 from converters.zoo import FLOAT, L, build, images, randomized, sequential, signal_to_noise_db
 from kerasq import format as kq
-from kerasq.format.plan import lower_bound
 from kerasq.selftest import with_selftest
 from kerasq.statistics import Statistics
+from kerasq.verification.plan import lower_bound
 from kerasq_convert import ConversionError, Converter
 from kerasq_convert.command import main
 

@@ -14,8 +14,8 @@ import pytest
 
 from converters.zoo import build, images
 from kerasq import format as kq
+from kerasq.conformance.samples import ModelBuilder
 from kerasq.format import OperatorKind
-from kerasq.format.samples import ModelBuilder
 from kerasq.histogram import Histogram
 from kerasq.qformat import FLOAT32, QFormat
 from kerasq_convert import Converter

@@ -6,10 +6,10 @@ import random
 import keras
 import pytest
 
+from kerasq.conformance.samples import SAMPLES
 from kerasq.format import Model, Operator, OperatorKind, Tensor, verify
-from kerasq.format.plan import lower_bound
-from kerasq.format.samples import SAMPLES
 from kerasq.qformat import QFormat
+from kerasq.verification.plan import lower_bound
 from kerasq_convert import memory
 from kerasq_convert.converter import float_model
 from kerasq_convert.order import best_order

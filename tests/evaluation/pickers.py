@@ -6,9 +6,9 @@ import pathlib
 
 import numpy as np
 
+from kerasq.conformance.samples import ModelBuilder
 from kerasq.format import OperatorKind, dump
 from kerasq.format.model import ABSENT
-from kerasq.format.samples import ModelBuilder
 
 IMAGE = (32, 32, 3)
 

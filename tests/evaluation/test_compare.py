@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from kerasq.conformance.samples import SAMPLES
 from kerasq.evaluation import Classifier, EvaluationError, Result, compare, evaluate, format_table, open_classifiers
 from kerasq.evaluation.sources import Source
 from kerasq.format import dump
-from kerasq.format.samples import SAMPLES
 from kerasq.runtime import library
 
 LABELS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 2)

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from kerasq.conformance.samples import ModelBuilder
 from kerasq.format import OperatorKind, SelfTest
-from kerasq.format.samples import ModelBuilder
 from kerasq.qformat import QFormat
 
 

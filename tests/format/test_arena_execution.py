@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kerasq import ops
-from kerasq.format import ModelError, dumps, fuzz, loads
-from kerasq.format.samples import SAMPLES
+from kerasq.conformance import fuzz
+from kerasq.conformance.samples import SAMPLES
+from kerasq.format import ModelError, dumps, loads
 
 SEED = 3
 

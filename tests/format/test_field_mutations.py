@@ -10,8 +10,9 @@ from collections import Counter
 
 from format.field_changes import change, plain, repair
 from format.kq_bytes import build
-from kerasq.format import dumps, fuzz
-from kerasq.format.samples import SAMPLES
+from kerasq.conformance import fuzz
+from kerasq.conformance.samples import SAMPLES
+from kerasq.format import dumps
 from kerasq.format.structure import parse
 
 SEED = 11

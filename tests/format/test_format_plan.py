@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from kerasq.format import Model, Operator, OperatorKind, Tensor, plan
-from kerasq.format.samples import SAMPLES, place
+from kerasq.conformance.samples import SAMPLES, place
+from kerasq.format import Model, Operator, OperatorKind, Tensor
 from kerasq.qformat import QFormat
+from kerasq.verification import plan
 
 BYTE = QFormat.parse("FIXED8_0")
 

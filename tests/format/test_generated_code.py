@@ -7,12 +7,12 @@ import subprocess
 import numpy as np
 import pytest
 
+from kerasq.conformance.samples import SAMPLES
 from kerasq.format import dumps, loads, regenerate
 from kerasq.format.generated import Model as ModelTable
 from kerasq.format.generated.OperatorKind import OperatorKind as KindCodes
 from kerasq.format.generated.Type import Type as TypeCodes
 from kerasq.format.model import OperatorKind
-from kerasq.format.samples import SAMPLES
 from kerasq.format.schema import TYPES
 
 needs_flatc = pytest.mark.skipif(shutil.which("flatc") is None, reason="needs flatc, the FlatBuffers compiler")

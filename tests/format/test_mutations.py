@@ -6,8 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from kerasq.format import ModelError, dumps, fuzz, loads
-from kerasq.format.samples import SAMPLES
+from kerasq.conformance import fuzz
+from kerasq.conformance.samples import SAMPLES
+from kerasq.format import ModelError, dumps, loads
 
 SEED = 20240607
 COUNT = 10_000

@@ -6,9 +6,10 @@ import math
 import pytest
 
 from kerasq import ops
-from kerasq.format import OperatorKind, overlap
-from kerasq.format.samples import ModelBuilder
+from kerasq.conformance.samples import ModelBuilder
+from kerasq.format import OperatorKind
 from kerasq.ops.windows import Window
+from kerasq.verification import overlap
 from overlapped import distances
 from random_operators import random_model
 

@@ -12,8 +12,8 @@ import pytest
 
 from format.broken_files import READER_RULES, with_field
 from format.kq_bytes import MINIMAL, build
+from kerasq.conformance.samples import SAMPLES, ModelBuilder
 from kerasq.format import Model, ModelError, Operator, OperatorKind, Tensor, dump, dumps, load, loads, schema, structure
-from kerasq.format.samples import SAMPLES, ModelBuilder
 from kerasq.format.schema import TYPES
 from kerasq.qformat import QFormat
 

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from format.broken_models import BIAS, KERNEL, OUT, RULES, X, base, data, model, operator, tensor
+from kerasq.conformance.samples import SAMPLES, ModelBuilder
 from kerasq.format import ModelError, OperatorKind, SelfTest, verify
-from kerasq.format.samples import SAMPLES, ModelBuilder
-from kerasq.format.verifier import problems
+from kerasq.verification.verifier import problems
 
 
 def test_base_is_fine():

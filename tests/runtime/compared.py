@@ -5,9 +5,9 @@ import dataclasses
 import struct
 from collections import Counter
 
+from kerasq.conformance import parity
 from kerasq.format import Model
 from kerasq.format.writer import _Writer
-from kerasq.runtime import parity
 
 
 def compare_all(files, runtime):

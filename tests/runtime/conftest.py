@@ -2,9 +2,9 @@
 
 import pytest
 
+from kerasq.conformance import sanitized
+from kerasq.conformance.samples import SAMPLES
 from kerasq.format import dumps
-from kerasq.format.samples import SAMPLES
-from kerasq.runtime import sanitized
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 
 from c_compiler import RUNTIME, compile_program
 from kerasq import format as file_format
-from kerasq.format.samples import SAMPLES
+from kerasq.conformance.samples import SAMPLES
 from kerasq.interpreter import Interpreter
 from kerasq.selftest import random_example, with_selftest
 from networks import NetworkBuilder, random_resnet23

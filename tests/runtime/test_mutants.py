@@ -3,7 +3,8 @@
 import random
 
 import mutants
-from kerasq.format import ModelError, dumps, field_mutants, loads, samples
+from kerasq.conformance import field_mutants, samples
+from kerasq.format import ModelError, dumps, loads
 from kerasq.format.schema import CLAMP, OPERATOR, TENSOR, WINDOW
 
 COUNT = 10_000

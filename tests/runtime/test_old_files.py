@@ -1,6 +1,6 @@
 """Files that earlier releases wrote: they load, keep their bytes, and give the integers that those releases gave.
 
-tests/data/old_files are the networks of kerasq.format.samples, each with a test vector, as written at the last commit whose
+tests/data/old_files are the networks of kerasq.conformance.samples, each with a test vector, as written at the last commit whose
 format was version 1, and when version 2 was new.
 """
 
@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import kerasq
+from kerasq.conformance import parity
 from kerasq.format import dumps, loads
 from kerasq.format.structure import parse
-from kerasq.runtime import parity
 from kerasq.selftest import with_selftest
 
 FILES = sorted((pathlib.Path(__file__).parents[1] / "data" / "old_files").glob("*.kq"))

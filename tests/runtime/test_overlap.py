@@ -5,8 +5,8 @@ import pytest
 
 import kerasq
 from kerasq.format import dumps
-from kerasq.format.plan import needed_version
 from kerasq.runtime.network import Network
+from kerasq.verification.plan import needed_version
 from networks import NetworkBuilder, random_stored
 from overlapped import ALIGNMENT, distances, overlapped
 from random_graphs import random_graph

@@ -10,10 +10,11 @@ import pytest
 import kerasq
 from kerasq import format as file_format
 from kerasq import ops
-from kerasq.format import ModelError, verifier, writer
+from kerasq.format import ModelError, writer
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.qformat import QFormat
 from kerasq.runtime import Network
+from kerasq.verification import verifier
 from networks import NetworkBuilder, random_stored
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")

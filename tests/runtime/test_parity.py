@@ -1,6 +1,6 @@
 """Python and the runtime in C accept the same files and compute the same integers from them; the sanitizers find nothing.
 
-`python -m kerasq.runtime.parity` does the same for as many damaged files as one likes.
+`python -m kerasq.conformance.parity` does the same for as many damaged files as one likes.
 """
 
 import copy
@@ -14,11 +14,11 @@ from format import broken_models
 from format.broken_files import DAMAGE, GOOD, READER_RULES, with_field
 from format.field_changes import change, plain, repair
 from format.kq_bytes import MINIMAL, build
-from kerasq.format import OperatorKind, dumps, fuzz
-from kerasq.format.samples import SAMPLES
+from kerasq.conformance import fuzz, parity
+from kerasq.conformance.samples import SAMPLES
+from kerasq.format import OperatorKind, dumps
 from kerasq.format.structure import parse
 from kerasq.format.writer import _Writer
-from kerasq.runtime import parity
 from ops import broken_operators
 from random_operators import OPERATORS, random_model
 from runtime.compared import compare_all, unchecked, whole

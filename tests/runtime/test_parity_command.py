@@ -1,11 +1,10 @@
-"""python -m kerasq.runtime.parity: what it finds it says, keeps, and fails for."""
+"""python -m kerasq.conformance.parity: what it finds it says, keeps, and fails for."""
 
 import sys
 
 import pytest
 
-from kerasq.format import fuzz
-from kerasq.runtime import parity
+from kerasq.conformance import fuzz, parity
 
 
 def test_disagreement_is_noticed(contents, monkeypatch):

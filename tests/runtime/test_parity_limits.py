@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from format.kq_bytes import MINIMAL, build
+from kerasq.conformance import parity
+from kerasq.conformance.samples import ModelBuilder
 from kerasq.format import Model, OperatorKind, loads
-from kerasq.format.samples import ModelBuilder
-from kerasq.runtime import parity
 from runtime.compared import unchecked
 
 SEED = 20240607

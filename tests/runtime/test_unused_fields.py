@@ -6,11 +6,11 @@ import pytest
 
 from format.field_changes import plain
 from format.kq_bytes import build
+from kerasq.conformance import parity, sanitized
 from kerasq.format import ModelError, OperatorKind, loads
 from kerasq.format.schema import CLAMP, METADATA, MODEL, OPERATOR, SELF_TEST, TENSOR, TYPES, WINDOW
 from kerasq.format.structure import parse
 from kerasq.ops.attributes import DEFAULTS, USERS
-from kerasq.runtime import parity, sanitized
 from ops.broken_operators import WINDOW_ATTRIBUTES, valid
 from runtime.compared import unchecked, whole
 

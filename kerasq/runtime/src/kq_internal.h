@@ -150,7 +150,7 @@ kq_status kq_read_structure(const uint8_t *bytes, size_t size, kq_network *netwo
  * refuses what reader.py and its own tables refuse (codes, texts, sizes of data). */
 kq_status kq_load(kq_network *network, const kq_tables *tables, kq_error *error);
 
-/* kq_verify.c: whether the loaded network runs in bounds and exactly (kerasq/format/verifier.py and kerasq/ops). */
+/* kq_verify.c: whether the loaded network runs in bounds and exactly (kerasq/verification/verifier.py and kerasq/ops). */
 kq_status kq_verify(kq_network *network, kq_error *error);
 
 /* Multiply-accumulates of an operator, absent taps included. */

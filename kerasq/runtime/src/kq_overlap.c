@@ -1,4 +1,4 @@
-/* Where an operator's output may lie over an input that nobody needs afterwards: kerasq/format/overlap.py has the derivation.
+/* Where an operator's output may lie over an input that nobody needs afterwards: kerasq/verification/overlap.py has the derivation.
  *
  *     D = max over r of (r W s - rows(r)) + max over c of (c s - columns(c)) + own
  *

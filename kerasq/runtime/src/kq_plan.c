@@ -1,5 +1,5 @@
 /* Whether no two activations that are in use at the same time overlap in the arena, but for an operator's output over its inputs
- * where that is safe (kerasq/format/plan.py).
+ * where that is safe (kerasq/verification/plan.py).
  *
  * A sweep over the operators keeps the set of activations in use. They are disjoint, so a new one can only collide with its two
  * neighbours by offset. To find those in log n steps without memory of its own, all activations are sorted by offset once,

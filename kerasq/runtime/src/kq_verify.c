@@ -1,5 +1,5 @@
 /* Whether a loaded network runs in bounds and exactly, with no check left to the kernels: the rules that
- * kerasq/format/verifier.py states, and those of kerasq/ops. The first one that is broken is reported. */
+ * kerasq/verification/verifier.py states, and those of kerasq/ops. The first one that is broken is reported. */
 #include "kq_verify.h"
 
 /* The embedded test vector has the stored values of all inputs, and a checksum for each operator. */

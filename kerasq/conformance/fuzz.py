@@ -1,8 +1,8 @@
 """Damages .kq files and sees what happens: each is refused with a ModelError, or runs in bounds.
 
-    python -m kerasq.format.fuzz --count 100000 --seed 1 [model.kq ...]
+    python -m kerasq.conformance.fuzz --count 100000 --seed 1 [model.kq ...]
 
-Without files the samples of kerasq.format.samples are damaged. The same seed gives the same files. If anything but a
+Without files the samples of kerasq.conformance.samples are damaged. The same seed gives the same files. If anything but a
 ModelError escapes, the offending bytes are saved in the current folder and the exit status is 1.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasq.format import samples
+from kerasq.conformance import samples
 from kerasq.format.errors import ModelError
 from kerasq.format.model import Model
 from kerasq.format.reader import loads
@@ -156,7 +156,7 @@ def run(content: bytes) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m kerasq.format.fuzz", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m kerasq.conformance.fuzz", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path, metavar="model.kq", help="files to damage (default: built-in samples)")
     parser.add_argument("--count", type=int, default=100_000, help="how many damaged files (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")

@@ -11,10 +11,10 @@ import numpy as np
 
 from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
-from kerasq.format.plan import aligned, overlaps
 from kerasq.ops.softmax import exponentials
 from kerasq.qformat import QFormat
 from kerasq.selftest import random_example, with_selftest
+from kerasq.verification.plan import aligned, overlaps
 
 
 class ModelBuilder:

@@ -2,8 +2,8 @@
 
 An activation occupies its bytes, rounded up to the arena's alignment, from the operator that writes it (inputs of the network:
 from before the first) to the last one that reads it (outputs: to the end). Tensors that are alive together may not overlap, with
-one exception: the output of an operator may lie over inputs that nobody needs later, as far below them as kerasq.format.overlap
-says.
+one exception: the output of an operator may lie over inputs that nobody needs later, as far below them as
+kerasq.verification.overlap says.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import bisect
 import itertools
 from collections.abc import Iterator
 
-from kerasq.format import overlap
 from kerasq.format.model import Model, OperatorKind
+from kerasq.verification import overlap
 
 _NEW = frozenset((OperatorKind.MUL, OperatorKind.CONCAT, OperatorKind.TRANSPOSE, OperatorKind.LOOKUP))  # since version 2
 

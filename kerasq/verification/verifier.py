@@ -31,10 +31,10 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from kerasq.format import plan
 from kerasq.format.errors import ModelError
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.format.schema import MAX_METADATA, MAX_NAMES, MAX_OPERATORS, MAX_RANK, MAX_TENSORS, MAX_VECTOR_READS
+from kerasq.verification import plan
 
 MAX_NAME_BYTES = 1024
 MIN_ALIGNMENT = 4

@@ -6,7 +6,7 @@
  *     differs TIER OPERATOR           kernels of that tier refuse it, or first compute other integers there
  *
  * and after the last file, lines that say how often each kernel of each tier ran (kq_print_kernels).
- * kerasq/runtime/parity.py builds it with sanitizers, feeds it, and compares with what Python makes of the same files. */
+ * kerasq/conformance/parity.py builds it with sanitizers, feeds it, and compares with what Python makes of the same files. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -22,7 +22,7 @@ static void *allocate(size_t size, size_t alignment) {
   return memory;
 }
 
-/* Multiply-accumulates, window taps and values, as in kerasq/format/fuzz.py. */
+/* Multiply-accumulates, window taps and values, as in kerasq/conformance/fuzz.py. */
 static uint64_t work(const kq_network *network) {
   uint64_t total = 0;
   for (uint32_t i = 0; i < network->input_count; ++i) total += network->tensors[kq_input(network, i)].elements;

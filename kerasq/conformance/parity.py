@@ -1,9 +1,9 @@
 """Damages .kq files and compares what the runtime in C, built with sanitizers, and Python make of them.
 
-    python -m kerasq.runtime.parity --count 100000 --seed 1 [model.kq ...]
+    python -m kerasq.conformance.parity --count 100000 --seed 1 [model.kq ...]
 
 Both must accept the same files, and compute the same integers from those that are accepted; AddressSanitizer and
-UndefinedBehaviorSanitizer must find nothing on the way. Without files the samples of kerasq.format.samples are damaged. The
+UndefinedBehaviorSanitizer must find nothing on the way. Without files the samples of kerasq.conformance.samples are damaged. The
 same seed gives the same files. A file over which the two disagree is saved in the current folder, and the exit status is 1.
 
 The runtime runs each file with every tier of kernels (portable, AVX2, AVX-512), which must compute the same integers.
@@ -24,11 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasq.format import Model, ModelError, dumps, fuzz, loads, samples
+from kerasq.conformance import fuzz, samples
+from kerasq.conformance.sanitized import MismatchError, Runtime, build
+from kerasq.format import Model, ModelError, dumps, loads
 from kerasq.format.packing import pack
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
-from kerasq.runtime.sanitized import MismatchError, Runtime, build
 from kerasq.selftest import exact_tensors
 
 BATCH = 500  # files that the runtime is given at once
@@ -104,7 +105,7 @@ def inputs(model: Model) -> list[np.ndarray]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m kerasq.runtime.parity", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m kerasq.conformance.parity", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path, metavar="model.kq", help="files to damage (default: built-in samples)")
     parser.add_argument("--count", type=int, default=100_000, help="how many damaged files (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")

@@ -1,10 +1,11 @@
 /* libFuzzer: coverage-guided search for a file that the runtime neither refuses nor runs in bounds, or on which tiers of kernels
  * differ. In kerasq/runtime, on a processor with AVX-512 VNNI (elsewhere leave out what it has not):
  *
- *     python -m kerasq.runtime.parity --seeds /tmp/seeds
+ *     python -m kerasq.conformance.parity --seeds /tmp/seeds
  *     clang -std=c99 -g -O1 -ffp-contract=off -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Iinclude \
  *         -DKQ_HAVE_AVX2=1 -mavx2 -mfma -DKQ_HAVE_AVX512=1 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni \
- *         fuzz/fuzz_target.c fuzz/try_model.c src/[a-z]*.c src/x86/[a-z]*.c -o /tmp/fuzz_target
+ *         ../conformance/native/fuzz_target.c ../conformance/native/try_model.c \
+ *         src/[a-z]*.c src/x86/[a-z]*.c -o /tmp/fuzz_target
  *     /tmp/fuzz_target -max_len=4096 /tmp/corpus /tmp/seeds
  */
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-"""fuzz/kqfuzz.c: the runtime with the kernels of every tier, built with sanitizers, as a process that answers for files.
+"""native/kqfuzz.c: the runtime with the kernels of every tier, built with sanitizers, as a process that answers for files.
 
 Needs a C compiler with AddressSanitizer and UndefinedBehaviorSanitizer: gcc or clang; the variable CC names it. The AVX-512
 kernels are compiled against SIMDe where this processor lacks the instructions and SIMDe (libsimde-dev) is installed.
@@ -16,7 +16,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
-RUNTIME = Path(__file__).parent
+NATIVE = Path(__file__).with_name("native")
+RUNTIME = Path(__file__).parents[1] / "runtime"
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _AVX2 = ("-DKQ_HAVE_AVX2=1", "-mavx2", "-mfma")
 _AVX512 = ("-DKQ_HAVE_AVX512=1", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni")
@@ -29,7 +30,7 @@ class MismatchError(Exception):
 
 
 def build(folder: Path, flags: Sequence[str] = SANITIZERS, *, simde: bool = False) -> Path:
-    """Compiles fuzz/kqfuzz.c and the runtime with all the tiers that can run here; returns the program.
+    """Compiles native/kqfuzz.c and the runtime with all the tiers that can run here; returns the program.
 
     Args:
         folder: Where it goes.
@@ -42,7 +43,7 @@ def build(folder: Path, flags: Sequence[str] = SANITIZERS, *, simde: bool = Fals
     compiler = os.environ.get("CC", "cc").split()
     command = [*compiler, "-std=c99", "-O1", "-ffp-contract=off", *flags, f"-I{RUNTIME / 'include'}"]
     tiers = _tier_flags(compiler, simde)
-    sources = [RUNTIME / "fuzz" / "kqfuzz.c", RUNTIME / "fuzz" / "try_model.c", *sorted(RUNTIME.glob("src/*.c"))]
+    sources = [NATIVE / "kqfuzz.c", NATIVE / "try_model.c", *sorted(RUNTIME.glob("src/*.c"))]
     if tiers:
         left_out = "_avx512.c" if tiers == _AVX2 else "?"
         sources += [path for path in sorted(RUNTIME.glob("src/x86/*.c")) if not path.name.endswith(left_out)]
