@@ -13,7 +13,7 @@ from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
 from kerasq.ops.softmax import exponentials
 from kerasq.qformat import QFormat
-from kerasq_convert.memory import plan_memory
+from kerasq_convert.memory.plan import plan_memory
 from networks import NetworkBuilder, random_stored
 from random_operators import _magnitude, output_format, random_clamp, random_format
 

@@ -235,7 +235,7 @@ def _read(source: pathlib.Path) -> tuple[bytes, None]:
 
 def _replanned(content: bytes, source: pathlib.Path) -> tuple[bytes, str]:
     """The file with the better one of its own memory plan and a new one, and what that gained."""
-    from kerasq_convert.memory import plan
+    from kerasq_convert.memory.plan import plan
 
     with naming(source):
         model = loads(content)
@@ -253,7 +253,7 @@ def _converted(source: pathlib.Path, options: flags.FlagValues, stream: TextIO |
     from kerasq_convert.errors import ConversionError, GoalsMissedError
     from kerasq_convert.frontend import input_sizes
     from kerasq_convert.options import OptionsError
-    from kerasq_convert.search import Goals
+    from kerasq_convert.search.search import Goals
 
     try:
         input_shape = input_sizes.parse(options.input_shape)
@@ -295,7 +295,7 @@ def _described(converter: Converter, source: pathlib.Path, size: int, options: f
     if options.write_settings:
         files["--write_settings"] = converter.settings_template().encode()
     if options.report:
-        from kerasq_convert.html_report import html_report
+        from kerasq_convert.report.html_report import html_report
 
         report = dataclasses.replace(converter.report, model_bytes=size)
         files["--report"] = html_report(source.resolve().name, report, converter.figures()).encode()

@@ -13,34 +13,34 @@ import kerasq
 from kerasq.format import Model, ModelError, dumps
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
-from kerasq_convert import silence
-from kerasq_convert.analysis import analyze
-from kerasq_convert.bias_correction import BiasCorrection
-from kerasq_convert.calibration import Dataset, observe
-from kerasq_convert.emit import emit
+from kerasq_convert.comparison.layers import analyze
+from kerasq_convert.comparison.logits import with_logits
+from kerasq_convert.comparison.outputs import Wanted, run
+from kerasq_convert.emission.emit import emit
 from kerasq_convert.errors import ConversionError, GoalsMissedError
-from kerasq_convert.figures import figures
-from kerasq_convert.formats import Choice, Formats, Policy, choose_formats, float_formats, require_ranges
+from kerasq_convert.formats.choice import Choice, Formats, Policy, choose_formats, float_formats, require_ranges
+from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.frontend import read_model
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.graph import Graph, WeightedNode
-from kerasq_convert.html_report import html_report
-from kerasq_convert.logits import with_logits
-from kerasq_convert.memory import plan, plan_memory
+from kerasq_convert.memory.plan import plan, plan_memory
 from kerasq_convert.naming import Names
-from kerasq_convert.observed import by_buffer
+from kerasq_convert.observation.calibration import Dataset, observe
+from kerasq_convert.observation.observed import by_buffer
 from kerasq_convert.options import check_options, load_labels, unknown_option
-from kerasq_convert.outputs import Wanted, run
 from kerasq_convert.passes import run_passes
 from kerasq_convert.passes.equalize import equalize
 from kerasq_convert.passes.fuse_additions import fuse_additions
 from kerasq_convert.passes.scale_channels import FORMAT as SCALED
 from kerasq_convert.passes.scale_channels import WORTHWHILE_DB, is_free, scale_channels
-from kerasq_convert.ranges import Criterion
-from kerasq_convert.report import Report, make_report, with_outputs
-from kerasq_convert.search import EXAMPLES, Build, Goals, Search
-from kerasq_convert.settings import Settings, nearest
-from kerasq_convert.template import settings_template
+from kerasq_convert.repair import silence
+from kerasq_convert.repair.bias_correction import BiasCorrection
+from kerasq_convert.report.figures import figures
+from kerasq_convert.report.html_report import html_report
+from kerasq_convert.report.report import Report, make_report, with_outputs
+from kerasq_convert.search.search import EXAMPLES, Build, Goals, Search
+from kerasq_convert.settings.settings import Settings, nearest
+from kerasq_convert.settings.template import settings_template
 
 EQUALIZED = "equalized"  # metadata of a file whose network is the float one up to sizes of channels
 

@@ -17,11 +17,11 @@ import numpy as np
 from kerasq.qformat import QFormat
 from kerasq.text import shown
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.formats import BITS
-from kerasq_convert.ranges import Criterion
-from kerasq_convert.search import Goals
-from kerasq_convert.settings import nearest
-from kerasq_convert.stored_examples import load_array
+from kerasq_convert.formats.choice import BITS
+from kerasq_convert.formats.ranges import Criterion
+from kerasq_convert.observation.stored_examples import load_array
+from kerasq_convert.search.search import Goals
+from kerasq_convert.settings.settings import nearest
 
 if TYPE_CHECKING:
     from kerasq_convert.converter import Converter

@@ -10,8 +10,9 @@ import kerasq
 from converters.zoo import L, randomized, signal_to_noise_db
 from kerasq import format as kq
 from kerasq.format import OperatorKind
-from kerasq_convert import Converter, bias_correction
-from kerasq_convert.outputs import Wanted
+from kerasq_convert import Converter
+from kerasq_convert.comparison.outputs import Wanted
+from kerasq_convert.repair import bias_correction
 
 SHAPE = (12, 12, 3)
 

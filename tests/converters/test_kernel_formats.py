@@ -8,7 +8,7 @@ import kerasq
 from converters.zoo import L, randomized, signal_to_noise_db
 from kerasq import format as kq
 from kerasq_convert import Converter
-from kerasq_convert.formats import Reason
+from kerasq_convert.formats.choice import Reason
 
 SHAPE = (6, 6, 3)
 

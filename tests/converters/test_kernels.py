@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasq.qformat import QFormat
-from kerasq_convert.kernels import binary_scale, grid_of, holds, only_moves
+from kerasq_convert.formats.kernels import binary_scale, grid_of, holds, only_moves
 
 
 def test_binary_kernel_has_one_magnitude_per_output_channel():

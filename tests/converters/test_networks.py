@@ -7,8 +7,8 @@ import kerasq
 from converters.zoo import FLOAT, NETWORKS, SHAPE, build, images, signal_to_noise_db
 from kerasq import format as kq
 from kerasq_convert import Converter
-from kerasq_convert.bias_correction import BiasCorrection
-from kerasq_convert.logits import beside_logits
+from kerasq_convert.comparison.logits import beside_logits
+from kerasq_convert.repair.bias_correction import BiasCorrection
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))

@@ -10,7 +10,7 @@ from converters.layer_zoo import examples, make
 from converters.zoo import L, build, images
 from kerasq_convert import Converter
 from kerasq_convert.command import main
-from kerasq_convert.html_report import html_report
+from kerasq_convert.report.html_report import html_report
 
 
 def converted(model, dataset, **options):

@@ -5,7 +5,7 @@ import pytest
 
 from kerasq.qformat import QFormat, fixed
 from kerasq.statistics import Histogram
-from kerasq_convert import ranges
+from kerasq_convert.formats import ranges
 
 FAMILIES = [fixed(8), fixed(16), fixed(8, signed=False)]
 

@@ -13,11 +13,12 @@ from converters.zoo import build, images, signal_to_noise_db
 from kerasq import format as kq
 from kerasq.qformat import fixed
 from kerasq.statistics import Histogram
-from kerasq_convert import ConversionError, Converter, GoalsMissedError, ranges
+from kerasq_convert import ConversionError, Converter, GoalsMissedError
 from kerasq_convert.command import main
-from kerasq_convert.logits import with_logits
-from kerasq_convert.ranges import Criterion
-from kerasq_convert.search import Goals, TradeOff
+from kerasq_convert.comparison.logits import with_logits
+from kerasq_convert.formats import ranges
+from kerasq_convert.formats.ranges import Criterion
+from kerasq_convert.search.search import Goals, TradeOff
 
 REACHABLE_DB = 34.0  # by `model`, with some of its activations in 16 bits
 

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from kerasq.qformat import QFormat
-from kerasq_convert import ConversionError, settings, settings_file
-from kerasq_convert.settings import Settings
+from kerasq_convert import ConversionError
+from kerasq_convert.settings import Settings, settings
+from kerasq_convert.settings import file as settings_file
 
 BUFFERS = ["image", "conv1_relu/output", "conv2_relu/output"]
 PARAMETERS = ["conv1/kernel", "conv1/bias"]

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kerasq_convert.formats.kernels import binary_scale
 from kerasq_convert.graph import (
     UNLIMITED,
     Affine,
@@ -30,7 +31,6 @@ from kerasq_convert.graph import (
     replace,
     until_stable,
 )
-from kerasq_convert.kernels import binary_scale
 
 
 def affine_before_pooling(graph: Graph) -> Graph:

@@ -29,7 +29,7 @@ from kerasq_convert.graph import (
     replace,
     until_stable,
 )
-from kerasq_convert.order import best_order
+from kerasq_convert.memory.order import best_order
 
 
 def fuse_additions(graph: Graph, keeps: Callable[[str, str], bool] = lambda term, total: False) -> Graph:

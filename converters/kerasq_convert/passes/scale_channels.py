@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from kerasq.qformat import fixed
-from kerasq_convert import ranges
-from kerasq_convert.formats import automatic_kernel, folded_kernel
+from kerasq_convert.formats import ranges
+from kerasq_convert.formats.choice import automatic_kernel, folded_kernel
+from kerasq_convert.formats.kernels import binary_scale, grid_of
 from kerasq_convert.graph import Graph, Node, WeightedNode, replace
-from kerasq_convert.kernels import binary_scale, grid_of
 
 FORMAT = fixed(8, 7)
 WORTHWHILE_DB = 6.0  # a bit: what a multiplier has to gain where nobody asked for it

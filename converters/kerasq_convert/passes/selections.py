@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasq_convert.formats.kernels import binary_scale
 from kerasq_convert.graph import (
     Affine,
     Concat,
@@ -36,7 +37,6 @@ from kerasq_convert.graph import (
     replace,
     until_stable,
 )
-from kerasq_convert.kernels import binary_scale
 from kerasq_convert.passes.prune import remove_dead_nodes
 
 # Weights that kernels may grow by to take in a selection: as an operator of its own it would cost the file as many bytes.

@@ -12,9 +12,11 @@ from kerasq.format import Model, Operator, OperatorKind, Tensor
 from kerasq.format.model import ABSENT
 from kerasq.ops import add, lookup, softmax
 from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, QFormat
-from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.formats import FIXED16, FIXED32, Formats, Reason, folded_kernel, keeps_multiplier
+from kerasq_convert.formats import ranges
+from kerasq_convert.formats.choice import FIXED16, FIXED32, Formats, Reason, folded_kernel, keeps_multiplier
+from kerasq_convert.formats.kernels import binary_scale
+from kerasq_convert.formats.proof import most_frac_bits
 from kerasq_convert.graph import (
     Add,
     Concat,
@@ -32,9 +34,7 @@ from kerasq_convert.graph import (
     Transpose,
     WeightedNode,
 )
-from kerasq_convert.kernels import binary_scale
 from kerasq_convert.naming import Names
-from kerasq_convert.proof import most_frac_bits
 from kerasq_convert.settings import Settings
 
 

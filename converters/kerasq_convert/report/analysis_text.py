@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from kerasq.text import printable, table
-from kerasq_convert.analysis import LITTLE, Analysis, LayerError, Noise
+from kerasq_convert.comparison.layers import LITTLE, Analysis, LayerError, Noise
 
 WIDTH = 20  # of a bar, in characters
 SATURATION = ("layer", "format", "beyond", "stored at the ends")

@@ -11,8 +11,8 @@ import functools
 
 from kerasq.format import Model
 from kerasq.verification.plan import aligned, lower_bound, overlaps, profile
-from kerasq_convert.order import best_order
-from kerasq_convert.placement import Placement, Problem, improved, place
+from kerasq_convert.memory.order import best_order
+from kerasq_convert.memory.placement import Placement, Problem, improved, place
 
 MAX_SEARCHED = 200  # activations of a network whose placement is searched; larger ones are placed greedily
 

@@ -25,12 +25,12 @@ from kerasq.format import Model, ModelError, dumps
 from kerasq.progress import Progress
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
 from kerasq.statistics import Statistics
-from kerasq_convert import ranges
-from kerasq_convert.bias_correction import BiasCorrection
+from kerasq_convert.comparison.logits import with_logits
+from kerasq_convert.comparison.outputs import Arrays, run, signal_to_noise_db
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.formats import Choice, Formats, Reason
-from kerasq_convert.logits import with_logits
-from kerasq_convert.outputs import Arrays, run, signal_to_noise_db
+from kerasq_convert.formats import ranges
+from kerasq_convert.formats.choice import Choice, Formats, Reason
+from kerasq_convert.repair.bias_correction import BiasCorrection
 
 Build = Callable[[dict[str, Choice]], tuple[Model, Formats]]
 EXAMPLES = 256  # of the representative dataset, that a search looks at

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kerasq_convert.formats import Formats
-from kerasq_convert.report import Report, TensorRow
+from kerasq_convert.formats.choice import Formats
+from kerasq_convert.report.report import Report, TensorRow
 
 _HEAD = """\
 # Formats of a kerasq network, as they are now. Edit a line, delete what may be chosen automatically, and pass the file back

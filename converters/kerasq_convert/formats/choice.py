@@ -11,12 +11,12 @@ import numpy as np
 from kerasq.ops import pooling
 from kerasq.qformat import FLOAT32, SIGN, QFormat, fixed
 from kerasq.statistics import Statistics
-from kerasq_convert import ranges
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.formats import ranges
+from kerasq_convert.formats.kernels import binary_scale, grid_of, holds, only_moves
+from kerasq_convert.formats.proof import most_frac_bits, within
 from kerasq_convert.graph import Concat, Curve, Graph, Multiply, Node, Pool, Softmax, WeightedNode, moves_values
-from kerasq_convert.kernels import binary_scale, grid_of, holds, only_moves
 from kerasq_convert.naming import Names
-from kerasq_convert.proof import most_frac_bits, within
 from kerasq_convert.settings import Settings
 
 FIXED8, UFIXED8, FIXED16, FIXED32 = fixed(8), fixed(8, signed=False), fixed(16), fixed(32)

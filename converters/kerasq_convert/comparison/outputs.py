@@ -9,7 +9,7 @@ import numpy as np
 from kerasq.format import Model
 from kerasq.inputs import listed
 from kerasq.interpreter import Interpreter
-from kerasq_convert.logits import beside_logits
+from kerasq_convert.comparison.logits import beside_logits
 
 Arrays = list[np.ndarray]
 DEVIATIONS = 2.5  # of the mean gain of an example, by which that must exceed zero for a shift to be kept

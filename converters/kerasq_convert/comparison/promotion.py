@@ -18,9 +18,9 @@ from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.ops import softmax
 from kerasq.qformat import MAX_FRAC_BITS, QFormat, fixed
-from kerasq_convert import ranges
-from kerasq_convert.emit import stored_clamp
-from kerasq_convert.memory import plan_memory
+from kerasq_convert.emission.emit import stored_clamp
+from kerasq_convert.formats import ranges
+from kerasq_convert.memory.plan import plan_memory
 
 FINER = 6  # of the 8 bits that an output gains; the other two widen its range
 EXACT = 1 / 32  # of a step: a kernel that deviates less, by the rounding of its multiplier, is held exactly

@@ -26,7 +26,7 @@ from typing import Any
 from kerasq.qformat import QFormat
 from kerasq.text import shown
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.settings_file import read_yaml
+from kerasq_convert.settings.file import read_yaml
 
 Fits = Callable[[str], Any]
 

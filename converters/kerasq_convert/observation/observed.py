@@ -13,7 +13,7 @@ import numpy as np
 
 from kerasq.histogram import Histogram
 from kerasq.statistics import Statistics
-from kerasq_convert.formats import values_of
+from kerasq_convert.formats.choice import values_of
 from kerasq_convert.graph import (
     UNLIMITED,
     Concat,

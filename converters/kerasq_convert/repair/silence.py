@@ -15,10 +15,10 @@ from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator
 from kerasq.qformat import MAX_FRAC_BITS, QFormat
 from kerasq.statistics import Statistics
-from kerasq_convert.formats import Formats, Reason, folded_kernel
+from kerasq_convert.comparison.outputs import Arrays, noise_shares
+from kerasq_convert.formats.choice import Formats, Reason, folded_kernel
 from kerasq_convert.graph import Graph, WeightedNode
 from kerasq_convert.naming import Names
-from kerasq_convert.outputs import Arrays, noise_shares
 
 MATTERS = 1e-3  # noise : signal at the outputs, from which on a tensor of zeros is a mistake
 EXAMPLES = 16  # random ones, where there are none of the user's

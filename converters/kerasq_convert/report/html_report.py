@@ -7,11 +7,19 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from kerasq_convert.analysis import Analysis
-from kerasq_convert.analysis_text import PROMOTIONS, SATURATION, decibels, decibels_of, promotion_rows, saturation_rows, verdict
-from kerasq_convert.html_figures import buffer_bars, distribution, error_bars, escape, memory_map, trade_off
-from kerasq_convert.report import Report, TensorRow
-from kerasq_convert.search import TradeOff
+from kerasq_convert.comparison.layers import Analysis
+from kerasq_convert.report.analysis_text import (
+    PROMOTIONS,
+    SATURATION,
+    decibels,
+    decibels_of,
+    promotion_rows,
+    saturation_rows,
+    verdict,
+)
+from kerasq_convert.report.html_figures import buffer_bars, distribution, error_bars, escape, memory_map, trade_off
+from kerasq_convert.report.report import Report, TensorRow
+from kerasq_convert.search.search import TradeOff
 
 
 def html_report(title: str, report: Report, figures: dict[str, Any]) -> str:
@@ -31,7 +39,7 @@ def html_report(title: str, report: Report, figures: dict[str, Any]) -> str:
         _section("Buffers", buffer_bars(figures["memory"])),
         _section("Tensors", _tensors(report)),
     ]
-    style, script = (importlib.resources.files("kerasq_convert").joinpath(f"report.{kind}").read_text() for kind in ("css", "js"))
+    style, script = (importlib.resources.files(__package__).joinpath(f"report.{kind}").read_text() for kind in ("css", "js"))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -32,8 +32,8 @@ from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
 from kerasq.qformat import FLOAT32, QFormat
 from kerasq.runtime import available, tiers
-from kerasq_convert.logits import beside_logits
-from kerasq_convert.outputs import Wanted, is_better
+from kerasq_convert.comparison.logits import beside_logits
+from kerasq_convert.comparison.outputs import Wanted, is_better
 
 BATCH = 16
 STEPS = 2  # of Newton's method

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
-from kerasq_convert.memory import plan_memory
+from kerasq_convert.memory.plan import plan_memory
 
 
 def with_logits(model: Model) -> Model:

@@ -29,9 +29,9 @@ from kerasq.interpreter.batches import inputs_of, slices
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
 from kerasq.qformat import QFormat
-from kerasq_convert.calibration import Dataset, load_dataset
+from kerasq_convert.comparison.promotion import Variant, activations, variants
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.promotion import Variant, activations, variants
+from kerasq_convert.observation.calibration import Dataset, load_dataset
 
 EXAMPLES = 256  # of a dataset, that are looked at
 LITTLE = 0.1  # of the signal: rule of thumb for noise at the outputs that costs little accuracy

@@ -1,0 +1,1 @@
+"""From a graph and the formats of its tensors to a Model."""

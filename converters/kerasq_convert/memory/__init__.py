@@ -1,0 +1,1 @@
+"""The order of operators, and where in the arena each activation lies."""

@@ -1,0 +1,1 @@
+"""What a conversion did, as text, JSON and HTML."""

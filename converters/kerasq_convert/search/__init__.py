@@ -1,0 +1,5 @@
+"""Formats by what they do to the outputs of the whole network, until goals are met."""
+
+from kerasq_convert.search.search import Goals
+
+__all__ = ["Goals"]
