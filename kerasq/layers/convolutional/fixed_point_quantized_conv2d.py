@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kerasq.layers.convolutional.base import QuantizedConv2D
+from kerasq.layers.convolutional.quantized_conv2d import QuantizedConv2D
 from kerasq.layers.fixed_point import FixedPointKernel
 from kerasq.layers.signature import with_arguments_of
 

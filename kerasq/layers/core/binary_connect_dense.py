@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from kerasq.layers.binary_connect import BinaryConnectKernel
-from kerasq.layers.core.base import QuantizedDense
+from kerasq.layers.core.quantized_dense import QuantizedDense
 from kerasq.layers.signature import with_arguments_of
 
 

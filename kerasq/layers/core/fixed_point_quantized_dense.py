@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kerasq.layers.core.base import QuantizedDense
+from kerasq.layers.core.quantized_dense import QuantizedDense
 from kerasq.layers.fixed_point import FixedPointKernel
 from kerasq.layers.signature import with_arguments_of
 
