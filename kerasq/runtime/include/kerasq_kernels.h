@@ -1,6 +1,8 @@
 /* The kernels in C99, by name: for lists of only those that a program needs, as kerasq-convert --emit_c writes them.  The names
  * say kind, input and weights (s8: FIXED8, u8: UFIXED8, s16: FIXED16, u16: UFIXED16, s4: FIXED4, sign: SIGN). `wide` kernels sum
- * in 64 bits, `to_float` kernels compute in integers for a FLOAT32 output, `float` kernels compute in float. */
+ * in 64 bits, `to_float` kernels compute in integers for a FLOAT32 output, `float` kernels compute in float. `mixed` kernels take
+ * FLOAT32 and fixed values side by side: what all other kernels of the kind leave. They compute in integers where all inputs are
+ * fixed, else in float. */
 #ifndef KERASQ_KERNELS_H
 #define KERASQ_KERNELS_H
 
@@ -15,9 +17,9 @@
   X(kind##_wide) X(kind##_to_float) X(kind##_float)
 
 #define KQ_OTHER_KERNELS(X)                                                                                 \
-  X(kq_add) X(kq_add_float) X(kq_max_pool_2d) X(kq_max_pool_2d_float) X(kq_average_pool_2d)                 \
-  X(kq_average_pool_2d_float) X(kq_reshape) X(kq_reshape_float) X(kq_softmax) X(kq_softmax_float)           \
-  X(kq_quantize) X(kq_quantize_float) X(kq_mul) X(kq_mul_float) X(kq_concat) X(kq_concat_float)             \
+  X(kq_add) X(kq_add_mixed) X(kq_max_pool_2d) X(kq_max_pool_2d_float) X(kq_average_pool_2d)                 \
+  X(kq_average_pool_2d_mixed) X(kq_reshape) X(kq_reshape_float) X(kq_softmax) X(kq_softmax_float)           \
+  X(kq_quantize) X(kq_quantize_mixed) X(kq_mul) X(kq_mul_mixed) X(kq_concat) X(kq_concat_mixed)             \
   X(kq_transpose) X(kq_transpose_float) X(kq_lookup)
 
 #define KQ_PORTABLE_KERNELS(X) \
@@ -26,6 +28,13 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Their names in version 0.1.0, for lists that were written then. */
+#define kq_add_float kq_add_mixed
+#define kq_mul_float kq_mul_mixed
+#define kq_concat_float kq_concat_mixed
+#define kq_quantize_float kq_quantize_mixed
+#define kq_average_pool_2d_float kq_average_pool_2d_mixed
 
 #define KQ_DECLARE_KERNEL(name) extern const kq_kernel name;
 KQ_PORTABLE_KERNELS(KQ_DECLARE_KERNEL)

@@ -14,6 +14,12 @@ static void run(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-static bool accepts(const kq_operator *op) { return op->is_integer && kq_has_fixed_output(op); }
-
-const kq_kernel kq_add = {"kq_add", KQ_ADD, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts, NULL, NULL, run, NULL};
+const kq_kernel kq_add = {
+    .name = "kq_add",
+    .kind = KQ_ADD,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_is_fixed_throughout,
+    .run = run,
+};

@@ -23,13 +23,6 @@ static inline int32_t kq_requantize(int64_t total, int shift, int32_t low, int32
   return (int32_t)kq_clamp(total, low, high);
 }
 
-/* The same where total and the rounding half fit 32 bits (total_bits of 32) and 0 < shift <= 31. */
-static inline int32_t kq_requantize_32(int32_t total, int shift, int32_t low, int32_t high) {
-  const int32_t raised = total + (int32_t)(1u << (shift - 1));
-  const int32_t rounded = raised < 0 ? ~(~raised >> shift) : raised >> shift;
-  return rounded < low ? low : rounded > high ? high : rounded;
-}
-
 /* Loads and stores through memcpy: the bytes have no type of their own, and 4-byte alignment is all that is known of them. */
 static inline int16_t kq_load_s16(const uint8_t *p) {
   int16_t value;
@@ -80,8 +73,5 @@ static inline const uint8_t *kq_input_data(const kq_operator *op, unsigned i, co
 }
 
 static inline uint8_t *kq_output_data(const kq_operator *op, uint8_t *arena) { return arena + op->output->offset; }
-
-static inline bool kq_has_fixed_output(const kq_operator *op) { return op->output->type != KQ_FLOAT32; }
-static inline bool kq_has_float_output(const kq_operator *op) { return op->output->type == KQ_FLOAT32; }
 
 #endif

@@ -28,7 +28,12 @@ static void compute(const kq_operator *op, const kq_pixel *pixel) {
 
 static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
 
-static bool accepts(const kq_operator *op) { return op->is_integer && kq_has_fixed_output(op); }
-
 const kq_kernel kq_average_pool_2d = {
-    "kq_average_pool_2d", KQ_AVERAGE_POOL_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts, NULL, NULL, run, NULL};
+    .name = "kq_average_pool_2d",
+    .kind = KQ_AVERAGE_POOL_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_is_fixed_throughout,
+    .run = run,
+};

@@ -16,5 +16,13 @@ static void run(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-const kq_kernel kq_concat_float = {
-    "kq_concat_float", KQ_CONCAT, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, run, NULL};
+const kq_kernel kq_concat_mixed = {
+    .name = "kq_concat_mixed",
+    .kind = KQ_CONCAT,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_has_float,
+    .run = run,
+};
+KQ_FORMER_NAME(kq_concat_float, kq_concat_mixed)

@@ -22,7 +22,7 @@ static kq_walk walk_of(const kq_operator *op, const kq_pixel *pixel) {
   const size_t value = value_bytes(x), line = x->shape[2] * x->shape[3] * value;
   const kq_span rows = pixel->rows, columns = pixel->columns;
   const bool joined = op->groups == 1 && op->dilations[1] == 1;
-  kq_walk walk = {pixel->input, 0, 0, 0, 0, 0, 0, 0, 0};
+  kq_walk walk = {.input = pixel->input};
   if (rows.begin >= rows.end || columns.begin >= columns.end) return walk; /* dilated taps may all miss the input */
   walk.input += kq_tap(op, 0, rows, rows.begin) * line + kq_tap(op, 1, columns, columns.begin) * x->shape[3] * value;
   walk.first = (rows.begin * taps + columns.begin) * channels;
@@ -65,8 +65,15 @@ static void compute(const kq_operator *op, const kq_pixel *pixel) {
 
 static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
 
-#define KERNEL(x, weight, x_type, weight_type)                                                                     \
-  const kq_kernel kq_conv_2d_##x##_##weight = {                                                                    \
-      "kq_conv_2d_" #x "_" #weight, KQ_CONV_2D, x_type, weight_type, 32, kq_has_fixed_output, NULL, NULL,          \
-      run, (void (*)(void))kq_dot_##x##_##weight};
+#define KERNEL(x, weight, type_of_x, type_of_weight)                        \
+  const kq_kernel kq_conv_2d_##x##_##weight = {                             \
+    .name = "kq_conv_2d_" #x "_" #weight,                                   \
+    .kind = KQ_CONV_2D,                                                     \
+    .input_type = type_of_x,                                                \
+    .weight_type = type_of_weight,                                          \
+    .accumulator_bits = 32,                                                 \
+    .accepts = kq_has_fixed_output,                                         \
+    .run = run,                                                             \
+    .inner = (void (*)(void))kq_dot_##x##_##weight,                         \
+  };
 KQ_DOTS(KERNEL)

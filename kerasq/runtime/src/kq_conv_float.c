@@ -32,4 +32,11 @@ static void compute(const kq_operator *op, const kq_pixel *pixel) {
 
 static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
 
-const kq_kernel kq_conv_2d_float = {"kq_conv_2d_float", KQ_CONV_2D, KQ_ANY, KQ_ANY, 0, NULL, NULL, NULL, run, NULL};
+const kq_kernel kq_conv_2d_float = {
+    .name = "kq_conv_2d_float",
+    .kind = KQ_CONV_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 0,
+    .run = run,
+};

@@ -38,9 +38,21 @@ static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena
 static void run_to_float(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute_to_float); }
 
 const kq_kernel kq_conv_2d_wide = {
-    "kq_conv_2d_wide", KQ_CONV_2D, KQ_ANY, KQ_ANY, 64, kq_has_fixed_output, NULL, NULL, run, NULL};
-
-static bool accepts_to_float(const kq_operator *op) { return op->is_integer && kq_has_float_output(op); }
+    .name = "kq_conv_2d_wide",
+    .kind = KQ_CONV_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 64,
+    .accepts = kq_has_fixed_output,
+    .run = run,
+};
 
 const kq_kernel kq_conv_2d_to_float = {
-    "kq_conv_2d_to_float", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts_to_float, NULL, NULL, run_to_float, NULL};
+    .name = "kq_conv_2d_to_float",
+    .kind = KQ_CONV_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_is_integer_to_float,
+    .run = run_to_float,
+};

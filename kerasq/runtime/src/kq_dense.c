@@ -15,8 +15,15 @@ static void run(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-#define KERNEL(x, weight, x_type, weight_type)                                                                \
-  const kq_kernel kq_dense_##x##_##weight = {                                                                 \
-      "kq_dense_" #x "_" #weight, KQ_DENSE, x_type, weight_type, 32, kq_has_fixed_output, NULL, NULL,         \
-      run, (void (*)(void))kq_dot_##x##_##weight};
+#define KERNEL(x, weight, type_of_x, type_of_weight)                        \
+  const kq_kernel kq_dense_##x##_##weight = {                               \
+    .name = "kq_dense_" #x "_" #weight,                                     \
+    .kind = KQ_DENSE,                                                       \
+    .input_type = type_of_x,                                                \
+    .weight_type = type_of_weight,                                          \
+    .accumulator_bits = 32,                                                 \
+    .accepts = kq_has_fixed_output,                                         \
+    .run = run,                                                             \
+    .inner = (void (*)(void))kq_dot_##x##_##weight,                         \
+  };
 KQ_DOTS(KERNEL)

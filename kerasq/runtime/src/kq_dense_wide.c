@@ -42,10 +42,29 @@ static void run_float(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-static bool accepts_to_float(const kq_operator *op) { return op->is_integer && kq_has_float_output(op); }
-
 const kq_kernel kq_dense_wide = {
-    "kq_dense_wide", KQ_DENSE, KQ_ANY, KQ_ANY, 64, kq_has_fixed_output, NULL, NULL, run, NULL};
+    .name = "kq_dense_wide",
+    .kind = KQ_DENSE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 64,
+    .accepts = kq_has_fixed_output,
+    .run = run,
+};
 const kq_kernel kq_dense_to_float = {
-    "kq_dense_to_float", KQ_DENSE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts_to_float, NULL, NULL, run_to_float, NULL};
-const kq_kernel kq_dense_float = {"kq_dense_float", KQ_DENSE, KQ_ANY, KQ_ANY, 0, NULL, NULL, NULL, run_float, NULL};
+    .name = "kq_dense_to_float",
+    .kind = KQ_DENSE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_is_integer_to_float,
+    .run = run_to_float,
+};
+const kq_kernel kq_dense_float = {
+    .name = "kq_dense_float",
+    .kind = KQ_DENSE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 0,
+    .run = run_float,
+};

@@ -27,7 +27,6 @@ typedef struct kq_tensor {
   uint8_t rank;
   uint8_t type; /* kq_type */
   int8_t frac_bits;
-  uint8_t name_bytes_low; /* of the name's length: tells most names apart early */
 } kq_tensor;
 
 /* Limit of an operator's output: a stored integer, or a float for a FLOAT32 output. */
@@ -91,6 +90,21 @@ struct kq_kernel {
   void (*inner)(void); /* the inner loop that `run` is to use, cast to its own type there; may be NULL */
 };
 #define KQ_ANY (-1)
+
+/* A kernel's name in version 0.1.0, of the same constant: for object files of lists that were written then. (For their sources
+ * kerasq_kernels.h has it, whatever the compiler.) */
+#if defined(__ELF__) && defined(__GNUC__)
+#define KQ_FORMER_NAME(former, name) extern const kq_kernel former __attribute__((alias(#name)));
+#else
+#define KQ_FORMER_NAME(former, name)
+#endif
+
+/* kq_accepts.c: conditions of kernels. Whether the output is fixed; whether the operator computes in integers (NUMERICS.md section 3)
+ * for a fixed output, or for a FLOAT32 one; whether an input or the output is FLOAT32. */
+bool kq_has_fixed_output(const kq_operator *op);
+bool kq_is_fixed_throughout(const kq_operator *op);
+bool kq_is_integer_to_float(const kq_operator *op);
+bool kq_has_float(const kq_operator *op);
 
 /* State that may be used for what kernels make of constants. */
 typedef struct {

@@ -89,7 +89,6 @@ static kq_status load_tensor(kq_tensor *tensor, const uint8_t *table, const kq_n
   if (!load_format(tensor, table)) return KQ_BAD_CODE;
   if (name.count == 0 || name.count > MAX_NAME_BYTES) return KQ_BAD_TEXT;
   tensor->name = (const char *)name.elements;
-  tensor->name_bytes_low = (uint8_t)name.count;
   tensor->offset = kq_number(table, TENSOR_OFFSET, 4, 0);
   if (!load_shape(tensor, table)) return KQ_BAD_SHAPE;
   return kq_field(table, TENSOR_DATA) == NULL ? load_activation(tensor, network) : load_constant(tensor, table);

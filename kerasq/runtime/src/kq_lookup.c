@@ -24,4 +24,11 @@ static void run(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-const kq_kernel kq_lookup = {"kq_lookup", KQ_LOOKUP, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, run, NULL};
+const kq_kernel kq_lookup = {
+    .name = "kq_lookup",
+    .kind = KQ_LOOKUP,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .run = run,
+};

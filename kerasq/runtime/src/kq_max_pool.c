@@ -18,4 +18,11 @@ static void compute(const kq_operator *op, const kq_pixel *pixel) {
 static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
 
 const kq_kernel kq_max_pool_2d = {
-    "kq_max_pool_2d", KQ_MAX_POOL_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_has_fixed_output, NULL, NULL, run, NULL};
+    .name = "kq_max_pool_2d",
+    .kind = KQ_MAX_POOL_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_has_fixed_output,
+    .run = run,
+};

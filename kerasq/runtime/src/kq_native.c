@@ -10,13 +10,13 @@
 #include "x86/kq_peak.h"
 #include "x86/kq_x86_kernels.h"
 static const kq_kernel *const avx2_list[] = {KQ_AVX2_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
-static const kq_kernels avx2 = {avx2_list, (uint32_t)(sizeof avx2_list / sizeof avx2_list[0])};
+static const kq_kernels avx2 = {.list = avx2_list, .count = (uint32_t)(sizeof avx2_list / sizeof avx2_list[0])};
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
 
 #ifdef KQ_HAVE_AVX512
 static const kq_kernel *const avx512_list[] = {KQ_AVX512_KERNELS(ADDRESS) KQ_AVX2_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
-static const kq_kernels avx512 = {avx512_list, (uint32_t)(sizeof avx512_list / sizeof avx512_list[0])};
+static const kq_kernels avx512 = {.list = avx512_list, .count = (uint32_t)(sizeof avx512_list / sizeof avx512_list[0])};
 static bool has_avx512(void) {
 #ifdef KQ_SIMDE /* compiled against SIMDe: runs wherever AVX2 does */
   return has_avx2();
@@ -34,20 +34,25 @@ static const struct {
   const char *name;
   const kq_kernels *kernels;
   bool (*runs_here)(void);
-  uint64_t (*peak)(uint32_t rounds);
+  uint64_t (*peak)(uint32_t rounds); /* NULL: not known */
 } tiers[] = {
-    {"portable", &kq_portable_kernels, always, NULL},
+    {.name = "portable", .kernels = &kq_portable_kernels, .runs_here = always},
 #ifdef KQ_HAVE_AVX2
-    {"avx2", &avx2, has_avx2, kq_peak_avx2},
+    {.name = "avx2", .kernels = &avx2, .runs_here = has_avx2, .peak = kq_peak_avx2},
 #endif
 #ifdef KQ_HAVE_AVX512
-    {"avx512vnni", &avx512, has_avx512, kq_peak_avx512},
+    {.name = "avx512vnni", .kernels = &avx512, .runs_here = has_avx512, .peak = kq_peak_avx512},
 #endif
 };
 
 const kq_interface *kq_native_interface(void) {
-  static const kq_interface interface = {KQ_INTERFACE, KQ_VERSION, sizeof(kq_error), sizeof(kq_tensor_info),
-                                         sizeof(kq_operator_info)};
+  static const kq_interface interface = {
+      .number = KQ_INTERFACE,
+      .format_version = KQ_VERSION,
+      .error_bytes = sizeof(kq_error),
+      .tensor_info_bytes = sizeof(kq_tensor_info),
+      .operator_info_bytes = sizeof(kq_operator_info),
+  };
   return &interface;
 }
 

@@ -35,7 +35,7 @@ static const kq_kernel *choose(kq_network *network, kq_operator *op, const kq_ke
 static kq_status choose_kernels(kq_network *network, const kq_kernels *kernels, size_t *packed_bytes, kq_error *error) {
   size_t scratch = 0;
   const size_t scratch_offset = round_up(network->planned_bytes, CACHE_LINE);
-  kq_budget budget = {0, 0};
+  kq_budget budget = {.limit = 0, .used = 0};
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     kq_operator *op = &network->operators[i];
     op->kernel = choose(network, op, kernels, &budget);

@@ -123,7 +123,7 @@ static void restore(kq_network *network) {
 }
 
 kq_status kq_check_plan(kq_network *network, kq_error *error) {
-  plan p = {network->tensors, 0, 0};
+  plan p = {.tensors = network->tensors};
   rank_by_offset(&p, network->tensor_count);
   const kq_status status = sweep(&p, network, error);
   restore(network);

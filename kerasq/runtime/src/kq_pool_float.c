@@ -46,6 +46,20 @@ static void run_max(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, a
 static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute_average); }
 
 const kq_kernel kq_max_pool_2d_float = {
-    "kq_max_pool_2d_float", KQ_MAX_POOL_2D, KQ_FLOAT32, KQ_ANY, 0, NULL, NULL, NULL, run_max, NULL};
-const kq_kernel kq_average_pool_2d_float = {
-    "kq_average_pool_2d_float", KQ_AVERAGE_POOL_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, run_average, NULL};
+    .name = "kq_max_pool_2d_float",
+    .kind = KQ_MAX_POOL_2D,
+    .input_type = KQ_FLOAT32,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 0,
+    .run = run_max,
+};
+const kq_kernel kq_average_pool_2d_mixed = {
+    .name = "kq_average_pool_2d_mixed",
+    .kind = KQ_AVERAGE_POOL_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_has_float,
+    .run = run_average,
+};
+KQ_FORMER_NAME(kq_average_pool_2d_float, kq_average_pool_2d_mixed)

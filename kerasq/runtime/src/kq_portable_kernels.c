@@ -5,4 +5,4 @@
 
 static const kq_kernel *const list[] = {KQ_PORTABLE_KERNELS(ADDRESS)};
 
-const kq_kernels kq_portable_kernels = {list, (uint32_t)(sizeof list / sizeof list[0])};
+const kq_kernels kq_portable_kernels = {.list = list, .count = (uint32_t)(sizeof list / sizeof list[0])};

@@ -11,6 +11,12 @@ static void run(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-static bool accepts(const kq_operator *op) { return op->is_integer && kq_has_fixed_output(op); }
-
-const kq_kernel kq_quantize = {"kq_quantize", KQ_QUANTIZE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts, NULL, NULL, run, NULL};
+const kq_kernel kq_quantize = {
+    .name = "kq_quantize",
+    .kind = KQ_QUANTIZE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_is_fixed_throughout,
+    .run = run,
+};

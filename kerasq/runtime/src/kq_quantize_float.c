@@ -7,5 +7,13 @@ static void run(const kq_operator *op, uint8_t *arena) {
   for (uint32_t i = 0; i < op->output->elements; ++i) kq_put_float(op, y, i, kq_value(op->input[0], x, i));
 }
 
-const kq_kernel kq_quantize_float = {
-    "kq_quantize_float", KQ_QUANTIZE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, NULL, NULL, NULL, run, NULL};
+const kq_kernel kq_quantize_mixed = {
+    .name = "kq_quantize_mixed",
+    .kind = KQ_QUANTIZE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_has_float,
+    .run = run,
+};
+KQ_FORMER_NAME(kq_quantize_float, kq_quantize_mixed)

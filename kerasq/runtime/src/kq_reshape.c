@@ -12,4 +12,11 @@ static void run(const kq_operator *op, uint8_t *arena) {
 }
 
 const kq_kernel kq_reshape = {
-    "kq_reshape", KQ_RESHAPE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_has_fixed_output, NULL, NULL, run, NULL};
+    .name = "kq_reshape",
+    .kind = KQ_RESHAPE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_has_fixed_output,
+    .run = run,
+};

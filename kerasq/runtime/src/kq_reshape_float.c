@@ -9,4 +9,10 @@ static void run(const kq_operator *op, uint8_t *arena) {
 }
 
 const kq_kernel kq_reshape_float = {
-    "kq_reshape_float", KQ_RESHAPE, KQ_FLOAT32, KQ_ANY, 0, NULL, NULL, NULL, run, NULL};
+    .name = "kq_reshape_float",
+    .kind = KQ_RESHAPE,
+    .input_type = KQ_FLOAT32,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 0,
+    .run = run,
+};

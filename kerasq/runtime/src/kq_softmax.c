@@ -39,4 +39,12 @@ static void run(const kq_operator *op, uint8_t *arena) {
 
 static bool accepts(const kq_operator *op) { return op->is_integer; }
 
-const kq_kernel kq_softmax = {"kq_softmax", KQ_SOFTMAX, KQ_ANY, KQ_UFIXED16, KQ_ANY_BITS, accepts, NULL, NULL, run, NULL};
+const kq_kernel kq_softmax = {
+    .name = "kq_softmax",
+    .kind = KQ_SOFTMAX,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_UFIXED16,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = accepts,
+    .run = run,
+};

@@ -25,4 +25,11 @@ static void run(const kq_operator *op, uint8_t *arena) {
   }
 }
 
-const kq_kernel kq_softmax_float = {"kq_softmax_float", KQ_SOFTMAX, KQ_ANY, KQ_ANY, 0, NULL, NULL, NULL, run, NULL};
+const kq_kernel kq_softmax_float = {
+    .name = "kq_softmax_float",
+    .kind = KQ_SOFTMAX,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 0,
+    .run = run,
+};

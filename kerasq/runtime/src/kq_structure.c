@@ -18,27 +18,46 @@ typedef struct {
   uint8_t limit_power; /* NUMBERS, TABLES and STRINGS have at most 2^limit_power elements */
 } field_type;
 
-#define U8 {NUMBER, 1, 0}
-#define U16 {NUMBER, 2, 0}
-#define U32 {NUMBER, 4, 0}
-#define INDICES {NUMBERS, 0, 16}
+#define U8 {.storage = NUMBER, .what = 1}
+#define U16 {.storage = NUMBER, .what = 2}
+#define U32 {.storage = NUMBER, .what = 4}
+#define TEXT {.storage = STRING}
+#define RAW {.storage = BYTES}
+#define NUMBERS_UP_TO(power) {.storage = NUMBERS, .limit_power = power}
+#define INDICES NUMBERS_UP_TO(16)
+#define ONE(table) {.storage = TABLE, .what = table}
+#define MANY(table, power) {.storage = TABLES, .what = table, .limit_power = power}
+#define TEXTS_UP_TO(power) {.storage = STRINGS, .limit_power = power}
 
-static const field_type tensor_fields[TENSOR_SLOTS] = {{STRING, 0, 0}, {NUMBERS, 0, 2}, U8, U8, {BYTES, 0, 0}, U32};
-static const field_type window_fields[WINDOW_SLOTS] = {U16, U16, U16, U16, U16, U16, U16, U16, U16, U16, U16};
-static const field_type clamp_fields[CLAMP_SLOTS] = {U32, U32, U32, U32};
-static const field_type operator_fields[OPERATOR_SLOTS] = {U8, INDICES, INDICES, {TABLE, WINDOW, 0}, {TABLE, CLAMP, 0}, U8, U8};
-static const field_type metadata_fields[METADATA_SLOTS] = {{STRING, 0, 0}, {STRING, 0, 0}};
-static const field_type test_fields[TEST_SLOTS] = {{BYTES, 0, 0}, {NUMBERS, 0, 16}};
+static const field_type tensor_fields[TENSOR_SLOTS] = {
+    [TENSOR_NAME] = TEXT, [TENSOR_SHAPE] = NUMBERS_UP_TO(2), [TENSOR_TYPE] = U8, [TENSOR_FRAC_BITS] = U8, [TENSOR_DATA] = RAW,
+    [TENSOR_OFFSET] = U32};
+static const field_type window_fields[WINDOW_SLOTS] = {
+    [WINDOW_SIZE] = U16, U16, [WINDOW_STRIDES] = U16, U16, [WINDOW_DILATIONS] = U16, U16, [WINDOW_PADDING] = U16, U16, U16, U16,
+    [WINDOW_GROUPS] = U16};
+static const field_type clamp_fields[CLAMP_SLOTS] = {[CLAMP_FIXED] = U32, U32, [CLAMP_FLOAT] = U32, U32};
+static const field_type operator_fields[OPERATOR_SLOTS] = {
+    [OPERATOR_KIND] = U8, [OPERATOR_INPUTS] = INDICES, [OPERATOR_OUTPUTS] = INDICES, [OPERATOR_WINDOW] = ONE(WINDOW),
+    [OPERATOR_CLAMP] = ONE(CLAMP), [OPERATOR_ACCUMULATOR_BITS] = U8, [OPERATOR_TOTAL_BITS] = U8};
+static const field_type metadata_fields[METADATA_SLOTS] = {[METADATA_KEY] = TEXT, [METADATA_VALUE] = TEXT};
+static const field_type test_fields[TEST_SLOTS] = {[TEST_INPUT] = RAW, [TEST_CHECKSUMS] = NUMBERS_UP_TO(16)};
 static const field_type model_fields[MODEL_SLOTS] = {
-    U32, {TABLES, TENSOR, 16}, {TABLES, OPERATOR, 16}, INDICES, INDICES, U32, U32, {TABLES, METADATA, 8}, {TABLE, TEST, 0},
-    {STRINGS, 0, 8}, {STRINGS, 0, 8}};
+    [MODEL_FORMAT_VERSION] = U32, [MODEL_TENSORS] = MANY(TENSOR, 16), [MODEL_OPERATORS] = MANY(OPERATOR, 16),
+    [MODEL_INPUTS] = INDICES, [MODEL_OUTPUTS] = INDICES, [MODEL_ARENA_BYTES] = U32, [MODEL_ARENA_ALIGNMENT] = U32,
+    [MODEL_METADATA] = MANY(METADATA, 8), [MODEL_TEST] = ONE(TEST), [MODEL_INPUT_NAMES] = TEXTS_UP_TO(8),
+    [MODEL_OUTPUT_NAMES] = TEXTS_UP_TO(8)};
 
 static const struct {
   const field_type *fields;
   uint32_t slots;
 } schema[] = {
-    {tensor_fields, TENSOR_SLOTS}, {window_fields, WINDOW_SLOTS}, {clamp_fields, CLAMP_SLOTS}, {operator_fields, OPERATOR_SLOTS},
-    {metadata_fields, METADATA_SLOTS}, {test_fields, TEST_SLOTS}, {model_fields, MODEL_SLOTS}};
+    [TENSOR] = {.fields = tensor_fields, .slots = TENSOR_SLOTS},
+    [WINDOW] = {.fields = window_fields, .slots = WINDOW_SLOTS},
+    [CLAMP] = {.fields = clamp_fields, .slots = CLAMP_SLOTS},
+    [OPERATOR] = {.fields = operator_fields, .slots = OPERATOR_SLOTS},
+    [METADATA] = {.fields = metadata_fields, .slots = METADATA_SLOTS},
+    [TEST] = {.fields = test_fields, .slots = TEST_SLOTS},
+    [MODEL] = {.fields = model_fields, .slots = MODEL_SLOTS}};
 
 typedef struct {
   const uint8_t *bytes;
@@ -155,7 +174,7 @@ uint32_t kq_number(const uint8_t *table, uint32_t slot, uint32_t size, uint32_t 
 
 kq_vector kq_vector_field(const uint8_t *table, uint32_t slot) {
   const uint8_t *field = kq_field(table, slot);
-  kq_vector vector = {table, 0};
+  kq_vector vector = {.elements = table, .count = 0};
   if (field != NULL) {
     vector.elements = kq_follow(field) + 4;
     vector.count = kq_u32(vector.elements - 4);
@@ -199,7 +218,13 @@ kq_status kq_read_structure(const uint8_t *bytes, size_t size, kq_network *netwo
   if (bytes == NULL || size < 8 || size > MAX_FILE_BYTES) return kq_fail(error, KQ_NOT_A_MODEL, -1, -1);
   if ((uintptr_t)bytes % 4 != 0) return kq_fail(error, KQ_MISALIGNED, -1, -1);
   if (memcmp(bytes + 4, "KRSQ", 4) != 0) return kq_fail(error, KQ_NOT_A_MODEL, -1, -1);
-  walk w = {bytes, (uint32_t)size, (uint64_t)MAX_REUSE * size, -1, -1};
+  walk w = {
+      .bytes = bytes,
+      .size = (uint32_t)size,
+      .budget = (uint64_t)MAX_REUSE * size,
+      .operator_index = -1,
+      .tensor_index = -1,
+  };
   const uint32_t root = reference(&w, 0);
   const kq_status status = root == 0 ? KQ_DAMAGED : walk_table(&w, MODEL, root);
   if (status != KQ_OK) return kq_fail(error, status, w.operator_index, w.tensor_index);

@@ -10,4 +10,10 @@ static void run(const kq_operator *op, uint8_t *arena) {
 }
 
 const kq_kernel kq_transpose_float = {
-    "kq_transpose_float", KQ_TRANSPOSE, KQ_FLOAT32, KQ_ANY, 0, NULL, NULL, NULL, run, NULL};
+    .name = "kq_transpose_float",
+    .kind = KQ_TRANSPOSE,
+    .input_type = KQ_FLOAT32,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 0,
+    .run = run,
+};

@@ -23,7 +23,4 @@ uint32_t kq_row_bytes(const kq_tensor *kernel);
 /* Weight number `index` of an output channel, any type: a stored integer, +1 or -1. */
 int32_t kq_weight(const kq_tensor *kernel, uint32_t channel, uint32_t index);
 
-/* From the sum of output channel `channel` to the stored value number `index` of the output. */
-typedef void (*kq_finish)(const kq_operator *op, uint32_t channel, int64_t sum, uint8_t *output, uint32_t index);
-
 #endif

@@ -105,5 +105,13 @@ static void run(const kq_operator *op, uint8_t *arena) {
 }
 
 const kq_kernel kq_depthwise_conv_2d_avx2 = {
-    "kq_depthwise_conv_2d_avx2", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_depthwise_accepts,
-    &kq_gemm_packing, kq_gemm_scratch_bytes, run, NULL};
+    .name = "kq_depthwise_conv_2d_avx2",
+    .kind = KQ_CONV_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_depthwise_accepts,
+    .packing = &kq_gemm_packing,
+    .scratch_bytes = kq_gemm_scratch_bytes,
+    .run = run,
+};

@@ -68,8 +68,16 @@ static int32_t largest(uint8_t type) { return type == KQ_FIXED8 || type == KQ_FI
 static sums sums_of(const kq_operator *op) {
   const kq_tensor *a = op->input[0], *b = op->inputs > 1 ? op->input[1] : a, *y = op->output;
   const int frac_bits = a->frac_bits > b->frac_bits ? a->frac_bits : b->frac_bits;
-  sums s = {a->type, b->type, y->type, frac_bits - a->frac_bits, frac_bits - b->frac_bits, frac_bits - y->frac_bits,
-            0, kq_range_of(op)};
+  sums s = {
+      .a_type = a->type,
+      .b_type = b->type,
+      .y_type = y->type,
+      .left = frac_bits - a->frac_bits,
+      .right = frac_bits - b->frac_bits,
+      .shift = frac_bits - y->frac_bits,
+      .half = 0,
+      .range = kq_range_of(op),
+  };
   if (s.shift > 0 && s.shift < 32) s.half = (int32_t)(1u << (s.shift - 1));
   return s;
 }
@@ -77,7 +85,7 @@ static sums sums_of(const kq_operator *op) {
 /* Sums that fit 32 bits (as recorded), shifted right. */
 static bool accepts(const kq_operator *op) {
   const sums s = sums_of(op);
-  return op->is_integer && op->output->type != KQ_FLOAT32 && op->accumulator_bits == 32 && s.shift >= 0 && s.shift < 32 &&
+  return kq_is_fixed_throughout(op) && s.shift >= 0 && s.shift < 32 &&
          s.left < 32 && s.right < 32;
 }
 
@@ -92,6 +100,21 @@ static void run_quantize(const kq_operator *op, uint8_t *arena) {
   add_all(op, &s, kq_input_data(op, 0, arena), NULL, kq_output_data(op, arena), 0);
 }
 
-const kq_kernel kq_add_avx2 = {"kq_add_avx2", KQ_ADD, KQ_ANY, KQ_ANY, 32, accepts, NULL, NULL, run_add, NULL};
+const kq_kernel kq_add_avx2 = {
+    .name = "kq_add_avx2",
+    .kind = KQ_ADD,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 32,
+    .accepts = accepts,
+    .run = run_add,
+};
 const kq_kernel kq_quantize_avx2 = {
-    "kq_quantize_avx2", KQ_QUANTIZE, KQ_ANY, KQ_ANY, 32, accepts, NULL, NULL, run_quantize, NULL};
+    .name = "kq_quantize_avx2",
+    .kind = KQ_QUANTIZE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 32,
+    .accepts = accepts,
+    .run = run_quantize,
+};

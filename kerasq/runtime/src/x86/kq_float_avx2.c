@@ -58,6 +58,20 @@ static bool accepts_max(const kq_operator *op) {
 }
 
 const kq_kernel kq_add_float_avx2 = {
-    "kq_add_float_avx2", KQ_ADD, KQ_FLOAT32, KQ_ANY, 0, accepts_add, NULL, NULL, run_add, NULL};
+    .name = "kq_add_float_avx2",
+    .kind = KQ_ADD,
+    .input_type = KQ_FLOAT32,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 0,
+    .accepts = accepts_add,
+    .run = run_add,
+};
 const kq_kernel kq_max_pool_2d_float_avx2 = {
-    "kq_max_pool_2d_float_avx2", KQ_MAX_POOL_2D, KQ_FLOAT32, KQ_ANY, 0, accepts_max, NULL, NULL, run_max, NULL};
+    .name = "kq_max_pool_2d_float_avx2",
+    .kind = KQ_MAX_POOL_2D,
+    .input_type = KQ_FLOAT32,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 0,
+    .accepts = accepts_max,
+    .run = run_max,
+};

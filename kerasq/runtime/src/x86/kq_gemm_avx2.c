@@ -179,9 +179,14 @@ static void add_wide(const work *w, uint32_t halves, add_steps add, const uint8_
 static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t first, uint32_t count,
                           const uint8_t *const places[], uint8_t *output) {
   const kq_block *block = &gemm->block[number];
-  const work w = {gemm->place + block->first_place, gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
-                  gemm->start + (size_t)number * KQ_LANES, block->steps, block->chunk,
-                  block->pairs};
+  const work w = {
+      .place = gemm->place + block->first_place,
+      .weights = gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
+      .start = gemm->start + (size_t)number * KQ_LANES,
+      .steps = block->steps,
+      .chunk = block->chunk,
+      .pairs = block->pairs,
+  };
   const kq_target target = kq_target_of(op, gemm, number);
   const add_steps add = inner_loop(gemm, block, false), add_single = inner_loop(gemm, block, true);
   for (uint32_t i = 0; i < count; i += TILE) {
@@ -215,7 +220,25 @@ static void run(const kq_operator *op, uint8_t *arena) {
   kq_gemm_each_chunk(op, arena, TILE * CHUNK_TILES, compute_chunk);
 }
 
-const kq_kernel kq_conv_2d_avx2 = {"kq_conv_2d_avx2", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_gemm_accepts,
-                                   &kq_gemm_saturating_packing, kq_gemm_scratch_bytes, run, NULL};
-const kq_kernel kq_dense_avx2 = {"kq_dense_avx2", KQ_DENSE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_gemm_accepts,
-                                 &kq_gemm_saturating_packing, kq_gemm_scratch_bytes, run, NULL};
+const kq_kernel kq_conv_2d_avx2 = {
+    .name = "kq_conv_2d_avx2",
+    .kind = KQ_CONV_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_gemm_accepts,
+    .packing = &kq_gemm_saturating_packing,
+    .scratch_bytes = kq_gemm_scratch_bytes,
+    .run = run,
+};
+const kq_kernel kq_dense_avx2 = {
+    .name = "kq_dense_avx2",
+    .kind = KQ_DENSE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_gemm_accepts,
+    .packing = &kq_gemm_saturating_packing,
+    .scratch_bytes = kq_gemm_scratch_bytes,
+    .run = run,
+};

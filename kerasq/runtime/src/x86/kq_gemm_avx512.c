@@ -121,11 +121,14 @@ static void add_wide(const work *w, uint32_t halves, uint32_t blocks, add_steps 
 static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t blocks, uint32_t first,
                            uint32_t count, const uint8_t *const places[], uint8_t *output) {
   const kq_block *block = &gemm->block[number], *other = &gemm->block[number + blocks - 1];
-  const work w = {gemm->place + block->first_place,
-                  {gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
-                   gemm->weights + (size_t)other->first_step * KQ_STEP_BYTES},
-                  {gemm->start + (size_t)number * KQ_LANES, gemm->start + (size_t)(number + blocks - 1) * KQ_LANES},
-                  block->steps, block->chunk};
+  const work w = {
+      .place = gemm->place + block->first_place,
+      .weights = {gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
+                  gemm->weights + (size_t)other->first_step * KQ_STEP_BYTES},
+      .start = {gemm->start + (size_t)number * KQ_LANES, gemm->start + (size_t)(number + blocks - 1) * KQ_LANES},
+      .steps = block->steps,
+      .chunk = block->chunk,
+  };
   const kq_target target[2] = {kq_target_of(op, gemm, number), kq_target_of(op, gemm, number + blocks - 1)};
   for (uint32_t i = 0; i < count; i += TILE) {
     const uint8_t *x[TILE];
@@ -160,7 +163,25 @@ static void run(const kq_operator *op, uint8_t *arena) {
   kq_gemm_each_chunk(op, arena, TILE * CHUNK_TILES, compute_chunk);
 }
 
-const kq_kernel kq_conv_2d_avx512 = {"kq_conv_2d_avx512", KQ_CONV_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_gemm_accepts,
-                                     &kq_gemm_packing, kq_gemm_scratch_bytes, run, NULL};
-const kq_kernel kq_dense_avx512 = {"kq_dense_avx512", KQ_DENSE, KQ_ANY, KQ_ANY, KQ_ANY_BITS, kq_gemm_accepts,
-                                   &kq_gemm_packing, kq_gemm_scratch_bytes, run, NULL};
+const kq_kernel kq_conv_2d_avx512 = {
+    .name = "kq_conv_2d_avx512",
+    .kind = KQ_CONV_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_gemm_accepts,
+    .packing = &kq_gemm_packing,
+    .scratch_bytes = kq_gemm_scratch_bytes,
+    .run = run,
+};
+const kq_kernel kq_dense_avx512 = {
+    .name = "kq_dense_avx512",
+    .kind = KQ_DENSE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_gemm_accepts,
+    .packing = &kq_gemm_packing,
+    .scratch_bytes = kq_gemm_scratch_bytes,
+    .run = run,
+};

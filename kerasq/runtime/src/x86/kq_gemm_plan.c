@@ -195,7 +195,8 @@ static bool serves(const kq_operator *owner, const kq_operator *op) {
          (r == NULL || has_format_of(r, s));
 }
 
-static const kq_part finish = {bytes, bytes, serves, pack};
+static const kq_part finish = {.most = bytes, .bytes = bytes, .serves = serves, .pack = pack};
 
-const kq_packing kq_gemm_packing = {kq_reserve, kq_fill, &kq_gemm_steps, &finish};
-const kq_packing kq_gemm_saturating_packing = {kq_reserve, kq_fill, &kq_gemm_saturating_steps, &finish};
+const kq_packing kq_gemm_packing = {.reserve = kq_reserve, .fill = kq_fill, .constants = &kq_gemm_steps, .finish = &finish};
+const kq_packing kq_gemm_saturating_packing = {
+    .reserve = kq_reserve, .fill = kq_fill, .constants = &kq_gemm_saturating_steps, .finish = &finish};

@@ -29,7 +29,7 @@ uint32_t kq_step_value_bytes(kq_step_type type) {
 
 kq_image kq_image_of(const kq_operator *op) {
   const kq_tensor *x = op->input[KQ_X];
-  kq_image in = {1, 1, x->elements, {0, 0, 0, 0}};
+  kq_image in = {.rows = 1, .columns = 1, .channels = x->elements};
   if (is_dense(op)) return in;
   in.rows = x->shape[1];
   in.columns = x->shape[2];
@@ -47,7 +47,14 @@ typedef struct {
 
 static shape shape_of(const kq_operator *op) {
   const kq_tensor *kernel = op->input[KQ_KERNEL];
-  shape s = {1, kernel->shape[1], 1, kernel->shape[1], kernel->shape[0], 0, true};
+  shape s = {
+      .runs = 1,
+      .run_values = kernel->shape[1],
+      .groups = 1,
+      .group_channels = kernel->shape[1],
+      .group_outputs = kernel->shape[0],
+      .joined = true,
+  };
   if (kq_is_depthwise(op)) { /* all channels as one group; a run is all taps */
     s.run_values = kernel->shape[1] * kernel->shape[2];
   } else if (!is_dense(op)) {
@@ -255,7 +262,12 @@ static kq_block block_of(const shape *s, uint32_t number, kq_step_type type) {
   const uint32_t group = number / s->group_blocks, first = number % s->group_blocks * KQ_LANES;
   const uint32_t left = s->group_outputs - first;
   const uint32_t channel = type >= KQ_STEP_DEPTHWISE ? first : group * s->group_channels; /* of the input */
-  kq_block block = {group * s->group_outputs + first, left < KQ_LANES ? left : KQ_LANES, channel * kq_step_value_bytes(type), 0, 1, 0, 0, 0};
+  const kq_block block = {
+      .first_channel = group * s->group_outputs + first,
+      .channels = left < KQ_LANES ? left : KQ_LANES,
+      .x_offset = channel * kq_step_value_bytes(type),
+      .chunk = 1,
+  };
   return block;
 }
 
@@ -309,7 +321,7 @@ static layout lay_out_steps(const kq_operator *op, bool saturating) {
   uint64_t steps = 0;
   for (uint32_t number = 0; number < blocks; ++number) {
     const kq_block block = block_of(&s, number, kq_step_type_of(op));
-    step_list list = {NULL, NULL, 0};
+    step_list list = {.count = 0};
     list_steps(op, &block, saturating, &list);
     steps += list.count;
   }
@@ -340,13 +352,23 @@ static void pack_steps(const kq_operator *op, bool saturating, void *memory) {
   int64_t *sum = (int64_t *)(void *)(base + l.sum);
   float *magnitudes = (float *)(void *)(base + l.magnitude);
   int32_t *place = (int32_t *)(void *)(base + l.place);
-  *(kq_steps *)memory = (kq_steps){blocks, block, place, base + l.weights, sum, magnitudes};
+  *(kq_steps *)memory = (kq_steps){
+      .blocks = blocks,
+      .block = block,
+      .place = place,
+      .weights = base + l.weights,
+      .sum = sum,
+      .magnitude = magnitudes,
+  };
   uint32_t steps = 0;
   for (uint32_t number = 0; number < blocks; ++number) {
     block[number] = block_of(&s, number, kq_step_type_of(op));
     block[number].first_step = steps;
     block[number].first_place = shares_places(op, saturating) ? 0 : steps * places;
-    step_list list = {place + block[number].first_place, base + l.weights + (size_t)steps * KQ_STEP_BYTES, 0};
+    step_list list = {
+        .place = place + block[number].first_place,
+        .weights = base + l.weights + (size_t)steps * KQ_STEP_BYTES,
+    };
     list_steps(op, &block[number], saturating, &list);
     block[number].steps = list.count;
     steps += list.count;
@@ -378,5 +400,6 @@ static bool serves(const kq_operator *owner, const kq_operator *op) {
          memcmp(owner->dilations, op->dilations, sizeof op->dilations) == 0;
 }
 
-const kq_part kq_gemm_steps = {most_bytes, bytes, serves, pack};
-const kq_part kq_gemm_saturating_steps = {most_bytes, bytes_saturating, serves, pack_saturating};
+const kq_part kq_gemm_steps = {.most = most_bytes, .bytes = bytes, .serves = serves, .pack = pack};
+const kq_part kq_gemm_saturating_steps = {
+    .most = most_bytes, .bytes = bytes_saturating, .serves = serves, .pack = pack_saturating};

@@ -54,7 +54,7 @@ typedef struct {
 
 static owners find(const kq_network *network, const kq_operator *op) {
   const kq_packing *packing = op->kernel->packing;
-  owners found = {NULL, NULL};
+  owners found = {.constants = NULL, .finish = NULL};
   int32_t next = op->input[KERNEL]->first;
   for (int looks = 0; looks < LOOKS && next >= 0 && found.finish == NULL; ++looks) {
     kq_operator *owner = &network->operators[next];

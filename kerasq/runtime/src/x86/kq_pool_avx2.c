@@ -72,7 +72,7 @@ static void run_max(const kq_operator *op, uint8_t *arena) {
 static bool accepts_max(const kq_operator *op) {
   const kq_tensor *y = op->output;
   const size_t size = y->shape[3] * kq_value_bytes(y->type);
-  return y->type != KQ_FLOAT32 && size >= 32 && (size % 32 == 0 || !kq_share_bytes(op->input[0], y));
+  return kq_has_fixed_output(op) && size >= 32 && (size % 32 == 0 || !kq_share_bytes(op->input[0], y));
 }
 
 /* Sums of 16 channels. */
@@ -109,10 +109,24 @@ static void average_pixel(const kq_operator *op, const kq_pixel *pixel) {
 static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, average_pixel); }
 
 static bool accepts_average(const kq_operator *op) {
-  return op->is_integer && op->output->type != KQ_FLOAT32 && op->output->shape[3] % 16 == 0;
+  return kq_is_fixed_throughout(op) && op->output->shape[3] % 16 == 0;
 }
 
 const kq_kernel kq_max_pool_2d_avx2 = {
-    "kq_max_pool_2d_avx2", KQ_MAX_POOL_2D, KQ_ANY, KQ_ANY, KQ_ANY_BITS, accepts_max, NULL, NULL, run_max, NULL};
+    .name = "kq_max_pool_2d_avx2",
+    .kind = KQ_MAX_POOL_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = accepts_max,
+    .run = run_max,
+};
 const kq_kernel kq_average_pool_2d_avx2 = {
-    "kq_average_pool_2d_avx2", KQ_AVERAGE_POOL_2D, KQ_ANY, KQ_ANY, 32, accepts_average, NULL, NULL, run_average, NULL};
+    .name = "kq_average_pool_2d_avx2",
+    .kind = KQ_AVERAGE_POOL_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 32,
+    .accepts = accepts_average,
+    .run = run_average,
+};

@@ -175,20 +175,30 @@ typedef struct {
 KQ_INLINE kq_target kq_target_of(const kq_operator *op, const kq_gemm *gemm, uint32_t number) {
   const kq_tensor *y = op->output;
   const size_t bytes = kq_value_bytes(y->type);
-  const kq_target target = {kq_range_of(op), number, gemm->block[number].channels, y->shape[y->rank - 1] * bytes,
-                              gemm->block[number].first_channel * bytes};
+  const kq_target target = {
+      .range = kq_range_of(op),
+      .number = number,
+      .channels = gemm->block[number].channels,
+      .step = y->shape[y->rank - 1] * bytes,
+      .first = gemm->block[number].first_channel * bytes,
+  };
   return target;
 }
 
 /* Addends of the block from pixel number `pixel` on. */
 KQ_INLINE kq_addends kq_addends_of(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel,
                                    const uint8_t *output) {
-  kq_addends addends = {NULL, 0, 0, 0};
+  kq_addends addends = {.first = NULL};
   if (gemm->has_addend) {
     const kq_tensor *r = op->input[KQ_ADDEND];
     const size_t bytes = kq_value_bytes(r->type), channels = op->output->shape[3];
     const size_t first = pixel * channels + gemm->block[target->number].first_channel;
-    addends = (kq_addends){kq_gemm_addend(op, output) + first * bytes, channels * bytes, target->channels, r->type};
+    addends = (kq_addends){
+        .first = kq_gemm_addend(op, output) + first * bytes,
+        .step = channels * bytes,
+        .channels = target->channels,
+        .type = r->type,
+    };
   }
   return addends;
 }
