@@ -137,6 +137,11 @@ class QFormat:
         return (1 << (self.bits - 1)) - 1 if self.kind is Kind.FIXED else (1 << self.bits) - 1
 
     @property
+    def largest_magnitude(self) -> int:
+        """max|q| of the stored integers q of a fixed format or SIGN."""
+        return max(-self.min_int, self.max_int)
+
+    @property
     def step(self) -> float:
         """Distance of neighbouring values, 2**-frac_bits."""
         return 2.0 ** -self._frac_bits()

@@ -24,9 +24,6 @@ from kerasq.interpreter.reference import ReferenceEngine
 
 NOT_CHECKED = 0
 
-# In float, these round differently from engine to engine: they sum in another order, or call another exp.
-_INEXACT_IN_FLOAT = (OperatorKind.CONV_2D, OperatorKind.DENSE, OperatorKind.AVERAGE_POOL_2D, OperatorKind.SOFTMAX)
-
 
 def with_selftest(model: Model, example: Sequence[np.ndarray]) -> Model:
     """`model` with a test vector in place of the one that it may have.
@@ -89,7 +86,7 @@ def exact_tensors(model: Model) -> set[int]:
     """Computed tensors that every engine gives to the bit: fixed ones, unless inexact floats went into them."""
     inexact: set[int] = set()
     for operator in model.operators:
-        rounds_freely = operator.kind in _INEXACT_IN_FLOAT and not ops.is_integer(model, operator)
+        rounds_freely = ops.TABLE[operator.kind].float_tolerance > 0 and not ops.is_integer(model, operator)
         if rounds_freely or not inexact.isdisjoint(_read(operator)):
             inexact.update(operator.outputs)
     outputs = (operator.outputs[0] for operator in model.operators)
@@ -103,6 +100,6 @@ def _read(operator: Operator) -> list[int]:
 def _quantized_range(model: Model, index: int) -> tuple[float, float] | None:
     for operator in model.operators:
         output = model.output(operator).format
-        if operator.kind is OperatorKind.QUANTIZE and operator.inputs[0] == index and output.is_fixed:
+        if operator.kind is OperatorKind.QUANTIZE and index in operator.inputs and output.is_fixed:
             return output.min, output.max
     return None

@@ -23,7 +23,7 @@ from absl import flags
 from kerasq import ops
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.plan_picture import LEGEND, picture
-from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
+from kerasq.format.model import ABSENT, Model, Operator, Tensor
 from kerasq.format.reader import load
 from kerasq.text import printable, table
 from kerasq.verification import plan
@@ -34,7 +34,7 @@ def describe(model: Model) -> dict[str, Any]:
 
     Returns:
         `version`, `arena_bytes`, `arena_alignment`, `lower_bound`, `metadata`, `constant_bytes` by type, `macs`, `inputs` and
-        `outputs` (index, name, tensor, shape, format, offset, bytes), `operators` (formats by the names of kerasq.ops' slots).
+        `outputs` (index, name, tensor, shape, format, offset, bytes), `operators` (formats by the names of kerasq.ops' operands).
     """
     live = plan.live_bytes(model)
     operators = [{**_operator(model, operator), "live_bytes": live[index]} for index, operator in enumerate(model.operators)]
@@ -69,18 +69,15 @@ def _end(name: str, index: int, tensor: Tensor) -> dict[str, Any]:
 
 def _operator(model: Model, operator: Operator) -> dict[str, Any]:
     spec, output = ops.TABLE[operator.kind], model.output(operator)
-    operands = [(slot, model.tensors[index]) for slot, index in spec.given(operator) if index != ABSENT]
-    window = list(operator.window)
-    if operator.kind is OperatorKind.CONV_2D:
-        window = list(model.tensors[operator.inputs[1]].shape[1:3])
+    operands = [(operand, model.tensors[index]) for operand, index in spec.listed(operator) if index != ABSENT]
     return {
         "kind": str(operator.kind),
         "output": output.name,
         "shape": list(output.shape),
-        "inputs": {slot.name: str(tensor.format) for slot, tensor in operands if not slot.constant},
-        "constants": {slot.name: str(tensor.format) for slot, tensor in operands if slot.constant},
+        "inputs": {operand.name: str(tensor.format) for operand, tensor in operands if not operand.constant},
+        "constants": {operand.name: str(tensor.format) for operand, tensor in operands if operand.constant},
         "format": str(output.format),
-        "window": window,
+        "window": list(spec.window(model, operator)),
         "strides": list(operator.strides),
         "dilations": list(operator.dilations),
         "padding": list(operator.padding),
@@ -108,7 +105,8 @@ def report(facts: dict[str, Any]) -> str:
         for end in ("inputs", "outputs")
         for tensor in facts[end]
     ]
-    constants = list(dict.fromkeys(slot.name for spec in ops.TABLE.values() for slot in spec.slots if slot.constant))
+    operands = (operand for spec in ops.TABLE.values() for operand in spec.operands if operand.constant)
+    constants = list(dict.fromkeys(operand.name for operand in operands))
     columns = ("#", "operator", "output", "shape", "x", *constants, "y", "window", "clamp", "bits", "MACs")
     rows = [_cells(index, operator, constants) for index, operator in enumerate(facts["operators"])]
     sections = (

@@ -99,14 +99,12 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Operator:
-    """One operator. Attributes that its kind does not use have their default (kerasq/ops/attributes.py).
+    """One operator; its kind's row in kerasq.ops names its operands and the attributes that it uses.
 
     Attributes:
         kind: What it computes.
-        inputs: Indices of tensors in the order that the kind fixes; `ABSENT` for an optional one:
-            CONV_2D, DENSE: x, kernel, multiplier or ABSENT, bias or ABSENT; CONV_2D then its addend, if it has one. ADD: a, b.
-            MUL: a, b. CONCAT: two to five. SOFTMAX: x, table or ABSENT. LOOKUP: x, table.
-            MAX_POOL_2D, AVERAGE_POOL_2D, RESHAPE, QUANTIZE, TRANSPOSE: x.
+        inputs: Indices of tensors in the order in which the kind's row has its operands; `ABSENT` for an optional one.
+            `kerasq.ops.operand` finds one by name, `kerasq.ops.make` lists them.
         outputs: Indices of the tensors written: exactly one for every kind so far.
         strides: Vertical and horizontal step (CONV_2D and pooling).
         dilations: Vertical and horizontal distance of taps (CONV_2D).

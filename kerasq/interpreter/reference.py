@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kerasq import ops
-from kerasq.format.model import ABSENT, Model, OperatorKind
+from kerasq.format.model import ABSENT, Model
 from kerasq.interpreter import memory
 from kerasq.interpreter.batches import Observer, fast_batch_size
 
@@ -26,9 +26,9 @@ class _Step:
 
 def _kernel_bytes(model: Model) -> int:
     """What the kernels take: operators share them, as float32 values or integers in up to 64 bits."""
-    weighted = (operator for operator in model.operators if operator.kind in (OperatorKind.CONV_2D, OperatorKind.DENSE))
-    kernels = {operator.inputs[1]: model.tensors[operator.inputs[1]] for operator in weighted}
-    return sum(math.prod(kernel.shape) * (4 if kernel.format.is_float else 8) for kernel in kernels.values())
+    indices = {ops.operand_index(operator, "kernel") for operator in model.operators} - {ABSENT}
+    kernels = (model.tensors[index] for index in indices)
+    return sum(math.prod(kernel.shape) * (4 if kernel.format.is_float else 8) for kernel in kernels)
 
 
 class ReferenceEngine:

@@ -1,4 +1,4 @@
-"""The operators of the file format, one module per family, and the one table that all parts of kerasq drive them by.
+"""The operators of the file format, one module per kind, and the one table that all parts of kerasq drive them by.
 
 A row of `TABLE` holds an operator's rules, its shape rule, its accumulator bound and its semantics in NumPy. The converter asks
 for shapes and bounds, the verifier for problems, the reference engine for a callable. `kerasq/NUMERICS.md` defines what the
@@ -7,18 +7,34 @@ look at everything once, and what prepare returns runs blind.
 """
 
 from kerasq.ops.bounds import Bounds, width
-from kerasq.ops.slots import Slot
+from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.spec import OperatorSpec
-from kerasq.ops.table import TABLE, bounds, is_integer, macs, output_shape, prepare, problems, with_widths
+from kerasq.ops.table import (
+    TABLE,
+    bounds,
+    is_integer,
+    macs,
+    make,
+    operand,
+    operand_index,
+    output_shape,
+    prepare,
+    problems,
+    with_widths,
+)
 
 __all__ = [
     "TABLE",
     "Bounds",
+    "Operand",
     "OperatorSpec",
-    "Slot",
+    "Overlap",
     "bounds",
     "is_integer",
     "macs",
+    "make",
+    "operand",
+    "operand_index",
     "output_shape",
     "prepare",
     "problems",

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.format.model import Model, Operator, OperatorKind, Tensor
 from kerasq.ops import float_path
 from kerasq.ops.bounds import Bounds
+from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.requantization import requantization, rounding_half
-from kerasq.ops.slots import Slot
-from kerasq.ops.spec import OperatorSpec, Shape, fixed_inputs
+from kerasq.ops.spec import OperatorSpec, fixed_inputs, input_shape
 from kerasq.qformat import QFormat
 
-MAX_DISTANCE = 32  # of the inputs' fractional bits
 
-
-def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
-    """The inputs' shape."""
-    return shapes[0]
+def _operands(model: Model, operator: Operator) -> tuple[Tensor, Tensor]:
+    return SPEC.tensor(model, operator, "first input"), SPEC.tensor(model, operator, "second input")
 
 
 def _formats(model: Model, operator: Operator) -> tuple[QFormat, QFormat]:
-    first, second = operator.inputs
-    return model.tensors[first].format, model.tensors[second].format
+    first, second = _operands(model, operator)
+    return first.format, second.format
 
 
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """Equal shapes; fractional bits not too far apart."""
-    first, second = (model.tensors[index].shape for index in operator.inputs)
-    if first != second:
-        yield f"both inputs must have the same shape. Received: shapes {first} and {second}"
-    left, right = _shifts(model, operator)
-    if fixed_inputs(model, operator) and max(left, right) > MAX_DISTANCE:
-        a, b = _formats(model, operator)
-        yield f"the inputs' fractional bits must differ by at most {MAX_DISTANCE}. Received: {a} and {b}"
+    first, second = _operands(model, operator)
+    if first.shape != second.shape:
+        yield f"both inputs must have the same shape. Received: shapes {first.shape} and {second.shape}"
+    furthest = SPEC.limits["max_distance"]
+    if fixed_inputs(model, operator) and max(_shifts(model, operator)) > furthest:
+        yield f"the inputs' fractional bits must differ by at most {furthest}. Received: {first.format} and {second.format}"
 
 
 def _shifts(model: Model, operator: Operator) -> tuple[int, int]:
@@ -47,7 +43,7 @@ def _shifts(model: Model, operator: Operator) -> tuple[int, int]:
 def bounds(model: Model, operator: Operator) -> Bounds:
     """max|a| and max|b|, shifted to the finer fractional bits, and the rounding half."""
     formats, shifts = _formats(model, operator), _shifts(model, operator)
-    largest = sum(max(-source.min_int, source.max_int) << shift for source, shift in zip(formats, shifts, strict=True))
+    largest = sum(source.largest_magnitude << shift for source, shift in zip(formats, shifts, strict=True))
     return Bounds(largest + rounding_half(_frac_bits(model, operator), model.output(operator).format))
 
 
@@ -81,9 +77,10 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarra
 
 SPEC = OperatorSpec(
     kind=OperatorKind.ADD,
-    slots=(Slot("first input"), Slot("second input")),
-    output_shape=output_shape,
-    rules=rules,
+    operands=(Operand("first input", overlap=Overlap.ELEMENT_WISE), Operand("second input", overlap=Overlap.ELEMENT_WISE)),
+    output_shape=input_shape,
     bounds=bounds,
     prepare=prepare,
+    rules=rules,
+    limits={"max_distance": 32},  # of the inputs' fractional bits
 )

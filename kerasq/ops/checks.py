@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kerasq.format.model import ABSENT, Model, Operator, Tensor
-from kerasq.ops.attributes import unused
 from kerasq.ops.bounds import width
-from kerasq.ops.slots import ACTIVATIONS, Slot
+from kerasq.ops.operand import Operand
 from kerasq.qformat import QFormat
 
 if TYPE_CHECKING:
     from kerasq.ops.spec import OperatorSpec
+
+# Attributes of an operator by name, with the defaults that they have where a kind does not use them: kernels rely on it, none has
+# to ask whether a padding belongs to a window or lies about in an operator that has none. Every kind uses its clamp and its
+# accumulator_bits.
+_ALL_USE = ("clamp", "accumulator_bits")
+ATTRIBUTES = {
+    field.name: field.default
+    for field in dataclasses.fields(Operator)
+    if field.name not in ("kind", "inputs", "outputs", *_ALL_USE)
+}
 
 
 def problems(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
@@ -36,46 +46,54 @@ def _operands(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[
         yield f"must write exactly one tensor. Received: outputs={operator.outputs}"
     elif model.output(operator).is_constant:
         yield "the output is a constant, but must be an activation"
-    needed = sum(not slot.trailing for slot in spec.slots)
-    if not needed <= len(operator.inputs) <= len(spec.slots):
-        expected = ", ".join(slot.name for slot in spec.slots)
-        between = {0: "", 1: " or {}"}.get(len(spec.slots) - needed, " to {}")
-        counts = str(needed) + between.format(len(spec.slots))
+    needed = sum(not operand.trailing for operand in spec.operands)
+    if not needed <= len(operator.inputs) <= len(spec.operands):
+        expected = ", ".join(operand.name for operand in spec.operands)
+        between = {0: "", 1: " or {}"}.get(len(spec.operands) - needed, " to {}")
+        counts = str(needed) + between.format(len(spec.operands))
         yield f"must have {counts} inputs ({expected}). Received: inputs={operator.inputs}"
         return
-    for slot, index in spec.given(operator):
+    for operand, index in spec.listed(operator):
         if index < 0:
-            if not (slot.optional and index == ABSENT):
-                yield f"the {slot.name} is absent"
-        elif model.tensors[index].is_constant != slot.constant:
-            wanted, received = ("a constant", "an activation") if slot.constant else ("an activation", "a constant")
-            yield f"the {slot.name} must be {wanted}. Received: {model.tensors[index].name!r}, {received}"
+            may_be_absent = operand.optional or (operand.or_function and operator.function is not None)
+            if not (may_be_absent and index == ABSENT):
+                yield f"the {operand.name} is absent"
+        elif model.tensors[index].is_constant != operand.constant:
+            wanted, received = ("a constant", "an activation") if operand.constant else ("an activation", "a constant")
+            yield f"the {operand.name} must be {wanted}. Received: {model.tensors[index].name!r}, {received}"
 
 
 def _shapes_and_formats(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
-    for slot, index in spec.given(operator):
+    for operand, index in spec.listed(operator):
         if index != ABSENT:
-            yield from _tensor(slot, model.tensors[index])
-    yield from _tensor(Slot("output"), model.output(operator))
+            yield from _tensor(operand, model.tensors[index])
+    yield from _tensor(Operand("output"), model.output(operator))
 
 
-def _tensor(slot: Slot, tensor: Tensor) -> Iterator[str]:
+def _tensor(operand: Operand, tensor: Tensor) -> Iterator[str]:
     if not tensor.shape or min(tensor.shape) < 1:
-        yield f"the {slot.name}'s sizes must be at least 1. Received: shape={tensor.shape}"
-    elif not slot.constant and tensor.shape[0] != 1:
-        yield f"the {slot.name}'s first axis must be the batch axis, of size 1. Received: shape={tensor.shape}"
-    families = slot.families if slot.constant else ACTIVATIONS
+        yield f"the {operand.name}'s sizes must be at least 1. Received: shape={tensor.shape}"
+    elif not operand.constant and tensor.shape[0] != 1:
+        yield f"the {operand.name}'s first axis must be the batch axis, of size 1. Received: shape={tensor.shape}"
     if tensor.format.frac_bits is None:
-        yield f"the {slot.name}'s number of fractional bits is missing. Received: {tensor.format}"
-    elif tensor.format.family not in families:
-        yield f"the {slot.name} must be one of {', '.join(families)}. Received: {tensor.format}"
+        yield f"the {operand.name}'s number of fractional bits is missing. Received: {tensor.format}"
+    elif tensor.format.family not in operand.families:
+        yield f"the {operand.name} must be one of {', '.join(operand.families)}. Received: {tensor.format}"
 
 
 def _attributes(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
-    yield from unused(operator)
+    yield from _unused(spec, operator)
     yield from spec.rules(model, operator)
     if operator.clamp is not None:
         yield from _clamp(model.output(operator).format, operator.clamp)
+
+
+def _unused(spec: OperatorSpec, operator: Operator) -> Iterator[str]:
+    """Attributes that the operator's kind does not use, but that are set."""
+    for name, default in ATTRIBUTES.items():
+        value = getattr(operator, name)
+        if name not in spec.attributes and value != default:
+            yield f"{name} must be {default}: this kind of operator does not use it. Received: {name}={value}"
 
 
 def _clamp(output: QFormat, clamp: tuple[float, float]) -> Iterator[str]:

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.format.model import Model, Operator, OperatorKind, Tensor
 from kerasq.ops import float_path
 from kerasq.ops.bounds import Bounds
-from kerasq.ops.requantization import largest_magnitude, requantization, rounding_half
-from kerasq.ops.slots import Slot
+from kerasq.ops.operand import Operand
+from kerasq.ops.requantization import requantization, rounding_half
 from kerasq.ops.spec import OperatorSpec, Shape, fixed_inputs
 from kerasq.qformat import QFormat
-
-MAX_INPUTS = 5
 
 
 def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
@@ -22,9 +20,14 @@ def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
+def _tensors(model: Model, operator: Operator) -> Iterator[Tensor]:
+    """All inputs, in order."""
+    return (tensor for tensor in model.operands(operator) if tensor is not None)
+
+
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """Shapes that differ in the last axis only."""
-    shapes = [model.tensors[index].shape for index in operator.inputs]
+    shapes = [tensor.shape for tensor in _tensors(model, operator)]
     if any(shape[:-1] != shapes[0][:-1] for shape in shapes):
         yield f"the inputs' shapes may differ in the last axis only. Received: shapes {', '.join(map(str, shapes))}"
 
@@ -32,15 +35,15 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
 def bounds(model: Model, operator: Operator) -> Bounds:
     """The largest max|x| with its rounding half."""
     output = model.output(operator).format
-    formats = [model.tensors[index].format for index in operator.inputs]
-    return Bounds(max(largest_magnitude(source) + rounding_half(source.frac_bits or 0, output) for source in formats))
+    formats = [tensor.format for tensor in _tensors(model, operator)]
+    return Bounds(max(source.largest_magnitude + rounding_half(source.frac_bits or 0, output) for source in formats))
 
 
 def prepare(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
     """A callable from as many stored arrays as there are inputs to the stored output."""
     output, proven = model.output(operator).format, bounds(model, operator)
     integer = fixed_inputs(model, operator)
-    formats = [model.tensors[index].format for index in operator.inputs]
+    formats = [tensor.format for tensor in _tensors(model, operator)]
 
     def convert(source: QFormat, stored: np.ndarray, to: np.ndarray) -> None:
         if not integer:
@@ -64,13 +67,14 @@ def prepare(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
 
 SPEC = OperatorSpec(
     kind=OperatorKind.CONCAT,
-    slots=(
-        Slot("first input"),
-        Slot("second input"),
-        *(Slot(f"{number} input", trailing=True) for number in ("third", "fourth", "fifth")),
+    operands=(
+        Operand("first input"),
+        Operand("second input"),
+        *(Operand(f"{number} input", trailing=True) for number in ("third", "fourth", "fifth")),
     ),
     output_shape=output_shape,
-    rules=rules,
     bounds=bounds,
     prepare=prepare,
+    rules=rules,
+    since=2,
 )

@@ -7,16 +7,17 @@ convolution has no such matrices and is summed tap by tap.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq.ops import weighted
+from kerasq.ops.bounds import Bounds
+from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.product import product
 from kerasq.ops.spec import OperatorSpec, Shape
-from kerasq.ops.windows import Window, blocks
+from kerasq.ops.windows import MAX_SIDE, Window, blocks
 
 
 def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
@@ -27,7 +28,8 @@ def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
 
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """Ranks, groups, window, multiplier and bias."""
-    x, kernel = weighted.Operands.of(model, operator).shapes
+    operands = _operands(model, operator)
+    x, kernel = operands.shapes
     if len(x) != 4 or len(kernel) != 4:
         yield f"input and kernel must have 4 axes. Received: shapes {x} and {kernel}"
         return
@@ -39,19 +41,33 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
             f"the kernel must have {channels // groups} input channels ({channels} in {groups} groups). Received: shape={kernel}"
         )
     yield from Window.of(operator, (kernel[1], kernel[2])).problems()
-    yield from weighted.vector_problems(model, operator)
-    yield from weighted.addend_problems(model, operator)
+    yield from weighted.vector_problems(operands)
+    yield from weighted.addend_problems(operands)
+
+
+def _operands(model: Model, operator: Operator) -> weighted.Operands:
+    return weighted.Operands.of(SPEC, model, operator)
+
+
+def bounds(model: Model, operator: Operator) -> Bounds:
+    """As of every weighted operator."""
+    return weighted.bounds(_operands(model, operator))
 
 
 def macs(model: Model, operator: Operator) -> int:
     """Output elements times taps times input channels of a group."""
-    _, kernel = weighted.Operands.of(model, operator).shapes
-    return math.prod(model.output(operator).shape) * math.prod(kernel[1:])
+    return weighted.macs(_operands(model, operator))
+
+
+def window(model: Model, operator: Operator) -> tuple[int, int]:
+    """Height and width of the kernel."""
+    _, height, width, _ = _operands(model, operator).kernel.shape
+    return height, width
 
 
 def prepare(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
     """A callable from stored (batch, height, width, channels), and the stored addend if there is one, to the stored output."""
-    stages, output = weighted.stages(model, operator), model.output(operator).shape
+    stages, output = weighted.stages(_operands(model, operator), operator), model.output(operator).shape
     outputs, height, width, channels = stages.kernel.shape
     window, sum_dtype = Window.of(operator, (height, width)), stages.sum_dtype
     depthwise = operator.groups > 1 and channels == 1
@@ -113,10 +129,18 @@ def _tapwise(stages: weighted.Stages, groups: int) -> Callable[[np.ndarray], np.
 
 SPEC = OperatorSpec(
     kind=OperatorKind.CONV_2D,
-    slots=(*weighted.SLOTS, weighted.ADDEND),
+    operands=(
+        Operand("input", overlap=Overlap.WINDOW),
+        *weighted.CONSTANTS,
+        Operand("addend", trailing=True, overlap=Overlap.ELEMENT_WISE, since=2),
+    ),
     output_shape=output_shape,
-    rules=rules,
-    bounds=weighted.bounds,
+    bounds=bounds,
     prepare=prepare,
+    rules=rules,
+    attributes=("strides", "dilations", "padding", "groups", "total_bits"),
+    limits={"max_side": MAX_SIDE},
     macs=macs,
+    float_tolerance=weighted.FLOAT_TOLERANCE,
+    window=window,
 )

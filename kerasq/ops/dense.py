@@ -9,6 +9,8 @@ import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq.ops import weighted
+from kerasq.ops.bounds import Bounds
+from kerasq.ops.operand import Operand
 from kerasq.ops.product import product
 from kerasq.ops.spec import OperatorSpec, Shape
 
@@ -21,22 +23,32 @@ def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
 
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """Sizes of input, kernel, multiplier and bias."""
-    x, kernel = weighted.Operands.of(model, operator).shapes
+    operands = _operands(model, operator)
+    x, kernel = operands.shapes
     if len(kernel) != 2:
         yield f"the kernel must have 2 axes. Received: shape={kernel}"
     elif kernel[1] != math.prod(x):
         yield f"the kernel must have {math.prod(x)} inputs, the input's elements. Received: shape={kernel}"
-    yield from weighted.vector_problems(model, operator)
+    yield from weighted.vector_problems(operands)
+
+
+def _operands(model: Model, operator: Operator) -> weighted.Operands:
+    return weighted.Operands.of(SPEC, model, operator)
+
+
+def bounds(model: Model, operator: Operator) -> Bounds:
+    """As of every weighted operator."""
+    return weighted.bounds(_operands(model, operator))
 
 
 def macs(model: Model, operator: Operator) -> int:
     """One per weight."""
-    return math.prod(weighted.Operands.of(model, operator).kernel.shape)
+    return weighted.macs(_operands(model, operator))
 
 
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
     """A callable from stored (batch, ...) to the stored output (batch, outputs)."""
-    stages = weighted.stages(model, operator)
+    stages = weighted.stages(_operands(model, operator), operator)
     matrix = stages.arranged("columns", lambda kernel: np.ascontiguousarray(kernel.T))
 
     def run(x: np.ndarray) -> np.ndarray:
@@ -52,10 +64,12 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarr
 
 SPEC = OperatorSpec(
     kind=OperatorKind.DENSE,
-    slots=weighted.SLOTS,
+    operands=(Operand("input"), *weighted.CONSTANTS),
     output_shape=output_shape,
-    rules=rules,
-    bounds=weighted.bounds,
+    bounds=bounds,
     prepare=prepare,
+    rules=rules,
+    attributes=("total_bits",),
     macs=macs,
+    float_tolerance=weighted.FLOAT_TOLERANCE,
 )

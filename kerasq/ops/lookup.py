@@ -7,26 +7,25 @@ section 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq.ops import float_path
 from kerasq.ops.bounds import Bounds
-from kerasq.ops.requantization import largest_magnitude
-from kerasq.ops.reshape import clamped
-from kerasq.ops.slots import Slot
-from kerasq.ops.spec import OperatorSpec, Shape
+from kerasq.ops.families import TABLES
+from kerasq.ops.moved import clamped
+from kerasq.ops.operand import Operand, Overlap
+from kerasq.ops.spec import OperatorSpec, input_shape
 from kerasq.qformat import QFormat
 
-TABLES = ("FIXED8", "FIXED16", "UFIXED8", "UFIXED16")
 LOW_BITS = 7  # of a 16-bit value: the place between two knots
 
 
 def table_length(source: QFormat) -> int:
     """Entries of the table for inputs of this format."""
-    return 256 if source.bits == 8 else 513
+    return SPEC.limits["entries_8" if source.bits == 8 else "entries_16"]
 
 
 def make_table(function: Callable[[np.ndarray], np.ndarray], source: QFormat, output: QFormat) -> np.ndarray:
@@ -48,16 +47,10 @@ def make_table(function: Callable[[np.ndarray], np.ndarray], source: QFormat, ou
         return output.quantize(np.asarray(function(stored * source.step), np.float64))
 
 
-def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
-    """The input's shape."""
-    return shapes[0]
-
-
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """A fixed input and a table of the output's format; or, in memory only, a FLOAT32 input and a function."""
-    x, table = model.operands(operator)
+    x, table = SPEC.tensor(model, operator, "input"), SPEC.optional(model, operator, "table")
     output = model.output(operator).format
-    assert x is not None
     if operator.function is not None:
         if not x.format.is_float or table is not None:
             yield f"with a function, the input must be FLOAT32 and without a table. Received: {x.format}"
@@ -71,20 +64,19 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
 
 def is_integer(model: Model, operator: Operator) -> bool:
     """Whether there is a table."""
-    return operator.function is None and not model.tensors[operator.inputs[0]].format.is_float
+    return operator.function is None and not SPEC.tensor(model, operator, "input").format.is_float
 
 
 def bounds(model: Model, operator: Operator) -> Bounds:
     """max|y|; between knots their difference by the low bits, which takes 8 bits more, the half included."""
-    source, output = model.tensors[operator.inputs[0]].format, model.output(operator).format
-    return Bounds(largest_magnitude(output) << (0 if source.bits == 8 else LOW_BITS + 1))
+    source, output = SPEC.tensor(model, operator, "input").format, model.output(operator).format
+    return Bounds(output.largest_magnitude << (0 if source.bits == 8 else LOW_BITS + 1))
 
 
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
     """A callable from stored values to the stored values of the function."""
-    x, table = model.operands(operator)
+    x, table = SPEC.tensor(model, operator, "input"), SPEC.optional(model, operator, "table")
     output, function = model.output(operator).format, operator.function
-    assert x is not None
     if function is not None:
 
         def run_float(values: np.ndarray) -> np.ndarray:
@@ -112,10 +104,13 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarr
 
 SPEC = OperatorSpec(
     kind=OperatorKind.LOOKUP,
-    slots=(Slot("input"), Slot("table", TABLES, constant=True, optional=True)),
-    output_shape=output_shape,
-    rules=rules,
+    operands=(Operand("input", overlap=Overlap.ELEMENT_WISE), Operand("table", TABLES, constant=True, or_function=True)),
+    output_shape=input_shape,
     bounds=bounds,
     prepare=prepare,
+    rules=rules,
+    attributes=("function",),
+    limits={"entries_8": 256, "entries_16": 513},  # of the table, by the bits of the input
+    since=2,
     is_integer=is_integer,
 )

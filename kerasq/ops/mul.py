@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.format.model import Model, Operator, OperatorKind, Tensor
 from kerasq.ops import float_path
 from kerasq.ops.bounds import Bounds
-from kerasq.ops.requantization import largest_magnitude, requantization, rounding_half
-from kerasq.ops.slots import Slot
-from kerasq.ops.spec import OperatorSpec, Shape, fixed_inputs
+from kerasq.ops.operand import Operand, Overlap
+from kerasq.ops.requantization import requantization, rounding_half
+from kerasq.ops.spec import OperatorSpec, fixed_inputs, input_shape
 from kerasq.qformat import QFormat
 
 
-def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
-    """The first input's shape."""
-    return shapes[0]
+def _operands(model: Model, operator: Operator) -> tuple[Tensor, Tensor]:
+    return SPEC.tensor(model, operator, "first input"), SPEC.tensor(model, operator, "second input")
 
 
 def _formats(model: Model, operator: Operator) -> tuple[QFormat, QFormat]:
-    first, second = operator.inputs
-    return model.tensors[first].format, model.tensors[second].format
+    first, second = _operands(model, operator)
+    return first.format, second.format
 
 
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """The second input has the first one's shape, or one value for each of its channels, the last axis."""
-    first, second = (model.tensors[index].shape for index in operator.inputs)
+    first, second = (tensor.shape for tensor in _operands(model, operator))
     if first != second and not first[-1] == second[-1] == math.prod(second):
         yield (
             "the second input must have the first one's shape, or one value for each channel and sizes of 1 elsewhere. "
@@ -42,15 +41,18 @@ def _frac_bits(model: Model, operator: Operator) -> int:
 
 def bounds(model: Model, operator: Operator) -> Bounds:
     """max|a| times max|b|, and the rounding half."""
-    first, second = map(largest_magnitude, _formats(model, operator))
-    return Bounds(first * second + rounding_half(_frac_bits(model, operator), model.output(operator).format))
+    first, second = _formats(model, operator)
+    return Bounds(
+        first.largest_magnitude * second.largest_magnitude
+        + rounding_half(_frac_bits(model, operator), model.output(operator).format)
+    )
 
 
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """A callable from two stored arrays to their stored product."""
     output = model.output(operator).format
     formats = _formats(model, operator)
-    first, second = (model.tensors[index].shape for index in operator.inputs)
+    first, second = (tensor.shape for tensor in _operands(model, operator))
 
     def spread(b: np.ndarray) -> np.ndarray:
         return b if first == second else b.reshape(len(b), *(1,) * (len(first) - 2), second[-1])
@@ -77,9 +79,10 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarra
 
 SPEC = OperatorSpec(
     kind=OperatorKind.MUL,
-    slots=(Slot("first input"), Slot("second input")),
-    output_shape=output_shape,
-    rules=rules,
+    operands=(Operand("first input", overlap=Overlap.ELEMENT_WISE), Operand("second input", overlap=Overlap.ELEMENT_WISE)),
+    output_shape=input_shape,
     bounds=bounds,
     prepare=prepare,
+    rules=rules,
+    since=2,
 )

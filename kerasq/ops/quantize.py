@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq.ops import float_path
 from kerasq.ops.bounds import Bounds
+from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.requantization import requantization, rounding_half
-from kerasq.ops.slots import Slot
-from kerasq.ops.spec import OperatorSpec, Shape
+from kerasq.ops.spec import OperatorSpec, input_shape
 from kerasq.qformat import QFormat
 
 
-def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
-    """The input's shape."""
-    return shapes[0]
-
-
-def rules(model: Model, operator: Operator) -> Iterator[str]:
-    """None of its own."""
-    return iter(())
-
-
 def _input_format(model: Model, operator: Operator) -> QFormat:
-    return model.tensors[operator.inputs[0]].format
+    return SPEC.tensor(model, operator, "input").format
 
 
 def bounds(model: Model, operator: Operator) -> Bounds:
     """max|x| and the rounding half."""
     source = _input_format(model, operator)
     half = rounding_half(source.frac_bits or 0, model.output(operator).format)
-    return Bounds(max(-source.min_int, source.max_int) + half)
+    return Bounds(source.largest_magnitude + half)
 
 
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
@@ -53,9 +43,8 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarr
 
 SPEC = OperatorSpec(
     kind=OperatorKind.QUANTIZE,
-    slots=(Slot("input"),),
-    output_shape=output_shape,
-    rules=rules,
+    operands=(Operand("input", overlap=Overlap.ELEMENT_WISE),),
+    output_shape=input_shape,
     bounds=bounds,
     prepare=prepare,
 )

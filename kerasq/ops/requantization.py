@@ -52,11 +52,6 @@ def limits(output: QFormat, operator: Operator) -> tuple[int, int]:
     return int(operator.clamp[0]), int(operator.clamp[1])
 
 
-def largest_magnitude(source: QFormat) -> int:
-    """max|x| of the stored integers of a fixed format."""
-    return max(-source.min_int, source.max_int)
-
-
 def rounding_half(frac_bits: int, output: QFormat) -> int:
     """What requantizing from `frac_bits` adds before it shifts: 2**(s-1), or 0 where nothing is rounded."""
     if output.is_float:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.ops import moved
 from kerasq.ops.bounds import Bounds
-from kerasq.ops.slots import Slot
+from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.spec import OperatorSpec, Shape
 
 
@@ -20,20 +21,12 @@ def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
 
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """Same format."""
-    return same_format(model, operator)
-
-
-def same_format(model: Model, operator: Operator) -> Iterator[str]:
-    """The rule of operators that move values unchanged."""
-    source, output = model.tensors[operator.inputs[0]].format, model.output(operator).format
-    if source != output:
-        yield f"the output must have the input's format, {source}. Received: {output}"
+    return moved.same_format(SPEC.tensor(model, operator, "input"), model.output(operator))
 
 
 def bounds(model: Model, operator: Operator) -> Bounds:
     """max|x|: values are only moved."""
-    source = model.tensors[operator.inputs[0]].format
-    return Bounds(max(-source.min_int, source.max_int))
+    return moved.bounds(SPEC.tensor(model, operator, "input"))
 
 
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
@@ -41,25 +34,17 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarr
     shape = model.output(operator).shape[1:]
 
     def run(x: np.ndarray) -> np.ndarray:
-        return clamped(x.reshape(len(x), *shape), operator)
+        return moved.clamped(x.reshape(len(x), *shape), operator)
 
     return run
 
 
-def clamped(stored: np.ndarray, operator: Operator) -> np.ndarray:
-    """Stored values limited by the operator's clamp."""
-    if operator.clamp is None:
-        return stored
-    low, high = operator.clamp
-    return np.clip(stored, stored.dtype.type(low), stored.dtype.type(high))
-
-
 SPEC = OperatorSpec(
     kind=OperatorKind.RESHAPE,
-    slots=(Slot("input"),),
+    operands=(Operand("input", overlap=Overlap.ELEMENT_WISE, in_place_since=1),),
     output_shape=output_shape,
-    rules=rules,
     bounds=bounds,
     prepare=prepare,
+    rules=rules,
     any_shape=True,
 )

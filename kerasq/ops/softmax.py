@@ -6,27 +6,25 @@ exp of the high and of the low byte of d. Entries have 15 fractional bits. Sourc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
+from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq.ops import float_path
 from kerasq.ops.bounds import Bounds
+from kerasq.ops.families import EXPONENTIALS
+from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.requantization import limits
-from kerasq.ops.slots import Slot
-from kerasq.ops.spec import OperatorSpec, Shape
+from kerasq.ops.spec import OperatorSpec, input_shape
 from kerasq.qformat import QFormat, fixed
 
 TABLE_FORMAT = fixed(16, 15, signed=False)
-ONE = 1 << 15  # exp(0) in TABLE_FORMAT
-MAX_CLASSES = 1 << 16  # their exponentials, each at most ONE, sum up within 32 bits
-MAX_FRAC_BITS = 16  # of the output
 
 
 def table_length(source: QFormat) -> int:
     """Entries of the table for inputs of this format."""
-    return 256 if source.bits == 8 else 512
+    return SPEC.limits["entries_8" if source.bits == 8 else "entries_16"]
 
 
 def exponentials(source: QFormat) -> np.ndarray:
@@ -45,21 +43,15 @@ def exponentials(source: QFormat) -> np.ndarray:
     return TABLE_FORMAT.quantize(table)
 
 
-def output_shape(operator: Operator, shapes: Sequence[Shape]) -> Shape:
-    """The input's shape."""
-    return shapes[0]
-
-
 def is_integer(model: Model, operator: Operator) -> bool:
     """Whether there is a table: without one the operator computes in float, whatever the input."""
-    return operator.inputs[1] != ABSENT
+    return SPEC.optional(model, operator, "table") is not None
 
 
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """The last axis; and where there is a table: fixed formats, number of classes, the table itself."""
-    x, table = model.operands(operator)
-    output = model.output(operator).format
-    assert x is not None
+    x, table = SPEC.tensor(model, operator, "input"), SPEC.optional(model, operator, "table")
+    output, most = model.output(operator).format, SPEC.limits
     if len(x.shape) < 2:
         yield f"the input must have an axis after the batch axis. Received: shape={x.shape}"
     if table is None:
@@ -67,34 +59,33 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
     if not x.format.is_fixed or not output.is_fixed:
         yield f"with a table, input and output must be fixed. Received: {x.format} and {output}"
         return
-    if x.shape[-1] > MAX_CLASSES:
-        yield f"with a table there are at most {MAX_CLASSES} classes. Received: shape={x.shape}"
-    if not 0 <= (output.frac_bits or 0) <= MAX_FRAC_BITS:
-        yield f"with a table the output must have 0 to {MAX_FRAC_BITS} fractional bits. Received: {output}"
+    if x.shape[-1] > most["max_classes"]:
+        yield f"with a table there are at most {most['max_classes']} classes. Received: shape={x.shape}"
+    if not 0 <= (output.frac_bits or 0) <= most["max_frac_bits"]:
+        yield f"with a table the output must have 0 to {most['max_frac_bits']} fractional bits. Received: {output}"
     yield from _table_rules(x.format, table.format, table.data)
 
 
 def _table_rules(source: QFormat, table: QFormat, entries: np.ndarray | None) -> Iterator[str]:
-    length = table_length(source)
+    length, one = table_length(source), SPEC.limits["one"]
     if table != TABLE_FORMAT:
         yield f"the table must be {TABLE_FORMAT}. Received: {table}"
     elif entries is None or entries.shape != (length,):
         yield f"the table for {source} must have shape ({length},). Received: {None if entries is None else entries.shape}"
-    elif entries.max() > ONE or (entries[::256] != ONE).any():
+    elif entries.max() > one or (entries[::256] != one).any():
         # exp(0) = 1 keeps the sum of exponentials, a divisor, above 0; 1 as the largest keeps it within 32 bits.
-        yield f"the table's entries must not exceed {ONE}; each run of 256 must begin with it, exp(0) = 1"
+        yield f"the table's entries must not exceed {one}; each run of 256 must begin with it, exp(0) = 1"
 
 
 def bounds(model: Model, operator: Operator) -> Bounds:
     """e * 2**(n_y+1) + 2 S: covers numerator and denominator."""
-    classes = model.tensors[operator.inputs[0]].shape[-1]
-    return Bounds((ONE << ((model.output(operator).format.frac_bits or 0) + 1)) + 2 * ONE * classes)
+    classes, one = SPEC.tensor(model, operator, "input").shape[-1], SPEC.limits["one"]
+    return Bounds((one << ((model.output(operator).format.frac_bits or 0) + 1)) + 2 * one * classes)
 
 
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
     """A callable from stored scores to stored probabilities."""
-    x, table = model.operands(operator)
-    assert x is not None
+    x, table = SPEC.tensor(model, operator, "input"), SPEC.optional(model, operator, "table")
     source, output = x.format, model.output(operator).format
     if table is None or table.data is None:
         return lambda scores: float_path.store(_float_softmax(float_path.values(source, scores)), output, operator)
@@ -121,10 +112,21 @@ def _float_softmax(scores: np.ndarray) -> np.ndarray:
 
 SPEC = OperatorSpec(
     kind=OperatorKind.SOFTMAX,
-    slots=(Slot("input"), Slot("table", ("UFIXED16",), constant=True, optional=True)),
-    output_shape=output_shape,
-    rules=rules,
+    operands=(
+        Operand("input", overlap=Overlap.ELEMENT_WISE),
+        Operand("table", EXPONENTIALS, constant=True, optional=True),
+    ),
+    output_shape=input_shape,
     bounds=bounds,
     prepare=prepare,
+    rules=rules,
+    limits={
+        "max_classes": 1 << 16,  # their exponentials, each at most one, sum up within 32 bits
+        "max_frac_bits": 16,  # of the output
+        "one": 1 << 15,  # exp(0) in the table
+        "entries_8": 256,  # of the table, by the bits of the input
+        "entries_16": 512,
+    },
     is_integer=is_integer,
+    float_tolerance=1e-5,  # from exp to exp
 )

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from kerasq.format.model import Model, Operator, OperatorKind
-from kerasq.ops import add, concat, convolution, dense, lookup, mul, pooling, quantize, reshape, softmax, transpose
+from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
+from kerasq.ops import (
+    add,
+    average_pool,
+    concat,
+    convolution,
+    dense,
+    lookup,
+    max_pool,
+    mul,
+    quantize,
+    reshape,
+    softmax,
+    transpose,
+)
 from kerasq.ops.bounds import Bounds, width
 from kerasq.ops.spec import OperatorSpec, Shape
 
@@ -17,8 +31,8 @@ TABLE: dict[OperatorKind, OperatorSpec] = {
         convolution.SPEC,
         dense.SPEC,
         add.SPEC,
-        pooling.MAX_SPEC,
-        pooling.AVERAGE_SPEC,
+        max_pool.SPEC,
+        average_pool.SPEC,
         reshape.SPEC,
         softmax.SPEC,
         quantize.SPEC,
@@ -28,6 +42,50 @@ TABLE: dict[OperatorKind, OperatorSpec] = {
         lookup.SPEC,
     )
 }
+
+
+def operand_index(operator: Operator, name: str) -> int:
+    """Index of the tensor that is the operand of this name; `ABSENT` where the operator, or its kind, does without.
+
+    Raises:
+        KeyError: No kind has such an operand.
+    """
+    spec = TABLE[operator.kind]
+    if spec.has(name):
+        return spec.index(operator, name)
+    if any(other.has(name) for other in TABLE.values()):
+        return ABSENT
+    raise KeyError(f"no kind of operator has an operand {name!r}")
+
+
+def operand(model: Model, operator: Operator, name: str) -> Tensor | None:
+    """The tensor that is the operand of this name; `None` where the operator, or its kind, does without.
+
+    Raises:
+        KeyError: No kind has such an operand.
+    """
+    index = operand_index(operator, name)
+    return None if index == ABSENT else model.tensors[index]
+
+
+def make(kind: OperatorKind, operands: Mapping[str, int], output: int, **attributes: Any) -> Operator:
+    """An operator from its operands by name.
+
+    Args:
+        kind: What it computes.
+        operands: The index of each tensor that it reads; what is left out is `ABSENT`.
+        output: Index of the tensor that it writes.
+        attributes: Fields of `Operator`.
+
+    Raises:
+        KeyError: The kind has no such operand.
+
+    Example:
+
+    >>> make(OperatorKind.CONV_2D, {"input": 0, "kernel": 1, "addend": 2}, 3).inputs
+    (0, 1, -1, -1, 2)
+    """
+    return Operator(kind, TABLE[kind].inputs(operands), (output,), **attributes)
 
 
 def problems(model: Model, operator: Operator) -> Iterator[str]:

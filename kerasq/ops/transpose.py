@@ -13,15 +13,18 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
-from kerasq.ops.reshape import bounds, clamped, output_shape, same_format
-from kerasq.ops.slots import Slot
+from kerasq.ops import moved
+from kerasq.ops.bounds import Bounds
+from kerasq.ops.operand import Operand
+from kerasq.ops.reshape import output_shape
 from kerasq.ops.spec import OperatorSpec
 
 
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """Same format; sizes that divide the input."""
-    yield from same_format(model, operator)
-    elements = math.prod(model.tensors[operator.inputs[0]].shape)
+    x = SPEC.tensor(model, operator, "input")
+    yield from moved.same_format(x, model.output(operator))
+    elements = math.prod(x.shape)
     sizes = (*operator.window, operator.groups)
     if min(sizes) < 1 or elements % math.prod(sizes):
         yield (
@@ -30,23 +33,30 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
         )
 
 
+def bounds(model: Model, operator: Operator) -> Bounds:
+    """max|x|: values are only moved."""
+    return moved.bounds(SPEC.tensor(model, operator, "input"))
+
+
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
     """A callable from stored (batch, ...) to the moved values in the output's shape."""
     shape, sizes = model.output(operator).shape[1:], (*operator.window, operator.groups)
 
     def run(x: np.ndarray) -> np.ndarray:
-        moved = x.reshape(-1, *sizes).swapaxes(1, 2)
-        return clamped(moved.reshape(len(x), *shape), operator)
+        y = x.reshape(-1, *sizes).swapaxes(1, 2)
+        return moved.clamped(y.reshape(len(x), *shape), operator)
 
     return run
 
 
 SPEC = OperatorSpec(
     kind=OperatorKind.TRANSPOSE,
-    slots=(Slot("input"),),
+    operands=(Operand("input"),),
     output_shape=output_shape,
-    rules=rules,
     bounds=bounds,
     prepare=prepare,
+    rules=rules,
+    attributes=("window", "groups"),
+    since=2,
     any_shape=True,
 )

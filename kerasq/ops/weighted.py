@@ -1,11 +1,12 @@
 """What CONV_2D and DENSE share: kernel, multiplier and bias, their rules, the accumulator proof and the stages after the sum.
 
-A CONV_2D may list a fifth input, the addend: an activation that is added before the one requantization.
+A CONV_2D may have one operand more, the addend: an activation that is added before the one requantization.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import weakref
 from collections.abc import Callable, Hashable, Iterator
 
@@ -14,42 +15,52 @@ import numpy as np
 from kerasq.format.model import Model, Operator, Tensor
 from kerasq.ops import float_path
 from kerasq.ops.bounds import Bounds
+from kerasq.ops.families import KERNELS, VECTORS
+from kerasq.ops.operand import Operand
 from kerasq.ops.requantization import requantization, rounding_half
-from kerasq.ops.slots import KERNELS, VECTORS, Slot
-from kerasq.ops.spec import Shape, fixed_inputs
-from kerasq.qformat import QFormat
+from kerasq.ops.spec import OperatorSpec, Shape
 
-SLOTS = (
-    Slot("input"),
-    Slot("kernel", KERNELS, constant=True),
-    Slot("multiplier", VECTORS, constant=True, optional=True),
-    Slot("bias", VECTORS, constant=True, optional=True),
+CONSTANTS = (
+    Operand("kernel", KERNELS, constant=True),
+    Operand("multiplier", VECTORS, constant=True, optional=True, per_channel=True),
+    Operand("bias", VECTORS, constant=True, optional=True, per_channel=True),
 )
-ADDEND = Slot("addend", trailing=True)
+FLOAT_TOLERANCE = 1e-5  # float32 sums in another order
 
 
 @dataclasses.dataclass(frozen=True)
 class Operands:
-    """The operands of a weighted operator, in the order of `SLOTS` and `ADDEND`, with what follows from their formats."""
+    """The operands of a weighted operator, with what follows from their formats."""
 
     x: Tensor
     kernel: Tensor
     multiplier: Tensor | None
     bias: Tensor | None
-    addend: Tensor | None = None
+    addend: Tensor | None
+    output: Tensor
 
     @classmethod
-    def of(cls, model: Model, operator: Operator) -> Operands:
-        """The operands of an operator whose inputs fit the slots."""
-        x, kernel, *others = model.operands(operator)
-        assert x is not None
-        assert kernel is not None
-        return cls(x, kernel, *others)
+    def of(cls, spec: OperatorSpec, model: Model, operator: Operator) -> Operands:
+        """The operands of an operator that lists what its row says."""
+        return cls(
+            x=spec.tensor(model, operator, "input"),
+            kernel=spec.tensor(model, operator, "kernel"),
+            multiplier=spec.optional(model, operator, "multiplier"),
+            bias=spec.optional(model, operator, "bias"),
+            addend=spec.optional(model, operator, "addend") if spec.has("addend") else None,
+            output=model.output(operator),
+        )
 
     @property
     def shapes(self) -> tuple[Shape, Shape]:
         """Of input and kernel."""
         return self.x.shape, self.kernel.shape
+
+    @property
+    def are_fixed(self) -> bool:
+        """Whether the operator computes in integers."""
+        present = (tensor for tensor in (self.x, self.kernel, self.multiplier, self.bias, self.addend) if tensor is not None)
+        return not any(tensor.format.is_float for tensor in present)
 
     @property
     def total_frac_bits(self) -> int:
@@ -77,40 +88,38 @@ def stored(tensor: Tensor | None) -> np.ndarray | None:
     return None if tensor is None else tensor.data
 
 
-def vector_problems(model: Model, operator: Operator) -> Iterator[str]:
+def vector_problems(operands: Operands) -> Iterator[str]:
     """Rules of multiplier and bias."""
-    operands = Operands.of(model, operator)
     channels = operands.kernel.shape[:1]
     for name, tensor in (("multiplier", operands.multiplier), ("bias", operands.bias)):
         if tensor is not None and tensor.shape != channels:
             yield f"the {name} must have one value per output channel: {channels}. Received: shape={tensor.shape}"
-    if operands.bias is not None and fixed_inputs(model, operator) and operands.bias_places < 0:
+    if operands.bias is not None and operands.are_fixed and operands.bias_places < 0:
         yield (
             f"the bias must have at most as many fractional bits as the sum that it is added to, {operands.total_frac_bits}. "
             f"Received: {operands.bias.format}"
         )
 
 
-def addend_problems(model: Model, operator: Operator) -> Iterator[str]:
+def addend_problems(operands: Operands) -> Iterator[str]:
     """Rules of the addend."""
-    operands, output = Operands.of(model, operator), model.output(operator)
+    output = operands.output
     if operands.addend is None:
         return
     if operands.addend.shape != output.shape:
         yield f"the addend must have the output's shape, {output.shape}. Received: shape={operands.addend.shape}"
-    if fixed_inputs(model, operator) and operands.addend_places < 0:
+    if operands.are_fixed and operands.addend_places < 0:
         yield (
             f"the addend must have at most as many fractional bits as the sum that it is added to, {operands.total_frac_bits}. "
             f"Received: {operands.addend.format}"
         )
 
 
-def bounds(model: Model, operator: Operator) -> Bounds:
+def bounds(operands: Operands) -> Bounds:
     """A = (sum of |w|) * max|x| and T = A * |m| + |b| * 2**(n_t - n_b) + max|r| * 2**(n_t - n_r) + 2**(s-1): the largest."""
-    operands = Operands.of(model, operator)
-    magnitudes, largest_input = operands.kernel.magnitudes, _largest(operands.x.format)
-    largest_addend = 0 if operands.addend is None else _largest(operands.addend.format) << operands.addend_places
-    half = rounding_half(operands.total_frac_bits, model.output(operator).format)
+    magnitudes, largest_input = operands.kernel.magnitudes, operands.x.format.largest_magnitude
+    largest_addend = 0 if operands.addend is None else operands.addend.format.largest_magnitude << operands.addend_places
+    half = rounding_half(operands.total_frac_bits, operands.output.format)
     accumulator = int(magnitudes.max()) * largest_input
     return Bounds(accumulator, _largest_total(operands, magnitudes, largest_input) + largest_addend + half)
 
@@ -131,10 +140,6 @@ def _largest_total(operands: Operands, magnitudes: np.ndarray, largest_input: in
     near = estimates >= estimates.max() * (1 - 1e-12)
     channels = np.unique(np.stack([magnitudes[near], factors[near], offsets[near]], axis=1), axis=0)
     return max(a * largest_input * m + (b << (places if b else 0)) for a, m, b in channels.tolist())
-
-
-def _largest(source: QFormat) -> int:
-    return max(-source.min_int, source.max_int)
 
 
 # Kernels as they are multiplied, by tensor, for as long as an operator holds them: operators that share a kernel share these.
@@ -180,13 +185,18 @@ class Stages:
         return found
 
 
-def stages(model: Model, operator: Operator) -> Stages:
+def macs(operands: Operands) -> int:
+    """Output elements times the weights of an output channel, absent taps included."""
+    return math.prod(operands.output.shape) * math.prod(operands.kernel.shape[1:])
+
+
+def stages(operands: Operands, operator: Operator) -> Stages:
     """Kernel and finishing stage of a CONV_2D or DENSE operator that has no problems."""
-    return _integer_stages(model, operator) if fixed_inputs(model, operator) else _float_stages(model, operator)
+    return _integer_stages(operands, operator) if operands.are_fixed else _float_stages(operands, operator)
 
 
-def _integer_stages(model: Model, operator: Operator) -> Stages:
-    operands, output = Operands.of(model, operator), model.output(operator).format
+def _integer_stages(operands: Operands, operator: Operator) -> Stages:
+    output = operands.output.format
     factor, offset = stored(operands.multiplier), stored(operands.bias)
     if factor is not None:
         factor = factor.astype(np.int64)
@@ -194,13 +204,13 @@ def _integer_stages(model: Model, operator: Operator) -> Stages:
         # Where the bias is 0 the shift is unlimited, else the proof keeps the result inside 64 bits.
         offset = np.where(offset == 0, 0, offset.astype(np.int64) << min(operands.bias_places, 62))
     places = 0 if operands.addend is None else operands.addend_places
-    proven = bounds(model, operator)
+    proven = bounds(operands)
     rounding = requantization(operator, output, operands.total_frac_bits, proven, factor, offset, places, folded=False)
     return Stages(operands.x, operands.kernel, True, rounding.dtype, rounding.finish, output.dtype)
 
 
-def _float_stages(model: Model, operator: Operator) -> Stages:
-    operands, output = Operands.of(model, operator), model.output(operator).format
+def _float_stages(operands: Operands, operator: Operator) -> Stages:
+    output = operands.output.format
     factor, offset = _float_vector(operands.multiplier), _float_vector(operands.bias)
 
     def finish(sums: np.ndarray, out: np.ndarray, addend: np.ndarray | None) -> None:

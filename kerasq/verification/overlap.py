@@ -22,7 +22,8 @@ those behind begin as far behind the window's start. With sx and sy bytes per va
 and D is the sum above with c s in place of (c + 1) s, plus (C - 1) max(0, sy - sx). An element-wise operator is the same of one
 row with no window: D = (elements - 1) max(0, sy - sx), 0 where the output's values are no wider, so that it may take the
 input's place. A Dense layer reads everything for every output, CONCAT and TRANSPOSE write in another order than they read, MUL
-reads one value per channel for every pixel: their outputs lie elsewhere.
+reads one value per channel for every pixel: their outputs lie elsewhere. Which
+of these an operator is, its row in kerasq.ops says, operand by operand (`Operand.overlap`).
 
 Each maximum is one of r a - b max(0, r stride - padding): a line less a convex function, hence largest at an end or on either
 side of the kink. The C runtime has the same in kq_overlap.c.
@@ -30,13 +31,9 @@ side of the kink. The C runtime has the same in kq_overlap.c.
 
 from __future__ import annotations
 
-from kerasq.format.model import Model, Operator, OperatorKind, Tensor
-
-_ELEMENT_WISE = frozenset(
-    (OperatorKind.ADD, OperatorKind.RESHAPE, OperatorKind.SOFTMAX, OperatorKind.QUANTIZE, OperatorKind.MUL, OperatorKind.LOOKUP)
-)
-_ADDEND = 4  # of CONV_2D: its value is read before the output value of the same place is written
-_POOLING = frozenset((OperatorKind.MAX_POOL_2D, OperatorKind.AVERAGE_POOL_2D))
+from kerasq import ops
+from kerasq.format.model import Model, Operator, Tensor
+from kerasq.ops import Operand, Overlap
 
 
 def distance(model: Model, operator: Operator, index: int) -> int | None:
@@ -49,22 +46,21 @@ def distance(model: Model, operator: Operator, index: int) -> int | None:
     Returns:
         The bytes; `None` where the output must not touch the input.
     """
-    found = [_slot_distance(model, operator, slot) for slot, other in enumerate(operator.inputs) if other == index]
-    allowed = [bytes_ for bytes_ in found if bytes_ is not None]
-    return max(allowed) if found and len(allowed) == len(found) else None
+    operands = [operand for operand, other in ops.TABLE[operator.kind].listed(operator) if other == index]
+    distances = [_operand_distance(model, operator, operand, model.tensors[index]) for operand in operands]
+    allowed = [below for below in distances if below is not None]
+    return max(allowed) if operands and len(allowed) == len(operands) else None
 
 
-def _slot_distance(model: Model, operator: Operator, slot: int) -> int | None:
-    x, y = model.tensors[operator.inputs[slot]], model.output(operator)
-    if operator.kind in _ELEMENT_WISE and _elements(x) == _elements(y):  # not a value per channel, read for every pixel
-        return _beside_values(x, y, _elements(y))
-    if operator.kind in _POOLING:
-        return _window_distance(operator, x, y, by_channel=True)
-    if operator.kind is OperatorKind.CONV_2D and slot == _ADDEND:
-        return _beside_values(x, y, _elements(y))
-    if operator.kind is OperatorKind.CONV_2D:
-        depthwise = operator.groups == x.shape[3] == y.shape[3]
-        return _window_distance(operator, x, y, by_channel=depthwise)
+def _operand_distance(model: Model, operator: Operator, operand: Operand, x: Tensor) -> int | None:
+    y = model.output(operator)
+    match operand.overlap:
+        case Overlap.ELEMENT_WISE if _elements(x) == _elements(y):  # else a value per channel, read for every pixel
+            return _beside_values(x, y, _elements(y))
+        case Overlap.WINDOW:
+            return _window_distance(operator, x, y, by_channel=operator.groups == x.shape[3] == y.shape[3])
+        case Overlap.WINDOW_OF_CHANNEL:
+            return _window_distance(operator, x, y, by_channel=True)
     return None
 
 

@@ -12,10 +12,11 @@ import bisect
 import itertools
 from collections.abc import Iterator
 
-from kerasq.format.model import Model, OperatorKind
+from kerasq import ops
+from kerasq.format.model import Model, Operator, Tensor
 from kerasq.verification import overlap
 
-_NEW = frozenset((OperatorKind.MUL, OperatorKind.CONCAT, OperatorKind.TRANSPOSE, OperatorKind.LOOKUP))  # since version 2
+OVERLAPS_SINCE = 2  # version of the file format in which an output may lie over an input but not exactly in its place
 
 
 def aligned(size: int, alignment: int) -> int:
@@ -96,29 +97,33 @@ def savings(model: Model, spans: dict[int, tuple[int, int]]) -> list[int]:
 
 
 def needed_version(model: Model) -> int:
-    """The oldest version of the format that has all that the model uses.
-
-    2 where a convolution has an addend, an operator's output overlaps an input, or a kind of operator is used that came with
-    version 2; else 1.
+    """The oldest version of the format that has all that the model uses: kinds of operators and their operands, whose rows in
+    kerasq.ops say since when, and outputs that lie over inputs.
 
     The writer records it, so that older readers refuse what they can't run; readers look at what a file uses,
     whatever it records.
-
-    Version 1 has one such overlap: the output of a RESHAPE exactly in the place of its input.
     """
-    for operator in model.operators:
-        output = model.output(operator)
-        if operator.kind in _NEW or (operator.kind is OperatorKind.CONV_2D and len(operator.inputs) > 4):
-            return 2
-        for index in operator.inputs:
-            x = model.tensors[index] if 0 <= index < len(model.tensors) else output
-            if x is output or x.is_constant:
-                continue
-            first, output_first = x.offset or 0, output.offset or 0
-            apart = first + x.nbytes <= output_first or output_first + output.nbytes <= first
-            if not apart and not (operator.kind is OperatorKind.RESHAPE and first == output_first):
-                return 2
-    return 1
+    return max((_version_of(model, operator) for operator in model.operators), default=1)
+
+
+def _version_of(model: Model, operator: Operator) -> int:
+    spec = ops.TABLE[operator.kind]
+    listed = [(operand, index) for operand, index in spec.listed(operator) if 0 <= index < len(model.tensors)]
+    version = max([spec.since, *(operand.since for operand, _ in listed)])
+    if version >= OVERLAPS_SINCE:
+        return version
+    output = model.output(operator)
+    return max([version, *(_overlap_version(operand, model.tensors[index], output) for operand, index in listed)])
+
+
+def _overlap_version(operand: ops.Operand, x: Tensor, output: Tensor) -> int:
+    """The version that lets the output lie where it does beside this input: 1 where they don't touch."""
+    if x is output or x.is_constant:
+        return 1
+    first, output_first = x.offset or 0, output.offset or 0
+    if first + x.nbytes <= output_first or output_first + output.nbytes <= first:
+        return 1
+    return operand.in_place_since if first == output_first else OVERLAPS_SINCE
 
 
 def collisions(model: Model) -> Iterator[str]:

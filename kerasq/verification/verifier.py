@@ -31,9 +31,11 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from kerasq import ops
 from kerasq.format.errors import ModelError
-from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
+from kerasq.format.model import ABSENT, Model, Operator, Tensor
 from kerasq.format.schema import MAX_METADATA, MAX_NAMES, MAX_OPERATORS, MAX_RANK, MAX_TENSORS, MAX_VECTOR_READS
+from kerasq.ops.families import ACTIVATIONS
 from kerasq.verification import plan
 
 MAX_NAME_BYTES = 1024
@@ -41,8 +43,6 @@ MIN_ALIGNMENT = 4
 MAX_ALIGNMENT = 256
 MAX_ARENA_BYTES = 2**31 - 1
 MAX_ELEMENTS = 2**31 - 1
-_WEIGHTED = frozenset((OperatorKind.CONV_2D, OperatorKind.DENSE))
-_ACTIVATIONS = frozenset(("FLOAT32", "FIXED8", "UFIXED8", "FIXED16", "UFIXED16"))
 
 
 def verify(model: Model) -> None:
@@ -151,8 +151,8 @@ def _tensor(tensor: Tensor) -> Iterator[str]:
     if tensor.data is not None:
         yield from _data(tensor, tensor.data)
         return
-    if tensor.format.family not in _ACTIVATIONS:
-        yield f"an activation is {', '.join(sorted(_ACTIVATIONS))}. Received: format={tensor.format}"
+    if tensor.format.family not in ACTIVATIONS:
+        yield f"an activation is {', '.join(sorted(ACTIVATIONS))}. Received: format={tensor.format}"
     if len(tensor.shape) < 2 or tensor.shape[0] != 1:
         yield f"an activation begins with the batch axis 1 and has another one. Received: shape={tensor.shape}"
 
@@ -175,7 +175,7 @@ def _data(tensor: Tensor, data: np.ndarray) -> Iterator[str]:
 
 def _place(model: Model, tensor: Tensor) -> Iterator[str]:
     """What is wrong with an activation's place in the arena."""
-    if tensor.is_constant or next(shape_problems(tensor.shape), None) or tensor.format.family not in _ACTIVATIONS:
+    if tensor.is_constant or next(shape_problems(tensor.shape), None) or tensor.format.family not in ACTIVATIONS:
         return
     offset = tensor.offset
     if not _is_integer(offset) or offset < 0:
@@ -223,7 +223,8 @@ def _links(model: Model) -> Iterator[str]:
 
 def _reads(model: Model) -> Iterator[str]:
     """Whether proofs would read multipliers and biases too often."""
-    vectors = (index for operator in model.operators if operator.kind in _WEIGHTED for index in operator.inputs[2:4])
+    listed = (pair for operator in model.operators for pair in ops.TABLE[operator.kind].listed(operator))
+    vectors = (index for operand, index in listed if operand.per_channel)
     tensors = (model.tensors[index] for index in vectors if _is_index(model, index))
     values = sum(len(tensor.data) for tensor in tensors if tensor.data is not None and tensor.data.ndim)
     if values > MAX_VECTOR_READS:
@@ -261,8 +262,6 @@ def _is_sound(model: Model, operator: Operator, unsound: set[int]) -> bool:
 
 def _operator(model: Model, position: int) -> Iterator[str]:
     """What is wrong with an operator by itself."""
-    from kerasq import ops  # here: kerasq.ops imports kerasq.format.model, hence this package
-
     operator = model.operators[position]
     sizes = (*operator.strides, *operator.dilations, *operator.padding, *operator.window, operator.groups)
     if not all(_is_integer(size) and 0 <= size < 1 << 16 for size in sizes):

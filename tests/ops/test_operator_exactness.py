@@ -49,8 +49,8 @@ def test_every_arithmetic_gives_the_same_bits(monkeypatch, kind, module, bound, 
     """A looser bound moves the work from float32 to float64 to int64; the results stay."""
     exact = module.bounds
 
-    def loose(model, operator):
-        proven = exact(model, operator)
+    def loose(*arguments):
+        proven = exact(*arguments)
         return Bounds(max(proven.accumulator, bound if accumulator_too else 0), max(proven.largest, bound))
 
     monkeypatch.setattr(module, "bounds", loose)

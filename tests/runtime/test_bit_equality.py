@@ -2,7 +2,8 @@
 
 Each operator of the reference gets the very integers that the runtime computed before it: so every operator is compared alone,
 and exactly, whatever came before it. Fixed tensors are equal; one that an operator computes in float may be one unit away, and
-FLOAT32 tensors may differ by 1e-5 of their largest magnitude (before a clamp: it hides how large the sums were).
+FLOAT32 tensors may differ by the row's `float_tolerance` of their largest magnitude (before a clamp: it hides how large the sums
+were).
 
 KERASQ_RANDOM_GRAPHS is how many random networks of several operators there are (300 unless set; .ci/run takes 2,000).
 """
@@ -17,7 +18,7 @@ import pytest
 import kerasq
 from kerasq import format as file_format
 from kerasq import ops
-from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
+from kerasq.format.model import ABSENT, Model, Operator
 from networks import random_resnet23, random_stored
 from random_graphs import random_graph
 from random_operators import OPERATORS, random_model
@@ -28,9 +29,6 @@ TIERS = kerasq.runtime.tiers() if kerasq.runtime.available() else ()
 GRAPHS = int(os.environ.get("KERASQ_RANDOM_GRAPHS", "300"))
 PIECES = 20
 EXAMPLES = 2
-# Their float results may depend on the order of a sum, or on the library's exp; all others round one exact result once.
-INEXACT = {OperatorKind.CONV_2D, OperatorKind.DENSE, OperatorKind.AVERAGE_POOL_2D, OperatorKind.SOFTMAX}
-RELATIVE = 1e-5
 
 
 def inputs_of(model: Model, seed: int, examples: int = EXAMPLES) -> list[np.ndarray]:
@@ -48,12 +46,13 @@ def assert_equal(model: Model, operator: Operator, received: np.ndarray, inputs:
     expected = reference(model, operator, inputs)
     assert received.dtype == expected.dtype
     assert received.shape == expected.shape
-    if operator.kind not in INEXACT or ops.is_integer(model, operator):
+    tolerance = ops.TABLE[operator.kind].float_tolerance
+    if tolerance == 0 or ops.is_integer(model, operator):
         np.testing.assert_array_equal(received, expected, err_msg=label)
     elif model.output(operator).format.is_float:
         unlimited = reference(model, operator.replace(clamp=None), inputs)
         largest = np.abs(unlimited[np.isfinite(unlimited)]).max(initial=0)
-        np.testing.assert_allclose(received, expected, rtol=0, atol=RELATIVE * largest, err_msg=label)
+        np.testing.assert_allclose(received, expected, rtol=0, atol=tolerance * largest, err_msg=label)
     else:
         assert np.abs(received.astype(np.int64) - expected).max() <= 1, label
 

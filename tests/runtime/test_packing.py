@@ -221,6 +221,7 @@ def test_what_a_file_may_make_a_verifier_read():
 
 def test_the_reference_shares_kernels():
     model = shared(50, 64, vectors=True)
-    stages = [ops.weighted.stages(model, operator) for operator in model.operators]
+    operands = [ops.weighted.Operands.of(ops.TABLE[operator.kind], model, operator) for operator in model.operators]
+    stages = [ops.weighted.stages(*pair) for pair in zip(operands, model.operators, strict=True)]
     first = stages[0].arranged("rows", np.array)
     assert all(stage.arranged("rows", np.array) is first for stage in stages)

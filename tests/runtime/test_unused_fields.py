@@ -10,7 +10,8 @@ from kerasq.conformance import parity, sanitized
 from kerasq.format import ModelError, OperatorKind, loads
 from kerasq.format.schema import CLAMP, METADATA, MODEL, OPERATOR, SELF_TEST, TENSOR, TYPES, WINDOW
 from kerasq.format.structure import parse
-from kerasq.ops.attributes import DEFAULTS, USERS
+from kerasq.ops import TABLE
+from kerasq.ops.checks import ATTRIBUTES
 from ops.broken_operators import WINDOW_ATTRIBUTES, valid
 from runtime.compared import unchecked, whole
 
@@ -70,8 +71,8 @@ def test_the_lists_of_both_languages_agree():
     ours = {}
     for name, fields in WINDOW_FIELDS.items():
         (default,) = {WINDOW.fields[field].default for field in fields}
-        assert DEFAULTS[name] in (default, (default,) * len(fields))
-        ours[name] = len(fields), default, frozenset(map(str, USERS[name]))
+        assert ATTRIBUTES[name] in (default, (default,) * len(fields))
+        ours[name] = len(fields), default, frozenset(str(kind) for kind, spec in TABLE.items() if name in spec.attributes)
         assert ours[name][2] == set(WINDOW_ATTRIBUTES[name][1])
     assert list(theirs.items()) == list(ours.items())
 
@@ -87,12 +88,12 @@ def test_attributes_of_a_window(kind, runtime):
                 (operator,) = fields["operators"]
                 operator["window"] = {**operator.get("window", {}), name: value}
                 status = outcome(fields, runtime)
-                if kind not in USERS[attribute]:
+                if attribute not in TABLE[kind].attributes:
                     assert status == BAD_ATTRIBUTE, name
                     with pytest.raises(ModelError, match=f"{attribute} must be .* does not use it"):
                         loads(build(fields))
                     refused += 1
-    unused = [name for attribute, names in WINDOW_FIELDS.items() if kind not in USERS[attribute] for name in names]
+    unused = [name for attribute, names in WINDOW_FIELDS.items() if attribute not in TABLE[kind].attributes for name in names]
     assert refused == 3 * len(unused)
 
 
@@ -108,7 +109,7 @@ def test_defaults_written_out_are_no_attributes(kind, runtime):
 def test_total_bits(kind, runtime):
     fields = content(kind)
     (operator,) = fields["operators"]
-    assert (operator["total_bits"] > 0) == (kind in USERS["total_bits"])
+    assert (operator["total_bits"] > 0) == ("total_bits" in TABLE[kind].attributes)
     if operator["total_bits"] == 0:
         operator["total_bits"] = 32
         assert outcome(fields, runtime) == OVERFLOW

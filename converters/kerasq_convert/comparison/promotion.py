@@ -131,15 +131,14 @@ class _Promoter:
 
     def _with_wide_kernel(self, model: Model, operator: Operator) -> Model | None:
         """`model` with the float network's kernel in 16 bits; the multiplier, where there is one, stays what it is."""
-        slots = [slot.name for slot in ops.TABLE[operator.kind].slots]
-        if "kernel" not in slots:
+        index = ops.operand_index(operator, "kernel")
+        if index == ABSENT:
             return None
-        index = operator.inputs[slots.index("kernel")]
         kernel = model.tensors[index]
         wanted = self.kernels.get(kernel.name)
         if wanted is None or wanted.shape != kernel.shape or not kernel.format.is_fixed or kernel.format.bits > 8:
             return None
-        values, scale = wanted.values, self._multiplier(operator, slots)
+        values, scale = wanted.values, self._multiplier(operator)
         if scale is not None:
             # Channels without any scale contribute nothing, whatever their kernel.
             column = scale.reshape(-1, *(1,) * (values.ndim - 1))
@@ -151,9 +150,9 @@ class _Promoter:
         tensors[index] = dataclasses.replace(kernel, format=format_, data=format_.quantize(values))
         return _proven(dataclasses.replace(model, tensors=tuple(tensors)), {index})
 
-    def _multiplier(self, operator: Operator, slots: list[str]) -> np.ndarray | None:
-        index = operator.inputs[slots.index("multiplier")] if "multiplier" in slots else ABSENT
-        return None if index == ABSENT else self.model.tensors[index].values
+    def _multiplier(self, operator: Operator) -> np.ndarray | None:
+        multiplier = ops.operand(self.model, operator, "multiplier")
+        return None if multiplier is None else multiplier.values
 
 
 def _proven(model: Model, touched: set[int]) -> Model | None:

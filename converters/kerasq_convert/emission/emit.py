@@ -10,7 +10,7 @@ import numpy as np
 from kerasq import ops
 from kerasq.format import Model, Operator, OperatorKind, Tensor
 from kerasq.format.model import ABSENT
-from kerasq.ops import add, lookup, softmax
+from kerasq.ops import lookup, softmax
 from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, QFormat
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import ranges
@@ -194,7 +194,7 @@ class _Emitter:
         formats = [self.tensors[index].format for index in inputs]
         if not all(format_.is_fixed for format_ in formats) or any(self._set_by_hand(index) for index in inputs):
             return inputs
-        most = min(format_.frac_bits or 0 for format_ in formats) + add.MAX_DISTANCE
+        most = min(format_.frac_bits or 0 for format_ in formats) + ops.TABLE[OperatorKind.ADD].limits["max_distance"]
         return tuple(self._coarser(index, most, self.tensors[index].name) for index in inputs)
 
     def _set_by_hand(self, index: int) -> bool:
@@ -273,8 +273,8 @@ class _Emitter:
         return self._constant(name, chosen, values)
 
     def _softmax_table(self, x: int, format_: QFormat) -> int:
-        source = self.tensors[x].format
-        if not source.is_fixed or not format_.is_fixed or not 0 <= (format_.frac_bits or 0) <= softmax.MAX_FRAC_BITS:
+        source, most = self.tensors[x].format, softmax.SPEC.limits["max_frac_bits"]
+        if not source.is_fixed or not format_.is_fixed or not 0 <= (format_.frac_bits or 0) <= most:
             return ABSENT
         table = softmax.exponentials(source)
         return self._tensor(Tensor(f"{self.tensors[-1].name}/exp", table.shape, softmax.TABLE_FORMAT, data=table))

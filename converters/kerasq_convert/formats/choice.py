@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from kerasq.ops import pooling
+from kerasq import ops
+from kerasq.format.model import OperatorKind
 from kerasq.qformat import FLOAT32, SIGN, QFormat, fixed
 from kerasq.statistics import Statistics
 from kerasq_convert.errors import ConversionError
@@ -210,7 +211,8 @@ class _Chooser:
         chosen = self._best(fixed(self.policy.bits, signed=value not in self.non_negative), name)
         if isinstance(node, Pool):  # an average has no more fractional bits than the runtime's one rounding allows
             source = self.buffers[self.names.buffer(node.inputs[0])].format
-            chosen = within(chosen, 0, pooling.MAX_DISTANCE + (source.frac_bits or 0) if source.is_fixed else None)
+            furthest = ops.TABLE[OperatorKind.AVERAGE_POOL_2D].limits["max_distance"]
+            chosen = within(chosen, 0, furthest + (source.frac_bits or 0) if source.is_fixed else None)
         return Choice(chosen, Reason.OBSERVED)
 
     def _best(self, family: QFormat, name: str) -> QFormat:
