@@ -1,10 +1,14 @@
 """Keras layers that train what a device will compute: binary or fixed-point weights, fixed-point activations.
 
-Each layer is a Keras layer with the same arguments in the same order, plus the keyword arguments of its quantizer
+Each layer is a Keras layer with the same arguments in the same order, plus keyword arguments for its quantizer
 (`kerasq.quantizers`, where the formulas are). It holds the *latent* float weights: the optimizer moves them, `.keras` and
 `.weights.h5` files store them, `layer.kernel` is them. The forward pass computes with `layer.quantized_kernel`, exactly the
 values that the converted file stores, for which the format `layer.kernel_format` suffices (for BinaryWeight: the signs; alpha
 becomes part of a multiplier, which the converter may round).
+
+`QuantizedConv2D`, `QuantizedDepthwiseConv2D`, `QuantizedConv1D` and `QuantizedDense` take any quantizer, one's own too:
+`QuantizedConv2D(32, 3, kernel_quantizer=kerasq.quantizers.BinaryWeight())`. The layers that nnabla has are named forms of
+these, with the arguments of their quantizer as arguments of the layer:
 
 | layer | weights | nnabla's |
 | --- | --- | --- |
@@ -30,9 +34,13 @@ from kerasq.layers.activations.fixed_point_quantize import FixedPointQuantize
 from kerasq.layers.convolutional.binary_connect_conv2d import BinaryConnectConv2D
 from kerasq.layers.convolutional.binary_weight_conv2d import BinaryWeightConv2D
 from kerasq.layers.convolutional.fixed_point_quantized_conv2d import FixedPointQuantizedConv2D
+from kerasq.layers.convolutional.quantized_conv1d import QuantizedConv1D
+from kerasq.layers.convolutional.quantized_conv2d import QuantizedConv2D
+from kerasq.layers.convolutional.quantized_depthwise_conv2d import QuantizedDepthwiseConv2D
 from kerasq.layers.core.binary_connect_dense import BinaryConnectDense
 from kerasq.layers.core.binary_weight_dense import BinaryWeightDense
 from kerasq.layers.core.fixed_point_quantized_dense import FixedPointQuantizedDense
+from kerasq.layers.core.quantized_dense import QuantizedDense
 
 __all__ = [
     "BinaryConnectConv2D",
@@ -42,4 +50,8 @@ __all__ = [
     "FixedPointQuantize",
     "FixedPointQuantizedConv2D",
     "FixedPointQuantizedDense",
+    "QuantizedConv1D",
+    "QuantizedConv2D",
+    "QuantizedDense",
+    "QuantizedDepthwiseConv2D",
 ]

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasq.qformat import FLOAT32, QFormat, fixed
-from kerasq.quantizers import FixedPoint, Quantizer
+from kerasq import quantizers
+from kerasq.qformat import FLOAT32, QFormat
+from kerasq.quantizers import Quantizer, QuantizerLike
 
 
 class AlreadyQuantized(keras.layers.Layer):
@@ -30,47 +31,77 @@ class AlreadyQuantized(keras.layers.Layer):
 
 
 class QuantizedKernel(AlreadyQuantized):
-    """Mixin in front of `keras.layers.Conv2D` or `keras.layers.Dense`.
+    """Mixin in front of a Keras layer with a kernel: what all layers have in common that compute with a quantized kernel.
 
     `kernel` and `bias` stay the latent variables that Keras trains and saves; `quantized_kernel` and `quantized_bias` are
-    what the layer computes with. Families of layers derive from it, add their arguments and extend `get_config`.
+    what the layer computes with. A kind of layer (`QuantizedConv2D`) defines `linear`, and how a quantizer sees its kernel
+    where output channels are not the last axis. A family (`BinaryWeightKernel`) has arguments of its own for its quantizer.
 
     Args:
         *args, **kwargs: Arguments of the Keras layer.
-        kernel_quantizer: Quantizer of the kernel, or `None` for a float kernel.
+        kernel_quantizer: What stands for the quantizer of the kernel (`kerasq.quantizers.get`); `None` for a float kernel.
         bias_quantizer: The same for the bias.
+        seed: Integer seed of the draws of a stochastic quantizer; `None`: a different one each time.
     """
 
     def __init__(
         self,
         *args: Any,
-        kernel_quantizer: Quantizer | None,
-        bias_quantizer: Quantizer | None = None,
+        kernel_quantizer: QuantizerLike,
+        bias_quantizer: QuantizerLike = None,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._refuse_keras_quantization()
-        self.kernel_quantizer: Any = kernel_quantizer
-        self.bias_quantizer = bias_quantizer
-        self.seed_generator: keras.random.SeedGenerator | None = None  # of a stochastic kernel quantizer
+        self.kernel_quantizer: Any = quantizers.get(kernel_quantizer, "kernel_quantizer")
+        self.bias_quantizer: Any = quantizers.get(bias_quantizer, "bias_quantizer")
+        self.seed = seed
+        stochastic = any(
+            quantizer is not None and quantizer.stochastic for quantizer in (self.kernel_quantizer, self.bias_quantizer)
+        )
+        # Made here rather than in `build`, so that Keras tracks its state under jit and saves it with the layer.
+        self.seed_generator = keras.random.SeedGenerator(seed) if stochastic else None
 
     def _refuse_keras_quantization(self) -> None:
-        refused = {
-            "lora_rank": self.lora_rank,
+        arguments = {
+            "lora_rank": getattr(self, "lora_rank", None),
             "quantization_config": getattr(self, "quantization_config", None),
             "dtype": self.dtype_policy.name if self.quantization_mode else None,
         }
-        given = ", ".join(f"{name}={value!r}" for name, value in refused.items() if value is not None)
-        if given:
+        refused = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if value is not None)
+        if refused:
             raise ValueError(
                 f"{type(self).__name__} does not support LoRA or the quantization modes of Keras: it is quantized already. "
-                f"Expected `lora_rank` and `quantization_config` to be None and `dtype` to be a float policy. Received: {given}"
+                f"Expected `lora_rank` and `quantization_config` to be None and `dtype` to be a float policy. Received: {refused}"
             )
 
     def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
         """As Keras' own, but mixed precision does not cast the variable on reading: it is quantized first."""
         kwargs.setdefault("autocast", False)
         return super().add_weight(*args, **kwargs)
+
+    def linear(self, inputs: Any, kernel: Any) -> Any:
+        """What the layer computes before it adds the bias. A kind of layer defines it; `kernel` is shaped as Keras' own."""
+        raise NotImplementedError
+
+    def output_channels_last(self, kernel: Any) -> Any:
+        """`kernel` as a quantizer sees it: output channels on the last axis, each with all of its weights."""
+        return kernel
+
+    def as_kernel(self, values: Any) -> Any:
+        """The inverse of `output_channels_last`."""
+        return values
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        kernel = ops.cast(self._quantize_kernel(training), self.compute_dtype)
+        outputs = self.linear(inputs, kernel)
+        if self.use_bias:
+            bias = ops.cast(self._quantize_bias(training), self.compute_dtype)
+            if getattr(self, "data_format", None) == "channels_first":
+                bias = ops.reshape(bias, (1, -1) + (1,) * (len(outputs.shape) - 2))
+            outputs = ops.add(outputs, bias)
+        return outputs if self.activation is None else self.activation(outputs)
 
     @property
     def quantized_kernel(self) -> Any:
@@ -79,10 +110,8 @@ class QuantizedKernel(AlreadyQuantized):
 
     @property
     def quantized_bias(self) -> Any:
-        """The bias that the layer computes with; `None` without a bias."""
-        if self.bias is None:
-            return None
-        return ops.convert_to_tensor(self.bias) if self.bias_quantizer is None else self.bias_quantizer(self.bias)
+        """The bias that inference computes with; `None` without a bias."""
+        return None if self.bias is None else self._quantize_bias(training=False)
 
     @property
     def kernel_format(self) -> QFormat:
@@ -95,22 +124,25 @@ class QuantizedKernel(AlreadyQuantized):
         return _constant_format(self.bias_quantizer) if self.use_bias else None
 
     def _quantize_kernel(self, training: bool | None) -> Any:
+        kernel = ops.convert_to_tensor(self.kernel)
         if self.kernel_quantizer is None:
-            return ops.convert_to_tensor(self.kernel)
-        return self.kernel_quantizer(self.kernel, training=training, seed=self.seed_generator)
+            return kernel
+        latent = self.output_channels_last(kernel)
+        return self.as_kernel(self.kernel_quantizer(latent, training=training, seed=self.seed_generator))
 
-    def _forward_kernel(self, training: bool | None) -> Any:
-        return ops.cast(self._quantize_kernel(training), self.compute_dtype)
+    def _quantize_bias(self, training: bool | None) -> Any:
+        bias = ops.convert_to_tensor(self.bias)
+        return bias if self.bias_quantizer is None else self.bias_quantizer(bias, training=training, seed=self.seed_generator)
 
-    def _forward_bias(self) -> Any:
-        return ops.cast(self.quantized_bias, self.compute_dtype)
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.quantizer_config()}
+
+    def quantizer_config(self) -> dict[str, Any]:
+        """The part of the config that is not of the Keras layer. A family gives its own arguments instead."""
+        quantizer_objects = {"kernel_quantizer": self.kernel_quantizer, "bias_quantizer": self.bias_quantizer}
+        serialized = {name: keras.saving.serialize_keras_object(value) for name, value in quantizer_objects.items()}
+        return {**serialized, "seed": self.seed}
 
 
 def _constant_format(quantizer: Quantizer | None) -> QFormat:
-    """The format of a kernel or a bias. Those of a file are signed: unsigned values need a bit more."""
-    if quantizer is None:
-        return FLOAT32
-    spec = quantizer.spec()
-    if not isinstance(quantizer, FixedPoint) or quantizer.signed:
-        return spec
-    return fixed(next(width for width in (4, 8, 16, 32) if width > quantizer.bits), spec.frac_bits)
+    return FLOAT32 if quantizer is None else quantizer.constant_spec()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-
 from kerasq.layers.base import QuantizedKernel
 from kerasq.quantizers import BinaryConnect
 
@@ -23,10 +21,7 @@ class BinaryConnectKernel(QuantizedKernel):
         **kwargs: Any,
     ) -> None:
         quantizer = BinaryConnect(quantize_zero_to, stochastic, straight_through)
-        super().__init__(*args, kernel_quantizer=quantizer, **kwargs)
-        self.seed = seed
-        # Made here rather than in `build`, so that Keras tracks its state under jit and saves it with the layer.
-        self.seed_generator = keras.random.SeedGenerator(seed) if stochastic else None
+        super().__init__(*args, kernel_quantizer=quantizer, seed=seed, **kwargs)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.kernel_quantizer.get_config(), "seed": self.seed}
+    def quantizer_config(self) -> dict[str, Any]:
+        return {**self.kernel_quantizer.get_config(), "seed": self.seed}

@@ -17,7 +17,7 @@ class BinaryWeightKernel(QuantizedKernel):
     @property
     def alpha(self) -> Any:
         """Magnitude of the quantized weights of each output channel: a tensor of shape `(channels,)`."""
-        return self.kernel_quantizer.alpha(self.kernel)
+        return self.kernel_quantizer.alpha(self.output_channels_last(self.kernel))
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.kernel_quantizer.get_config()}
+    def quantizer_config(self) -> dict[str, Any]:
+        return self.kernel_quantizer.get_config()

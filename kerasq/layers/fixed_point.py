@@ -46,9 +46,8 @@ class FixedPointKernel(QuantizedKernel):
         self._kernel_arguments = kernel
         self._bias_arguments = bias
 
-    def get_config(self) -> dict[str, Any]:
+    def quantizer_config(self) -> dict[str, Any]:
         return {
-            **super().get_config(),
             **self._kernel_arguments.get_config(),
             "quantize_kernel": self.kernel_quantizer is not None,
             "quantize_bias": self.bias_quantizer is not None,

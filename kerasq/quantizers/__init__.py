@@ -20,7 +20,9 @@ What the forward pass computes with is *exactly* the stored value, not the value
 `stop_gradient(q) + (x - stop_gradient(x))`, whose bracket is a true zero, rather than `x + stop_gradient(q - x)`, which rounds
 twice. A network so trained, and the integers of the converted file, can agree bit for bit (NUMERICS.md, section 4).
 
-Quantizers are immutable and hold no state. They know nothing of layers: call one on any float tensor.
+Quantizers are immutable and hold no state. They know nothing of layers: call one on any float tensor. Every layer of
+`kerasq.layers` takes any of them, and those of one's own (`Quantizer` says how one is written), as an object, by its name or
+by its config: `get` makes one of each.
 
 >>> kerasq.quantizers.FixedPoint(bits=8, frac_bits=4)(keras.ops.array([0.03, 0.04, 9.0])).numpy()
 array([0.    , 0.0625, 7.9375], dtype=float32)
@@ -31,5 +33,6 @@ from kerasq.quantizers.base import Quantizer
 from kerasq.quantizers.binary_connect import BinaryConnect
 from kerasq.quantizers.binary_weight import BinaryWeight
 from kerasq.quantizers.fixed_point import FixedPoint
+from kerasq.quantizers.identifiers import QuantizerLike, get
 
-__all__ = ["BinaryConnect", "BinaryWeight", "FixedPoint", "Quantizer"]
+__all__ = ["BinaryConnect", "BinaryWeight", "FixedPoint", "Quantizer", "QuantizerLike", "get"]

@@ -8,17 +8,46 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasq.qformat import QFormat
-from kerasq.quantizers.straight_through import FINE_GRAINED, straight_through
+from kerasq.qformat import QFormat, fixed
+from kerasq.quantizers.straight_through import FINE_GRAINED, IDENTITY, straight_through, straight_through_problems
 
 
 class Quantizer(abc.ABC):
-    """A function with a few output values and a pseudo-gradient. Subclasses are frozen dataclasses of plain values.
+    """A function with a few output values and a pseudo-gradient, which every layer of `kerasq.layers` takes.
 
-    A subclass has the field `straight_through` and defines `quantize`, `outside` and `spec`.
+    A quantizer of one's own is a frozen dataclass of plain values that derives from this class, defines `quantize`, `outside`
+    and `spec`, and is registered with Keras, so that layers with it are saved:
+
+        @keras.saving.register_keras_serializable("mine")
+        @dataclasses.dataclass(frozen=True)
+        class Halves(kerasq.quantizers.Quantizer):
+            straight_through: str = "identity"
+
+            def quantize(self, x, training, seed):
+                return keras.ops.floor(keras.ops.clip(x, -1.0, 1.0) * 2.0 + 0.5) / 2.0
+
+            def outside(self, x):
+                return keras.ops.abs(x) > 1.0
+
+            def spec(self):
+                return kerasq.QFormat.parse("FIXED4_1")
+
+    A kernel comes to a quantizer with its output channels on the last axis, whatever the layer.
+
+    Attributes:
+        straight_through: `"identity"` or `"fine_grained"` (`kerasq.quantizers` has the formulas).
+        stochastic: Whether it draws random numbers in training: a layer then has a `keras.random.SeedGenerator` for it.
     """
 
-    straight_through: str
+    straight_through: str = IDENTITY
+    stochastic: bool = False
+
+    def __post_init__(self) -> None:  # called by the `__init__` of a dataclass
+        raise_problems(self, self.problems() + straight_through_problems(self.straight_through))
+
+    def problems(self) -> list[str]:
+        """What is wrong with the arguments of a subclass, a sentence for each: for it to override."""
+        return []
 
     def __call__(self, inputs: Any, training: bool | None = None, seed: Any = None) -> Any:
         """Quantized `inputs`.
@@ -55,9 +84,24 @@ class Quantizer(abc.ABC):
     def get_config(self) -> dict[str, Any]:
         return dict(vars(self))
 
+    def constant_spec(self) -> QFormat:
+        """The format of a kernel or bias so quantized. A file's constants are signed: unsigned values need a bit more."""
+        spec = self.spec()
+        return spec if spec.signed else signed_format(spec.bits, spec.frac_bits)
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Quantizer:
         return cls(**config)
+
+
+def signed_format(magnitude_bits: int, frac_bits: int | None) -> QFormat:
+    """The narrowest signed format of `frac_bits` whose magnitudes have `magnitude_bits` bits: one more holds the sign."""
+    return fixed(next(width for width in (4, 8, 16, 32) if width > magnitude_bits), frac_bits)
+
+
+def boolean_problems(name: str, value: Any) -> list[str]:
+    """What is wrong with an argument that must be a boolean: an empty list, or one sentence."""
+    return [] if isinstance(value, bool) else [f"`{name}` must be a boolean. Received: {name}={value!r}"]
 
 
 def raise_problems(owner: object, problems: list[str]) -> None:

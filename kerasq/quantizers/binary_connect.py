@@ -28,9 +28,9 @@ import keras
 from keras import ops
 
 from kerasq.qformat import SIGN, QFormat
-from kerasq.quantizers.base import Quantizer, raise_problems
+from kerasq.quantizers.base import Quantizer, boolean_problems
 from kerasq.quantizers.sign import sign, zero_problems
-from kerasq.quantizers.straight_through import IDENTITY, straight_through_problems
+from kerasq.quantizers.straight_through import IDENTITY
 
 
 @keras.saving.register_keras_serializable("kerasq")
@@ -57,11 +57,8 @@ class BinaryConnect(Quantizer):
     stochastic: bool = False
     straight_through: str = IDENTITY
 
-    def __post_init__(self) -> None:
-        problems = zero_problems(self.quantize_zero_to) + straight_through_problems(self.straight_through)
-        if not isinstance(self.stochastic, bool):
-            problems.append(f"`stochastic` must be a boolean. Received: stochastic={self.stochastic!r}")
-        raise_problems(self, problems)
+    def problems(self) -> list[str]:
+        return zero_problems(self.quantize_zero_to) + boolean_problems("stochastic", self.stochastic)
 
     def quantize(self, x: Any, training: bool | None, seed: Any) -> Any:
         if not (self.stochastic and training):

@@ -25,9 +25,9 @@ import keras
 from keras import ops
 
 from kerasq.qformat import SIGN, QFormat
-from kerasq.quantizers.base import Quantizer, raise_problems
+from kerasq.quantizers.base import Quantizer
 from kerasq.quantizers.sign import sign, zero_problems
-from kerasq.quantizers.straight_through import IDENTITY, straight_through_problems
+from kerasq.quantizers.straight_through import IDENTITY
 
 
 @keras.saving.register_keras_serializable("kerasq")
@@ -53,8 +53,8 @@ class BinaryWeight(Quantizer):
     quantize_zero_to: float = 1.0
     straight_through: str = IDENTITY
 
-    def __post_init__(self) -> None:
-        raise_problems(self, zero_problems(self.quantize_zero_to) + straight_through_problems(self.straight_through))
+    def problems(self) -> list[str]:
+        return zero_problems(self.quantize_zero_to)
 
     def alpha(self, weights: Any) -> Any:
         """Mean magnitude of each output channel (the last axis): a tensor of shape `(channels,)`."""

@@ -29,8 +29,8 @@ import numpy as np
 from keras import ops
 
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
-from kerasq.quantizers.base import Quantizer, raise_problems
-from kerasq.quantizers.straight_through import FINE_GRAINED, straight_through_problems
+from kerasq.quantizers.base import Quantizer, boolean_problems, signed_format
+from kerasq.quantizers.straight_through import FINE_GRAINED
 
 MIN_BITS = 2
 MAX_BITS = 16  # a float32 holds every 16-bit integer, and what training computes with it, with room to spare
@@ -65,16 +65,17 @@ class FixedPoint(Quantizer):
     straight_through: str = FINE_GRAINED
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("bits", "frac_bits"):
+            object.__setattr__(self, name, int(getattr(self, name)))  # a NumPy integer would not serialize
+
+    def problems(self) -> list[str]:
         problems = []
         for name, low, high in (("bits", MIN_BITS, MAX_BITS), ("frac_bits", MIN_FRAC_BITS, MAX_FRAC_BITS)):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
                 problems.append(f"`{name}` must be an integer in [{low}, {high}]. Received: {name}={value!r}")
-            else:
-                object.__setattr__(self, name, int(value))  # a NumPy integer would not serialize
-        if not isinstance(self.signed, bool):
-            problems.append(f"`signed` must be a boolean. Received: signed={self.signed!r}")
-        raise_problems(self, problems + straight_through_problems(self.straight_through))
+        return problems + boolean_problems("signed", self.signed)
 
     @property
     def step(self) -> float:
@@ -104,3 +105,7 @@ class FixedPoint(Quantizer):
         """`FIXED{b}_{frac_bits}` or `UFIXED...` of the smallest b in 4, 8, 16 that holds `bits` bits."""
         width = next(width for width in (4, 8, 16) if width >= self.bits)
         return fixed(width, self.frac_bits, self.signed)
+
+    def constant_spec(self) -> QFormat:
+        """As `spec`, but signed: `FIXED8` holds seven unsigned bits."""
+        return self.spec() if self.signed else signed_format(self.bits, self.frac_bits)

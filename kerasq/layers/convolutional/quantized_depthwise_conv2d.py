@@ -1,0 +1,66 @@
+"""QuantizedDepthwiseConv2D: `keras.layers.DepthwiseConv2D` with any quantizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasq.layers.base import QuantizedKernel
+from kerasq.layers.signature import with_arguments_of
+
+
+@keras.saving.register_keras_serializable("kerasq")
+class QuantizedDepthwiseConv2D(QuantizedKernel, keras.layers.DepthwiseConv2D):
+    """Two-dimensional depthwise convolution whose kernel goes through a quantizer.
+
+    Forward: `activation(depthwise_conv2d(inputs, q(kernel)) + bias)`; `q` is the kernel quantizer, which sees an output
+    channel for each input channel and multiple: `BinaryWeight` has an alpha for each of them. Backward: the latent kernel gets
+    the gradient of the quantized one as the quantizer passes it (`kerasq.quantizers`).
+
+    Args:
+        *args, **kwargs: All arguments of `keras.layers.DepthwiseConv2D`, in its order. `depthwise_initializer`,
+            `depthwise_regularizer` and `depthwise_constraint` concern the latent kernel.
+        kernel_quantizer: A quantizer of `kerasq.quantizers` or of one's own, its name or its config; `None`: the kernel is
+            used as it is.
+        bias_quantizer: The same for the bias.
+        seed: Integer seed of the draws of a stochastic quantizer; `None`: a different one each time.
+
+    Input shape:
+        `(batch, height, width, channels)`, or `(batch, channels, height, width)` with `data_format="channels_first"`.
+
+    Output shape:
+        `(batch, new_height, new_width, channels * depth_multiplier)`, or with the channels first.
+
+    Raises:
+        ValueError: An argument is out of its range, or asks for a quantization mode of Keras.
+
+    Example:
+
+    >>> layer = kerasq.layers.QuantizedDepthwiseConv2D(3, kernel_quantizer=kerasq.quantizers.FixedPoint(4, 3))
+    >>> layer(keras.ops.ones((2, 16, 16, 3))).shape
+    TensorShape([2, 14, 14, 3])
+    >>> str(layer.kernel_format)
+    'FIXED4_3'
+    """
+
+    @with_arguments_of(keras.layers.DepthwiseConv2D, QuantizedKernel)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+
+    def output_channels_last(self, kernel: Any) -> Any:
+        return ops.reshape(kernel, (*self.kernel_size, 1, -1))
+
+    def as_kernel(self, values: Any) -> Any:
+        return ops.reshape(values, (*self.kernel_size, -1, self.depth_multiplier))
+
+    def linear(self, inputs: Any, kernel: Any) -> Any:
+        return ops.depthwise_conv(
+            inputs,
+            kernel,
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
