@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from format.broken_models import BIAS, KERNEL, OUT, RULES, X, base, data, model, operator, tensor
 from kerasq.conformance.samples import SAMPLES, ModelBuilder
 from kerasq.format import ModelError, OperatorKind, SelfTest, verify
 from kerasq.verification.verifier import problems
+from verification.broken_models import BIAS, KERNEL, OUT, RULES, X, base, data, model, operator, tensor
 
 
 def test_base_is_fine():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import kerasq
+from conformance.compared import compare_all, unchecked
 from kerasq.format import dumps
 from kerasq.runtime.network import Network
 from kerasq.verification.plan import needed_version
@@ -11,7 +12,6 @@ from networks import NetworkBuilder, random_stored
 from overlapped import ALIGNMENT, distances, overlapped
 from random_graphs import random_graph
 from random_operators import random_model
-from runtime.compared import compare_all, unchecked
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from conformance.compared import unchecked, whole
 from format.field_changes import plain
 from format.kq_bytes import build
 from kerasq.conformance import parity, sanitized
@@ -13,7 +14,6 @@ from kerasq.format.structure import parse
 from kerasq.ops import TABLE
 from kerasq.ops.checks import ATTRIBUTES
 from ops.broken_operators import WINDOW_ATTRIBUTES, valid
-from runtime.compared import unchecked, whole
 
 BAD_CODE, BAD_PLACE, BAD_LINK, BAD_ATTRIBUTE, OVERFLOW = "6", "11", "12", "15", "17"  # kq_status in kerasq.h
 

@@ -6,11 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from conformance.compared import unchecked
 from format.kq_bytes import MINIMAL, build
 from kerasq.conformance import parity
 from kerasq.conformance.samples import ModelBuilder
 from kerasq.format import Model, OperatorKind, loads
-from runtime.compared import unchecked
 
 SEED = 20240607
 

@@ -10,7 +10,7 @@ import random
 import numpy as np
 import pytest
 
-from format import broken_models
+from conformance.compared import compare_all, unchecked, whole
 from format.broken_files import DAMAGE, GOOD, READER_RULES, with_field
 from format.field_changes import change, plain, repair
 from format.kq_bytes import MINIMAL, build
@@ -21,7 +21,7 @@ from kerasq.format.structure import parse
 from kerasq.format.writer import _Writer
 from ops import broken_operators
 from random_operators import OPERATORS, random_model
-from runtime.compared import compare_all, unchecked, whole
+from verification import broken_models
 
 SEED = 20240607
 
