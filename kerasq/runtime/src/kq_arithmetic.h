@@ -55,18 +55,25 @@ static inline int32_t kq_load_s4(const uint8_t *data, uint32_t i) {
   return (int32_t)(((uint32_t)data[i / 2] >> (i % 2 * 4) & 15u) ^ 8u) - 8;
 }
 
-/* Stored integer number i of a tensor's data; not of FLOAT32 and SIGN. */
+/* The low 16 bits. */
+static inline void kq_store_16_bits(uint8_t *p, int32_t value) {
+  const uint16_t bits = (uint16_t)value;
+  memcpy(p, &bits, sizeof bits);
+}
+
+/* kq_stored.c: how stored integers of a type are read and written, asked once for all values of a tensor. Value number i of the
+ * data; of SIGN, of a row's data, +1 or -1. There is no reader of FLOAT32 (NULL). Writers are those of (U)FIXED8 and (U)FIXED16,
+ * for integers that fit the type. */
+typedef int32_t (*kq_reader)(const uint8_t *data, uint32_t i);
+typedef void (*kq_writer)(uint8_t *data, uint32_t i, int32_t value);
+kq_reader kq_reader_of(uint8_t type);
+kq_writer kq_writer_of(uint8_t type);
+
+/* A single stored integer. */
 int32_t kq_stored(uint8_t type, const uint8_t *data, uint32_t i);
 
-/* Store an integer that fits the type: (U)FIXED8 and (U)FIXED16. */
-static inline void kq_store(uint8_t type, uint8_t *data, uint32_t i, int32_t value) {
-  if (type == KQ_FIXED8 || type == KQ_UFIXED8) {
-    data[i] = (uint8_t)value;
-  } else {
-    const uint16_t bits = (uint16_t)value;
-    memcpy(data + (size_t)i * 2, &bits, sizeof bits);
-  }
-}
+/* Applies the operator's clamp, where it has one, to an output of (U)FIXED8 or (U)FIXED16 that is there already. */
+void kq_clamp_all(const kq_operator *op, uint8_t *output);
 
 static inline const uint8_t *kq_input_data(const kq_operator *op, unsigned i, const uint8_t *arena) {
   return arena + op->input[i]->offset;

@@ -17,16 +17,16 @@ static void compute(const kq_operator *op, const kq_pixel *pixel) {
     int64_t sum = 0;
     for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
       for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
-        sum += kq_stored(x->type, pixel->input, kq_pool_place(op, pixel, row, column) + channel);
+        sum += pixel->read(pixel->input, kq_pool_place(op, pixel, row, column) + channel);
       }
     }
     const int64_t numerator = sum * ((int64_t)2 << (k < 0 ? -k : 0)) + denominator;
     const int64_t mean = divide_floor(numerator, 2 * denominator, op->accumulator_bits);
-    kq_store(op->output->type, pixel->output, pixel->first + channel, (int32_t)kq_clamp(mean, op->low.fixed, op->high.fixed));
+    pixel->write(pixel->output, pixel->first + channel, (int32_t)kq_clamp(mean, op->low.fixed, op->high.fixed));
   }
 }
 
-static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
+static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute, NULL); }
 
 const kq_kernel kq_average_pool_2d = {
     .name = "kq_average_pool_2d",

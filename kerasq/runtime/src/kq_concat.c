@@ -4,6 +4,8 @@
 /* One input's channels of every pixel, from channel `first` of the output on. */
 static void place(const kq_operator *op, const kq_tensor *x, const uint8_t *x_data, uint8_t *y_data, uint32_t first) {
   const kq_tensor *y = op->output;
+  const kq_reader read = kq_reader_of(x->type);
+  const kq_writer write = kq_writer_of(y->type);
   const uint32_t channels = x->shape[x->rank - 1], all = y->shape[y->rank - 1];
   const int shift = x->frac_bits - y->frac_bits;
   const bool moves = shift == 0 && x->type == y->type && !op->has_clamp;
@@ -14,8 +16,7 @@ static void place(const kq_operator *op, const kq_tensor *x, const uint8_t *x_da
       continue;
     }
     for (uint32_t i = 0; i < channels; ++i) {
-      const int32_t value = kq_stored(x->type, x_data, from + i);
-      kq_store(y->type, y_data, to + i, kq_requantize(value, shift, op->low.fixed, op->high.fixed));
+      write(y_data, to + i, kq_requantize(read(x_data, from + i), shift, op->low.fixed, op->high.fixed));
     }
   }
 }

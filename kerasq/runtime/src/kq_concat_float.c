@@ -7,10 +7,11 @@ static void run(const kq_operator *op, uint8_t *arena) {
   uint32_t first = 0;
   for (uint32_t number = 0; number < op->inputs; ++number) {
     const kq_tensor *x = op->input[number];
+    const kq_values values = kq_values_of(x);
     const uint8_t *x_data = kq_input_data(op, number, arena);
     const uint32_t channels = x->shape[x->rank - 1];
     for (uint32_t from = 0, to = first; from < x->elements; from += channels, to += all) {
-      for (uint32_t i = 0; i < channels; ++i) kq_put_float(op, y_data, to + i, kq_value(x, x_data, from + i));
+      for (uint32_t i = 0; i < channels; ++i) kq_put_float(op, y_data, to + i, kq_value(&values, x_data, from + i));
     }
     first += channels;
   }

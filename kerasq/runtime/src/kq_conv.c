@@ -48,22 +48,32 @@ static int32_t sum_of(const kq_walk *walk, kq_dot dot, const uint8_t *input, con
   return sum;
 }
 
+/* What all pixels share. */
+typedef struct {
+  kq_totals totals;
+  kq_rows weights;
+} kq_shared;
+
 static void compute(const kq_operator *op, const kq_pixel *pixel) {
-  const kq_tensor *const x = op->input[KQ_X], *const kernel = op->input[KQ_KERNEL];
+  const kq_shared *const shared = pixel->shared;
   const kq_dot dot = (kq_dot)op->kernel->inner;
   const kq_walk walk = walk_of(op, pixel);
-  const int shift = kq_total_frac_bits(op) - op->output->frac_bits;
-  const uint32_t row_bytes = kq_row_bytes(kernel), row_values = row_bytes == 0 ? kernel->elements / kernel->shape[0] : 0;
+  const kq_rows *const rows = &shared->weights;
+  const size_t value = value_bytes(op->input[KQ_X]);
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
-    const uint8_t *const input = walk.input + kq_group_channel(op, channel) * value_bytes(x);
-    const uint8_t *const weights = kernel->data + (size_t)channel * row_bytes;
-    const int64_t total = kq_pixel_total(op, pixel, channel, sum_of(&walk, dot, input, weights, walk.first + channel * row_values));
-    const int32_t y = kq_requantize(total, shift, op->low.fixed, op->high.fixed);
-    kq_store(op->output->type, pixel->output, pixel->first + channel, y);
+    const uint8_t *const input = walk.input + kq_group_channel(op, channel) * value;
+    const uint8_t *const weights = rows->data + (size_t)channel * rows->bytes;
+    const int32_t sum = sum_of(&walk, dot, input, weights, walk.first + channel * rows->values);
+    const int64_t total = kq_total(&shared->totals, channel, pixel->first + channel, sum);
+    const int32_t y = kq_requantize(total, shared->totals.shift, op->low.fixed, op->high.fixed);
+    pixel->write(pixel->output, pixel->first + channel, y);
   }
 }
 
-static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
+static void run(const kq_operator *op, uint8_t *arena) {
+  const kq_shared shared = {.totals = kq_totals_of(op, arena), .weights = kq_rows_of(op->input[KQ_KERNEL])};
+  kq_each_pixel(op, arena, compute, &shared);
+}
 
 #define KERNEL(x, weight, type_of_x, type_of_weight)                        \
   const kq_kernel kq_conv_2d_##x##_##weight = {                             \

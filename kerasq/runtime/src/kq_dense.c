@@ -2,16 +2,17 @@
 #include "kq_dot.h"
 
 static void run(const kq_operator *op, uint8_t *arena) {
-  const kq_tensor *kernel = op->input[KQ_KERNEL];
   const kq_dot dot = (kq_dot)op->kernel->inner;
+  const kq_rows rows = kq_rows_of(op->input[KQ_KERNEL]);
+  const kq_totals totals = kq_totals_of(op, arena);
+  const kq_writer write = kq_writer_of(op->output->type);
+  const uint32_t inputs = op->input[KQ_KERNEL]->shape[1];
   const uint8_t *x = kq_input_data(op, KQ_X, arena);
   uint8_t *output = kq_output_data(op, arena);
-  const int shift = kq_total_frac_bits(op) - op->output->frac_bits;
-  const uint32_t inputs = kernel->shape[1], row_bytes = kq_row_bytes(kernel);
-  for (uint32_t channel = 0; channel < kernel->shape[0]; ++channel) {
-    const int32_t sum = dot(x, kernel->data + (size_t)channel * row_bytes, row_bytes == 0 ? channel * inputs : 0, inputs);
-    const int32_t y = kq_requantize(kq_total(op, channel, sum), shift, op->low.fixed, op->high.fixed);
-    kq_store(op->output->type, output, channel, y);
+  for (uint32_t channel = 0; channel < op->output->elements; ++channel) {
+    const int32_t sum = dot(x, rows.data + (size_t)channel * rows.bytes, channel * rows.values, inputs);
+    const int64_t total = kq_total(&totals, channel, channel, sum);
+    write(output, channel, kq_requantize(total, totals.shift, op->low.fixed, op->high.fixed));
   }
 }
 

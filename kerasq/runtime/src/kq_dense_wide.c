@@ -1,44 +1,52 @@
 /* DENSE where a sum may need 64 bits, where the exact result becomes FLOAT32, and in float. */
 #include "kq_float.h"
 
-static int64_t sum_of(const kq_operator *op, const uint8_t *x, uint32_t channel) {
-  const kq_tensor *kernel = op->input[KQ_KERNEL];
+static int64_t sum_of(const kq_operator *op, const kq_rows *weights, kq_reader read, const uint8_t *x, uint32_t channel) {
+  const uint32_t inputs = op->input[KQ_KERNEL]->shape[1];
   int64_t sum = 0;
-  for (uint32_t i = 0; i < kernel->shape[1]; ++i) {
-    sum += (int64_t)kq_stored(op->input[KQ_X]->type, x, i) * kq_weight(kernel, channel, i);
-  }
+  for (uint32_t i = 0; i < inputs; ++i) sum += (int64_t)read(x, i) * kq_weight(weights, channel, i);
   return sum;
 }
 
 static void run(const kq_operator *op, uint8_t *arena) {
+  const kq_totals totals = kq_totals_of(op, arena);
+  const kq_rows weights = kq_rows_of(op->input[KQ_KERNEL]);
+  const kq_reader read = kq_reader_of(op->input[KQ_X]->type);
+  const kq_writer write = kq_writer_of(op->output->type);
   const uint8_t *x = kq_input_data(op, KQ_X, arena);
-  const int shift = kq_total_frac_bits(op) - op->output->frac_bits;
+  uint8_t *output = kq_output_data(op, arena);
   for (uint32_t channel = 0; channel < op->output->elements; ++channel) {
-    const int64_t total = kq_total(op, channel, sum_of(op, x, channel));
-    kq_store(op->output->type, kq_output_data(op, arena), channel, kq_requantize(total, shift, op->low.fixed, op->high.fixed));
+    const int64_t total = kq_total(&totals, channel, channel, sum_of(op, &weights, read, x, channel));
+    write(output, channel, kq_requantize(total, totals.shift, op->low.fixed, op->high.fixed));
   }
 }
 
 static void run_to_float(const kq_operator *op, uint8_t *arena) {
+  const kq_totals totals = kq_totals_of(op, arena);
+  const kq_rows weights = kq_rows_of(op->input[KQ_KERNEL]);
+  const kq_reader read = kq_reader_of(op->input[KQ_X]->type);
   const uint8_t *x = kq_input_data(op, KQ_X, arena);
+  uint8_t *output = kq_output_data(op, arena);
   for (uint32_t channel = 0; channel < op->output->elements; ++channel) {
-    const int64_t total = kq_total(op, channel, sum_of(op, x, channel));
-    kq_put_float(op, kq_output_data(op, arena), channel, kq_scaled_float(total, -kq_total_frac_bits(op)));
+    const int64_t total = kq_total(&totals, channel, channel, sum_of(op, &weights, read, x, channel));
+    kq_put_float(op, output, channel, kq_scaled_float(total, -totals.shift));
   }
 }
 
 /* Sums are formed in double: exact products, and an error far below one rounding to float32. */
 static void run_float(const kq_operator *op, uint8_t *arena) {
+  const kq_float_totals totals = kq_float_totals_of(op, arena);
   const kq_tensor *kernel = op->input[KQ_KERNEL];
+  const kq_rows rows = kq_rows_of(kernel);
+  const kq_values values = kq_values_of(op->input[KQ_X]), weights = kq_values_of(kernel);
   const uint8_t *x = kq_input_data(op, KQ_X, arena);
-  for (uint32_t channel = 0; channel < kernel->shape[0]; ++channel) {
+  uint8_t *output = kq_output_data(op, arena);
+  for (uint32_t channel = 0; channel < op->output->elements; ++channel) {
     double sum = 0;
     for (uint32_t i = 0; i < kernel->shape[1]; ++i) {
-      const float weight = kernel->type == KQ_SIGN ? (float)kq_weight(kernel, channel, i)
-                                                   : kq_value(kernel, kernel->data, channel * kernel->shape[1] + i);
-      sum += (double)kq_value(op->input[KQ_X], x, i) * (double)weight;
+      sum += (double)kq_value(&values, x, i) * (double)kq_float_weight(&rows, &weights, channel, i);
     }
-    kq_finish_float(op, channel, (float)sum, kq_output_data(op, arena), channel);
+    kq_put_float(op, output, channel, kq_float_total(&totals, channel, channel, (float)sum));
   }
 }
 

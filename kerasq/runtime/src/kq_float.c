@@ -7,9 +7,14 @@ double kq_power_of_two(int places) {
   return power;
 }
 
-float kq_value(const kq_tensor *tensor, const uint8_t *data, uint32_t i) {
-  if (tensor->type == KQ_FLOAT32) return kq_load_f32(data + (size_t)i * 4);
-  return (float)((double)kq_stored(tensor->type, data, i) * kq_power_of_two(-tensor->frac_bits));
+kq_values kq_values_of(const kq_tensor *tensor) {
+  const kq_values values = {.read = kq_reader_of(tensor->type), .scale = kq_power_of_two(-tensor->frac_bits)};
+  return values;
+}
+
+float kq_value(const kq_values *values, const uint8_t *data, uint32_t i) {
+  if (values->read == NULL) return kq_load_f32(data + (size_t)i * 4);
+  return (float)((double)values->read(data, i) * values->scale);
 }
 
 /* Up to 2^53 a double holds the integer, and scaled it is exact (places reach down to about -190). Beyond, the lowest 11 bits
@@ -42,21 +47,26 @@ static int32_t quantized(const kq_operator *op, float value) {
 
 void kq_put_float(const kq_operator *op, uint8_t *output, uint32_t i, float value) {
   if (op->output->type != KQ_FLOAT32) {
-    kq_store(op->output->type, output, i, quantized(op, value));
+    kq_writer_of(op->output->type)(output, i, quantized(op, value));
     return;
   }
   if (op->has_clamp) value = value < op->low.real ? op->low.real : value > op->high.real ? op->high.real : value; /* keeps NaN */
   kq_store_f32(output + (size_t)i * 4, value);
 }
 
-float kq_float_total(const kq_operator *op, uint32_t channel, float sum) {
-  const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS];
-  if (multiplier != NULL) sum *= kq_value(multiplier, multiplier->data, channel);
-  return bias == NULL ? sum : sum + kq_value(bias, bias->data, channel);
+kq_float_totals kq_float_totals_of(const kq_operator *op, const uint8_t *arena) {
+  const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS], *addend = op->input[KQ_ADDEND];
+  kq_float_totals totals = {.multiplier = NULL};
+  if (multiplier != NULL) totals.multiplier = multiplier->data, totals.multipliers = kq_values_of(multiplier);
+  if (bias != NULL) totals.bias = bias->data, totals.biases = kq_values_of(bias);
+  if (addend != NULL && arena != NULL) totals.addend = arena + addend->offset, totals.addends = kq_values_of(addend);
+  return totals;
 }
 
-void kq_finish_float(const kq_operator *op, uint32_t channel, float sum, uint8_t *output, uint32_t i) {
-  kq_put_float(op, output, i, kq_float_total(op, channel, sum));
+float kq_float_total(const kq_float_totals *totals, uint32_t channel, uint32_t place, float sum) {
+  if (totals->multiplier != NULL) sum *= kq_value(&totals->multipliers, totals->multiplier, channel);
+  if (totals->bias != NULL) sum += kq_value(&totals->biases, totals->bias, channel);
+  return totals->addend == NULL ? sum : sum + kq_value(&totals->addends, totals->addend, place);
 }
 
 /* e^x = 2^k * e^r with k = round(x / ln 2) and |r| <= ln(2) / 2; ln 2 in two parts, the first of 32 bits, keeps r exact. The

@@ -148,6 +148,9 @@ int kq_bits(uint8_t type);
 int32_t kq_min_int(uint8_t type);
 int32_t kq_max_int(uint8_t type); /* FIXED32: 2^31 - 1 */
 
+/* The largest magnitude of a stored integer: 128 for FIXED8, 255 for UFIXED8, 1 for SIGN. */
+uint32_t kq_max_magnitude(uint8_t type);
+
 /* kq_structure.c: the structural rules of a .kq file (kerasq/format/structure.py). On success the counts and vectors of `network`
  * are set, and `tables` are where the tables lie. */
 typedef struct {

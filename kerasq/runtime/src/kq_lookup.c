@@ -4,23 +4,25 @@
 
 enum { KQ_TABLE = 1, LOW_BITS = 7 };
 
-static int32_t between_knots(const kq_tensor *table, uint32_t place) {
+static int32_t between_knots(kq_reader read, const uint8_t *table, uint32_t place) {
   const uint32_t knot = place >> LOW_BITS;
   const int32_t low = (int32_t)(place & ((1u << LOW_BITS) - 1));
-  const int32_t below = kq_stored(table->type, table->data, knot), above = kq_stored(table->type, table->data, knot + 1);
+  const int32_t below = read(table, knot), above = read(table, knot + 1);
   return below + (int32_t)kq_shift_floor((above - below) * low + (1 << (LOW_BITS - 1)), LOW_BITS);
 }
 
 static void run(const kq_operator *op, uint8_t *arena) {
   const kq_tensor *x = op->input[0], *table = op->input[KQ_TABLE], *y = op->output;
+  const kq_reader read = kq_reader_of(x->type), read_table = kq_reader_of(table->type);
+  const kq_writer write = kq_writer_of(y->type);
   const uint8_t *x_data = kq_input_data(op, 0, arena);
   uint8_t *y_data = kq_output_data(op, arena);
   const int32_t first = kq_min_int(x->type);
   const bool wide = kq_bits(x->type) == 16;
   for (uint32_t i = 0; i < y->elements; ++i) {
-    const uint32_t place = (uint32_t)(kq_stored(x->type, x_data, i) - first);
-    const int32_t value = wide ? between_knots(table, place) : kq_stored(table->type, table->data, place);
-    kq_store(y->type, y_data, i, (int32_t)kq_clamp(value, op->low.fixed, op->high.fixed));
+    const uint32_t place = (uint32_t)(read(x_data, i) - first);
+    const int32_t value = wide ? between_knots(read_table, table->data, place) : read_table(table->data, place);
+    write(y_data, i, (int32_t)kq_clamp(value, op->low.fixed, op->high.fixed));
   }
 }
 

@@ -2,20 +2,20 @@
 #include "kq_pool.h"
 
 static void compute(const kq_operator *op, const kq_pixel *pixel) {
-  const uint8_t type = op->output->type;
+  const int32_t smallest = kq_min_int(op->output->type);
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
-    int32_t largest = kq_min_int(type);
+    int32_t largest = smallest;
     for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
       for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
-        const int32_t value = kq_stored(type, pixel->input, kq_pool_place(op, pixel, row, column) + channel);
+        const int32_t value = pixel->read(pixel->input, kq_pool_place(op, pixel, row, column) + channel);
         if (value > largest) largest = value;
       }
     }
-    kq_store(type, pixel->output, pixel->first + channel, (int32_t)kq_clamp(largest, op->low.fixed, op->high.fixed));
+    pixel->write(pixel->output, pixel->first + channel, (int32_t)kq_clamp(largest, op->low.fixed, op->high.fixed));
   }
 }
 
-static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute); }
+static void run(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute, NULL); }
 
 const kq_kernel kq_max_pool_2d = {
     .name = "kq_max_pool_2d",

@@ -1,25 +1,27 @@
 /* MUL where an input or the output is FLOAT32: of two fixed inputs the exact product, rounded to float32 once, else one of floats. */
 #include "kq_float.h"
 
-static float exact_product(const kq_operator *op, const uint8_t *a_data, uint32_t i, const uint8_t *b_data, uint32_t j) {
+static void multiply_exactly(const kq_operator *op, const uint8_t *a_data, const uint8_t *b_data, uint8_t *y_data) {
   const kq_tensor *a = op->input[0], *b = op->input[1];
-  const int64_t exact = (int64_t)kq_stored(a->type, a_data, i) * kq_stored(b->type, b_data, j);
-  return kq_scaled_float(exact, -(a->frac_bits + b->frac_bits));
+  const kq_reader read_a = kq_reader_of(a->type), read_b = kq_reader_of(b->type);
+  for (uint32_t i = 0, j = 0; i < op->output->elements; ++i, ++j) {
+    if (j == b->elements) j = 0; /* the next pixel's channels */
+    const int64_t product = (int64_t)read_a(a_data, i) * read_b(b_data, j);
+    kq_put_float(op, y_data, i, kq_scaled_float(product, -(a->frac_bits + b->frac_bits)));
+  }
 }
 
-static float float_product(const kq_operator *op, const uint8_t *a_data, uint32_t i, const uint8_t *b_data, uint32_t j) {
-  return kq_value(op->input[0], a_data, i) * kq_value(op->input[1], b_data, j);
+static void multiply_floats(const kq_operator *op, const uint8_t *a_data, const uint8_t *b_data, uint8_t *y_data) {
+  const kq_values a = kq_values_of(op->input[0]), b = kq_values_of(op->input[1]);
+  for (uint32_t i = 0, j = 0; i < op->output->elements; ++i, ++j) {
+    if (j == op->input[1]->elements) j = 0;
+    kq_put_float(op, y_data, i, kq_value(&a, a_data, i) * kq_value(&b, b_data, j));
+  }
 }
 
 static void run(const kq_operator *op, uint8_t *arena) {
-  const uint8_t *a_data = kq_input_data(op, 0, arena), *b_data = kq_input_data(op, 1, arena);
-  uint8_t *y_data = kq_output_data(op, arena);
-  float (*const product)(const kq_operator *, const uint8_t *, uint32_t, const uint8_t *, uint32_t) =
-      op->is_integer ? exact_product : float_product;
-  for (uint32_t i = 0, j = 0; i < op->output->elements; ++i, ++j) {
-    if (j == op->input[1]->elements) j = 0; /* the next pixel's channels */
-    kq_put_float(op, y_data, i, product(op, a_data, i, b_data, j));
-  }
+  (op->is_integer ? multiply_exactly : multiply_floats)(op, kq_input_data(op, 0, arena), kq_input_data(op, 1, arena),
+                                                        kq_output_data(op, arena));
 }
 
 const kq_kernel kq_mul_mixed = {

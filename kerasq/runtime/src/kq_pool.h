@@ -2,7 +2,6 @@
 #ifndef KQ_POOL_H
 #define KQ_POOL_H
 
-#include "kq_arithmetic.h"
 #include "kq_window.h"
 
 /* Number of the stored input value under a tap, channel 0. */

@@ -19,31 +19,39 @@ static void compute_max(const kq_operator *op, const kq_pixel *pixel) {
   }
 }
 
+/* The exact sum of stored integers, as a double. */
+static double integer_sum(const kq_operator *op, const kq_pixel *pixel, uint32_t channel) {
+  int64_t sum = 0;
+  for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+    for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
+      sum += pixel->read(pixel->input, kq_pool_place(op, pixel, row, column) + channel);
+    }
+  }
+  return (double)sum;
+}
+
+static double float_sum(const kq_operator *op, const kq_pixel *pixel, uint32_t channel) {
+  double sum = 0;
+  for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+    for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
+      sum += (double)kq_load_f32(pixel->input + 4 * ((size_t)kq_pool_place(op, pixel, row, column) + channel));
+    }
+  }
+  return sum;
+}
+
 /* The sum is exact in integers and, for the sums of at most 2^24 floats that there can be, in a double nearly so; the quotient
  * of doubles is rounded to float32 once (kerasq/ops/pooling.py says why that is the exact quotient's rounding for integers). */
 static void compute_average(const kq_operator *op, const kq_pixel *pixel) {
-  const kq_tensor *x = op->input[0];
+  const double taps = (double)kq_valid_taps(pixel), scale = kq_power_of_two(-op->input[0]->frac_bits);
   for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
-    int64_t sum = 0;
-    double float_sum = 0;
-    for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
-      for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
-        const uint32_t place = kq_pool_place(op, pixel, row, column) + channel;
-        if (op->is_integer) {
-          sum += kq_stored(x->type, pixel->input, place);
-        } else {
-          float_sum += (double)kq_value(x, pixel->input, place);
-        }
-      }
-    }
-    const double mean = (op->is_integer ? (double)sum : float_sum) / (double)kq_valid_taps(pixel);
-    const double scale = op->is_integer ? kq_power_of_two(-x->frac_bits) : 1.0;
+    const double mean = (op->is_integer ? integer_sum : float_sum)(op, pixel, channel) / taps;
     kq_put_float(op, pixel->output, pixel->first + channel, (float)(mean * scale));
   }
 }
 
-static void run_max(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute_max); }
-static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute_average); }
+static void run_max(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute_max, NULL); }
+static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, compute_average, NULL); }
 
 const kq_kernel kq_max_pool_2d_float = {
     .name = "kq_max_pool_2d_float",

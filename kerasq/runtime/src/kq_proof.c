@@ -12,10 +12,7 @@ enum { SUMS = 16 }; /* channels whose weights are summed before operators look a
 /* Magnitude of a stored integer, that of -2^31 included. */
 static uint32_t magnitude(int32_t a) { return a < 0 ? 0u - (uint32_t)a : (uint32_t)a; }
 
-static uint32_t largest(const kq_tensor *x) {
-  const uint32_t low = magnitude(kq_min_int(x->type)), high = magnitude(kq_max_int(x->type));
-  return low > high ? low : high;
-}
+static uint32_t largest(const kq_tensor *x) { return kq_max_magnitude(x->type); }
 
 /* What requantizing from so many fractional bits adds before it shifts: 2^(s-1), or 0 where nothing is rounded. */
 static uint64_t rounding_half(int frac_bits, const kq_tensor *y) {
@@ -27,8 +24,9 @@ static uint64_t rounding_half(int frac_bits, const kq_tensor *y) {
 static uint64_t weight_sum(const kq_tensor *kernel, uint32_t channel) {
   const uint32_t weights = kernel->elements / kernel->shape[0];
   if (kernel->type == KQ_SIGN) return weights;
+  const kq_reader read = kq_reader_of(kernel->type);
   uint64_t total = 0;
-  for (uint32_t i = 0; i < weights; ++i) total += magnitude(kq_stored(kernel->type, kernel->data, channel * weights + i));
+  for (uint32_t i = 0; i < weights; ++i) total += magnitude(read(kernel->data, channel * weights + i));
   return total;
 }
 

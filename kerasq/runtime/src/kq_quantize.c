@@ -3,11 +3,13 @@
 
 static void run(const kq_operator *op, uint8_t *arena) {
   const kq_tensor *x = op->input[0], *y = op->output;
+  const kq_reader read = kq_reader_of(x->type);
+  const kq_writer write = kq_writer_of(y->type);
   const uint8_t *x_data = kq_input_data(op, 0, arena);
   uint8_t *y_data = kq_output_data(op, arena);
   const int shift = x->frac_bits - y->frac_bits;
   for (uint32_t i = 0; i < y->elements; ++i) {
-    kq_store(y->type, y_data, i, kq_requantize(kq_stored(x->type, x_data, i), shift, op->low.fixed, op->high.fixed));
+    write(y_data, i, kq_requantize(read(x_data, i), shift, op->low.fixed, op->high.fixed));
   }
 }
 

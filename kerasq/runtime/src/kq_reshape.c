@@ -4,11 +4,7 @@
 static void run(const kq_operator *op, uint8_t *arena) {
   uint8_t *output = kq_output_data(op, arena);
   memmove(output, kq_input_data(op, 0, arena), op->output->bytes);
-  if (!op->has_clamp) return;
-  const uint8_t type = op->output->type;
-  for (uint32_t i = 0; i < op->output->elements; ++i) {
-    kq_store(type, output, i, (int32_t)kq_clamp(kq_stored(type, output, i), op->low.fixed, op->high.fixed));
-  }
+  kq_clamp_all(op, output);
 }
 
 const kq_kernel kq_reshape = {

@@ -4,9 +4,9 @@
 enum { KQ_TABLE = 1 };
 
 /* e^-distance: an entry for 8-bit scores, the product of two for 16 bits. */
-static uint32_t exponential(const kq_operator *op, uint32_t distance) {
+static uint32_t exponential(const kq_operator *op, bool narrow, uint32_t distance) {
   const uint8_t *table = op->input[KQ_TABLE]->data;
-  if (kq_bits(op->input[0]->type) == 8) return kq_load_u16(table + (size_t)distance * 2);
+  if (narrow) return kq_load_u16(table + (size_t)distance * 2);
   const uint32_t high = kq_load_u16(table + (size_t)(distance >> 8) * 2);
   const uint32_t low = kq_load_u16(table + (size_t)(256 + (distance & 255)) * 2);
   return (high * low + (1u << 14)) >> 15;
@@ -15,18 +15,21 @@ static uint32_t exponential(const kq_operator *op, uint32_t distance) {
 static void row_softmax(const kq_operator *op, const uint8_t *x, uint8_t *y, uint32_t first) {
   const uint32_t classes = op->output->shape[op->output->rank - 1], end = first + classes;
   const uint8_t type = op->input[0]->type;
+  const bool narrow = kq_bits(type) == 8;
+  const kq_reader read = kq_reader_of(type);
+  const kq_writer write = kq_writer_of(op->output->type);
   int32_t largest = kq_min_int(type);
   for (uint32_t i = first; i < end; ++i) {
-    const int32_t score = kq_stored(type, x, i);
+    const int32_t score = read(x, i);
     if (score > largest) largest = score;
   }
   uint32_t sum = 0; /* at most 65,536 classes of at most 2^15 each */
-  for (uint32_t i = first; i < end; ++i) sum += exponential(op, (uint32_t)(largest - kq_stored(type, x, i)));
+  for (uint32_t i = first; i < end; ++i) sum += exponential(op, narrow, (uint32_t)(largest - read(x, i)));
   for (uint32_t i = first; i < end; ++i) {
-    const uint32_t e = exponential(op, (uint32_t)(largest - kq_stored(type, x, i)));
+    const uint32_t e = exponential(op, narrow, (uint32_t)(largest - read(x, i)));
     const uint64_t numerator = ((uint64_t)e << (op->output->frac_bits + 1)) + sum, denominator = 2 * (uint64_t)sum;
     const uint64_t p = op->accumulator_bits == 32 ? (uint32_t)numerator / (uint32_t)denominator : numerator / denominator;
-    kq_store(op->output->type, y, i, (int32_t)kq_clamp((int64_t)p, op->low.fixed, op->high.fixed));
+    write(y, i, (int32_t)kq_clamp((int64_t)p, op->low.fixed, op->high.fixed));
   }
 }
 

@@ -2,13 +2,8 @@
 #include "kq_transpose.h"
 
 static void run(const kq_operator *op, uint8_t *arena) {
-  uint8_t *output = kq_output_data(op, arena);
   kq_swap_axes(op, arena);
-  if (!op->has_clamp) return;
-  const uint8_t type = op->output->type;
-  for (uint32_t i = 0; i < op->output->elements; ++i) {
-    kq_store(type, output, i, (int32_t)kq_clamp(kq_stored(type, output, i), op->low.fixed, op->high.fixed));
-  }
+  kq_clamp_all(op, kq_output_data(op, arena));
 }
 
 const kq_kernel kq_transpose = {

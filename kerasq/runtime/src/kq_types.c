@@ -16,3 +16,8 @@ int32_t kq_max_int(uint8_t type) {
   if (type == KQ_FLOAT32) return 0;
   return (int32_t)((1u << (kq_bits(type) - (type <= KQ_FIXED32))) - 1);
 }
+
+uint32_t kq_max_magnitude(uint8_t type) {
+  const uint32_t low = 0u - (uint32_t)kq_min_int(type), high = (uint32_t)kq_max_int(type);
+  return low > high ? low : high;
+}

@@ -6,27 +6,43 @@ int kq_total_frac_bits(const kq_operator *op) {
   return frac_bits(op->input[KQ_X]) + frac_bits(op->input[KQ_KERNEL]) + frac_bits(op->input[KQ_MULTIPLIER]);
 }
 
-int64_t kq_total(const kq_operator *op, uint32_t channel, int64_t sum) {
-  const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS];
-  if (multiplier != NULL) sum *= kq_stored(multiplier->type, multiplier->data, channel);
-  if (bias != NULL) {
-    const int32_t b = kq_stored(bias->type, bias->data, channel);
-    /* Where b is not 0 the proof keeps b * 2^places inside 64 bits; where it is, places may be anything. */
-    if (b != 0) sum += b * ((int64_t)1 << (kq_total_frac_bits(op) - bias->frac_bits));
-  }
+/* The proof keeps stored values times the factor inside 64 bits: where it would be 2^63 or more, of a bias, all values are 0. */
+static void set_term(kq_term *term, const kq_tensor *tensor, const uint8_t *arena, int total_frac_bits) {
+  term->data = NULL;
+  if (tensor == NULL || (tensor->data == NULL && arena == NULL)) return;
+  const int places = total_frac_bits - tensor->frac_bits;
+  term->data = tensor->data != NULL ? tensor->data : arena + tensor->offset;
+  term->read = kq_reader_of(tensor->type);
+  term->factor = (unsigned)places > 62 ? 0 : (int64_t)1 << places;
+}
+
+kq_totals kq_totals_of(const kq_operator *op, const uint8_t *arena) {
+  const int total_frac_bits = kq_total_frac_bits(op);
+  kq_totals totals;
+  set_term(&totals.multiplier, op->input[KQ_MULTIPLIER], arena, total_frac_bits);
+  set_term(&totals.bias, op->input[KQ_BIAS], arena, total_frac_bits);
+  set_term(&totals.addend, op->input[KQ_ADDEND], arena, total_frac_bits);
+  totals.shift = total_frac_bits - op->output->frac_bits;
+  return totals;
+}
+
+int64_t kq_total(const kq_totals *totals, uint32_t channel, uint32_t place, int64_t sum) {
+  const kq_term *m = &totals->multiplier, *b = &totals->bias, *r = &totals->addend;
+  if (m->data != NULL) sum *= m->read(m->data, channel);
+  if (b->data != NULL) sum += b->read(b->data, channel) * b->factor;
+  if (r->data != NULL) sum += r->read(r->data, place) * r->factor;
   return sum;
 }
 
-uint32_t kq_row_bytes(const kq_tensor *kernel) {
-  const uint32_t row = kernel->elements / kernel->shape[0];
-  if (kernel->type == KQ_SIGN) return (row + 31) / 32 * 4;
-  return kernel->type == KQ_FIXED4 ? 0 : row * (uint32_t)kq_bits(kernel->type) / 8;
-}
-
-int32_t kq_weight(const kq_tensor *kernel, uint32_t channel, uint32_t index) {
+kq_rows kq_rows_of(const kq_tensor *kernel) {
+  const uint32_t values = kernel->elements / kernel->shape[0], bits = (uint32_t)kq_bits(kernel->type);
+  kq_rows rows = {.data = kernel->data, .read = kq_reader_of(kernel->type)};
   if (kernel->type == KQ_SIGN) {
-    const uint8_t *row = kernel->data + (size_t)channel * kq_row_bytes(kernel);
-    return (row[index / 8] >> index % 8 & 1) != 0 ? 1 : -1;
+    rows.bytes = (values + 31) / 32 * 4;
+  } else if (bits < 8) {
+    rows.values = values;
+  } else {
+    rows.bytes = values * bits / 8;
   }
-  return kq_stored(kernel->type, kernel->data, channel * (kernel->elements / kernel->shape[0]) + index);
+  return rows;
 }

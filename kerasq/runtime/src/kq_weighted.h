@@ -13,14 +13,38 @@ typedef int32_t (*kq_dot)(const uint8_t *x, const uint8_t *weights, uint32_t fir
 /* n_t = n_x + n_w + n_m: fractional bits after the multiplier. */
 int kq_total_frac_bits(const kq_operator *op);
 
-/* t = sum * m + b * 2^(n_t - n_b) of a channel. */
-int64_t kq_total(const kq_operator *op, uint32_t channel, int64_t sum);
+/* What is multiplied or added to all sums: one stored value for each channel, or for each value of the output. */
+typedef struct {
+  const uint8_t *data; /* NULL where there are none */
+  kq_reader read;
+  int64_t factor; /* 2^(n_t - n) of a summand */
+} kq_term;
 
-/* Bytes from one output channel's weights to the next where each channel begins a byte of its own (SIGN, and types of whole
- * bytes); 0 for FIXED4, whose channels may share a byte. */
-uint32_t kq_row_bytes(const kq_tensor *kernel);
+/* From sums to totals, t = sum * m + b * 2^(n_t - n_b) + r * 2^(n_t - n_r): what all channels of all pixels share. */
+typedef struct {
+  kq_term multiplier, bias, addend;
+  int shift; /* of a total to the output's fractional bits; n_t where that is FLOAT32 */
+} kq_totals;
 
-/* Weight number `index` of an output channel, any type: a stored integer, +1 or -1. */
-int32_t kq_weight(const kq_tensor *kernel, uint32_t channel, uint32_t index);
+/* Where `arena` is NULL, without the addend. */
+kq_totals kq_totals_of(const kq_operator *op, const uint8_t *arena);
+
+/* t of an output channel, for value number `place` of the output. The addend is read before the output value of the same place is
+ * written, and may lie there. */
+int64_t kq_total(const kq_totals *totals, uint32_t channel, uint32_t place, int64_t sum);
+
+/* Where a kernel's weights lie. Number i of output channel c is value number c * values + i from byte c * bytes on: each channel
+ * begins a byte of its own (SIGN, and types of whole bytes), or, as FIXED4, none does. */
+typedef struct {
+  const uint8_t *data;
+  kq_reader read;
+  uint32_t bytes, values; /* one of them is 0 */
+} kq_rows;
+kq_rows kq_rows_of(const kq_tensor *kernel);
+
+/* Weight number `index` of an output channel, of a fixed type or SIGN: a stored integer, +1 or -1. */
+static inline int32_t kq_weight(const kq_rows *rows, uint32_t channel, uint32_t index) {
+  return rows->read(rows->data + (size_t)channel * rows->bytes, channel * rows->values + index);
+}
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef KQ_WINDOW_H
 #define KQ_WINDOW_H
 
-#include "kq_internal.h"
+#include "kq_arithmetic.h"
 
 /* Along one axis, for one output position: taps begin .. end - 1 lie on input elements origin + tap * dilation. */
 typedef struct {
@@ -32,13 +32,16 @@ static inline uint32_t kq_tap(const kq_operator *op, unsigned axis, kq_span span
 typedef struct {
   kq_span rows, columns;
   const uint8_t *input; /* of the operator */
-  const uint8_t *addend; /* of a convolution, stored as the output is; NULL where there is none */
   uint8_t *output;      /* stored values of this pixel begin at value number `first` */
   uint32_t first;
+  kq_reader read;     /* of the input's values; NULL for FLOAT32 */
+  kq_writer write;    /* of the output's, where it is fixed */
+  const void *shared; /* what the kernel prepared for all pixels */
 } kq_pixel;
 
 /* Calls `compute` for every pixel, row by row: a pixel is finished before the next is begun, so that the output may overlap the
  * part of the input that no later pixel needs. */
-void kq_each_pixel(const kq_operator *op, uint8_t *arena, void (*compute)(const kq_operator *, const kq_pixel *));
+void kq_each_pixel(const kq_operator *op, uint8_t *arena, void (*compute)(const kq_operator *, const kq_pixel *),
+                   const void *shared);
 
 #endif

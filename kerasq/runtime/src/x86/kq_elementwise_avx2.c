@@ -63,8 +63,6 @@ static void add_all(const kq_operator *op, const sums *s, const uint8_t *a, cons
   memcpy(y + i * y_bytes, rest_y, (count - i) * y_bytes);
 }
 
-static int32_t largest(uint8_t type) { return type == KQ_FIXED8 || type == KQ_FIXED16 ? -kq_min_int(type) : kq_max_int(type); }
-
 static sums sums_of(const kq_operator *op) {
   const kq_tensor *a = op->input[0], *b = op->inputs > 1 ? op->input[1] : a, *y = op->output;
   const int frac_bits = a->frac_bits > b->frac_bits ? a->frac_bits : b->frac_bits;
@@ -91,7 +89,8 @@ static bool accepts(const kq_operator *op) {
 
 static void run_add(const kq_operator *op, uint8_t *arena) {
   const sums s = sums_of(op);
-  const int32_t bound = (int32_t)(((int64_t)largest(s.a_type) << s.left) + ((int64_t)largest(s.b_type) << s.right) + s.half);
+  const int64_t largest_a = kq_max_magnitude(s.a_type), largest_b = kq_max_magnitude(s.b_type);
+  const int32_t bound = (int32_t)((largest_a << s.left) + (largest_b << s.right) + s.half);
   add_all(op, &s, kq_input_data(op, 0, arena), kq_input_data(op, 1, arena), kq_output_data(op, arena), bound);
 }
 

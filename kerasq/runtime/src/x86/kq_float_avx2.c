@@ -50,7 +50,7 @@ static void max_pixel(const kq_operator *op, const kq_pixel *pixel) {
   }
 }
 
-static void run_max(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, max_pixel); }
+static void run_max(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, max_pixel, NULL); }
 
 static bool accepts_max(const kq_operator *op) {
   const kq_tensor *x = op->input[0], *y = op->output;

@@ -11,16 +11,17 @@ static void convert(const kq_tensor *x, const uint8_t *restrict from, uint32_t f
   if (x->type == KQ_FIXED8 && type == KQ_STEP_U8) {
     for (size_t i = 0; i < count; ++i) to[i] = source[i] ^ 0x80;
   } else if (x->type == KQ_FIXED8 && (type == KQ_STEP_S16 || type == KQ_STEP_DEPTHWISE)) {
-    for (size_t i = 0; i < count; ++i) kq_store(KQ_FIXED16, to, (uint32_t)i, kq_load_s8(source + i));
+    for (size_t i = 0; i < count; ++i) kq_store_16_bits(to + 2 * i, kq_load_s8(source + i));
   } else if (x->type == KQ_UFIXED8 && (type == KQ_STEP_S16 || type == KQ_STEP_DEPTHWISE)) {
-    for (size_t i = 0; i < count; ++i) kq_store(KQ_FIXED16, to, (uint32_t)i, source[i]);
+    for (size_t i = 0; i < count; ++i) kq_store_16_bits(to + 2 * i, source[i]);
   } else if (x->type == KQ_UFIXED16 && (type == KQ_STEP_S16 || type == KQ_STEP_DEPTHWISE)) {
     for (size_t i = 0; i < 2 * count; i += 2) {
       to[i] = source[i];
       to[i + 1] = source[i + 1] ^ 0x80;
     }
   } else if (x->type != KQ_FLOAT32 && (type == KQ_STEP_F32 || type == KQ_STEP_DEPTHWISE_F32)) {
-    for (size_t i = 0; i < count; ++i) kq_store_f32(to + 4 * i, kq_value(x, from, first + (uint32_t)i));
+    const kq_values values = kq_values_of(x);
+    for (size_t i = 0; i < count; ++i) kq_store_f32(to + 4 * i, kq_value(&values, from, first + (uint32_t)i));
   } else {
     memcpy(to, source, count * bytes);
   }
@@ -79,38 +80,41 @@ void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, uint32_t pixels,
   }
 }
 
-static void finish_any(const kq_operator *op, uint32_t channel, int64_t sum, uint8_t *output, uint32_t i) {
-  const kq_tensor *y = op->output, *r = op->input[KQ_ADDEND];
-  int64_t total = kq_total(op, channel, sum);
-  const int frac_bits = kq_total_frac_bits(op);
-  if (r != NULL) total += kq_stored(r->type, kq_gemm_addend(op, output), i) * ((int64_t)1 << (frac_bits - r->frac_bits));
-  if (y->type == KQ_FLOAT32) {
-    kq_put_float(op, output, i, kq_scaled_float(total, -frac_bits));
+static void finish_any(const kq_operator *op, const kq_totals *totals, uint32_t channel, int64_t sum, uint8_t *output,
+                       uint32_t i) {
+  const int64_t total = kq_total(totals, channel, i, sum);
+  if (op->output->type == KQ_FLOAT32) {
+    kq_put_float(op, output, i, kq_scaled_float(total, -totals->shift));
   } else {
-    kq_store(y->type, output, i, kq_requantize(total, frac_bits - y->frac_bits, op->low.fixed, op->high.fixed));
+    kq_writer_of(op->output->type)(output, i, kq_requantize(total, totals->shift, op->low.fixed, op->high.fixed));
+  }
+}
+
+static void finish_floats(const kq_operator *op, const kq_block *block, const void *sums, uint8_t *output, uint32_t first) {
+  const kq_float_totals totals = kq_float_totals_of(op, output - op->output->offset);
+  float reals[KQ_LANES];
+  memcpy(reals, sums, sizeof reals);
+  for (uint32_t lane = 0; lane < block->channels; ++lane) {
+    const uint32_t channel = block->first_channel + lane;
+    kq_put_float(op, output, first + channel, kq_float_total(&totals, channel, first + channel, reals[lane]));
   }
 }
 
 void kq_gemm_finish(const kq_operator *op, const kq_gemm *gemm, const kq_block *block, const void *sums, uint8_t *output,
                     uint32_t pixel) {
   const uint32_t first = pixel * op->output->shape[op->output->rank - 1];
+  const int64_t *const offset = gemm->offset + (size_t)(block - gemm->block) * KQ_LANES;
   int32_t integers[KQ_LANES];
   int64_t wide[KQ_LANES];
-  float reals[KQ_LANES];
+  if (gemm->finish == KQ_FINISH_FLOAT) {
+    finish_floats(op, block, sums, output, first);
+    return;
+  }
+  const kq_totals totals = kq_totals_of(op, output - op->output->offset);
   memcpy(integers, sums, sizeof integers);
-  memcpy(reals, sums, sizeof reals);
   if (gemm->wide) memcpy(wide, sums, sizeof wide);
-  const int64_t *const offset = gemm->offset + (size_t)(block - gemm->block) * KQ_LANES;
   for (uint32_t lane = 0; lane < block->channels; ++lane) {
     const uint32_t channel = block->first_channel + lane;
-    if (gemm->finish == KQ_FINISH_FLOAT) {
-      float total = kq_float_total(op, channel, reals[lane]);
-      if (gemm->has_addend) total += kq_value(op->input[KQ_ADDEND], kq_gemm_addend(op, output), first + channel);
-      kq_put_float(op, output, first + channel, total);
-    } else if (gemm->wide) {
-      finish_any(op, channel, wide[lane] + offset[lane], output, first + channel);
-    } else {
-      finish_any(op, channel, integers[lane], output, first + channel);
-    }
+    finish_any(op, &totals, channel, gemm->wide ? wide[lane] + offset[lane] : integers[lane], output, first + channel);
   }
 }

@@ -49,10 +49,6 @@ bool kq_depthwise_accepts(const kq_operator *op) { return kq_is_depthwise(op) &&
 
 /* ---- The stages after the sum ---- */
 
-static int32_t largest_magnitude(const kq_tensor *x) {
-  return x->type == KQ_UFIXED16 ? 65535 : x->type == KQ_UFIXED8 ? 255 : -kq_min_int(x->type);
-}
-
 static int addend_places(const kq_operator *op) {
   return op->input[KQ_ADDEND] == NULL ? 0 : kq_total_frac_bits(op) - op->input[KQ_ADDEND]->frac_bits;
 }
@@ -60,16 +56,17 @@ static int addend_places(const kq_operator *op) {
 /* An upper bound of |sum * m + b + r| with the rounding half, over all channels, a little rounded up. */
 static double total_bound(const kq_operator *op, const kq_steps *steps) {
   const kq_tensor *r = op->input[KQ_ADDEND];
-  const double largest_x = largest_magnitude(op->input[KQ_X]);
-  const double largest_r = r == NULL ? 0.0 : largest_magnitude(r) * kq_power_of_two(addend_places(op));
-  const int shift = kq_total_frac_bits(op) - op->output->frac_bits;
-  const double half = shift > 0 ? kq_power_of_two(shift - 1) : 0.0;
+  const kq_totals totals = kq_totals_of(op, NULL);
+  const double largest_x = kq_max_magnitude(op->input[KQ_X]->type);
+  const double largest_r = r == NULL ? 0.0 : kq_max_magnitude(r->type) * kq_power_of_two(addend_places(op));
+  const double half = totals.shift > 0 ? kq_power_of_two(totals.shift - 1) : 0.0;
   double bound = 0;
   for (uint32_t number = 0; number < steps->blocks; ++number) {
     for (uint32_t lane = 0; lane < steps->block[number].channels; ++lane) {
       const uint32_t channel = steps->block[number].first_channel + lane;
       const double weights = steps->magnitude[number * KQ_LANES + lane];
-      const double bias = (double)kq_total(op, channel, 0), factor = (double)kq_total(op, channel, 1) - bias;
+      const double bias = (double)kq_total(&totals, channel, 0, 0);
+      const double factor = (double)kq_total(&totals, channel, 0, 1) - bias;
       const double total = weights * largest_x * (factor < 0 ? -factor : factor) + (bias < 0 ? -bias : bias) + largest_r + half;
       if (total > bound) bound = total;
     }
@@ -94,19 +91,20 @@ static kq_finish_type finish_of(const kq_operator *op, const kq_steps *steps, in
 
 static void fill_floats(const kq_operator *op, uint32_t channel, int32_t *factor, uint8_t *offset) {
   const kq_tensor *m = op->input[KQ_MULTIPLIER], *b = op->input[KQ_BIAS];
-  kq_store_f32((uint8_t *)factor, m == NULL ? 1.0f : kq_value(m, m->data, channel));
-  kq_store_f32(offset, b == NULL ? 0.0f : kq_value(b, b->data, channel));
+  const kq_float_totals totals = kq_float_totals_of(op, NULL);
+  kq_store_f32((uint8_t *)factor, m == NULL ? 1.0f : kq_value(&totals.multipliers, m->data, channel));
+  kq_store_f32(offset, b == NULL ? 0.0f : kq_value(&totals.biases, b->data, channel));
 }
 
 /* Start value, factor and offset of lane number i, whose weights have the sum `weights`: all modulo 2^32 or 2^64. */
-static void fill_lane(const kq_operator *op, const kq_gemm *gemm, uint32_t channel, int64_t weights, uint32_t i) {
+static void fill_lane(const kq_operator *op, const kq_gemm *gemm, const kq_totals *totals, uint32_t channel, int64_t weights,
+                      uint32_t i) {
   int32_t *start = (int32_t *)(uintptr_t)gemm->start, *factor = (int32_t *)(uintptr_t)gemm->factor;
   int64_t *offset = (int64_t *)(uintptr_t)gemm->offset;
-  const kq_tensor *multiplier = op->input[KQ_MULTIPLIER];
   const uint64_t correction = 0u - (uint64_t)weights * (uint64_t)(int64_t)input_offset(op);
-  uint64_t constant = (uint64_t)kq_total(op, channel, 0);
+  uint64_t constant = (uint64_t)kq_total(totals, channel, 0, 0);
   uint32_t begin = (uint32_t)correction;
-  factor[i] = multiplier == NULL ? 1 : kq_stored(multiplier->type, multiplier->data, channel);
+  factor[i] = totals->multiplier.data == NULL ? 1 : totals->multiplier.read(totals->multiplier.data, channel);
   /* Where sums are rounded here, the shift is at most 63 by the proof; with KQ_FINISH_ANY it may be anything. */
   if (gemm->finish != KQ_FINISH_ANY && gemm->shift > 0) constant += (uint64_t)1 << (gemm->shift - 1);
   if (gemm->wide) { /* sums start from 0 */
@@ -120,6 +118,7 @@ static void fill_lane(const kq_operator *op, const kq_gemm *gemm, uint32_t chann
 }
 
 static void fill_finish(const kq_operator *op, const kq_gemm *gemm, const kq_steps *steps) {
+  const kq_totals totals = kq_totals_of(op, NULL);
   for (uint32_t number = 0; number < gemm->blocks; ++number) {
     const kq_block *block = &gemm->block[number];
     for (uint32_t lane = 0; lane < block->channels; ++lane) {
@@ -127,7 +126,7 @@ static void fill_finish(const kq_operator *op, const kq_gemm *gemm, const kq_ste
       if (gemm->finish == KQ_FINISH_FLOAT) { /* sums start from 0.0f, whose bits are 0 */
         fill_floats(op, channel, (int32_t *)(uintptr_t)gemm->factor + i, (uint8_t *)(uintptr_t)gemm->offset + 4 * (size_t)i);
       } else {
-        fill_lane(op, gemm, channel, steps->sum[i], i);
+        fill_lane(op, gemm, &totals, channel, steps->sum[i], i);
       }
     }
   }

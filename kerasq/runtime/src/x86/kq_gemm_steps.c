@@ -95,14 +95,10 @@ static int32_t half_of(const kq_operator *op, int32_t w, uint32_t half) {
   return half == 0 ? low : (w - low) / 256;
 }
 
-static float float_weight(const kq_tensor *kernel, uint32_t channel, uint32_t index) {
-  if (kernel->type == KQ_SIGN) return (float)kq_weight(kernel, channel, index);
-  return kq_value(kernel, kernel->data, channel * (kernel->elements / kernel->shape[0]) + index);
-}
-
 static void read_step(const kq_operator *op, const kq_block *block, const shape *s, uint32_t run, uint32_t first, uint32_t half,
                       step_weights *w) {
-  const kq_tensor *kernel = op->input[KQ_KERNEL];
+  const kq_rows rows = kq_rows_of(op->input[KQ_KERNEL]);
+  const kq_values reals = kq_values_of(op->input[KQ_KERNEL]);
   const uint32_t values = 4 / kq_step_value_bytes(kq_step_type_of(op));
   memset(w, 0, sizeof *w);
   for (uint32_t lane = 0; lane < block->channels; ++lane) {
@@ -110,9 +106,9 @@ static void read_step(const kq_operator *op, const kq_block *block, const shape 
     for (uint32_t i = 0; i < values && first + i < s->run_values; ++i) {
       const uint32_t index = run * s->run_values + first + i;
       if (kq_step_type_of(op) != KQ_STEP_F32) {
-        w->integer[lane][i] = half_of(op, kq_weight(kernel, channel, index), half);
+        w->integer[lane][i] = half_of(op, kq_weight(&rows, channel, index), half);
       } else {
-        w->real[lane] = float_weight(kernel, channel, index);
+        w->real[lane] = kq_float_weight(&rows, &reals, channel, index);
       }
     }
   }
@@ -155,7 +151,7 @@ static void append(step_list *list, kq_step_type type, int32_t place, const step
     uint8_t *bytes = list->weights + (size_t)list->count * KQ_STEP_BYTES;
     for (int lane = 0; lane < KQ_LANES; ++lane, bytes += 4) {
       for (int i = 0; i < 4 && type == KQ_STEP_U8; ++i) bytes[i] = (uint8_t)w->integer[lane][i];
-      for (int i = 0; i < 2 && type == KQ_STEP_S16; ++i) kq_store(KQ_FIXED16, bytes, (uint32_t)i, w->integer[lane][i]);
+      for (int i = 0; i < 2 && type == KQ_STEP_S16; ++i) kq_store_16_bits(bytes + 2 * i, w->integer[lane][i]);
       if (type == KQ_STEP_F32) kq_store_f32(bytes, w->real[lane]);
     }
   }
@@ -167,6 +163,8 @@ static void append_taps(const kq_operator *op, const kq_block *block, uint32_t f
                         step_list *list) {
   static const uint8_t order[KQ_LANES] = {0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15};
   const kq_tensor *kernel = op->input[KQ_KERNEL];
+  const kq_rows rows = kq_rows_of(kernel);
+  const kq_values reals = kq_values_of(kernel);
   const bool integer = kq_step_type_of(op) == KQ_STEP_DEPTHWISE;
   const uint32_t places = kq_step_places(kq_step_type_of(op)), number = list->count++;
   if (list->place == NULL) return;
@@ -179,9 +177,9 @@ static void append_taps(const kq_operator *op, const kq_block *block, uint32_t f
       if (within >= block->channels) continue;
       const uint32_t channel = block->first_channel + within;
       if (integer) {
-        kq_store(KQ_FIXED16, bytes, lane * 2 + i, half_of(op, kq_weight(kernel, channel, tap), half));
+        kq_store_16_bits(bytes + 4 * lane + 2 * i, half_of(op, kq_weight(&rows, channel, tap), half));
       } else {
-        kq_store_f32(bytes + 4 * lane, float_weight(kernel, channel, tap));
+        kq_store_f32(bytes + 4 * lane, kq_float_weight(&rows, &reals, channel, tap));
       }
     }
   }
@@ -331,10 +329,11 @@ static layout lay_out_steps(const kq_operator *op, bool saturating) {
 /* Sums of each channel's weights: of integers; floats need none. */
 static void fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum, float *magnitudes) {
   const kq_tensor *kernel = op->input[KQ_KERNEL];
+  const kq_rows rows = kq_rows_of(kernel);
   for (uint32_t lane = 0; lane < block->channels && op->is_integer; ++lane) {
     int64_t all = 0;
     for (uint32_t i = 0; i < kernel->elements / kernel->shape[0]; ++i) {
-      const int32_t weight = kq_weight(kernel, block->first_channel + lane, i);
+      const int32_t weight = kq_weight(&rows, block->first_channel + lane, i);
       sum[lane] += weight;
       all += magnitude(weight);
     }

@@ -59,10 +59,10 @@ static void max_u16(const kq_operator *op, const kq_pixel *pixel) { max_pixel(op
 
 static void run_max(const kq_operator *op, uint8_t *arena) {
   switch (op->output->type) {
-    case KQ_FIXED8: kq_each_pixel(op, arena, max_s8); break;
-    case KQ_UFIXED8: kq_each_pixel(op, arena, max_u8); break;
-    case KQ_FIXED16: kq_each_pixel(op, arena, max_s16); break;
-    default: kq_each_pixel(op, arena, max_u16); break;
+    case KQ_FIXED8: kq_each_pixel(op, arena, max_s8, NULL); break;
+    case KQ_UFIXED8: kq_each_pixel(op, arena, max_u8, NULL); break;
+    case KQ_FIXED16: kq_each_pixel(op, arena, max_s16, NULL); break;
+    default: kq_each_pixel(op, arena, max_u16, NULL); break;
   }
 }
 
@@ -101,12 +101,12 @@ static void average_pixel(const kq_operator *op, const kq_pixel *pixel) {
     for (uint32_t i = 0; i < 16; ++i) {
       const int32_t numerator = sums[i] * gain + denominator, divisor = 2 * denominator;
       const int32_t mean = numerator / divisor - (numerator % divisor < 0 ? 1 : 0);
-      kq_store(y->type, pixel->output, pixel->first + channel + i, (int32_t)kq_clamp(mean, op->low.fixed, op->high.fixed));
+      pixel->write(pixel->output, pixel->first + channel + i, (int32_t)kq_clamp(mean, op->low.fixed, op->high.fixed));
     }
   }
 }
 
-static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, average_pixel); }
+static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, average_pixel, NULL); }
 
 static bool accepts_average(const kq_operator *op) {
   return kq_is_fixed_throughout(op) && op->output->shape[3] % 16 == 0;

@@ -206,9 +206,10 @@ KQ_INLINE kq_addends kq_addends_of(const kq_operator *op, const kq_gemm *gemm, c
 /* Addends of a pixel's block, for FLOAT32 outputs, as floats. */
 KQ_INLINE void kq_float_addends(const kq_operator *op, const kq_target *target, uint32_t pixel, const uint8_t *output,
                                 float values[KQ_LANES]) {
+  const kq_values addends = kq_values_of(op->input[KQ_ADDEND]);
   const uint32_t first = (uint32_t)((pixel * target->step + target->first) / sizeof(float));
   for (uint32_t lane = 0; lane < target->channels; ++lane) {
-    values[lane] = kq_value(op->input[KQ_ADDEND], kq_gemm_addend(op, output), first + lane);
+    values[lane] = kq_value(&addends, kq_gemm_addend(op, output), first + lane);
   }
 }
 
