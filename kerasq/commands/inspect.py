@@ -190,8 +190,8 @@ def _inspect(options: flags.FlagValues, names: list[str]) -> None:
 
 def _compared(model: Model, source: str, dataset: str) -> tuple[dict[str, Any], str]:
     """The comparison with a float network, as JSON values and as text."""
+    from kerasq_convert import float_model
     from kerasq_convert.comparison.layers import analyze_dataset
-    from kerasq_convert.converter import float_model
     from kerasq_convert.errors import ConversionError
     from kerasq_convert.report import analysis_text  # TensorFlow reads the float network
 

@@ -10,8 +10,7 @@ import pytest
 import kerasq
 from converters.zoo import L, randomized, signal_to_noise_db
 from kerasq import format as kq
-from kerasq_convert import ConversionError
-from kerasq_convert.converter import float_model
+from kerasq_convert import ConversionError, float_model
 
 
 class Layers:

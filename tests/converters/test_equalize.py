@@ -10,8 +10,7 @@ import kerasq
 from converters.zoo import NETWORKS, L, build, images, signal_to_noise_db
 from kerasq.commands.inspect import main as inspect
 from kerasq.interpreter import Interpreter
-from kerasq_convert import ConversionError
-from kerasq_convert.converter import float_model
+from kerasq_convert import ConversionError, float_model
 from kerasq_convert.frontend import read_model
 from kerasq_convert.graph import WeightedNode
 from kerasq_convert.passes import run_passes

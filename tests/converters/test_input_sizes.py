@@ -7,9 +7,8 @@ import pytest
 import kerasq
 from converters.zoo import FLOAT, L, randomized
 from kerasq import format as kq
-from kerasq_convert import ConversionError
+from kerasq_convert import ConversionError, float_model
 from kerasq_convert.command import main
-from kerasq_convert.converter import float_model
 
 ops = keras.ops
 

@@ -11,8 +11,7 @@ import kerasq
 from converters.zoo import FLOAT, L, randomized, signal_to_noise_db
 from kerasq import format as kq
 from kerasq.format import OperatorKind
-from kerasq_convert import ConversionError
-from kerasq_convert.converter import float_model
+from kerasq_convert import ConversionError, float_model
 
 
 def chain(*layers, shape=(8, 8, 4)):

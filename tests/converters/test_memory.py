@@ -10,7 +10,7 @@ from kerasq.conformance.samples import SAMPLES
 from kerasq.format import Model, Operator, OperatorKind, Tensor, verify
 from kerasq.qformat import QFormat
 from kerasq.verification.plan import lower_bound
-from kerasq_convert.converter import float_model
+from kerasq_convert import float_model
 from kerasq_convert.memory import plan as memory
 from kerasq_convert.memory.order import best_order
 from kerasq_convert.memory.placement import STEPS, Placement, Problem, Search, greedy, improved, place

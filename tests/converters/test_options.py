@@ -1,14 +1,20 @@
 """Options: misspelt ones, ones that do nothing, and files that there are not, before a model is read."""
 
+import dataclasses
+from typing import Annotated
+
 import keras
 import numpy as np
 import pytest
+from absl import flags as absl_flags
 
 import kerasq
 from kerasq.qformat import QFormat
 from kerasq_convert import ConversionError
 from kerasq_convert import command as convert_command
-from kerasq_convert.options import OptionsError
+from kerasq_convert.options import Options, OptionsError, check_options
+from kerasq_convert.options.flags import define_flags, flags_given, kept_files, options_from
+from kerasq_convert.options.option import Option, document, options_of
 from kerasq_convert.search import Goals
 
 X = np.zeros((4, 4), np.float32)
@@ -127,3 +133,55 @@ def test_statistics_that_are_missing_in_their_folder(tmp_path):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     with pytest.raises(ConversionError, match=r"activation_statistics\.json: the statistics can't be read"):
         kerasq.convert(model, statistics=tmp_path)
+
+
+def _no_odd_value(value, options):
+    if value % 2:
+        yield f"`colour`: an even number was expected beside {options.bits} bits. Received: {value}"
+
+
+@document
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class MoreOptions(Options):
+    """More of them.
+
+    Attributes:
+        {options}
+    """
+
+    colour: Annotated[int | None, Option("Of the network.", flag="`NUMBER` of a colour.", check=_no_odd_value)] = 4
+    palette: Annotated[str | None, Option("Of colours.", flag="`FILE` of colours.", is_kept=True)] = None
+
+
+def test_an_option_is_served_everywhere_once_it_is_declared():
+    assert "        colour: Of the network.\n        palette: Of colours." in MoreOptions.__doc__
+    options = MoreOptions()
+    assert options.colour == 4
+    with pytest.raises(AttributeError, match=r"MoreOptions has no option 'color'; did you mean 'colour'\?"):
+        options.color = 2
+    options.colour = 3
+    with pytest.raises(OptionsError, match=r"colour: an even number was expected beside 8 bits\. Received: 3"):
+        check_options(options)
+
+    values = absl_flags.FlagValues()
+    define_flags(MoreOptions, values)
+    assert values["colour"].help == "`NUMBER` of a colour."
+    values(["command", "--colour=7", "--palette=reds", "--noanalyze", "--min_sqnr_db=3"])
+    assert flags_given(MoreOptions, values) == ["min_sqnr_db", "colour", "palette"]
+    assert kept_files(MoreOptions, values) == ["reds"]
+    read = options_from(MoreOptions, values)
+    assert (read.colour, read.palette, read.goals, read.bits) == (7, "reds", Goals(min_sqnr_db=3.0), 8)
+
+
+def test_every_option_is_documented_and_has_a_flag():
+    declared = options_of(Options)
+    for option in (*declared, *options_of(Goals)):
+        assert f"\n        {option.name}: {option.option.doc.split()[0]} " in f"{kerasq.Converter.__doc__}{Goals.__doc__}"
+    assert {option.name for option in declared if option.option.flag is None} == {"goals", "verbose"}
+    assert {option.name for option in declared} == {name for name in vars(kerasq.Converter(None)) if not name.startswith("_")}
+    assert all(option.option.flag for option in options_of(Goals))
+
+
+def test_a_converter_may_start_with_options():
+    converter = kerasq.Converter(None, Options(bits=16, signature="serve"))
+    assert (converter.bits, converter.signature, converter.criterion) == (16, "serve", "mse")

@@ -18,7 +18,8 @@ from kerasq_convert.command import main
 from kerasq_convert.comparison.logits import with_logits
 from kerasq_convert.formats import ranges
 from kerasq_convert.formats.ranges import Criterion
-from kerasq_convert.search.search import Goals, TradeOff
+from kerasq_convert.options import Goals
+from kerasq_convert.search.search import TradeOff
 
 REACHABLE_DB = 34.0  # by `model`, with some of its activations in 16 bits
 

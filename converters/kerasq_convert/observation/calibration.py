@@ -93,7 +93,7 @@ def _check(arrays: list[np.ndarray], inputs: Sequence[Input]) -> None:
             raise ConversionError("representative dataset", [f"it must hold real numbers. Received: dtype={array.dtype}"])
 
 
-def observe(
+def calibrate(
     model: Model, dataset: Dataset, *, ordered: bool = True, verbose: bool = False, examples: int = 0
 ) -> tuple[Statistics, list[np.ndarray]]:
     """Statistics of every activation of `model`, which computes in FLOAT32, over `dataset`; and its first `examples`."""

@@ -7,7 +7,6 @@ The finest format has steps of 2**-63; what is smaller throughout becomes zero. 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
@@ -15,10 +14,14 @@ from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator
 from kerasq.qformat import MAX_FRAC_BITS, QFormat
 from kerasq.statistics import Statistics
+from kerasq_convert.building import in_float
 from kerasq_convert.comparison.outputs import Arrays, noise_shares
+from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats.choice import Formats, Reason, folded_kernel
 from kerasq_convert.graph import Graph, WeightedNode
 from kerasq_convert.naming import Names
+from kerasq_convert.network import Network
+from kerasq_convert.observation.observe import Observed
 
 MATTERS = 1e-3  # noise : signal at the outputs, from which on a tensor of zeros is a mistake
 EXAMPLES = 16  # random ones, where there are none of the user's
@@ -34,37 +37,34 @@ class _Silent:
     zeroed: str
 
 
-def problems(
-    model: Model,
-    formats: Formats,
-    graph: Graph,
-    names: Names,
-    statistics: Statistics | None,
-    reference: Callable[[], Model],
-    inputs: Arrays | None,
-) -> list[str]:
-    """A sentence with a remedy for each tensor of zeros that matters.
+def require_signal(model: Model, formats: Formats, network: Network, observed: Observed) -> None:
+    """Refuses a quantized network with a tensor of zeros that matters.
 
     Args:
         model: The quantized network.
         formats: Its formats, and why they are so.
-        graph: The float network, as it was before anything was quantized.
-        names: Of its tensors.
-        statistics: What was observed of its activations.
-        reference: Makes the float network's model: asked for only if there is a tensor of zeros.
-        inputs: Examples; `None` for random ones.
+        network: The network as it was before anything was quantized.
+        observed: What is known of its values.
+
+    Raises:
+        ConversionError: All such tensors, each with a remedy.
     """
-    found = [*_parameters(model, graph, names), *_activations(model, formats, statistics)]
-    if not found:
-        return []
-    network = reference()
-    examples = _random(network, statistics) if inputs is None else inputs
-    wanted = _outputs(network, examples, "")
-    lost = [each for each in found if np.sum(noise_shares(_outputs(network, examples, each.zeroed), wanted)) > MATTERS]
+    silent = [*_parameters(model, network.graph, network.names), *_activations(model, formats, observed.statistics)]
+    if problems := _problems(silent, network, observed) if silent else []:
+        raise ConversionError("the network does not fit its formats", problems)
+
+
+def _problems(silent: list[_Silent], network: Network, observed: Observed) -> list[str]:
+    """A sentence with a remedy for each tensor of zeros that matters."""
+    examples = observed.examples
+    reference = examples.reference if examples is not None else in_float(network)
+    inputs = examples.held.inputs if examples is not None else _random(reference, observed.statistics)
+    wanted = _outputs(reference, inputs, "")
+    lost = [tensor for tensor in silent if np.sum(noise_shares(_outputs(reference, inputs, tensor.zeroed), wanted)) > MATTERS]
     return [
-        f"{each.name}: its values reach {each.largest:.3g}, and {each.format} would hold nothing but zeros, though the outputs "
-        f"depend on it; {_remedy(each.format)}"
-        for each in lost
+        f"{tensor.name}: its values reach {tensor.largest:.3g}, and {tensor.format} would hold nothing but zeros, though the "
+        f"outputs depend on it; {_remedy(tensor.format)}"
+        for tensor in lost
     ]
 
 

@@ -1,5 +1,5 @@
 """Formats by what they do to the outputs of the whole network, until goals are met."""
 
-from kerasq_convert.search.search import Goals
+from kerasq_convert.options import Goals
 
 __all__ = ["Goals"]

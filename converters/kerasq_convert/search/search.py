@@ -17,7 +17,7 @@ what happens to the order of the classes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -25,38 +25,16 @@ from kerasq.format import Model, ModelError, dumps
 from kerasq.progress import Progress
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
 from kerasq.statistics import Statistics
+from kerasq_convert.building import Build
 from kerasq_convert.comparison.logits import with_logits
 from kerasq_convert.comparison.outputs import Arrays, run, signal_to_noise_db
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import ranges
 from kerasq_convert.formats.choice import Choice, Formats, Reason
+from kerasq_convert.options import Goals
 from kerasq_convert.repair.bias_correction import BiasCorrection
 
-Build = Callable[[dict[str, Choice]], tuple[Model, Formats]]
-EXAMPLES = 256  # of the representative dataset, that a search looks at
 GAIN_DB = 0.01  # a change that gains less is no gain
-
-
-@dataclasses.dataclass(frozen=True)
-class Goals:
-    """What promotion to 16 bits is to reach, and what it may cost. `None`: no such goal, no such limit.
-
-    Attributes:
-        min_sqnr_db: Signal-to-noise ratio at the outputs, in dB.
-        max_accuracy_drop: Share of the labelled examples by which top-1 accuracy may be below the float network's: 0.01 is
-            one percentage point.
-        max_model_bytes, max_arena_bytes: Sizes that are not to be exceeded.
-    """
-
-    min_sqnr_db: float | None = None
-    max_accuracy_drop: float | None = None
-    max_model_bytes: int | None = None
-    max_arena_bytes: int | None = None
-
-    @property
-    def given(self) -> bool:
-        """Whether there is any goal or limit."""
-        return self != Goals()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,11 +80,11 @@ class Search:
 
     def _repaired(self, decided: dict[str, Choice]) -> Model:
         """The model with biases corrected; those of others are corrected like these from then on."""
-        model = self._build(decided)[0]
+        model = self._build(decided).model
         return model if self._correction is None else self._correction.measure(model)
 
     def _network(self, decided: dict[str, Choice]) -> Model:
-        model = self._build(decided)[0]
+        model = self._build(decided).model
         return model if self._correction is None else self._correction.apply(model)
 
     def sqnr_db(self, outputs: Arrays, examples: slice = slice(None)) -> float:
@@ -130,7 +108,7 @@ class Search:
     def refine(self, sweeps: int = 1) -> None:
         """One fractional bit less or more wherever that lowers the error at the outputs, for either half of the examples."""
         start, best = self.decided, self._measured(self.decided)
-        unrefined, formats = best[0], self._build(self.decided)[1]
+        unrefined, formats = best[0], self._build(self.decided).formats
         names = list(_free(formats))
         with Progress("refining formats", sweeps * len(names), "tensors", enabled=self._verbose) as progress:
             for _ in range(sweeps):
@@ -145,7 +123,7 @@ class Search:
                     progress.advance(1)
                 if best[0] <= before + GAIN_DB:
                     break
-                formats = self._build(self.decided)[1]
+                formats = self._build(self.decided).formats
         refined = run(with_logits(self._repaired(self.decided)), self._inputs)
         if self.decided != start and self.sqnr_db(refined) <= unrefined:
             self.decided = start
@@ -169,7 +147,7 @@ class Search:
     ) -> tuple[TradeOff, dict[str, Choice]] | None:
         """The promotion with the greatest gain per byte, of those that keep the limits."""
         last, steps = self.curve[-1], []
-        formats = self._build(self.decided)[1]
+        formats = self._build(self.decided).formats
         narrow = [name for name in _free(formats) if name in formats.buffers and formats.buffers[name].format.bits == 8]
         with Progress("promoting to 16 bits", len(narrow), "buffers", enabled=self._verbose) as progress:
             for name in narrow:

@@ -1,0 +1,71 @@
+"""From a network and formats to a planned model: formats are chosen, operators emitted, memory planned. Searches do it often."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from kerasq.format import Model
+from kerasq.qformat import QFormat
+from kerasq.statistics import Statistics
+from kerasq_convert.emission.emit import emit
+from kerasq_convert.formats.choice import Choice, Formats, Policy, choose_formats, float_formats
+from kerasq_convert.formats.ranges import Criterion
+from kerasq_convert.memory.plan import plan_memory
+from kerasq_convert.network import Network
+from kerasq_convert.options import Options
+from kerasq_convert.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """A planned model, and the formats that it has."""
+
+    model: Model
+    formats: Formats
+
+
+Build = Callable[[Mapping[str, Choice]], Built]
+
+
+@dataclasses.dataclass(frozen=True)
+class Builder:
+    """Builds one network with these or those formats decided beforehand.
+
+    Attributes:
+        network: The network.
+        settings: Formats that the user wants.
+        statistics: What was observed of its buffers.
+        policy: How all other formats are chosen.
+    """
+
+    network: Network
+    settings: Settings
+    statistics: Statistics | None
+    policy: Policy
+
+    @classmethod
+    def of(cls, network: Network, settings: Settings, statistics: Statistics | None, options: Options) -> Builder:
+        """One that does what the options say."""
+        if options.input_type is not None:
+            wanted = options.input_type
+            settings = settings.with_buffers(
+                network.graph.inputs, wanted if isinstance(wanted, QFormat) else QFormat.parse(wanted)
+            )
+        return cls(network, settings, statistics, Policy(Criterion(options.criterion), options.bits))
+
+    def __call__(self, decided: Mapping[str, Choice]) -> Built:
+        """The model with formats by name that go before the policy's, and behind the settings'.
+
+        Raises:
+            ConversionError: The settings don't fit the network, or no sum of an operator fits its accumulator.
+        """
+        graph, names = self.network.graph, self.network.names
+        formats = choose_formats(graph, names, self.settings, self.statistics, dataclasses.replace(self.policy, decided=decided))
+        return Built(plan_memory(emit(graph, names, formats, self.settings, self.network.metadata)), formats)
+
+
+def in_float(network: Network) -> Model:
+    """The model with every tensor in FLOAT32: what is observed, and what quantized ones are compared with."""
+    graph, names = network.graph, network.names
+    return plan_memory(emit(graph, names, float_formats(graph, names), Settings(), network.metadata))

@@ -1,0 +1,1 @@
+"""What kerasq-convert does beside a conversion."""

@@ -1,0 +1,34 @@
+"""What the stages of a conversion hand on: the network as a graph, with the names of its tensors and what was done to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import kerasq
+from kerasq_convert.graph import Graph
+from kerasq_convert.naming import Names
+
+EQUALIZED = "equalized"  # metadata of a file whose network is the float one up to sizes of channels
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network between the front end and emission.
+
+    Attributes:
+        graph: Its nodes.
+        names: The names of its tensors.
+        removed: By how many nodes each pass made the graph smaller.
+        is_equalized: Whether channels were rescaled, so that tensors have other sizes than the model's.
+    """
+
+    graph: Graph
+    names: Names
+    removed: Mapping[str, int]
+    is_equalized: bool = False
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What its file says of how it came about."""
+        return {"producer": f"kerasq {kerasq.__version__}"} | ({EQUALIZED: "yes"} if self.is_equalized else {})

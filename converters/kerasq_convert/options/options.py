@@ -1,0 +1,298 @@
+"""The options of a conversion. This file is the only place where an option is declared: see option.py for what one can say."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+
+from kerasq.qformat import QFormat
+from kerasq.statistics import Statistics
+from kerasq.text import shown
+from kerasq_convert.errors import ConversionError
+from kerasq_convert.formats.choice import BITS
+from kerasq_convert.formats.ranges import Criterion
+from kerasq_convert.frontend import input_sizes
+from kerasq_convert.observation.calibration import Dataset
+from kerasq_convert.observation.labels import load_labels
+from kerasq_convert.options.option import Option, document, unknown_option
+from kerasq_convert.settings.settings import Settings, nearest
+
+Path = str | os.PathLike
+
+
+def _exists(value: Any) -> None:
+    if isinstance(value, Path) and not pathlib.Path(value).exists():
+        raise ConversionError(os.fspath(value), ["it can't be read: there is no such file or folder"])
+
+
+def _needs_examples(what: str) -> Callable[[Any, "Options"], Iterator[str]]:
+    def check(value: Any, options: "Options") -> Iterator[str]:
+        if value and options.representative_dataset is None:
+            yield f"{what}: give `representative_dataset`"
+
+    return check
+
+
+def _statistics(value: Any, options: "Options") -> Iterator[str]:
+    if value is not None and options.representative_dataset is not None:
+        yield "`representative_dataset` observes the network anew, and `statistics` would not be read: give one of them"
+
+
+def _criterion(value: Any, _: "Options") -> Iterator[str]:
+    if value not in list(Criterion):
+        hint = nearest(value, map(str, Criterion))
+        yield f"`criterion`: one of {', '.join(Criterion)} was expected. Received: {shown(value)}{hint}"
+
+
+def _bits(value: Any, options: "Options") -> Iterator[str]:
+    if value not in BITS or isinstance(value, bool):
+        yield f"`bits`: 8 or 16 was expected. Received: {shown(value)}"
+    elif value != 8 and options.representative_dataset is None and options.statistics is None and options.settings is None:
+        yield "`bits` is the width of what was observed: give `representative_dataset` or `statistics`"
+
+
+def _equalize(value: Any, options: "Options") -> Iterator[str]:
+    if value and options.representative_dataset is None and options.statistics is not None:
+        yield "`equalize` changes ranges, and the statistics are from before: give `representative_dataset`"
+
+
+def _goals(value: Any, _: "Options") -> Iterator[str]:
+    if not isinstance(value, Goals):
+        yield f"`goals`: kerasq_convert.search.Goals(...) was expected. Received: {shown(value)}"
+
+
+def _goal(name: str) -> Callable[[Any, "Options"], Iterator[str]]:
+    def check(value: Any, options: "Options") -> Iterator[str]:
+        if value is not None and options.representative_dataset is None:
+            yield f"`goals.{name}` compares outputs: give `representative_dataset`"
+
+    return check
+
+
+def _max_accuracy_drop(value: Any, options: "Options") -> Iterator[str]:
+    yield from _goal("max_accuracy_drop")(value, options)
+    if value is not None and options.labels is None:
+        yield "`goals.max_accuracy_drop`: give `labels`, the class of each example of the representative dataset"
+
+
+def _labels(value: Any, options: "Options") -> Iterator[str]:
+    if value is not None and isinstance(options.goals, Goals) and options.goals.max_accuracy_drop is None:
+        yield "`labels` are for `goals.max_accuracy_drop` alone: give that, too"
+
+
+def _input_type(value: Any, _: "Options") -> Iterator[str]:
+    if value is not None and not isinstance(value, QFormat):
+        try:
+            QFormat.parse(value)
+        except ValueError as error:
+            yield f"`input_type`: {error}; raw 8-bit pixels are UFIXED8_0"
+
+
+@document
+@dataclasses.dataclass(frozen=True)
+class Goals:
+    """What promotion to 16 bits is to reach, and what it may cost. `None`: no such goal, no such limit.
+
+    Attributes:
+        {options}
+    """
+
+    min_sqnr_db: Annotated[
+        float | None,
+        Option(
+            "Signal-to-noise ratio at the outputs, in dB.",
+            flag="Goal: signal-to-noise ratio at the outputs.",
+            check=_goal("min_sqnr_db"),
+        ),
+    ] = None
+    max_accuracy_drop: Annotated[
+        float | None,
+        Option(
+            "Share of the labelled examples by which top-1 accuracy may be below the float network's: 0.01 is one percentage "
+            "point.",
+            flag="Goal: loss of accuracy against float, on 256 examples (0.01: one point).",
+            check=_max_accuracy_drop,
+        ),
+    ] = None
+    max_model_bytes: Annotated[
+        int | None,
+        Option(
+            "Size of the file that is not to be exceeded.",
+            flag="Limit of the file's size.",
+            check=_goal("max_model_bytes"),
+        ),
+    ] = None
+    max_arena_bytes: Annotated[
+        int | None,
+        Option(
+            "Size of the arena that is not to be exceeded.",
+            flag="Limit of the arena's size.",
+            check=_goal("max_arena_bytes"),
+        ),
+    ] = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any goal or limit."""
+        return self != Goals()
+
+
+@document
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class Options:
+    """The options of a conversion; there are no others: to set a misspelt one is an `AttributeError` that names the nearest.
+
+    Attributes:
+        {options}
+    """
+
+    representative_dataset: Annotated[
+        Dataset | None,
+        Option(
+            "Some hundred examples of what the network will see, to choose the formats of buffers: an array `(count, ...)`, "
+            "for several inputs a list or tuple of arrays in the network's order or a dict by name; the path of an `.npy` "
+            "file, of an `.npz` file with an array per input, by name, or of a folder of images; or a callable (or iterable) "
+            "that yields batches in any of these forms, or as `fit` takes them, as a `tf.data.Dataset` does. `None`: buffers "
+            "stay FLOAT32, unless there are statistics.",
+            flag="`PATH` of examples of what the network will see, some hundred: .npy, .npz, or a folder of images.",
+            opened=_exists,
+            is_kept=True,
+        ),
+    ] = None
+    statistics: Annotated[
+        Path | Statistics | None,
+        Option(
+            "What `kerasq.callbacks.ActivationStatistics` wrote: its file or its folder, or a `Statistics`.",
+            flag="`FILE` or folder that kerasq.callbacks.ActivationStatistics wrote.",
+            check=_statistics,
+            opened=_exists,
+            is_kept=True,
+        ),
+    ] = None
+    allow_float: Annotated[
+        bool,
+        Option(
+            "Whether buffers may stay FLOAT32 for want of a range although a dataset or statistics are given.",
+            flag="Let activations stay FLOAT32 of which examples or statistics tell nothing.",
+        ),
+    ] = False
+    criterion: Annotated[
+        str,
+        Option(
+            'How fractional bits are chosen, tensor by tensor: `"mse"`, `"minmax"`, `"percentile"` or `"kl"`.',
+            flag="How fractional bits are chosen.",
+            choices=tuple(map(str, Criterion)),
+            check=_criterion,
+        ),
+    ] = Criterion.MSE
+    bits: Annotated[
+        int,
+        Option(
+            "Width of automatic buffers, 8 or 16.",
+            flag="Width of activations, 8 or 16.",
+            check=_bits,
+        ),
+    ] = 8
+    per_channel: Annotated[
+        bool | None,
+        Option(
+            "Whether kernels of free float weights use the full range of 8 bits in every output channel, at the cost of a "
+            "multiplier; `None`: those that gain a bit by it, where ranges were observed.",
+            flag="A multiplier for each output channel of float kernels. Default: where it gains a bit.",
+        ),
+    ] = None
+    correct_bias: Annotated[
+        bool,
+        Option(
+            "Whether biases of operators with such weights take back what rounding did to the mean of each channel, measured "
+            "behind clamps and tables on one half of the first examples of `representative_dataset`, where the other half "
+            "agrees that it helps the outputs; without a dataset nothing is corrected.",
+            flag="Biases take back what rounding did to the means.",
+            asked=_needs_examples("`correct_bias` compares means"),
+        ),
+    ] = True
+    equalize: Annotated[
+        bool,
+        Option(
+            "Whether the channels of neighbouring layers share their sizes evenly (passes/equalize.py): for networks with one "
+            "format per kernel, where multipliers are unwanted. Ranges must then come from `representative_dataset`.",
+            flag="Channels of neighbouring layers share their sizes.",
+            check=_equalize,
+        ),
+    ] = False
+    refine: Annotated[
+        bool,
+        Option(
+            "Whether to change formats by what they do to the network's outputs for the first examples of "
+            "`representative_dataset`, which is then needed.",
+            flag="Try neighbouring formats on the whole network.",
+            check=_needs_examples("`refine` compares outputs"),
+        ),
+    ] = False
+    goals: Annotated[
+        Goals,
+        Option(
+            "`Goals` that single buffers get 16 bits for; needs `representative_dataset` too.",
+            check=_goals,
+        ),
+    ] = Goals()
+    labels: Annotated[
+        Path | np.ndarray | None,
+        Option(
+            "Class of each example of it, in its order, for `Goals.max_accuracy_drop`: an array or the path of an `.npy` file.",
+            flag="`FILE` (.npy) with the class of each example of the dataset, for --max_accuracy_drop.",
+            check=_labels,
+            opened=load_labels,
+            is_kept=True,
+        ),
+    ] = None
+    analyze: Annotated[
+        bool,
+        Option(
+            "Whether the report tells each layer's error, for the first examples of `representative_dataset`, which is then "
+            "needed.",
+            flag="Tell the error of every layer. Needs --representative_dataset.",
+            check=_needs_examples("`analyze` compares layers"),
+        ),
+    ] = False
+    input_type: Annotated[
+        str | QFormat | None,
+        Option(
+            'Format of the network\'s inputs, as `"UFIXED8_0"` for raw 8-bit pixels; `None`: as observed.',
+            flag="`TYPE` of the network's inputs: UFIXED8_0 for raw 8-bit pixels. Default: by the examples.",
+            check=_input_type,
+        ),
+    ] = None
+    signature: Annotated[
+        str | None,
+        Option(
+            "Name of the signature to convert, where a SavedModel has several.",
+            flag="`NAME` of the signature to convert, where a SavedModel has several. Default: the serving one.",
+        ),
+    ] = None
+    input_shape: Annotated[
+        Mapping[str, Sequence[int]] | Sequence[int] | None,
+        Option(
+            "Sizes, without the batch, of inputs whose sizes the model leaves open: `(10200, 4)`, or by name of the input "
+            '`{"signal": (10200, 4)}`.',
+            flag="`SIZES` of an input whose size the model leaves open, without the batch: 10200,4 or NAME=10200,4",
+            parse=input_sizes.parse,
+        ),
+    ] = None
+    settings: Annotated[
+        Path | dict | Settings | None,
+        Option(
+            "Formats by tensor name: the path of a YAML file, or its contents as a mapping.",
+            flag="YAML `FILE` with formats by tensor name.",
+            opened=_exists,
+        ),
+    ] = None
+    verbose: Annotated[bool, Option("Whether long work shows a progress bar.")] = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not hasattr(type(self), name):
+            raise unknown_option(self, name)
+        super().__setattr__(name, value)

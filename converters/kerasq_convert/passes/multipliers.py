@@ -1,0 +1,40 @@
+"""The stage that decides which kernels get a multiplier per output channel."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from kerasq_convert.graph import WeightedNode
+from kerasq_convert.network import Network
+from kerasq_convert.passes.scale_channels import FORMAT, WORTHWHILE_DB, scale_channels
+from kerasq_convert.settings import Settings
+
+
+def with_multipliers(network: Network, settings: Settings, per_channel: bool | None, *, observed: bool) -> Network:
+    """The network with multipliers for its kernels, which rounds them; never for one that the settings want otherwise.
+
+    Settings that name both formats of a scaled kernel tell that it is one, and those that name its own alone that it is
+    not: so those of a conversion lead to the same file, whatever it was that scaled there.
+
+    Args:
+        network: The network, its kernels as the model has them.
+        settings: The user's.
+        per_channel: Whether all free kernels get one; `None`: those that gain a bit by it, if buffers were observed.
+        observed: Whether they were.
+    """
+    if per_channel is False:
+        return network
+    names = network.names
+
+    def told(node: WeightedNode) -> bool:
+        return settings.parameter(names.kernel(node)) == FORMAT and settings.parameter(names.multiplier(node)) is not None
+
+    def allowed(node: WeightedNode) -> bool:
+        wanted = settings.parameter(names.kernel(node))
+        return (wanted is None and observed) or (wanted in (None, FORMAT) and per_channel is True)
+
+    graph = scale_channels(network.graph, allowed=told)
+    graph = scale_channels(graph, -np.inf if per_channel else WORTHWHILE_DB, allowed)
+    return dataclasses.replace(network, graph=graph)

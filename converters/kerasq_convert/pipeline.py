@@ -1,0 +1,100 @@
+"""The conversion, stage by stage: what each takes from those before it, and hands on."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from kerasq.format import Model, ModelError, dumps
+from kerasq.statistics import Statistics
+from kerasq_convert.building import Builder, in_float
+from kerasq_convert.errors import ConversionError
+from kerasq_convert.formats.choice import Formats, require_ranges
+from kerasq_convert.frontend import read_model
+from kerasq_convert.frontend.input_sizes import InputSizes
+from kerasq_convert.network import EQUALIZED
+from kerasq_convert.observation.observe import load_statistics, observe
+from kerasq_convert.options import Options, check_options
+from kerasq_convert.passes.multipliers import with_multipliers
+from kerasq_convert.passes.simplify import simplify
+from kerasq_convert.repair.repair import bias_correction
+from kerasq_convert.repair.silence import require_signal
+from kerasq_convert.report.describe import describe
+from kerasq_convert.report.report import Report
+from kerasq_convert.search.formats import search_formats
+from kerasq_convert.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """What a conversion made.
+
+    Attributes:
+        content: The bytes of the .kq file.
+        model: The same.
+        formats: Its formats, and why they are so.
+        statistics: What was observed of its buffers, if anything was.
+        report: What was done.
+        missed: A sentence for each goal that the network misses.
+    """
+
+    content: bytes
+    model: Model
+    formats: Formats
+    statistics: Statistics | None
+    report: Report
+    missed: list[str]
+
+
+def run_stages(source: Any, options: Options) -> Conversion:
+    """Converts a model: a path, or a `keras.Model`.
+
+    Raises:
+        ConversionError: The model, the settings or the data can't be used; every problem is listed.
+    """
+    check_options(options)
+    settings, trained = Settings.load(options.settings), load_statistics(options.statistics)
+
+    graph = read_model(source, options.signature, InputSizes(options.input_shape))
+    network = simplify(graph, settings, equalized=options.equalize)
+    observed = observe(network, trained, options)
+    scaled = with_multipliers(network, settings, options.per_channel, observed=observed.statistics is not None)
+
+    build = Builder.of(scaled, settings, observed.statistics, options)  # chooses formats, emits operators, plans memory
+    correction = bias_correction(network, observed, options)
+    searched = search_formats(build, observed, correction, options)
+    built = build(searched.decided)
+    if observed.statistics is not None and not options.allow_float:
+        require_ranges(scaled.graph, scaled.names, built.formats)
+
+    model = built.model if correction is None else correction.measure(built.model)
+    verdict = searched.verdict(model, options.goals)
+    require_signal(model, built.formats, network, observed)
+    content = _written(model)
+    report = describe(model, len(content), scaled, built.formats, observed, verdict, options)
+    return Conversion(content, model, built.formats, observed.statistics, report, verdict.missed)
+
+
+def float_model(source: Any, quantized: Model | None = None) -> Model:
+    """A model as `Converter` takes it, with every tensor in FLOAT32: what quantized networks are compared with.
+
+    Args:
+        source: As for `Converter`.
+        quantized: What is to be compared with it: tensors have other sizes where that was equalized, and inputs, where the model
+            leaves their sizes open, are as large as its own.
+
+    Raises:
+        ConversionError: The model can't be used.
+    """
+    inputs = [] if quantized is None else [quantized.tensors[index] for index in quantized.inputs]
+    sizes = InputSizes({tensor.name: tensor.shape[1:] for tensor in inputs}, strict=False)
+    equalized = quantized is not None and EQUALIZED in quantized.metadata
+    return in_float(simplify(read_model(source, sizes=sizes), equalized=equalized))
+
+
+def _written(model: Model) -> bytes:
+    """The bytes of a model that keeps every rule of the file format."""
+    try:
+        return dumps(model)
+    except ModelError as error:
+        raise ConversionError("the network can't be written as a .kq file", error.problems) from error
