@@ -9,7 +9,7 @@ import pytest
 
 import kerasq
 from kerasq import layers, quantizers
-from layers.layer_cases import TENSORFLOW
+from layers.kinds import TENSORFLOW
 
 MODULES = [
     module.name

@@ -1,18 +1,22 @@
 """Latent weights survive `.keras`, `.weights.h5` and SavedModel, in every kind of model."""
 
 import functools
+import importlib
+import json
 import os
+import pathlib
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 
 from kerasq import layers
-from layers.layer_cases import TENSORFLOW
+from layers.kinds import CASES, TENSORFLOW, all_layers, examples, to_numpy, trained
 
-to_numpy = keras.ops.convert_to_numpy
+OLD_FILES = pathlib.Path(__file__).parents[1] / "data" / "old_files"
 
 
 def convolutional_stack():
@@ -21,23 +25,15 @@ def convolutional_stack():
         layers.BinaryWeightConv2D(6, 3, strides=2, use_bias=False, name="weight"),
         keras.layers.BatchNormalization(name="norm"),
         layers.FixedPointQuantize(8, 4, name="activation"),
+        layers.QuantizedDepthwiseConv2D(3, kernel_quantizer="fixed_point", bias_quantizer="fixed_point", name="depthwise"),
         layers.FixedPointQuantizedConv2D(4, 1, bits=6, frac_bits=5, name="fixed"),
         keras.layers.Flatten(name="flatten"),
-        layers.BinaryConnectDense(7, name="connect_dense"),
-        layers.BinaryWeightDense(6, name="weight_dense"),
         layers.FixedPointQuantizedDense(5, quantize_bias=False, name="fixed_dense"),
     ]
 
 
 def sequential():
     return keras.Sequential([keras.Input((9, 9, 3)), *convolutional_stack()])
-
-
-def functional():
-    inputs = outputs = keras.Input((9, 9, 3))
-    for layer in convolutional_stack():
-        outputs = layer(outputs)
-    return keras.Model(inputs, outputs)
 
 
 @keras.saving.register_keras_serializable("kerasq_tests")
@@ -52,7 +48,7 @@ class Subclassed(keras.Model):
         return inputs
 
 
-BUILDERS = {"sequential": sequential, "functional": functional, "subclassed": Subclassed}
+BUILDERS = {"sequential": sequential, "subclassed": Subclassed, "functional": all_layers}
 
 
 def images(size=4):
@@ -60,8 +56,10 @@ def images(size=4):
 
 
 @functools.cache
-def trained(kind):
+def after_training(kind):
     """A model after two steps, so that no weight has its first value. Tests do not change it."""
+    if kind == "functional":
+        return trained()[0]
     keras.utils.set_random_seed(1)
     model = BUILDERS[kind]()
     model.compile("sgd", "mse")
@@ -69,34 +67,57 @@ def trained(kind):
     return model
 
 
-def assert_same(model, other):
+def inputs_of(kind):
+    return examples(4) if kind == "functional" else images()
+
+
+def assert_same(kind, other):
     """The same weights, bit for bit, and the same outputs. (Keras saves no states of random draws: not Dropout's either.)"""
-    assert len(model.weights) == len(other.weights) == 15
+    model, inputs = after_training(kind), inputs_of(kind)
+    assert len(model.weights) == len(other.weights) == (2 * len(CASES) if kind == "functional" else 13)
     for weight, restored in zip(model.weights, other.weights, strict=True):
         np.testing.assert_array_equal(to_numpy(weight), to_numpy(restored))
-    np.testing.assert_array_equal(to_numpy(model(images(), training=False)), to_numpy(other(images(), training=False)))
+    outputs, others = (keras.tree.map_structure(to_numpy, network(inputs, training=False)) for network in (model, other))
+    keras.tree.map_structure(np.testing.assert_array_equal, outputs, others)
 
 
 @pytest.mark.parametrize("kind", BUILDERS)
 def test_keras_file_restores_latent_weights_bit_for_bit(kind, tmp_path):
-    trained(kind).save(tmp_path / "model.keras")
+    after_training(kind).save(tmp_path / "model.keras")
     restored = keras.models.load_model(tmp_path / "model.keras")
-    assert_same(trained(kind), restored)
+    assert_same(kind, restored)
     # The latent values, not signs or grid points.
     kernels = [to_numpy(weight) for weight in restored.weights if weight.name == "kernel"]
-    assert len(kernels) == 6
+    assert len(kernels) == (len(CASES) if kind == "functional" else 5)
     assert all(len(np.unique(kernel)) > 0.9 * kernel.size for kernel in kernels)
 
 
 @pytest.mark.parametrize("kind", BUILDERS)
 def test_weights_file_restores_latent_weights_bit_for_bit(kind, tmp_path):
-    trained(kind).save_weights(tmp_path / "model.weights.h5")
+    after_training(kind).save_weights(tmp_path / "model.weights.h5")
     restored = BUILDERS[kind]()
-    restored(images(1))
-    kernels = [(to_numpy(a), to_numpy(b)) for a, b in zip(trained(kind).weights, restored.weights, strict=True)]
-    assert any(np.any(kernel != fresh) for kernel, fresh in kernels)
+    restored(keras.tree.map_structure(lambda values: values[:1], inputs_of(kind)))
+    pairs = [(to_numpy(a), to_numpy(b)) for a, b in zip(after_training(kind).weights, restored.weights, strict=True)]
+    assert any(np.any(kernel != fresh) for kernel, fresh in pairs)
     restored.load_weights(tmp_path / "model.weights.h5")
-    assert_same(trained(kind), restored)
+    assert_same(kind, restored)
+
+
+def test_a_file_of_version_0_1_0_loads_and_computes_the_same():
+    """All named layers of that version, with arguments of their own, and the layers that a pickle names by their modules."""
+    model = keras.models.load_model(OLD_FILES / "layers_0_1_0.keras")
+    with np.load(OLD_FILES / "layers_0_1_0.npz") as old:
+        for layer in model.layers:
+            if f"{layer.name}/kernel" in old.files:
+                np.testing.assert_array_equal(to_numpy(layer.quantized_kernel), old[f"{layer.name}/kernel"])
+        # Sums over alpha are rounded in an order that a processor may choose.
+        np.testing.assert_allclose(to_numpy(model(old["images"], training=False)), old["outputs"], rtol=1e-5, atol=1e-5)
+    with zipfile.ZipFile(OLD_FILES / "layers_0_1_0.keras") as file:
+        stored = json.loads(file.read("config.json"))["config"]["layers"]
+    for layer, entry in zip(model.layers, stored, strict=True):
+        if entry["registered_name"] is not None:
+            assert getattr(importlib.import_module(entry["module"]), entry["class_name"]) is type(layer)
+            assert entry["config"].keys() == layer.get_config().keys()
 
 
 def test_weights_go_between_a_float_model_and_a_quantized_one():
@@ -114,25 +135,6 @@ def test_clone_model_copies_the_arguments():
     model = sequential()
     clone = keras.models.clone_model(model)
     assert [layer.get_config() for layer in clone.layers] == [layer.get_config() for layer in model.layers]
-
-
-@pytest.mark.skipif(not TENSORFLOW, reason="a SavedModel is TensorFlow's")
-def test_saved_model_computes_the_same(tmp_path):
-    import tensorflow as tf
-
-    keras.utils.set_random_seed(2)
-    inputs = keras.Input((9, 9, 3))
-    branches = {layer.name: layer for layer in convolutional_stack() if layer.name not in ("norm", "flatten")}
-    model = keras.Model(inputs, {name: layer(inputs) for name, layer in branches.items()})
-    model.export(tmp_path / "saved_model", verbose=False)
-    restored = tf.saved_model.load(tmp_path / "saved_model")
-    on_grid = np.round(images() * 16) / 16
-    served, expected = restored.serve(on_grid), model(on_grid, training=False)
-    assert set(served) == set(branches)
-    for name in branches:
-        # Sums over alpha are rounded in an order that may differ; all others are exact in any.
-        tolerance = 1e-5 if name.startswith("weight") else 0
-        np.testing.assert_allclose(served[name].numpy(), to_numpy(expected[name]), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.skipif(not TENSORFLOW, reason="reads the traced TensorFlow graph")
@@ -154,7 +156,7 @@ def test_traced_activation_quantizer_is_clip_scale_floor_scale(bits, frac_bits, 
 
 
 def test_another_process_loads_the_file_once_the_layers_are_imported(tmp_path):
-    model = trained("functional")
+    model = after_training("sequential")
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "expected.npy", to_numpy(model(images(), training=False)))
     np.save(tmp_path / "images.npy", images())

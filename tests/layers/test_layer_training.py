@@ -1,65 +1,46 @@
 """Training: every latent weight moves by the documented gradient; random signs; mixed precision."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
 
 from kerasq import layers
-from layers.layer_cases import KERNEL_LAYERS, TENSORFLOW, batch, input_shape, keras_layer, make, spread_weights
+from kerasq.quantizers import BinaryConnect
+from layers.kinds import CASES, CLASSES, KINDS, TENSORFLOW, batch, built, to_numpy, trained
+from quantizers.gradients import layer_gradients
 
-to_numpy = keras.ops.convert_to_numpy
-needs_tensorflow = pytest.mark.skipif(not TENSORFLOW, reason="uses tf.GradientTape or tf.function")
-
-
-@pytest.mark.parametrize("layer", KERNEL_LAYERS)
-def test_one_step_moves_every_latent_weight(layer):
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input(input_shape(layer)), make(layer), keras.layers.Flatten()])
-    inputs = batch(layer, 8)
-    targets = np.random.default_rng(1).normal(size=(8, model.output_shape[1])).astype(np.float32)
-    before = [to_numpy(variable) for variable in model.trainable_variables]
-    model.compile(keras.optimizers.SGD(0.1), "mse")
-    model.fit(inputs, targets, epochs=1, batch_size=8, verbose=0)
-    after = [to_numpy(variable) for variable in model.trainable_variables]
-    assert len(before) == 2
-    for old, new in zip(before, after, strict=True):
-        assert np.all(old != new)
-        assert np.all(np.isfinite(new))
+needs_tensorflow = pytest.mark.skipif(not TENSORFLOW, reason="uses tf.function")
 
 
-@needs_tensorflow
-@pytest.mark.parametrize("layer", KERNEL_LAYERS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_one_step_moves_every_latent_weight(case):
+    model, before = trained()
+    layer = model.get_layer(case.name)
+    assert len(layer.trainable_variables) == 2
+    for variable in layer.trainable_variables:
+        assert np.all(to_numpy(variable) != before[variable.path])
+        assert np.all(np.isfinite(to_numpy(variable)))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("straight_through", ["fine_grained", "identity"])
-def test_latent_gradient_is_that_of_the_quantized_kernel_masked(layer, straight_through):
-    import tensorflow as tf
-
-    fixed_point = "FixedPoint" in layer.__name__
-    own = {"bias_straight_through": straight_through} if fixed_point else {}
-    instance = make(layer, straight_through=straight_through, **own)
-    reference = make(keras_layer(layer)) if layer in KERNEL_LAYERS[3:] else keras_layer(layer)(6, 3)
-    inputs = batch(layer)
-    for built in (instance, reference):
-        built.build(inputs.shape)
-    spread_weights(instance)
-    if fixed_point:
-        instance.bias.assign(np.array([-200.0, -1.0, 0.0, 1.0, 127.0, 200.0], np.float32))
-    reference.set_weights([to_numpy(instance.quantized_kernel), to_numpy(instance.quantized_bias)])
-    upstream = None
-    gradients = []
-    for built in (instance, reference):
-        with tf.GradientTape() as tape:
-            outputs = built(inputs)
-        if upstream is None:
-            upstream = tf.constant(np.random.default_rng(2).normal(size=outputs.shape), tf.float32)
-        gradients.append(tape.gradient(outputs, built.trainable_variables, output_gradients=upstream))
-    (kernel, bias), (expected_kernel, expected_bias) = gradients
+def test_latent_gradient_is_that_of_the_quantized_kernel_masked(case, straight_through):
+    """(Where a quantizer's fine-grained mask lies is a matter of tests/quantizers.)"""
+    layer, reference, inputs = built(case, case.with_straight_through(straight_through)), case.keras(), batch(case.kind)
+    if layer.bias_quantizer is not None:
+        layer.bias.assign(np.array([-200.0, -1.0, 0.0, 1.0, 127.0, 200.0], np.float32))
+    reference.build(inputs.shape)
+    reference.set_weights([to_numpy(layer.quantized_kernel), to_numpy(layer.quantized_bias)])
+    upstream = np.random.default_rng(2).normal(size=layer.compute_output_shape(inputs.shape)).astype(np.float32)
+    kernel, bias = layer_gradients(layer, inputs, upstream)
+    expected_kernel, expected_bias = layer_gradients(reference, inputs, upstream)
     if straight_through == "fine_grained":
-        low, high = (instance.kernel_format.min, instance.kernel_format.max) if fixed_point else (-1, 1)
-        latent = to_numpy(instance.kernel)
-        inside = (latent >= low) & (latent <= high)
-        assert 0 < inside.mean() < 1
-        expected_kernel = np.where(inside, expected_kernel, 0)
-        expected_bias = np.where(np.arange(6) % 5 == 0, 0, expected_bias) if fixed_point else expected_bias
+        outside = to_numpy(layer.kernel_quantizer.outside(to_numpy(layer.kernel)))
+        assert 0 < outside.mean() < 1
+        expected_kernel = np.where(outside, 0, expected_kernel)
+        expected_bias = np.where(np.arange(6) % 5 == 0, 0, expected_bias) if layer.bias_quantizer is not None else expected_bias
     np.testing.assert_allclose(kernel, expected_kernel, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(bias, expected_bias, rtol=1e-6, atol=1e-6)
 
@@ -116,31 +97,34 @@ def test_stochastic_layer_trains_with_fit():
     assert np.all(to_numpy(model.layers[0].kernel) != before)
 
 
-@pytest.mark.parametrize("layer", KERNEL_LAYERS)
+@pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_quantizes_the_float32_latents(layer, policy):
-    inputs = batch(layer)
-    instance = make(layer, dtype=policy)
-    instance.build(inputs.shape)
-    spread_weights(instance)
-    kernel = to_numpy(instance.kernel)
+def test_mixed_precision_quantizes_the_float32_latents(case, policy):
+    inputs = batch(case.kind)
+    layer, single = built(case, dtype=policy), built(case)
+    kernel = to_numpy(layer.kernel)
     # In half precision the first is a tie that rounds up (fixed point), the second 0 (whose sign would be +1).
     kernel.reshape(-1)[:2] = [np.nextafter(np.float32(2.0**-8), np.float32(0)), -1e-20]
-    instance.kernel.assign(kernel)
-    single = make(layer)
-    single.build(inputs.shape)
-    single.set_weights(instance.get_weights())
-    np.testing.assert_array_equal(to_numpy(instance.quantized_kernel), to_numpy(single.quantized_kernel))
-    assert keras.backend.standardize_dtype(instance.kernel.dtype) == "float32"
-    expected_first_two = {"Fixed": [0, 0], "Binary": [1, -1]}["Fixed" if "Fixed" in layer.__name__ else "Binary"]
-    np.testing.assert_array_equal(np.sign(to_numpy(instance.quantized_kernel).reshape(-1)[:2]), expected_first_two)
+    for instance in (layer, single):
+        instance.kernel.assign(kernel)
+    np.testing.assert_array_equal(to_numpy(layer.quantized_kernel), to_numpy(single.quantized_kernel))
+    assert keras.backend.standardize_dtype(layer.kernel.dtype) == "float32"
+    signs = [1, -1] if layer.kernel_format.is_sign else [0, 0]
+    np.testing.assert_array_equal(np.sign(to_numpy(layer.quantized_kernel).reshape(-1)[:2]), signs)
 
-    reference = (keras.layers.Conv2D(6, 3, dtype=policy)) if "Conv2D" in layer.__name__ else keras.layers.Dense(6, dtype=policy)
+    reference = case.keras(dtype=policy)
     reference.build(inputs.shape)
-    reference.set_weights([to_numpy(instance.quantized_kernel), to_numpy(instance.quantized_bias)])
-    outputs, expected = instance(inputs), reference(inputs)
+    reference.set_weights([to_numpy(layer.quantized_kernel), to_numpy(layer.quantized_bias)])
+    outputs, expected = layer(inputs), reference(inputs)
     assert keras.backend.standardize_dtype(outputs.dtype) == policy.removeprefix("mixed_")
     np.testing.assert_array_equal(to_numpy(keras.ops.cast(outputs, "float32")), to_numpy(keras.ops.cast(expected, "float32")))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_mixed_precision_trains(case):
+    model, before = trained("mixed_bfloat16")
+    kernel = model.get_layer(case.name).kernel
+    assert np.mean(to_numpy(kernel) != before[kernel.path]) > 0.9
 
 
 def test_mixed_precision_of_fixed_point_quantize():
@@ -150,23 +134,22 @@ def test_mixed_precision_of_fixed_point_quantize():
     np.testing.assert_array_equal(to_numpy(keras.ops.cast(outputs, "float32")), [0.0, 0.0625, 7.9375])
 
 
-@pytest.mark.parametrize("layer", KERNEL_LAYERS)
-def test_mixed_precision_trains(layer):
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input(input_shape(layer)), make(layer, dtype="mixed_bfloat16"), keras.layers.Flatten(dtype="float32")]
-    )
-    before = to_numpy(model.layers[0].kernel)
-    model.compile(keras.optimizers.SGD(0.1), "mse")
-    inputs = batch(layer, 8)
-    model.fit(inputs, np.ones((8, model.output_shape[1]), np.float32), verbose=0)
-    assert np.mean(to_numpy(model.layers[0].kernel) != before) > 0.9
+@pytest.mark.parametrize("case", CLASSES, ids=str)
+def test_regularizer_and_constraint_see_the_latent_kernel(case):
+    prefix = "depthwise" if "depthwise_regularizer" in inspect.signature(case.kind.keras_layer).parameters else "kernel"
+    arguments = {f"{prefix}_regularizer": keras.regularizers.L1(1.0), f"{prefix}_constraint": "non_neg"}
+    layer = built(case, **arguments)
+    np.testing.assert_allclose(float(layer.losses[0]), np.abs(to_numpy(layer.kernel)).sum(), rtol=1e-5)
+    assert isinstance(layer.kernel.constraint, keras.constraints.NonNeg)
 
 
-@pytest.mark.parametrize("layer", KERNEL_LAYERS)
-def test_regularizer_and_constraint_see_the_latent_kernel(layer):
-    instance = make(layer, kernel_regularizer=keras.regularizers.L1(1.0), kernel_constraint="non_neg")
-    instance.build((None, *input_shape(layer)))
-    spread_weights(instance)
-    np.testing.assert_allclose(float(instance.losses[0]), np.abs(to_numpy(instance.kernel)).sum(), rtol=1e-5)
-    assert isinstance(instance.kernel.constraint, keras.constraints.NonNeg)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_stochastic_quantizer_draws_in_training_only(kind):
+    layer = kind.layer(**kind.arguments, kernel_quantizer=BinaryConnect(stochastic=True), seed=4)
+    layer.build((None, *kind.shape))
+    layer.kernel.assign(np.zeros(layer.kernel.shape))
+    inputs = batch(kind)
+    first, second = (to_numpy(layer(inputs, training=True)) for _ in range(2))
+    assert np.any(first != second)
+    np.testing.assert_array_equal(to_numpy(layer(inputs)), to_numpy(layer(inputs)))
+    assert np.all(to_numpy(layer.quantized_kernel) == 1)

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from kerasq import layers
-from kerasq.qformat import FLOAT32, SIGN
-from layers.layer_cases import CONVOLUTIONS, DENSE, KERNEL_LAYERS, batch, input_shape, make, spread_weights
+from kerasq.qformat import FLOAT32
+from layers.kinds import CASES, CLASSES, GENERIC, batch, built, spread_weights, to_numpy
+from quantizers.gradients import layer_gradients
 
-to_numpy = keras.ops.convert_to_numpy
+VARIANTS = [(case, variant) for case in GENERIC for variant in case.kind.variants]
+VARIANTS += [(case, {}) for case in CASES]
+ids = [f"{case}-{','.join(map(str, variant)) or 'plain'}" for case, variant in VARIANTS]
 
 
 def run_both(layer, reference, inputs):
@@ -23,81 +26,83 @@ def run_both(layer, reference, inputs):
     return to_numpy(layer(inputs)), to_numpy(reference(inputs))
 
 
-@pytest.mark.parametrize("layer", CONVOLUTIONS)
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {},
-        {"padding": "same", "strides": 2, "use_bias": False},
-        {"strides": (2, 1), "activation": "relu"},
-        {"dilation_rate": 2, "padding": "same"},
-        {"groups": 2, "padding": "same", "activation": "tanh"},
-        {"groups": 4, "filters": 8},
-        {"kernel_size": (1, 4), "padding": "SAME"},
-    ],
-)
-def test_convolution_equals_keras_with_the_quantized_kernel(layer, arguments):
-    arguments = {"filters": 6, "kernel_size": 3, **arguments}
-    outputs, expected = run_both(layer(**arguments), keras.layers.Conv2D(**arguments), batch(layer))
-    np.testing.assert_array_equal(outputs, expected)
-    assert np.ptp(outputs) > 0
-
-
-@pytest.mark.parametrize("layer", DENSE)
-@pytest.mark.parametrize("arguments", [{}, {"use_bias": False}, {"activation": "relu"}])
-@pytest.mark.parametrize("shape", [(3, 12), (2, 5, 12)])
-def test_dense_equals_keras_with_the_quantized_kernel(layer, arguments, shape):
-    inputs = np.random.default_rng(2).normal(size=shape).astype(np.float32)
-    outputs, expected = run_both(layer(6, **arguments), keras.layers.Dense(6, **arguments), inputs)
-    np.testing.assert_array_equal(outputs, expected)
-    assert outputs.shape == (*shape[:-1], 6) == layer(6, **arguments).compute_output_shape(shape)
-
-
-@pytest.mark.parametrize("layer", CONVOLUTIONS)
-def test_channels_first_does_what_keras_does(layer):
-    arguments = {"filters": 6, "kernel_size": 3, "data_format": "channels_first"}
-    inputs = np.moveaxis(batch(layer), -1, 1)
-    reference = keras.layers.Conv2D(**arguments)
+@pytest.mark.parametrize(("case", "variant"), VARIANTS, ids=ids)
+def test_a_layer_equals_that_of_keras_with_the_quantized_kernel(case, variant):
+    variant = dict(variant)
+    shape = variant.pop("input_shape", case.kind.shape)
+    inputs = np.random.default_rng(2).normal(size=(3, *shape)).astype(np.float32)
+    if variant.get("data_format") == "channels_first":
+        inputs = np.moveaxis(inputs, -1, 1)
+    layer, reference = case.make(**variant), case.keras(**variant)
+    expected_shape = reference.compute_output_shape(inputs.shape)
+    assert layer.compute_output_shape(inputs.shape) == expected_shape
     try:
-        reference(inputs)
+        case.keras(**variant)(inputs)
     except Exception as refusal:  # the backend cannot convolve channels first on this machine
+        assert "data_format" in variant
         with pytest.raises(type(refusal)):
-            layer(**arguments)(inputs)
+            layer(inputs)
     else:
-        np.testing.assert_array_equal(*run_both(layer(**arguments), keras.layers.Conv2D(**arguments), inputs))
-    assert layer(**arguments).compute_output_shape(inputs.shape) == (3, 6, 7, 6)
+        outputs, expected = run_both(layer, reference, inputs)
+        np.testing.assert_array_equal(outputs, expected)
+        assert outputs.shape == expected_shape
+        assert np.ptp(outputs) > 0
 
 
-@pytest.mark.parametrize("layer", KERNEL_LAYERS)
-def test_quantized_values_are_stored_values(layer):
-    instance = make(layer)
-    instance.build((None, *input_shape(layer)))
-    spread_weights(instance)
-    latent, quantized = to_numpy(instance.kernel), to_numpy(instance.quantized_kernel)
-    if instance.kernel_format == SIGN:
-        magnitude = to_numpy(instance.alpha) if "Weight" in layer.__name__ else 1
-        np.testing.assert_array_equal(quantized, magnitude * np.where(latent >= 0, 1, -1))
-        assert instance.bias_format == FLOAT32
-        np.testing.assert_array_equal(to_numpy(instance.quantized_bias), to_numpy(instance.bias))
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_quantized_values_are_stored_values(case):
+    layer = built(case)
+    assert_stored(to_numpy(layer.kernel), layer.quantized_kernel, layer.kernel_format, layer.output_channels_last)
+    assert_stored(to_numpy(layer.bias), layer.quantized_bias, layer.bias_format, lambda bias: bias)
+
+
+def assert_stored(latent, quantized, format_, channels_last):
+    """Values are those of the format: for SIGN up to a magnitude for each output channel, with the signs of the latent ones."""
+    quantized = to_numpy(quantized)
+    if format_ == FLOAT32:
+        np.testing.assert_array_equal(quantized, latent)
+        return
+    assert not np.array_equal(latent, quantized)
+    if format_.is_sign:
+        np.testing.assert_array_equal(np.sign(quantized), np.where(latent >= 0, 1, -1))
+        magnitudes = np.abs(to_numpy(channels_last(quantized))).reshape(-1, 6)
+        np.testing.assert_array_equal(magnitudes, np.broadcast_to(magnitudes[0], magnitudes.shape))
     else:
-        for values, format_ in ((latent, instance.kernel_format), (to_numpy(instance.bias), instance.bias_format)):
-            stored = format_.quantize(values)
-            quantized = to_numpy(instance.quantized_kernel if values is latent else instance.quantized_bias)
-            np.testing.assert_array_equal(quantized, format_.dequantize(stored))
-        assert {quantized.min() for quantized in [to_numpy(instance.quantized_kernel)]} == {instance.kernel_format.min}
-    assert not np.array_equal(latent, to_numpy(instance.quantized_kernel))
+        np.testing.assert_array_equal(format_.dequantize(format_.quantize(quantized)), quantized)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "BinaryWeight" in str(case)], ids=str)
+def test_alpha_is_the_mean_magnitude_of_the_weights_that_one_output_channel_is_made_of(case):
+    layer, inputs = built(case), batch(case.kind)
+    latent, quantized = np.abs(to_numpy(layer.kernel)), np.abs(to_numpy(layer.quantized_kernel))
+    for channel in range(6):
+        upstream = np.zeros(layer.compute_output_shape(inputs.shape), np.float32)
+        upstream[..., channel] = 1
+        its_weights = layer_gradients(layer, inputs, upstream)[0] != 0
+        assert 0 < its_weights.mean() < 1
+        np.testing.assert_allclose(quantized[its_weights], latent[its_weights].mean(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("layer", [layers.FixedPointQuantizedConv2D, layers.FixedPointQuantizedDense])
 def test_switches_leave_kernel_or_bias_float(layer):
+    case = next(case for case in CASES if case.layer is layer)
     for switched_off in ("kernel", "bias"):
-        instance = make(layer, **{f"quantize_{switched_off}": False})
-        instance.build((None, *input_shape(layer)))
-        spread_weights(instance)
+        instance = built(case, **{f"quantize_{switched_off}": False})
         for name in ("kernel", "bias"):
-            same = np.array_equal(to_numpy(getattr(instance, name)), to_numpy(getattr(instance, f"quantized_{name}")))
-            assert same == (name == switched_off)
+            latent, quantized = to_numpy(getattr(instance, name)), to_numpy(getattr(instance, f"quantized_{name}"))
+            assert np.array_equal(latent, quantized) == (name == switched_off)
             assert getattr(instance, f"{name}_format").is_float == (name == switched_off)
+
+
+@pytest.mark.parametrize("layer", [layers.FixedPointQuantizedConv2D, layers.FixedPointQuantizedDense])
+def test_fixed_point_weights_are_rounded_to_their_format(layer):
+    instance = built(next(case for case in CASES if case.layer is layer))
+    for latent, quantized, format_ in (
+        (instance.kernel, instance.quantized_kernel, instance.kernel_format),
+        (instance.bias, instance.quantized_bias, instance.bias_format),
+    ):
+        np.testing.assert_array_equal(to_numpy(quantized), format_.dequantize(format_.quantize(to_numpy(latent))))
+    assert to_numpy(instance.quantized_kernel).min() == instance.kernel_format.min
 
 
 def test_formats_of_constants():
@@ -112,10 +117,9 @@ def test_formats_of_constants():
     assert make_dense(use_bias=False).bias_format is None
 
 
-@pytest.mark.parametrize("layer", KERNEL_LAYERS)
-def test_layer_without_bias_has_no_quantized_bias(layer):
-    instance = make(layer, use_bias=False)
-    instance.build((None, *input_shape(layer)))
+@pytest.mark.parametrize("case", CLASSES, ids=str)
+def test_layer_without_bias_has_no_quantized_bias(case):
+    instance = built(case, use_bias=False)
     assert instance.quantized_bias is None
     assert instance.bias_format is None
 
@@ -131,9 +135,9 @@ def test_fixed_point_quantize_any_shape_and_format():
     assert str(layers.FixedPointQuantize(bits=12, frac_bits=9).output_format) == "FIXED16_9"
 
 
-@pytest.mark.parametrize("layer", KERNEL_LAYERS)
-def test_symbolic_and_eager_shapes_and_dtypes_agree(layer):
-    symbolic = make(layer)(keras.Input(input_shape(layer)))
-    eager = make(layer)(batch(layer))
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_symbolic_and_eager_shapes_and_dtypes_agree(case):
+    symbolic = case.make()(keras.Input(case.kind.shape))
+    eager = case.make()(batch(case.kind))
     assert symbolic.shape[1:] == eager.shape[1:]
     assert symbolic.dtype == keras.backend.standardize_dtype(eager.dtype) == "float32"
