@@ -23,8 +23,12 @@ _NAMES = {
     "FixedPointQuantize": "kerasq.layers",
     "FixedPointQuantizedConv2D": "kerasq.layers",
     "FixedPointQuantizedDense": "kerasq.layers",
+    "ConversionError": "kerasq_convert",
     "Converter": "kerasq_convert",
+    "compare_with_float": "kerasq_convert",
     "convert": "kerasq_convert",
+    "load_keras_file": "kerasq_convert",
+    "serving_function": "kerasq_convert",
 }
 _MODULES = (
     "callbacks",

@@ -5,6 +5,17 @@ pipeline.py has the stages in a row; each has a folder, and kerasq/ARCHITECTURE.
 
 from kerasq_convert.converter import Converter, convert
 from kerasq_convert.errors import ConversionError, GoalsMissedError
-from kerasq_convert.pipeline import float_model
+from kerasq_convert.frontend.frozen import serving_function
+from kerasq_convert.frontend.sources import load_keras_file
+from kerasq_convert.pipeline import compare_with_float, float_model
 
-__all__ = ["ConversionError", "Converter", "GoalsMissedError", "convert", "float_model"]
+__all__ = [
+    "ConversionError",
+    "Converter",
+    "GoalsMissedError",
+    "compare_with_float",
+    "convert",
+    "float_model",
+    "load_keras_file",
+    "serving_function",
+]

@@ -8,11 +8,13 @@ from typing import Any
 from kerasq.format import Model, ModelError, dumps
 from kerasq.statistics import Statistics
 from kerasq_convert.building import Builder, in_float
+from kerasq_convert.comparison.layers import Analysis, analyze_dataset
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats.choice import Formats, require_ranges
 from kerasq_convert.frontend import read_model
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.network import EQUALIZED
+from kerasq_convert.observation.calibration import Dataset
 from kerasq_convert.observation.observe import load_statistics, observe
 from kerasq_convert.options import Options, check_options
 from kerasq_convert.passes.multipliers import with_multipliers
@@ -90,6 +92,21 @@ def float_model(source: Any, quantized: Model | None = None) -> Model:
     sizes = InputSizes({tensor.name: tensor.shape[1:] for tensor in inputs}, strict=False)
     equalized = quantized is not None and EQUALIZED in quantized.metadata
     return in_float(simplify(read_model(source, sizes=sizes), equalized=equalized))
+
+
+def compare_with_float(model: Model, source: Any, dataset: Dataset, *, verbose: bool = False) -> Analysis:
+    """The errors of every layer of a quantized model, against the model that it was made of.
+
+    Args:
+        model: The quantized model.
+        source: The other, as for `Converter`.
+        dataset: Examples, as `Converter.representative_dataset`; the first of them are looked at.
+        verbose: Whether to show progress.
+
+    Raises:
+        ConversionError: The source or the dataset can't be used, or the two are not the same network.
+    """
+    return analyze_dataset(model, float_model(source, model), dataset, verbose=verbose)
 
 
 def _written(model: Model) -> bytes:

@@ -20,6 +20,7 @@ from typing import Any
 
 from absl import flags
 
+import kerasq
 from kerasq import ops
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.plan_picture import LEGEND, picture
@@ -190,16 +191,11 @@ def _inspect(options: flags.FlagValues, names: list[str]) -> None:
 
 def _compared(model: Model, source: str, dataset: str) -> tuple[dict[str, Any], str]:
     """The comparison with a float network, as JSON values and as text."""
-    from kerasq_convert import float_model
-    from kerasq_convert.comparison.layers import analyze_dataset
-    from kerasq_convert.errors import ConversionError
-    from kerasq_convert.report import analysis_text  # TensorFlow reads the float network
-
     try:
-        analysis = analyze_dataset(model, float_model(source, model), dataset, verbose=True)
-    except ConversionError as error:
+        analysis = kerasq.compare_with_float(model, source, dataset, verbose=True)
+    except kerasq.ConversionError as error:
         raise CommandError(str(error)) from error
-    return analysis.to_dict(), analysis_text.to_text(analysis)
+    return analysis.to_dict(), analysis.to_text()
 
 
 COMMAND = Command(

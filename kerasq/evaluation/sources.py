@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import kerasq
 from kerasq.format import ModelError, loads
 from kerasq.interpreter import Interpreter
 from kerasq.quiet import import_quietly
@@ -88,12 +89,9 @@ def _open_kq(path: pathlib.Path, num_threads: int | None) -> Source:
 
 
 def _open_keras(path: pathlib.Path) -> Source:
-    from kerasq_convert import ConversionError
-    from kerasq_convert.frontend.sources import load_keras_file
-
     try:
-        model = load_keras_file(path)
-    except ConversionError as error:
+        model = kerasq.load_keras_file(path)
+    except kerasq.ConversionError as error:
         raise ValueError("; ".join(error.problems)) from error
     tensors = getattr(model, "inputs", None)  # a subclassed model knows its inputs only by being called
     return Source(
@@ -112,14 +110,11 @@ def _as_the_model_takes_it(model: Any, batch: np.ndarray) -> Any:
 
 
 def _open_saved_model(folder: pathlib.Path) -> Source:
-    from kerasq_convert import ConversionError
-    from kerasq_convert.frontend.frozen import serving_function
-
     if not (folder / "saved_model.pb").is_file():
         raise ValueError("this folder holds no saved_model.pb: name the folder that model.export(...) wrote")
     try:
-        inputs, run, weights = serving_function(folder)
-    except ConversionError as error:
+        inputs, run, weights = kerasq.serving_function(folder)
+    except kerasq.ConversionError as error:
         raise ValueError("; ".join(error.problems)) from error
     tf = import_quietly("tensorflow")
 
@@ -138,9 +133,7 @@ def _shape(tensor: Any) -> tuple[int | None, ...] | None:
 
 def _float_arena(model: Any) -> int | None:
     """Bytes of the arena that the model's conversion with FLOAT32 activations takes."""
-    from kerasq_convert import ConversionError, Converter
-
     try:
-        return loads(Converter(model).convert()).arena_bytes
-    except ConversionError:
+        return loads(kerasq.convert(model)).arena_bytes
+    except kerasq.ConversionError:
         return None

@@ -150,6 +150,12 @@ class Analysis:
         found = [layer for layer in self.layers if layer.saturated > 0]
         return sorted(found, key=lambda layer: layer.saturated, reverse=True)
 
+    def to_text(self) -> str:
+        """The analysis as a person reads it."""
+        from kerasq_convert.report import analysis_text  # which reads this class
+
+        return analysis_text.to_text(self)
+
     def to_dict(self) -> dict[str, Any]:
         """The analysis as JSON values."""
         first = self.first_loss

@@ -99,7 +99,7 @@ class Report:
         if self.trade_off:
             lines += ["", "promotion to 16 bits:", _trade_off_table(self.trade_off), ""]
         if self.analysis is not None:
-            lines += ["", analysis_text.to_text(self.analysis), ""]
+            lines += ["", self.analysis.to_text(), ""]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join([*lines, *(self.note_lines() if notes else ())])
 
