@@ -202,7 +202,7 @@ class QFormat:
         count = math.prod(map(int, shape))
         if self.kind is Kind.SIGN:
             rows = shape[0] if shape else 1
-            return rows * -(-(count // rows) // 32) * 4
+            return rows * -(-(count // max(rows, 1)) // 32) * 4
         return -(-count * self.bits // 8)
 
     def quantize(self, values: np.ndarray) -> np.ndarray:

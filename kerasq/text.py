@@ -25,6 +25,12 @@ def shown(value: object, length: int = 80) -> str:
     return "a huge integer" if isinstance(value, int) else type(value).__name__
 
 
+def represented(value: object, limit: int = 200) -> str:
+    """`repr` of bounded length, control characters escaped: what is shown may come from a hostile file."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
 def line_width() -> int | None:
     """Characters that a line of output may have: the variable COLUMNS, else the width of the terminal; `None`: any number."""
     with contextlib.suppress(KeyError, ValueError):

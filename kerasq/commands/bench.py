@@ -41,8 +41,9 @@ from kerasq import runtime
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.peer import open_kq, open_peer
 from kerasq.commands.timing import in_turn, median_seconds, sample
+from kerasq.format import load
 from kerasq.format.model import Model
-from kerasq.format.reader import load, read_bytes
+from kerasq.format.reader import read_bytes
 from kerasq.interpreter import Interpreter
 from kerasq.interpreter.batches import processors
 from kerasq.progress import Progress

@@ -24,8 +24,8 @@ import kerasq
 from kerasq import ops
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.plan_picture import LEGEND, picture
+from kerasq.format import load
 from kerasq.format.model import ABSENT, Model, Operator, Tensor
-from kerasq.format.reader import load
 from kerasq.text import printable, table
 from kerasq.verification import plan
 

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from kerasq.format.generated import Clamp as ClampTable
 from kerasq.format.model import Model, Operator, Tensor
 from kerasq.format.schema import MODEL, TYPES, Bytes, Field, Scalar, Vector
-from kerasq.format.structure import Path, _Walker
-from kerasq.format.writer import _Writer
+from kerasq.format.structure import Path, Walker
+from kerasq.format.writer import Writer
+from kerasq.verification.plan import needed_version
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Places:
     data: list[tuple[int, int]]
 
 
-class _Finder(_Walker):
+class _Finder(Walker):
     """Notes the places that it passes."""
 
     def __init__(self, content: bytes) -> None:
@@ -58,11 +59,11 @@ def places(content: bytes) -> Places:
     return finder.places
 
 
-class _ExplicitWriter(_Writer):
+class _ExplicitWriter(Writer):
     """Writes every number, defaults included, and a Window and a Clamp for every operator."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
         self.builder.ForceDefaults(True)
 
     def operator(self, operator: Operator, output: Tensor) -> int:
@@ -82,7 +83,7 @@ class _ExplicitWriter(_Writer):
 
 def explicit(model: Model) -> bytes:
     """The bytes of a file of a sound model in which every number is written, defaults included."""
-    return _ExplicitWriter().model(model)
+    return _ExplicitWriter(needed_version(model)).model(model)
 
 
 def mutant(content: bytes, where: Places, chance: random.Random) -> bytes:

@@ -22,8 +22,7 @@ import numpy as np
 from kerasq.conformance import samples
 from kerasq.format.errors import ModelError
 from kerasq.format.model import Model
-from kerasq.format.reader import loads
-from kerasq.format.writer import dumps
+from kerasq.verification.files import dumps, loads
 
 # A damaged file may honestly describe a much larger network than its seed; running that proves nothing and takes long.
 MAX_WORK = 1 << 20

@@ -1,8 +1,9 @@
-"""From a .kq file to a Model. Nothing in the file is trusted.
+"""From the bytes of a .kq file to a Model that nobody has verified yet. Nothing in the file is trusted.
 
 Three gates, one after the other: structure.py (are the bytes the tables of the schema?), this module (do codes, types and
-packed data mean something?), verifier.py (is it a network that runs in bounds?). The last two report everything they
-find. The rules of this one:
+packed data mean something?), kerasq/verification/verifier.py (is it a network that runs in bounds?). The last two report
+everything they find. Whoever asks this module has to see to the third gate: `kerasq.format.load` and `loads` do. The rules of
+this one:
 
 * version lies in MIN_VERSION..FORMAT_VERSION; otherwise only that is reported.
 * Type and operator kind are members of their enums; frac_bits lies in -32..63 and is 0 for FLOAT32 and SIGN.
@@ -28,50 +29,14 @@ from kerasq.format.errors import ModelError
 from kerasq.format.model import FORMAT_VERSION, Model, Operator, OperatorKind, SelfTest, Tensor
 from kerasq.format.packing import unpack
 from kerasq.format.schema import MAX_FILE_BYTES, TYPES
+from kerasq.format.shapes import shape_problems
 from kerasq.format.structure import parse
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat
-from kerasq.verification.verifier import problems, shape_problems, shown
+from kerasq.text import represented
 
 MIN_VERSION = 1
 _FAMILIES = tuple(QFormat.parse(name) for name in TYPES)
 _KINDS = tuple(OperatorKind)
-
-
-def load(path: str | os.PathLike[str]) -> Model:
-    """The model in a file.
-
-    Args:
-        path: Of a .kq file.
-
-    Raises:
-        OSError: The file can't be read.
-        ModelError: It is not a .kq file, or the network in it is not safe to run. The message lists every problem.
-
-    Example:
-
-    >>> len(kerasq.format.load("model.kq").operators)
-    31
-    """
-    try:
-        return loads(read_bytes(path))
-    except ModelError as error:
-        raise ModelError(error.problems, os.fspath(path)) from None
-
-
-def loads(data: bytes) -> Model:
-    """The model in the bytes of a file.
-
-    Args:
-        data: Contents of a .kq file. Constants of the model are views on it where they are not packed.
-
-    Raises:
-        ModelError: As `load`.
-    """
-    model = unverified(data)
-    damage = problems(model)
-    if damage:
-        raise ModelError(damage)
-    return model
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -85,7 +50,14 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 
 def unverified(data: bytes) -> Model:
-    """`loads` without the last gate: for files that the runtime in C has accepted, whose verifier has the same rules."""
+    """The model in the bytes of a file, without the last gate; not for use outside of kerasq.
+
+    `kerasq.verification.files.loads` sends what this returns through the verifier. The native engine does without, for files that
+    the runtime in C has accepted, whose verifier has the same rules.
+
+    Raises:
+        ModelError: The bytes don't pass the first two gates.
+    """
     content = data if isinstance(data, bytes) else bytes(memoryview(data))  # a copy nobody else can change
     fields = parse(content)
     if not MIN_VERSION <= fields["version"] <= FORMAT_VERSION:
@@ -113,7 +85,7 @@ def unverified(data: bytes) -> Model:
 def _code_problems(fields: dict[str, Any]) -> Iterator[str]:
     """Numbers that stand for nothing."""
     for index, tensor in enumerate(fields["tensors"]):
-        label = f"tensor {index} {shown(tensor['name'])}"
+        label = f"tensor {index} {represented(tensor['name'])}"
         if tensor["type"] >= len(TYPES):
             yield f"{label}: there are types 0..{len(TYPES) - 1}. Received: type={tensor['type']}"
             continue
@@ -154,7 +126,7 @@ def _tensors(tables: list[dict[str, Any]]) -> tuple[tuple[Tensor, ...], list[str
             if table["data"] is not None:
                 data = _unpack(table["data"], format, shape)
         except ValueError as error:
-            damage.append(f"tensor {index} {shown(table['name'])}: {error}")
+            damage.append(f"tensor {index} {represented(table['name'])}: {error}")
         tensors.append(Tensor(table["name"], shape, format, data, offset))
     return tuple(tensors), damage
 

@@ -58,14 +58,14 @@ def parse(content: bytes) -> dict[str, Any]:
         raise ModelError([f"a file has at most {MAX_FILE_BYTES} bytes. Received: {len(content)} bytes"])
     if len(content) < 8 or content[4:8] != FILE_IDENTIFIER:
         raise ModelError(["bytes 4 to 7 of a .kq file are 'KRSQ': this is another kind of file, or its beginning is damaged"])
-    walker = _Walker(content)
+    walker = Walker(content)
     return walker.table(walker.reference(0, "root"), MODEL, "model")
 
 
 Path = str | tuple[Any, str | int]  # where a value lies: the root, or a field or an element of what lies at another path
 
 
-class _Walker:
+class Walker:
     """The position-checked reads; `path` names the field for messages, and becomes text only there."""
 
     def __init__(self, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""From a Model to a .kq file: the same model gives the same bytes, always.
+"""From a Model, verified or not, to the bytes of a .kq file: the same model gives the same bytes, always.
 
 Objects that come again are stored once: vtables (by the builder), shapes, lists of indices and Window tables. Constant
 data are aligned to 16 bytes as the schema asks; the names and shapes written between them fill the gaps.
@@ -6,14 +6,11 @@ data are aligned to 16 bytes as the schema asks; the names and shapes written be
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Sequence
 
 import flatbuffers
 import numpy as np
 
-from kerasq.files import write_whole
-from kerasq.format.errors import ModelError
 from kerasq.format.generated import Clamp as ClampTable
 from kerasq.format.generated import Metadata as MetadataTable
 from kerasq.format.generated import Model as ModelTable
@@ -24,46 +21,27 @@ from kerasq.format.generated import Window as WindowTable
 from kerasq.format.model import FILE_IDENTIFIER, Model, Operator, OperatorKind, SelfTest, Tensor
 from kerasq.format.packing import pack
 from kerasq.format.schema import TYPES, WINDOW, Scalar
-from kerasq.verification.plan import needed_version
-from kerasq.verification.verifier import verify
 
 DATA_ALIGNMENT = 16
 
 
-def dump(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write a model to a file, all or nothing.
+def unverified(model: Model, version: int) -> bytes:
+    """The bytes of a file that holds `model`, whatever it breaks; not for use outside of kerasq.
 
-    The bytes go to a new file in the same folder, which then takes the name: a reader sees the old contents or the new ones.
+    `kerasq.verification.files.dumps` sends a model through the verifier first.
 
-    Raises:
-        ModelError: The model breaks a rule of the format (nothing is written).
-        OSError: The file can't be written (nothing is left behind).
+    Args:
+        model: To write.
+        version: Of the format, to record (`kerasq.verification.plan.needed_version`).
     """
-    write_whole(path, dumps(model))
+    return Writer(version).model(model)
 
 
-def dumps(model: Model) -> bytes:
-    """The bytes of a file that holds `model`.
-
-    Raises:
-        ModelError: The model breaks a rule of the format; all problems are listed.
-    """
-    verify(model)
-    problems = [
-        f"{operator.kind} {model.output(operator).name!r} reads {model.tensors[operator.inputs[0]].name!r} as FLOAT32, but "
-        "a file's tables are for fixed inputs: give it FIXED8 or FIXED16, or let its range be observed (representative dataset)"
-        for operator in model.operators
-        if operator.function is not None
-    ]
-    if problems:
-        raise ModelError(problems)
-    return _Writer().model(model)
-
-
-class _Writer:
+class Writer:
     """One file in the making. The builder fills it from the end, so what is referred to is written first."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: int) -> None:
+        self.version = version
         self.builder = flatbuffers.Builder(1 << 12)
         self.written: dict[Hashable, int] = {}
 
@@ -76,7 +54,7 @@ class _Writer:
         test = None if model.test is None else self.test(model.test)
         input_names, output_names = self.texts(model.input_names), self.texts(model.output_names)
         ModelTable.Start(builder)
-        ModelTable.AddVersion(builder, needed_version(model))
+        ModelTable.AddVersion(builder, self.version)
         ModelTable.AddTensors(builder, tensors)
         ModelTable.AddOperators(builder, operators)
         ModelTable.AddInputs(builder, inputs)

@@ -1,7 +1,8 @@
 """The engines by name, and a model opened for one of them.
 
 `"native"` is the runtime in C, `"reference"` the one in NumPy. A file is verified once, by the one that runs it; what the
-runtime refuses is read again in Python, whose reader lists everything that is wrong.
+runtime refuses is read again in Python, whose reader lists everything that is wrong. (`kerasq.format` imports the rules in Python
+when they are first asked for: who runs files in the runtime does without them.)
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ from typing import Protocol
 
 import numpy as np
 
+from kerasq import format as file_format
 from kerasq.format.errors import ModelError, ModelTooLargeError
 from kerasq.format.model import Model
-from kerasq.format.reader import loads, read_bytes, unverified
-from kerasq.format.writer import dumps
+from kerasq.format.reader import read_bytes, unverified
 from kerasq.interpreter.batches import Observer
 from kerasq.interpreter.native import NativeEngine
 from kerasq.runtime import Network, available
-from kerasq.verification.verifier import verify
 
 NAMES = ("native", "reference")
 
@@ -89,14 +89,14 @@ def open_model(
     """
     if isinstance(source, Model):
         if engine == "reference":
-            verify(source)
+            file_format.verify(source)
             return source, _reference(source, max_bytes)
-        return source, NativeEngine(source, Network(dumps(source), isa, max_bytes), max_bytes)
+        return source, NativeEngine(source, Network(file_format.dumps(source), isa, max_bytes), max_bytes)
     path = source if isinstance(source, str | os.PathLike) else None
     content = bytes(memoryview(source)) if path is None else read_bytes(path)  # type: ignore[arg-type]
     try:
         if engine == "reference":
-            model = loads(content)
+            model = file_format.loads(content)
             return model, _reference(model, max_bytes)
         network = _prepare(content, isa, max_bytes)
         model = unverified(content)
@@ -112,7 +112,7 @@ def _prepare(content: bytes, isa: str | None, max_bytes: int | None) -> Network:
     except ModelTooLargeError:
         raise
     except ModelError:
-        loads(content)
+        file_format.loads(content)
         raise
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasq import format as file_format
 from kerasq.format.model import Model, Tensor
-from kerasq.format.writer import dumps
 from kerasq.inputs import as_array
 from kerasq.interpreter import engines, memory
 from kerasq.interpreter.batches import Batches, fast_batch_size, processors, slices
@@ -103,7 +103,7 @@ class Interpreter:
     def __reduce__(self) -> tuple[Any, ...]:
         if any(operator.function is not None for operator in self._model.operators):
             raise TypeError("This network computes functions that are in memory only, and no file holds: it can't be pickled")
-        arguments = {"model_content": dumps(self._model), **self._chosen}
+        arguments = {"model_content": file_format.dumps(self._model), **self._chosen}
         own = {name: value for name, value in self.__dict__.items() if name not in _CHOSEN_ANEW}
         return _restored, (type(self), arguments, own)
 

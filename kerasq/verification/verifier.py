@@ -24,25 +24,25 @@ operator, but no more than MAX_VECTOR_READS of their values in all.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from kerasq import ops
 from kerasq.format.errors import ModelError
 from kerasq.format.model import ABSENT, Model, Operator, Tensor
-from kerasq.format.schema import MAX_METADATA, MAX_NAMES, MAX_OPERATORS, MAX_RANK, MAX_TENSORS, MAX_VECTOR_READS
+from kerasq.format.schema import MAX_METADATA, MAX_NAMES, MAX_OPERATORS, MAX_TENSORS, MAX_VECTOR_READS
+from kerasq.format.shapes import is_integer, shape_problems
 from kerasq.ops.families import ACTIVATIONS
+from kerasq.text import represented
 from kerasq.verification import plan
 
 MAX_NAME_BYTES = 1024
 MIN_ALIGNMENT = 4
 MAX_ALIGNMENT = 256
 MAX_ARENA_BYTES = 2**31 - 1
-MAX_ELEMENTS = 2**31 - 1
 
 
 def verify(model: Model) -> None:
@@ -62,7 +62,7 @@ def problems(model: Model) -> list[str]:
     unsound = set()
     for index, tensor in enumerate(model.tensors):
         wrong = [*_tensor(tensor), *_place(model, tensor)]
-        found += (f"tensor {index} {shown(tensor.name)}: {text}" for text in wrong)
+        found += (f"tensor {index} {represented(tensor.name)}: {text}" for text in wrong)
         if wrong:
             unsound.add(index)
     links = list(_links(model))
@@ -86,18 +86,8 @@ def label(model: Model, position: int) -> str:
     """How messages call an operator: its position, kind and the name of its output."""
     operator = model.operators[position]
     index = operator.outputs[0] if operator.outputs else ABSENT
-    name = shown(model.tensors[index].name) if _is_index(model, index) else "without output"
+    name = represented(model.tensors[index].name) if _is_index(model, index) else "without output"
     return f"operator {position}, {operator.kind} {name}"
-
-
-def shape_problems(shape: tuple[int, ...]) -> Iterator[str]:
-    """What is wrong with a tensor's shape, be it constant or activation."""
-    if not 1 <= len(shape) <= MAX_RANK:
-        yield f"a tensor has 1 to {MAX_RANK} axes. Received: shape={shape}"
-    elif not all(_is_integer(size) and size >= 1 for size in shape):
-        yield f"every axis has at least 1 element. Received: shape={shape}"
-    elif math.prod(int(size) for size in shape) > MAX_ELEMENTS:
-        yield f"a tensor has at most {MAX_ELEMENTS} elements. Received: shape={shape}"
 
 
 def _counts(model: Model) -> Iterator[str]:
@@ -109,22 +99,23 @@ def _counts(model: Model) -> Iterator[str]:
         if count > limit:
             yield f"a model has at most {limit} {what}. Received: {count}"
     alignment = model.arena_alignment
-    if not (_is_integer(alignment) and MIN_ALIGNMENT <= alignment <= MAX_ALIGNMENT and alignment & (alignment - 1) == 0):
+    if not (is_integer(alignment) and MIN_ALIGNMENT <= alignment <= MAX_ALIGNMENT and alignment & (alignment - 1) == 0):
         yield f"arena_alignment must be a power of two, {MIN_ALIGNMENT}..{MAX_ALIGNMENT}. Received: arena_alignment={alignment}"
-    if not (_is_integer(model.arena_bytes) and 0 <= model.arena_bytes <= MAX_ARENA_BYTES):
+    if not (is_integer(model.arena_bytes) and 0 <= model.arena_bytes <= MAX_ARENA_BYTES):
         yield f"arena_bytes must lie in 0..{MAX_ARENA_BYTES}. Received: arena_bytes={model.arena_bytes}"
 
 
 def _metadata(model: Model) -> Iterator[str]:
     for key, value in model.metadata.items():
         if not key or not _is_text(key) or not _is_text(value):
-            yield f"metadata are texts without NUL, under keys that are not empty. Received: {shown(key)}: {shown(value)}"
+            entry = f"{represented(key)}: {represented(value)}"
+            yield f"metadata are texts without NUL, under keys that are not empty. Received: {entry}"
 
 
 def _names(model: Model) -> Iterator[str]:
     for name, count in Counter(tensor.name for tensor in model.tensors).items():
         if count > 1:
-            yield f"{count} tensors are called {shown(name)}: names must be unique"
+            yield f"{count} tensors are called {represented(name)}: names must be unique"
 
 
 def _end_names(model: Model) -> Iterator[str]:
@@ -137,7 +128,7 @@ def _end_names(model: Model) -> Iterator[str]:
         elif len(set(names)) < len(names) or not all(map(_is_name, names)):
             yield (
                 f"{what}_names differ from each other, and each is a text without NUL of 1 to {MAX_NAME_BYTES} bytes. "
-                f"Received: {shown(names)}"
+                f"Received: {represented(names)}"
             )
 
 
@@ -178,11 +169,11 @@ def _place(model: Model, tensor: Tensor) -> Iterator[str]:
     if tensor.is_constant or next(shape_problems(tensor.shape), None) or tensor.format.family not in ACTIVATIONS:
         return
     offset = tensor.offset
-    if not _is_integer(offset) or offset < 0:
+    if not is_integer(offset) or offset < 0:
         yield f"an activation has a place in the arena. Received: offset={offset}"
     elif offset + tensor.nbytes > model.arena_bytes:
         yield f"{tensor.nbytes} bytes at offset {offset} leave the arena of {model.arena_bytes} bytes"
-    elif _is_integer(model.arena_alignment) and model.arena_alignment > 0 and offset % model.arena_alignment:
+    elif is_integer(model.arena_alignment) and model.arena_alignment > 0 and offset % model.arena_alignment:
         yield f"the offset must be a multiple of {model.arena_alignment}. Received: offset={offset}"
 
 
@@ -191,7 +182,7 @@ def _links(model: Model) -> Iterator[str]:
     written = set()
     for what, indices in (("inputs", model.inputs), ("outputs", model.outputs)):
         if not indices or len(set(indices)) < len(indices):
-            yield f"a model has {what}, each named once. Received: {what}={shown(indices)}"
+            yield f"a model has {what}, each named once. Received: {what}={represented(indices)}"
         for index in indices:
             if not _is_index(model, index) or model.tensors[index].is_constant:
                 yield f"{what} are indices of activations. Received: {_named(model, index)}"
@@ -206,7 +197,7 @@ def _links(model: Model) -> Iterator[str]:
             elif index != ABSENT and not model.tensors[index].is_constant and index not in written:
                 yield f"{label(model, position)}: reads {_named(model, index)} before anything has written it"
         if len(operator.outputs) != 1:
-            yield f"{label(model, position)}: every operator writes one tensor. Received: outputs={shown(operator.outputs)}"
+            yield f"{label(model, position)}: every operator writes one tensor. Received: outputs={represented(operator.outputs)}"
         for index in operator.outputs:
             if not _is_index(model, index) or model.tensors[index].is_constant:
                 yield f"{label(model, position)}: an output is the index of an activation. Received: {_named(model, index)}"
@@ -246,8 +237,8 @@ def _test(model: Model) -> Iterator[str]:
             f"the test vector must have {len(model.operators)} checksums, one per operator. "
             f"Received: {len(model.test.checksums)} checksums"
         )
-    if not all(_is_integer(checksum) and 0 <= checksum < 1 << 32 for checksum in model.test.checksums):
-        yield f"checksums of the test vector lie in 0..{(1 << 32) - 1}. Received: {shown(model.test.checksums)}"
+    if not all(is_integer(checksum) and 0 <= checksum < 1 << 32 for checksum in model.test.checksums):
+        yield f"checksums of the test vector lie in 0..{(1 << 32) - 1}. Received: {represented(model.test.checksums)}"
 
 
 def _is_sound(model: Model, operator: Operator, unsound: set[int]) -> bool:
@@ -264,7 +255,7 @@ def _operator(model: Model, position: int) -> Iterator[str]:
     """What is wrong with an operator by itself."""
     operator = model.operators[position]
     sizes = (*operator.strides, *operator.dilations, *operator.padding, *operator.window, operator.groups)
-    if not all(_is_integer(size) and 0 <= size < 1 << 16 for size in sizes):
+    if not all(is_integer(size) and 0 <= size < 1 << 16 for size in sizes):
         yield f"{label(model, position)}: strides, dilations, padding, window and groups are 16-bit numbers. Received: {sizes}"
         return
     clamp = operator.clamp
@@ -278,12 +269,8 @@ def _is_float32(value: float) -> bool:
         return float(np.float32(value)) == value
 
 
-def _is_integer(value: Any) -> TypeGuard[int]:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
 def _is_index(model: Model, index: int) -> bool:
-    return _is_integer(index) and 0 <= index < len(model.tensors)
+    return is_integer(index) and 0 <= index < len(model.tensors)
 
 
 def _is_text(value: Any) -> bool:
@@ -296,10 +283,4 @@ def _is_name(value: Any) -> bool:
 
 
 def _named(model: Model, index: int) -> str:
-    return f"tensor {index} {shown(model.tensors[index].name)}" if _is_index(model, index) else f"index {index}"
-
-
-def shown(value: Any, limit: int = 200) -> str:
-    """`repr` of bounded length, control characters escaped: what is shown may come from a hostile file."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}..."
+    return f"tensor {index} {represented(model.tensors[index].name)}" if _is_index(model, index) else f"index {index}"

@@ -7,7 +7,8 @@ from collections import Counter
 
 from kerasq.conformance import parity
 from kerasq.format import Model
-from kerasq.format.writer import _Writer
+from kerasq.format.writer import unverified
+from kerasq.verification.plan import needed_version
 
 
 def compare_all(files, runtime):
@@ -24,7 +25,7 @@ def compare_all(files, runtime):
 def unchecked(model):
     """The file of a model that the writer would refuse; None where it can't be written at all."""
     try:
-        return _Writer().model(model)
+        return unverified(model, needed_version(model))
     except (TypeError, ValueError, AttributeError, IndexError, OverflowError, struct.error, AssertionError):
         return None
 

@@ -197,7 +197,7 @@ def shared(count: int, channels: int, *, vectors: bool) -> Model:
 def test_a_kernel_is_summed_once(vectors, monkeypatch):
     """Read by each of the operators, it would be 10^9 weights: minutes for either engine."""
     model = shared(1000, 1000, vectors=vectors)
-    content, calls = writer._Writer().model(model), []
+    content, calls = writer.unverified(model, 2), []
     read = Tensor.magnitudes.func
     monkeypatch.setattr(Tensor.magnitudes, "func", lambda tensor: calls.append(tensor.name) or read(tensor))
     assert verifier.problems(model) == []
@@ -216,7 +216,7 @@ def test_what_a_file_may_make_a_verifier_read():
             assert "67108864" in problems[0]
             assert problems[0] in verifier.problems(model)
             with pytest.raises(ModelError, match="too many"):
-                Network(writer._Writer().model(model))
+                Network(writer.unverified(model, 2))
 
 
 def test_the_reference_shares_kernels():
