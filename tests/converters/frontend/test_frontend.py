@@ -12,7 +12,7 @@ from converters.zoo import FLOAT, L, build, images, sequential
 from kerasq import format as kq
 from kerasq_convert import ConversionError, Converter
 
-DATA = pathlib.Path(__file__).parents[1] / "data"
+DATA = pathlib.Path(__file__).parents[2] / "data"
 
 
 def tensors(content):
