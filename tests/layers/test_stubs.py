@@ -1,0 +1,45 @@
+"""What type checkers and editors read of the layers is what the layers take."""
+
+import ast
+import inspect
+import pathlib
+
+import keras
+import pytest
+
+import kerasq
+from kerasq import layers
+from kerasq.layers import regenerate
+
+
+def classes(path):
+    return {node.name: node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)}
+
+
+def test_the_stub_is_what_the_layers_give():
+    text = regenerate.STUB.read_text()
+    if f"Keras {keras.__version__}:" not in text.splitlines()[0]:
+        pytest.skip("the stub shows the arguments of another Keras")
+    assert text == regenerate.stub(), "python -m kerasq.layers.regenerate"
+
+
+@pytest.mark.parametrize("name", layers.__all__)
+def test_the_stub_has_our_arguments_whatever_the_version_of_keras(name):
+    (init,) = (node for node in classes(regenerate.STUB)[name].body if isinstance(node, ast.FunctionDef))
+    parameters = inspect.signature(getattr(layers, name)).parameters.values()
+    own = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    assert [argument.arg for argument in init.args.kwonlyargs] == own
+    assert all(argument.annotation is not None for argument in init.args.kwonlyargs)
+
+
+def test_the_stub_of_the_package_has_all_its_names():
+    tree = ast.parse(pathlib.Path(kerasq.__file__).with_suffix(".pyi").read_text())
+    imported = [
+        (f"{node.module}.{name.name}", name.asname)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    ]
+    assert sorted(name for _, name in imported) == sorted(set(kerasq.__all__) - {"__version__"})
+    for path, name in imported:
+        assert path == f"{kerasq._NAMES.get(name, 'kerasq')}.{name}"
