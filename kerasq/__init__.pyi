@@ -21,7 +21,11 @@ from kerasq.layers import FixedPointQuantize as FixedPointQuantize
 from kerasq.layers import FixedPointQuantizedConv2D as FixedPointQuantizedConv2D
 from kerasq.layers import FixedPointQuantizedDense as FixedPointQuantizedDense
 from kerasq.qformat import QFormat as QFormat
+from kerasq_convert import ConversionError as ConversionError
 from kerasq_convert import Converter as Converter
+from kerasq_convert import compare_with_float as compare_with_float
 from kerasq_convert import convert as convert
+from kerasq_convert import load_keras_file as load_keras_file
+from kerasq_convert import serving_function as serving_function
 
 __version__: str
