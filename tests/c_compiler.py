@@ -12,6 +12,9 @@ from collections.abc import Sequence
 import pytest
 
 RUNTIME = pathlib.Path(__file__).parents[1] / "kerasq" / "runtime"
+PORTABLE = sorted(  # what a firmware compiles
+    path for folder in ("src", "src/arm") for path in (RUNTIME / folder).glob("*.c") if path.name != "kq_native.c"
+)
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror", "-ffp-contract=off")
 
 

@@ -25,6 +25,7 @@ from kerasq.format import Model, dumps
 from kerasq.format.model import ABSENT
 from kerasq.qformat import QFormat
 from networks import NetworkBuilder, random_stored
+from practical_operators import KINDS, practical_model
 from random_graphs import CHANNELS, random_graph
 from random_operators import ACTIVATIONS, OPERATORS, random_clamp, random_format, random_model
 
@@ -38,11 +39,13 @@ def networks(seed: int) -> Iterator[Model]:
     """Random networks without end: graphs, single operators and samples, those left out that take long."""
     chance = random.Random(seed)
     while True:
-        kind, child = chance.choice("ggggoowwwffcccs"), chance.randrange(1 << 30)
+        kind, child = chance.choice("ggggoowwwffcccspppp"), chance.randrange(1 << 30)
         if kind == "g":
             model = random_graph(child)
         elif kind == "o":
             model = random_model(chance.choice(list(OPERATORS)), child)
+        elif kind == "p":
+            model = practical_model(chance.choice(list(KINDS)), child)
         elif kind == "w":
             model = narrow_sums(np.random.default_rng(child))
         elif kind == "f":

@@ -2,19 +2,21 @@
 
 A header with the sizes that the program needs as macros, and a source with the bytes as a constant array, which stays in flash,
 and the list of those kernels alone that the network uses: with -ffunction-sections and --gc-sections nothing else is linked.
+There are two lists, for processors with the DSP extension of Armv7E-M and Armv8-M, and for all others; the compiler chooses.
 """
 
 from __future__ import annotations
 
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 import kerasq
 import kerasq.runtime
 from kerasq.format import Model, Tensor, loads
+from kerasq.runtime import DSP, Network
 from kerasq.text import shown
 
 DEFAULT_NAME = "kerasq_model"
@@ -63,10 +65,25 @@ def c_source(content: bytes, name: str = DEFAULT_NAME, title: str = "a network")
     """
     check_name(name)
     model = loads(content)
-    kernels = dict.fromkeys(operator.kernel for operator in kerasq.runtime.Network(content, isa="portable").operators())
+    targets = {isa: Network(content, isa) for isa in ("portable", DSP)}
     origin = f"{comment(title)}, as C: written by kerasq-convert (kerasq {kerasq.__version__})."
-    header = _header(model, len(content), name, origin)
-    return {f"{name}.h": header.encode(), f"{name}.c": _array(content, list(kernels), name, origin).encode()}
+    arena = _by_target(f"#define {name.upper()}_ARENA_BYTES {network.arena_bytes}u" for network in targets.values())
+    kernels = _by_target(map(_kernels, targets.values()))
+    header = _header(model, len(content), name, origin, arena)
+    return {f"{name}.h": header.encode(), f"{name}.c": _array(content, kernels, name, origin).encode()}
+
+
+def _kernels(network: Network) -> str:
+    """The kernels that a network uses, as a list. Those for a processor come first: portable ones accept the same and more."""
+    names = dict.fromkeys(operator.kernel for operator in network.operators())
+    ordered = sorted(names, key=lambda name: not name.endswith(f"_{DSP}"))
+    return f"static const kq_kernel *const kernels[] = {{{', '.join(f'&{name}' for name in ordered)}}};"
+
+
+def _by_target(lines: Iterable[str]) -> list[str]:
+    """A line for processors without the DSP extension, and one for those with it: as one, where they are the same."""
+    portable, dsp = lines
+    return [portable] if portable == dsp else ["#if defined(__ARM_FEATURE_DSP)", dsp, "#else", portable, "#endif"]
 
 
 def check_name(name: str) -> None:
@@ -93,16 +110,17 @@ def runtime_source() -> dict[str, bytes]:
     for root in map(pathlib.Path, kerasq.runtime.__path__):
         headers = [path for path in sorted((root / "include").glob("*.h")) if path.name != "kerasq_native.h"]
         sources = [path for path in sorted((root / "src").glob("kq_*.[ch]")) if path.stem not in ("kq_native", "kq_exports")]
-        if headers and sources:
-            return {path.name: path.read_bytes() for path in (*headers, *sources)}
+        dsp = sorted((root / "src" / "arm").glob("kq_*.[ch]"))
+        if headers and sources and dsp:
+            # All in one folder.
+            return {path.name: path.read_bytes().replace(b'#include "../', b'#include "') for path in (*headers, *sources, *dsp)}
     raise FileNotFoundError("the sources of the C runtime are not installed with kerasq: install kerasq again")
 
 
-def _header(model: Model, size: int, name: str, origin: str) -> str:
+def _header(model: Model, size: int, name: str, origin: str, arena: list[str]) -> str:
     prefix = name.upper()
     sizes = {
         "BYTES": f"{size}u",
-        "ARENA_BYTES": f"{model.arena_bytes}u",
         "ARENA_ALIGNMENT": f"{model.arena_alignment}",
         "STATE_BYTES": f"KQ_STATE_BYTES({len(model.tensors)}u, {len(model.operators)}u)",
     }
@@ -136,6 +154,7 @@ def _header(model: Model, size: int, name: str, origin: str) -> str:
         "",
         "/* Bytes of the model, of working memory and its alignment, and of state (aligned to 8). */",
         *(f"#define {prefix}_{what} {value}" for what, value in sizes.items()),
+        *arena,
         *ends,
         "",
         f"extern const uint32_t {name}_data[];",
@@ -179,7 +198,7 @@ def _array(content: bytes, kernels: list[str], name: str, origin: str) -> str:
         "",
         '#include "kerasq_kernels.h"',
         "",
-        f"static const kq_kernel *const kernels[] = {{{', '.join(f'&{kernel}' for kernel in kernels)}}};",
+        *kernels,
         f"const kq_kernels {name}_kernels = {{kernels, sizeof kernels / sizeof kernels[0]}};",
         "",
         "#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L",

@@ -23,8 +23,9 @@ from firmware import BuildError, Firmware, build, stored
 from simulator import Outcome, simulate
 
 from kerasq.datasets import cifar10, shapes
-from kerasq.format import Model, load
+from kerasq.format import Model, dumps, load
 from kerasq.interpreter import Interpreter
+from kerasq.runtime import DSP, Network
 from kerasq.selftest import random_example, with_selftest
 from kerasq.text import table
 
@@ -74,8 +75,9 @@ def problems(model: Model, images: np.ndarray, firmware: Firmware, outcome: Outc
         found.append(f"{firmware.variables:,} bytes of variables in the runtime; there should be none")
     if firmware.forbidden:
         found.append(f"floating point or heap is linked: {', '.join(firmware.forbidden)}")
-    if outcome.facts["arena"] != model.arena_bytes:
-        found.append(f"an arena of {outcome.facts['arena']:,} bytes; the file says {model.arena_bytes:,}")
+    arena = Network(dumps(model), DSP).arena_bytes
+    if outcome.facts["arena"] != arena:
+        found.append(f"an arena of {outcome.facts['arena']:,} bytes; the header says {arena:,}")
     return found
 
 

@@ -43,7 +43,12 @@ def build(folder: Path, flags: Sequence[str] = SANITIZERS, *, simde: bool = Fals
     compiler = os.environ.get("CC", "cc").split()
     command = [*compiler, "-std=c99", "-O1", "-ffp-contract=off", *flags, f"-I{RUNTIME / 'include'}"]
     tiers = _tier_flags(compiler, simde)
-    sources = [NATIVE / "kqfuzz.c", NATIVE / "try_model.c", *sorted(RUNTIME.glob("src/*.c"))]
+    sources = [
+        NATIVE / "kqfuzz.c",
+        NATIVE / "try_model.c",
+        *sorted(RUNTIME.glob("src/*.c")),
+        *sorted(RUNTIME.glob("src/arm/*.c")),
+    ]
     if tiers:
         left_out = "_avx512.c" if tiers == _AVX2 else "?"
         sources += [path for path in sorted(RUNTIME.glob("src/x86/*.c")) if not path.name.endswith(left_out)]

@@ -7,7 +7,7 @@ This is the thin layer under `kerasq.Interpreter`, which is what most programs w
 network.py holds a network in it. include/, src/ and tools/ are C; a firmware compiles them without any of this.
 """
 
-from kerasq.runtime.library import LibraryMissingError, available, multiply, tiers
+from kerasq.runtime.library import DSP, LibraryMissingError, available, multiply, tiers
 from kerasq.runtime.network import Network, OperatorInfo
 
-__all__ = ["LibraryMissingError", "Network", "OperatorInfo", "available", "multiply", "tiers"]
+__all__ = ["DSP", "LibraryMissingError", "Network", "OperatorInfo", "available", "multiply", "tiers"]

@@ -21,6 +21,9 @@ from kerasq.format.model import FORMAT_VERSION
 _NAME = {"darwin": "libkerasq.dylib", "win32": "libkerasq.dll"}.get(sys.platform, "libkerasq.so")
 _RANK = 4
 
+# The kernels of a Cortex-M4 as this processor emulates them: for tests, and to plan for it. No tier: only who names it gets it.
+DSP = "dsp"
+
 OK, STATE_TOO_SMALL = 0, 1  # of the enum kq_status
 
 
@@ -197,7 +200,7 @@ def kernels(isa: str | None) -> tuple[int, str]:
     """Address of the kq_kernels of a tier, and the tier's name.
 
     Args:
-        isa: One of `tiers()`; `None` for what the variable KERASQ_ISA names, else for the fastest.
+        isa: One of `tiers()`, or `DSP`; `None` for what the variable KERASQ_ISA names, else for the fastest.
 
     Raises:
         TierError: There is no such tier here.

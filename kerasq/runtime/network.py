@@ -35,8 +35,8 @@ class Network:
 
     Args:
         content: Bytes of a .kq file.
-        isa: Which kernels to use: one of `kerasq.runtime.tiers()`; `None` for what the variable KERASQ_ISA names, else the
-            fastest of this processor.
+        isa: Which kernels to use: one of `kerasq.runtime.tiers()`, or `kerasq.runtime.DSP`; `None` for what the variable
+            KERASQ_ISA names, else the fastest of this processor.
         max_bytes: What its state may take; `None` for any amount.
 
     Attributes:

@@ -16,6 +16,9 @@ import kerasq.runtime
 ROOT = pathlib.Path(__file__).parents[2]
 TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm")
 
+MOST_ARENA = {"resnet23": 102_400, "resnet23_binary": 104_448}
+MOST_INSTRUCTIONS = {"resnet23": 44_000_000, "resnet23_binary": 360_000_000}
+
 pytestmark = [
     pytest.mark.skipif(any(shutil.which(tool) is None for tool in TOOLS), reason=f"needs {' and '.join(TOOLS)}"),
     pytest.mark.skipif(not kerasq.runtime.available(), reason="needs the native library, which names the kernels"),
@@ -38,8 +41,9 @@ def test_scores_code_and_memory(cpu):
         code, _, state, arena, *_ = (int(number.replace(",", "")) for number in row[1].split())
         assert code <= 16 * 1024
         assert state <= 8 * 1024
-        assert arena == 99_392
-        assert re.search(rf"^{name}, image 0: class \d, [\d,]+ instructions", result.stdout, re.MULTILINE)
+        assert arena <= MOST_ARENA[name]
+        line = re.search(rf"^{name}, image 0: class \d, ([\d,]+) instructions", result.stdout, re.MULTILINE)
+        assert int(line[1].replace(",", "")) <= MOST_INSTRUCTIONS[name]
 
 
 def test_a_network_that_computes_in_float_is_refused():

@@ -25,7 +25,7 @@ from random_operators import OPERATORS, random_model
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
 
-TIERS = kerasq.runtime.tiers() if kerasq.runtime.available() else ()
+TIERS = (*kerasq.runtime.tiers(), kerasq.runtime.DSP) if kerasq.runtime.available() else ()
 GRAPHS = int(os.environ.get("KERASQ_RANDOM_GRAPHS", "300"))
 PIECES = 20
 EXAMPLES = 2

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kerasq.runtime
-from c_compiler import RUNTIME, compile_program
+from c_compiler import PORTABLE, RUNTIME, compile_program
 from kerasq.format import dumps
 from kerasq.interpreter import Interpreter
 from networks import NetworkBuilder
@@ -70,7 +70,7 @@ def program(tmp_path_factory):
         declarations = '#include "kerasq_kernels.h"\n'  # other object files know no second name of a constant
     (folder / "object.c").write_text('#include "kerasq.h"\n' + declarations + LIST % (names, "object"))
     (folder / "program.c").write_text(PROGRAM)
-    sources = [*folder.glob("*.c"), *(path for path in (RUNTIME / "src").glob("*.c") if path.name != "kq_native.c")]
+    sources = [*folder.glob("*.c"), *PORTABLE]
     return compile_program(sources, folder / "program", f"-I{RUNTIME / 'include'}")
 
 

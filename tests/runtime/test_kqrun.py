@@ -12,7 +12,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from c_compiler import RUNTIME, compile_program
+from c_compiler import PORTABLE, RUNTIME, compile_program
 from kerasq import format as file_format
 from kerasq.conformance.samples import SAMPLES
 from kerasq.interpreter import Interpreter
@@ -23,7 +23,7 @@ from networks import NetworkBuilder, random_resnet23
 @pytest.fixture(scope="module")
 def kqrun(tmp_path_factory):
     """Calls the program: arguments -> exit status, standard output, standard error."""
-    sources = sorted([*RUNTIME.glob("src/*.c"), *RUNTIME.glob("tools/kqrun*.c")])
+    sources = [*PORTABLE, RUNTIME / "src" / "kq_native.c", *sorted(RUNTIME.glob("tools/kqrun*.c"))]
     folders = [f"-I{RUNTIME / folder}" for folder in ("include", "src")]
     program = compile_program(sources, tmp_path_factory.mktemp("kqrun") / "kqrun", *folders)
 

@@ -58,6 +58,12 @@ static size_t describe(const kq_network *network) {
 
 /* ---- One tier ---- */
 
+/* Tier number 0, 1, ..., and after the last of them the kernels for Cortex-M; NULL from there on. */
+static const char *tier_name(uint32_t index) {
+  if (kq_native_tier(index) != NULL) return kq_native_tier(index);
+  return index > 0 && kq_native_tier(index - 1) != NULL ? "dsp" : NULL;
+}
+
 #define MAX_TIERS 4
 #define MAX_KERNELS 256
 
@@ -142,7 +148,7 @@ static bool *find_exact(const kq_network *network) {
  * take memory that the caller frees, if the file ran. */
 static kq_tried try_tier(const uint8_t *model, size_t size, uint32_t tier, kq_error *error, uint32_t **checksums,
                          bool **exact, uint32_t *operators) {
-  const kq_kernels *kernels = kq_native_kernels(kq_native_tier(tier), NULL);
+  const kq_kernels *kernels = kq_native_kernels(tier_name(tier), NULL);
   uint8_t *state = NULL;
   const kq_network *network = prepare(model, size, kernels, &state, error);
   kq_tried tried = is_too_large(network, error) ? TRIED_TOO_LARGE : network == NULL ? TRIED_REFUSED : TRIED_RAN;
@@ -179,11 +185,11 @@ kq_tried kq_try_model(const uint8_t *bytes, size_t size, kq_error *error, uint32
   bool *exact = NULL;
   memcpy(model, bytes, size);
   kq_tried tried = try_tier(model, size, 0, error, &found, &exact, &counted);
-  if (tier != NULL) *tier = kq_native_tier(0);
-  for (uint32_t i = 1; tried == TRIED_RAN && kq_native_tier(i) != NULL; ++i) {
+  if (tier != NULL) *tier = tier_name(0);
+  for (uint32_t i = 1; tried == TRIED_RAN && tier_name(i) != NULL; ++i) {
     if (agrees(model, size, i, found, exact, error)) continue;
     tried = TRIED_DIFFERS;
-    if (tier != NULL) *tier = kq_native_tier(i);
+    if (tier != NULL) *tier = tier_name(i);
   }
   if (tried == TRIED_RAN && checksums != NULL) {
     *checksums = found;
@@ -197,10 +203,10 @@ kq_tried kq_try_model(const uint8_t *bytes, size_t size, kq_error *error, uint32
 }
 
 void kq_print_kernels(FILE *stream) {
-  for (uint32_t tier = 0; tier < MAX_TIERS && kq_native_tier(tier) != NULL; ++tier) {
-    const kq_kernels *kernels = kq_native_kernels(kq_native_tier(tier), NULL);
+  for (uint32_t tier = 0; tier < MAX_TIERS && tier_name(tier) != NULL; ++tier) {
+    const kq_kernels *kernels = kq_native_kernels(tier_name(tier), NULL);
     for (uint32_t k = 0; k < kernels->count && k < MAX_KERNELS; ++k) {
-      fprintf(stream, "kernel %s %s %" PRIu64 "\n", kq_native_tier(tier), kernels->list[k]->name, times[tier][k]);
+      fprintf(stream, "kernel %s %s %" PRIu64 "\n", tier_name(tier), kernels->list[k]->name, times[tier][k]);
     }
   }
 }

@@ -25,6 +25,12 @@
 #define KQ_PORTABLE_KERNELS(X) \
   KQ_WEIGHTED_KERNELS(X, kq_conv_2d) KQ_WEIGHTED_KERNELS(X, kq_dense) KQ_OTHER_KERNELS(X)
 
+/* Kernels for Armv7E-M and Armv8-M with the DSP extension (Cortex-M4, M7, M33), to come before the portable ones in a list. They ask
+ * for scratch memory in the arena. Other machines run them, too, in C. */
+#define KQ_DSP_KERNELS(X)                                                                                   \
+  X(kq_conv_2d_s8_s8_dsp) X(kq_conv_2d_u8_s8_dsp)                                                           \
+  X(kq_conv_2d_depthwise_3x3_s8_dsp) X(kq_conv_2d_depthwise_3x3_u8_dsp) X(kq_conv_2d_depthwise_dsp)
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -38,6 +44,7 @@ extern "C" {
 
 #define KQ_DECLARE_KERNEL(name) extern const kq_kernel name;
 KQ_PORTABLE_KERNELS(KQ_DECLARE_KERNEL)
+KQ_DSP_KERNELS(KQ_DECLARE_KERNEL)
 
 #ifdef __cplusplus
 }

@@ -20,7 +20,8 @@ typedef struct {
 const kq_interface *kq_native_interface(void);
 
 /* The kernels of a tier.
- *   isa     "portable", "avx2" or "avx512vnni"; NULL for the best that this processor has
+ *   isa     "portable", "avx2" or "avx512vnni"; NULL for the best that this processor has; "dsp" for those of a Cortex-M4, as
+ *           this processor emulates them: they are no tier
  *   chosen  the tier's name; may be NULL
  * Returns NULL where this processor, or this build of the library, lacks the tier, or there is none of that name. */
 const kq_kernels *kq_native_kernels(const char *isa, const char **chosen);

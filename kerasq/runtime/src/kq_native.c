@@ -27,6 +27,11 @@ static bool has_avx512(void) {
 }
 #endif
 
+/* The kernels of a Cortex-M4 as this machine computes them: to test them, and to plan for it. Only for who names it. */
+static const kq_kernel *const dsp_list[] = {KQ_DSP_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
+static const kq_kernels dsp = {dsp_list, (uint32_t)(sizeof dsp_list / sizeof dsp_list[0])};
+#define DSP "dsp"
+
 static bool always(void) { return true; }
 
 /* From slow to fast. */
@@ -66,6 +71,10 @@ const kq_kernels *kq_native_kernels(const char *isa, const char **chosen) {
       if (chosen != NULL) *chosen = tiers[i].name;
       return tiers[i].kernels;
     }
+  }
+  if (isa != NULL && strcmp(isa, DSP) == 0) {
+    if (chosen != NULL) *chosen = DSP;
+    return &dsp;
   }
   return NULL;
 }

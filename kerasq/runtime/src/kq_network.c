@@ -10,6 +10,8 @@ typedef char operator_fits[sizeof(kq_operator) <= KQ_OPERATOR_BYTES ? 1 : -1];
 
 static size_t round_up(size_t size, size_t alignment) { return (size + alignment - 1) / alignment * alignment; }
 
+static size_t behind_plan(const kq_network *network) { return round_up(network->planned_bytes, CACHE_LINE); }
+
 static bool is_aligned(const void *pointer, size_t alignment) { return (uintptr_t)pointer % alignment == 0; }
 
 static bool suits(const kq_kernel *kernel, const kq_operator *op) {
@@ -31,20 +33,23 @@ static const kq_kernel *choose(kq_network *network, kq_operator *op, const kq_ke
   return NULL;
 }
 
-/* Gives every operator a kernel. `packed_bytes` becomes the state that all of them need. */
+/* Gives every operator a kernel, and its scratch memory a place: behind what is in use meanwhile, or, where the kernel packs,
+ * behind all. `packed_bytes` becomes the state that all of them need. */
 static kq_status choose_kernels(kq_network *network, const kq_kernels *kernels, size_t *packed_bytes, kq_error *error) {
-  size_t scratch = 0;
-  const size_t scratch_offset = round_up(network->planned_bytes, CACHE_LINE);
   kq_budget budget = {.limit = 0, .used = 0};
+  network->arena_bytes = network->planned_bytes;
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     kq_operator *op = &network->operators[i];
+    const size_t free_from = round_up(op->scratch, CACHE_LINE);
     op->kernel = choose(network, op, kernels, &budget);
     if (op->kernel == NULL) return kq_fail(error, KQ_NO_KERNEL, (int32_t)i, (int32_t)(op->output - network->tensors));
     const size_t needed = op->kernel->scratch_bytes == NULL ? 0 : op->kernel->scratch_bytes(op);
-    if (needed > scratch) scratch = needed;
+    const bool packs = op->kernel->packing != NULL;
+    const size_t scratch = packs ? behind_plan(network) : free_from;
+    if (!packs) op->scratch = scratch;
+    if (needed != 0 && scratch + needed > network->arena_bytes) network->arena_bytes = scratch + needed;
   }
   *packed_bytes = budget.used;
-  network->arena_bytes = scratch == 0 ? network->planned_bytes : scratch_offset + scratch;
   return KQ_OK;
 }
 
@@ -95,8 +100,9 @@ static kq_status prepare(const uint8_t *bytes, size_t size, const kq_kernels *ke
     uint8_t *memory = state + place.packed;
     pack(network, memory + (CACHE_LINE - (uintptr_t)memory % CACHE_LINE) % CACHE_LINE);
   }
-  for (uint32_t i = 0; i < network->operator_count; ++i) { /* only now: until then it is reserve's and fill's */
-    network->operators[i].scratch = round_up(network->planned_bytes, CACHE_LINE);
+  for (uint32_t i = 0; status == KQ_OK && i < network->operator_count; ++i) {
+    kq_operator *op = &network->operators[i];
+    if (op->kernel->packing != NULL) op->scratch = behind_plan(network); /* only now: until then it is reserve's and fill's */
   }
   return status;
 }

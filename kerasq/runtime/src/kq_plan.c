@@ -76,9 +76,21 @@ static void release(plan *p, const kq_operator *op, int32_t position, bool overl
   }
 }
 
-static bool sweep_operator(plan *p, const kq_operator *op, int32_t position) {
+static size_t end_of(const kq_tensor *tensor) { return (size_t)tensor->offset + tensor->bytes; }
+
+/* Where the memory that is in use during an operator ends. Inputs that the output may overlap have been released. */
+static size_t top(const plan *p, const kq_operator *op) {
+  size_t end = end_of(in_use(p, p->in_use - 1));
+  for (uint32_t i = 0; i < op->inputs; ++i) {
+    if (kq_is_activation(op->input[i]) && end_of(op->input[i]) > end) end = end_of(op->input[i]);
+  }
+  return end;
+}
+
+static bool sweep_operator(plan *p, kq_operator *op, int32_t position) {
   release(p, op, position, true);
   if (!place(p, op->output)) return false;
+  op->scratch = top(p, op);
   release(p, op, position, false);
   if (op->output->last == position) count_in(p, op->output, -1);
   return true;
@@ -94,7 +106,7 @@ static kq_status sweep(plan *p, const kq_network *network, kq_error *error) {
     if (input->last == -1) count_in(p, input, -1);
   }
   for (uint32_t i = 0; i < network->operator_count; ++i) {
-    const kq_operator *op = &network->operators[i];
+    kq_operator *op = &network->operators[i];
     if (!sweep_operator(p, op, (int32_t)i)) return kq_fail(error, KQ_BAD_PLAN, (int32_t)i, (int32_t)(op->output - p->tensors));
   }
   return KQ_OK;

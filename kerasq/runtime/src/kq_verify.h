@@ -24,7 +24,8 @@ uint64_t kq_bound_sum(uint64_t a, uint64_t b);
 uint64_t kq_bound_product(uint64_t a, uint32_t b);
 uint64_t kq_bound_shifted(uint64_t a, int places);
 
-/* kq_plan.c: whether no two activations that are in use at the same time overlap in the arena. */
+/* kq_plan.c: whether no two activations that are in use at the same time overlap in the arena. Sets scratch of the operators to
+ * where what is in use during each of them ends. */
 kq_status kq_check_plan(kq_network *network, kq_error *error);
 
 /* kq_overlap.c: whether the output lies so far below an input of the operator that it may overlap it, if nobody needs that input

@@ -1,0 +1,39 @@
+/* From sums to stored values in one step: what the weighted kernels of this folder share.
+ *
+ * t = acc m + b 2^(n_t - n_b) + r 2^(n_t - n_r) is requantized by s = n_t - n_y places (NUMERICS.md section 3). With everything
+ * 2^(32 - s) times as large, the high word of (t + 2^(s-1)) 2^(32-s) is the rounded result itself:
+ *
+ *     high word of  start + acc factor + r addend_factor,   factor = m 2^(32-s),   start = (b 2^(n_t - n_b) + 2^(s-1)) 2^(32-s),
+ *                                                           addend_factor = 2^(32 + n_y - n_r)
+ *
+ * exactly, where these fit: a factor 32 bits; a sum 32 bits (accumulator_bits); hence a product 2^62; and start and addend together
+ * what is left of 2^63. kq_arm_can_finish checks that from the constants themselves. */
+#ifndef KQ_ARM_FINISH_H
+#define KQ_ARM_FINISH_H
+
+#include "../kq_weighted.h"
+#include "kq_arm_dsp.h"
+
+typedef struct {
+  int32_t factor;
+  uint32_t start_low;
+  int32_t start_high;
+} kq_arm_channel;
+
+/* Whether the operator, of an 8-bit output, can be finished so. */
+bool kq_arm_can_finish(const kq_operator *op);
+
+/* One entry for each output channel. */
+void kq_arm_make_channels(const kq_operator *op, kq_arm_channel *channels);
+
+/* addend_factor; 0 without an addend. */
+int64_t kq_arm_addend_factor(const kq_operator *op);
+
+/* The stored value of a sum; `addend` is r addend_factor. */
+static inline uint8_t kq_arm_finish(const kq_arm_channel *channel, int32_t sum, int64_t addend, int32_t low, int32_t high) {
+  const int64_t start = (int64_t)((uint64_t)(uint32_t)channel->start_high << 32 | channel->start_low);
+  const int32_t y = (int32_t)kq_shift_floor(start + (int64_t)sum * channel->factor + addend, 32);
+  return (uint8_t)(y < low ? low : y > high ? high : y);
+}
+
+#endif

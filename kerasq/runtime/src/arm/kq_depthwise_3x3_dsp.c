@@ -1,0 +1,92 @@
+/* Depthwise CONV_2D with a 3x3 window, 8-bit inputs and weights: four channels of the whole map, then the next four. */
+#include "kq_arm_rows.h"
+
+/* Columns of a row: zeros, columns of the input, zeros, as many as the windows meet. */
+typedef struct {
+  uint32_t left, inside, count;
+} columns;
+
+static columns columns_of(const kq_operator *op) {
+  const uint32_t width = op->input[KQ_X]->shape[2];
+  columns c;
+  c.left = op->padding[2];
+  c.count = (op->output->shape[2] - 1) * op->strides[1] + KQ_ARM_COLUMNS;
+  c.inside = c.count <= c.left ? 0 : c.count - c.left < width ? c.count - c.left : width;
+  return c;
+}
+
+static size_t scratch_bytes(const kq_operator *op) {
+  return sizeof(kq_arm_group) + columns_of(op).count * KQ_ARM_COLUMN_WORDS * sizeof(uint32_t) +
+         op->output->shape[3] * sizeof(kq_arm_channel);
+}
+
+static bool accepts(const kq_operator *op) {
+  return kq_arm_is_depthwise(op) && kq_arm_is_depthwise_3x3(op) && op->output->shape[2] < 1u << 16 && op->strides[1] < 1u << 10 &&
+         scratch_bytes(op) <= KQ_ARM_MOST_SCRATCH;
+}
+
+static void make_group(const kq_operator *op, uint32_t channel, const kq_arm_channel *channels, kq_arm_group *group) {
+  uint32_t *w = group->weights;
+  for (uint32_t column = 0; column < KQ_ARM_COLUMNS; ++column, w += KQ_ARM_COLUMN_WORDS) {
+    for (uint32_t i = 0; i < KQ_ARM_QUAD; ++i) {
+      const uint32_t c = channel + (i + 1) % KQ_ARM_QUAD;
+      w[i] = kq_arm_pair(kq_arm_tap(op, c, column), kq_arm_tap(op, c, 3 + column));
+    }
+    for (uint32_t i = 0; i < 2; ++i) {
+      w[4 + i] = kq_arm_pair(kq_arm_tap(op, channel + i, 6 + column), kq_arm_tap(op, channel + 2 + i, 6 + column));
+    }
+  }
+  for (uint32_t i = 0; i < KQ_ARM_QUAD; ++i) group->channels[i] = channels[channel + i];
+}
+
+/* Where the three rows of a window that begins at input row `first` lie; one that is missing is masked. */
+static void look_at(const kq_operator *op, int32_t first, kq_arm_source *source) {
+  const uint32_t *shape = op->input[KQ_X]->shape;
+  const uint32_t line = shape[2] * shape[3], middle = (uint32_t)(first + 1);
+  source->upper = first < 0 ? 0 : UINT32_MAX;
+  source->lower = middle + 1 < shape[1] ? UINT32_MAX : 0;
+  source->offsets[0] = (first < 0 ? middle : middle - 1) * line;
+  source->offsets[1] = middle * line;
+  source->offsets[2] = (middle + 1 < shape[1] ? middle + 1 : middle) * line;
+}
+
+static void run(const kq_operator *op, uint8_t *arena) {
+  const kq_arm_pack pack = (kq_arm_pack)op->kernel->inner;
+  const uint32_t *shape = op->output->shape, channels = shape[3];
+  const columns c = columns_of(op);
+  kq_arm_group *const group = (kq_arm_group *)(void *)(arena + op->scratch);
+  kq_arm_channel *const all = (kq_arm_channel *)(void *)(group + 1);
+  uint32_t *const packed = (uint32_t *)(void *)(all + channels), *const inside = packed + c.left * KQ_ARM_COLUMN_WORDS;
+  kq_arm_row row = {.group = group, .next_pixel = channels, .next_columns = 4 * KQ_ARM_COLUMN_WORDS * (op->strides[1] - KQ_ARM_COLUMNS)};
+  kq_arm_source source = {.next = channels};
+  kq_arm_choose_row_finish(op, &row);
+  kq_arm_make_channels(op, all);
+  memset(packed, 0, c.count * KQ_ARM_COLUMN_WORDS * sizeof *packed);
+  for (uint32_t channel = 0; channel < channels; channel += KQ_ARM_QUAD) {
+    make_group(op, channel, all, group);
+    source.input = kq_input_data(op, KQ_X, arena) + channel;
+    row.y = kq_output_data(op, arena) + channel;
+    int32_t first = -op->padding[0];
+    for (uint32_t i = 0; i < shape[1]; ++i, first += op->strides[0]) {
+      look_at(op, first, &source);
+      if (c.inside != 0) pack(inside, &source, c.inside);
+      row.columns = packed;
+      row.left = shape[2];
+      kq_arm_depthwise_row(&row);
+    }
+  }
+}
+
+#define KERNEL(x, x_type)                                       \
+  const kq_kernel kq_conv_2d_depthwise_3x3_##x##_dsp = {        \
+      .name = "kq_conv_2d_depthwise_3x3_" #x "_dsp",            \
+      .kind = KQ_CONV_2D,                                       \
+      .input_type = x_type,                                     \
+      .weight_type = KQ_FIXED8,                                 \
+      .accumulator_bits = 32,                                   \
+      .accepts = accepts,                                       \
+      .scratch_bytes = scratch_bytes,                           \
+      .run = run,                                               \
+      .inner = (void (*)(void))kq_arm_pack_##x};
+KERNEL(s8, KQ_FIXED8)
+KERNEL(u8, KQ_UFIXED8)

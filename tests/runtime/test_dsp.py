@@ -1,0 +1,65 @@
+"""The kernels for Cortex-M4, as this processor computes them: the reference's values, for what converted networks are made of."""
+
+from __future__ import annotations
+
+import collections
+import re
+
+import numpy as np
+import pytest
+
+import kerasq
+from c_compiler import RUNTIME
+from kerasq.format import dumps
+from kerasq.runtime import DSP, Network
+from networks import random_stored
+from overlapped import ALIGNMENT, distances, overlapped
+from practical_operators import KINDS, practical_model
+
+pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
+
+COUNT = 150
+
+
+def inputs_of(model, examples=2):
+    rng, tensors = np.random.default_rng(1), map(model.tensors.__getitem__, model.inputs)
+    inputs = [random_stored(rng, tensor.format, (examples, *tensor.shape[1:])) for tensor in tensors]
+    return inputs if len(inputs) > 1 else inputs[0]
+
+
+def outputs(model, **engine):
+    return kerasq.Interpreter(model_content=dumps(model), **engine).predict(inputs_of(model), raw=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_values_of_the_reference(kind):
+    for seed in range(COUNT):
+        model = practical_model(kind, seed)
+        expected = outputs(model, engine="reference")
+        np.testing.assert_array_equal(outputs(model, isa=DSP), expected, err_msg=f"practical_model({kind!r}, {seed})")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_over_an_input_at_every_distance(kind):
+    """From the least that the rule allows, as if the output lay apart: blocks of several pixels overwrite nothing too early."""
+    compared = 0
+    for seed in range(COUNT):
+        model = practical_model(kind, seed)
+        size = model.output(model.operators[0]).nbytes
+        for index, least in distances(model).items():
+            expected = outputs(overlapped(model, index, size), isa="portable")
+            furthest = min(size, least + 400)
+            for below in {*range(least, furthest, 52 * ALIGNMENT // 4), least + ALIGNMENT}:
+                found = outputs(overlapped(model, index, below), isa=DSP)
+                np.testing.assert_array_equal(found, expected, err_msg=f"practical_model({kind!r}, {seed}), {index}, {below}")
+                compared += below < size
+    assert compared > COUNT or kind == "dense"
+
+
+def test_every_kernel_is_among_them():
+    used = collections.Counter()
+    for kind in KINDS:
+        for seed in range(COUNT):
+            used.update(operator.kernel for operator in Network(dumps(practical_model(kind, seed)), DSP).operators())
+    header = (RUNTIME / "include" / "kerasq_kernels.h").read_text()
+    assert set(re.findall(r"\bX\((\w+_dsp)\)", header)) == {name for name in used if name.endswith("_dsp")}
