@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 
 from kerasq.format.generated import Clamp as ClampTable
-from kerasq.format.model import Model, Operator, Tensor
+from kerasq.format.model import Model, Operator, OperatorKind, Tensor
 from kerasq.format.schema import MODEL, TYPES, Bytes, Field, Scalar, Vector
 from kerasq.format.structure import Path, Walker
 from kerasq.format.writer import Writer
@@ -168,7 +168,7 @@ _CHANGES: dict[str, Callable[[float, random.Random], float]] = {
     "type": _among(*range(len(TYPES))),
     "frac_bits": lambda value, chance: chance.choice((_near(value, chance), chance.randrange(-32, 64))),
     "offset": _place,
-    "kind": _among(*range(12)),
+    "kind": _among(*range(len(OperatorKind))),
     "inputs": lambda value, chance: chance.choice((_near(value, chance), -1, chance.randrange(8))),
     "outputs": _near,
     "min": _limit,

@@ -6,11 +6,12 @@ Each is a few hundred bytes to two kilobytes, and runs in a blink.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from kerasq import ops
-from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
+from kerasq.format.model import Model, Operator, OperatorKind, Tensor
 from kerasq.ops.softmax import exponentials
 from kerasq.qformat import QFormat
 from kerasq.selftest import random_example, with_selftest
@@ -51,9 +52,10 @@ class ModelBuilder:
         self.tensors.append(Tensor(name, shape, parsed, np.asarray(data).astype(parsed.dtype)))
         return len(self.tensors) - 1
 
-    def operator(self, kind: OperatorKind, inputs: list[int], output: int, **attributes: object) -> int:
-        """Adds an operator; returns the index of the tensor it writes."""
-        self.operators.append(Operator(kind, tuple(inputs), (output,)).replace(**attributes))
+    def operator(self, kind: OperatorKind, inputs: Sequence[int] | Mapping[str, int], output: int, **attributes: object) -> int:
+        """Adds an operator, whose inputs are as it lists them or by name; returns the index of the tensor it writes."""
+        listed = ops.TABLE[kind].inputs(inputs) if isinstance(inputs, Mapping) else tuple(inputs)
+        self.operators.append(Operator(kind, listed, (output,)).replace(**attributes))
         return output
 
     def model(
@@ -109,12 +111,12 @@ def binary_network() -> Model:
     x = net.activation("image", "UFIXED8_8", 1, 6, 5, 3)
     conv = net.operator(
         OperatorKind.CONV_2D,
-        [
-            x,
-            net.constant("conv/kernel", "SIGN", 5, 3, 3, 3),
-            net.constant("conv/multiplier", "FIXED8_7", 5),
-            net.constant("conv/bias", "FIXED16_12", 5),
-        ],
+        {
+            "input": x,
+            "kernel": net.constant("conv/kernel", "SIGN", 5, 3, 3, 3),
+            "multiplier": net.constant("conv/multiplier", "FIXED8_7", 5),
+            "bias": net.constant("conv/bias", "FIXED16_12", 5),
+        },
         net.activation("conv/output", "UFIXED8_4", 1, 6, 5, 5),
         padding=(1, 1, 1, 1),
         clamp=(0, 96),
@@ -128,7 +130,7 @@ def binary_network() -> Model:
     )
     depthwise = net.operator(
         OperatorKind.CONV_2D,
-        [pool, net.constant("depthwise/kernel", "FIXED4_3", 5, 3, 3, 1), ABSENT, ABSENT],
+        {"input": pool, "kernel": net.constant("depthwise/kernel", "FIXED4_3", 5, 3, 3, 1)},
         net.activation("depthwise/output", "FIXED8_3", 1, 3, 2, 5),
         padding=(1, 1, 1, 1),
         groups=5,
@@ -143,7 +145,7 @@ def binary_network() -> Model:
     flat = net.operator(OperatorKind.RESHAPE, [mean], net.activation("flatten/output", "FIXED8_2", 1, 5))
     logits = net.operator(
         OperatorKind.DENSE,
-        [flat, net.constant("dense/kernel", "SIGN", 3, 5), ABSENT, net.constant("dense/bias", "FIXED8_2", 3)],
+        {"input": flat, "kernel": net.constant("dense/kernel", "SIGN", 3, 5), "bias": net.constant("dense/bias", "FIXED8_2", 3)},
         net.activation("dense/output", "FIXED8_2", 1, 3),
     )
     net.operator(
@@ -160,7 +162,11 @@ def float_network() -> Model:
     x, bypass = net.activation("x", "FLOAT32", 1, 4, 4, 2), net.activation("bypass", "FIXED16_10", 1, 6)
     conv = net.operator(
         OperatorKind.CONV_2D,
-        [x, net.constant("conv/kernel", "FIXED8_12", 3, 2, 2, 2), ABSENT, net.constant("conv/bias", "FLOAT32", 3)],
+        {
+            "input": x,
+            "kernel": net.constant("conv/kernel", "FIXED8_12", 3, 2, 2, 2),
+            "bias": net.constant("conv/bias", "FLOAT32", 3),
+        },
         net.activation("conv/output", "FLOAT32", 1, 2, 2, 3),
         strides=(2, 2),
         clamp=(0.0, float("inf")),
@@ -168,13 +174,17 @@ def float_network() -> Model:
     flat = net.operator(OperatorKind.RESHAPE, [conv], net.activation("flatten/output", "FLOAT32", 1, 12))
     dense = net.operator(
         OperatorKind.DENSE,
-        [flat, net.constant("dense/kernel", "SIGN", 6, 12), net.constant("dense/multiplier", "FLOAT32", 6), ABSENT],
+        {
+            "input": flat,
+            "kernel": net.constant("dense/kernel", "SIGN", 6, 12),
+            "multiplier": net.constant("dense/multiplier", "FLOAT32", 6),
+        },
         net.activation("dense/output", "FIXED8_3", 1, 6),
         clamp=(-100, 100),
     )
     back = net.operator(OperatorKind.QUANTIZE, [dense], net.activation("back/output", "FLOAT32", 1, 6))
     total = net.operator(OperatorKind.ADD, [back, bypass], net.activation("add/output", "FLOAT32", 1, 6))
-    net.operator(OperatorKind.SOFTMAX, [total, ABSENT], net.activation("probabilities", "FLOAT32", 1, 6))
+    net.operator(OperatorKind.SOFTMAX, {"input": total}, net.activation("probabilities", "FLOAT32", 1, 6))
     return net.model([x, bypass], outputs=[len(net.tensors) - 1, dense])
 
 
@@ -184,12 +194,12 @@ def wide_network() -> Model:
     x = net.activation("x", "FIXED16_-2", 1, 5, 5, 1)
     conv = net.operator(
         OperatorKind.CONV_2D,
-        [
-            x,
-            net.constant("conv/kernel", "FIXED16_14", 2, 3, 3, 1),
-            net.constant("conv/multiplier", "FIXED16_15", 2),
-            net.constant("conv/bias", "FIXED32_0", 2),
-        ],
+        {
+            "input": x,
+            "kernel": net.constant("conv/kernel", "FIXED16_14", 2, 3, 3, 1),
+            "multiplier": net.constant("conv/multiplier", "FIXED16_15", 2),
+            "bias": net.constant("conv/bias", "FIXED32_0", 2),
+        },
         net.activation("conv/output", "UFIXED16_3", 1, 3, 3, 2),
         dilations=(2, 2),
         padding=(1, 1, 1, 1),
@@ -222,7 +232,7 @@ def tested_network() -> Model:
     flat = net.operator(OperatorKind.RESHAPE, [pool], net.activation("flatten/output", "FIXED8_3", 1, 8))
     net.operator(
         OperatorKind.DENSE,
-        [flat, net.constant("dense/kernel", "SIGN", 3, 8), ABSENT, net.constant("dense/bias", "FIXED8_1", 3)],
+        {"input": flat, "kernel": net.constant("dense/kernel", "SIGN", 3, 8), "bias": net.constant("dense/bias", "FIXED8_1", 3)},
         net.activation("scores", "FIXED16_2", 1, 3),
     )
     model = net.model([x], alignment=4)
@@ -235,13 +245,18 @@ def overlapped_network() -> Model:
     x = net.activation("x", "FIXED8_4", 1, 4, 4, 4)
     first = net.operator(
         OperatorKind.CONV_2D,
-        [x, net.constant("first/kernel", "FIXED4_3", 4, 3, 3, 4), ABSENT, ABSENT],
+        {"input": x, "kernel": net.constant("first/kernel", "FIXED4_3", 4, 3, 3, 4)},
         net.activation("first/output", "UFIXED8_5", 1, 4, 4, 4),
         padding=(1, 1, 1, 1),
     )
     total = net.operator(
         OperatorKind.CONV_2D,
-        [first, net.constant("second/kernel", "SIGN", 4, 1, 1, 4), ABSENT, net.constant("second/bias", "FIXED8_2", 4), x],
+        {
+            "input": first,
+            "kernel": net.constant("second/kernel", "SIGN", 4, 1, 1, 4),
+            "bias": net.constant("second/bias", "FIXED8_2", 4),
+            "addend": x,
+        },
         net.activation("second/output", "FIXED8_1", 1, 4, 4, 4),
         clamp=(0, 127),
     )
@@ -254,7 +269,7 @@ def overlapped_network() -> Model:
     )
     net.operator(
         OperatorKind.CONV_2D,
-        [pool, net.constant("third/kernel", "SIGN", 2, 2, 2, 4), ABSENT, ABSENT],
+        {"input": pool, "kernel": net.constant("third/kernel", "SIGN", 2, 2, 2, 4)},
         net.activation("third/output", "FIXED16_1", 1, 1, 1, 2),
     )
     # x and all that follow begin where it does, but for the last, which begins a pixel lower; the first convolution lies behind.
