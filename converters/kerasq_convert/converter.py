@@ -12,8 +12,8 @@ from kerasq_convert.pipeline import Conversion, run_stages
 from kerasq_convert.report.figures import figures
 from kerasq_convert.report.html_report import html_report
 from kerasq_convert.report.report import Report
+from kerasq_convert.report.template import settings_template
 from kerasq_convert.settings.settings import nearest
-from kerasq_convert.settings.template import settings_template
 
 
 @document

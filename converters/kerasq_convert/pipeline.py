@@ -10,11 +10,11 @@ from kerasq.statistics import Statistics
 from kerasq_convert.building import Builder, in_float
 from kerasq_convert.comparison.layers import Analysis, analyze_dataset
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.examples.dataset import Dataset
 from kerasq_convert.formats.choice import Formats, require_ranges
 from kerasq_convert.frontend import read_model
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.network import EQUALIZED
-from kerasq_convert.observation.calibration import Dataset
 from kerasq_convert.observation.observe import load_statistics, observe
 from kerasq_convert.options import Options, check_options
 from kerasq_convert.passes.multipliers import with_multipliers

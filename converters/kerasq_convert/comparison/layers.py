@@ -31,7 +31,7 @@ from kerasq.progress import Progress
 from kerasq.qformat import QFormat
 from kerasq_convert.comparison.promotion import Variant, activations, variants
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.observation.calibration import Dataset, load_dataset
+from kerasq_convert.examples.dataset import Dataset, load_dataset
 
 EXAMPLES = 256  # of a dataset, that are looked at
 LITTLE = 0.1  # of the signal: rule of thumb for noise at the outputs that costs little accuracy
@@ -152,7 +152,7 @@ class Analysis:
 
     def to_text(self) -> str:
         """The analysis as a person reads it."""
-        from kerasq_convert.report import analysis_text  # which reads this class
+        from kerasq_convert.comparison import analysis_text  # which reads this class
 
         return analysis_text.to_text(self)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from kerasq_convert.errors import UnsupportedError
-from kerasq_convert.frontend.every_step import EveryStep
 from kerasq_convert.frontend.importing import Importer, shape_of
 from kerasq_convert.frontend.time_steps import Steps, find_steps
 from kerasq_convert.graph import Node, Reshape
+from kerasq_convert.passes.every_step import EveryStep
 
 
 class RepeatedSteps:

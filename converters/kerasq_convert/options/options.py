@@ -12,11 +12,11 @@ from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
 from kerasq.text import shown
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.examples.dataset import Dataset
+from kerasq_convert.examples.labels import load_labels
 from kerasq_convert.formats.choice import BITS
 from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.frontend import input_sizes
-from kerasq_convert.observation.calibration import Dataset
-from kerasq_convert.observation.labels import load_labels
 from kerasq_convert.options.option import Option, document, unknown_option
 from kerasq_convert.settings.settings import Settings, nearest
 

@@ -7,8 +7,8 @@ is computed for every step (kerasq_convert.frontend.every_step).
 from __future__ import annotations
 
 from kerasq_convert.errors import ConversionError, UnsupportedError
-from kerasq_convert.frontend.every_step import EveryStep
 from kerasq_convert.graph import Graph, Node, Reshape, Shape, Transpose, replace
+from kerasq_convert.passes.every_step import EveryStep
 
 
 def steps_out_of_batches(graph: Graph) -> Graph:

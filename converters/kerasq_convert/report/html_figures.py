@@ -6,8 +6,8 @@ import html
 import math
 from typing import Any
 
+from kerasq_convert.comparison.analysis_text import EMPTY_DB, FULL_DB, decibels, filled, percent, share_percent
 from kerasq_convert.comparison.layers import LITTLE, LayerError, Noise
-from kerasq_convert.report.analysis_text import EMPTY_DB, FULL_DB, decibels, filled, percent, share_percent
 from kerasq_convert.search.search import TradeOff
 
 COLORS = 8  # of tensors, classes c0 to c7 of the style sheet

@@ -7,8 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from kerasq_convert.comparison.layers import Analysis
-from kerasq_convert.report.analysis_text import (
+from kerasq_convert.comparison.analysis_text import (
     PROMOTIONS,
     SATURATION,
     decibels,
@@ -17,6 +16,7 @@ from kerasq_convert.report.analysis_text import (
     saturation_rows,
     verdict,
 )
+from kerasq_convert.comparison.layers import Analysis
 from kerasq_convert.report.html_figures import buffer_bars, distribution, error_bars, escape, memory_map, trade_off
 from kerasq_convert.report.report import Report, TensorRow
 from kerasq_convert.search.search import TradeOff

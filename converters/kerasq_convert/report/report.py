@@ -9,6 +9,7 @@ from typing import Any
 from kerasq.format import Model
 from kerasq.statistics import Statistics
 from kerasq.text import printable, table
+from kerasq_convert.comparison import analysis_text
 from kerasq_convert.comparison.layers import Analysis
 from kerasq_convert.comparison.outputs import FAIR_DB, LITTLE_DB, OutputError, Wanted, compare, lost_features
 from kerasq_convert.formats.choice import Formats, Reason, without_range
@@ -16,7 +17,6 @@ from kerasq_convert.graph import Graph, Node, WeightedNode
 from kerasq_convert.memory.plan import Plan
 from kerasq_convert.naming import Names
 from kerasq_convert.passes.scale_channels import FORMAT as SCALED
-from kerasq_convert.report import analysis_text
 from kerasq_convert.report.scalings import scaling_notes
 from kerasq_convert.search.search import TradeOff
 

@@ -13,9 +13,9 @@ from kerasq_convert.building import Build
 from kerasq_convert.comparison.logits import with_logits
 from kerasq_convert.comparison.outputs import run
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.examples.labels import load_labels
 from kerasq_convert.formats.choice import Choice
 from kerasq_convert.formats.ranges import Criterion
-from kerasq_convert.observation.labels import load_labels
 from kerasq_convert.observation.observe import Observed
 from kerasq_convert.options import Goals, Options
 from kerasq_convert.repair.bias_correction import BiasCorrection

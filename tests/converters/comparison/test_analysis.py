@@ -15,8 +15,8 @@ from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.qformat import QFormat
 from kerasq_convert import ConversionError, Converter, float_model
 from kerasq_convert.command import main
+from kerasq_convert.comparison.analysis_text import percent, to_text
 from kerasq_convert.comparison.layers import Noise, analyze
-from kerasq_convert.report.analysis_text import percent, to_text
 from networks import NetworkBuilder
 
 

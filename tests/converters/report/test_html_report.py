@@ -20,8 +20,8 @@ from kerasq.histogram import Histogram
 from kerasq.qformat import FLOAT32, QFormat
 from kerasq_convert import Converter
 from kerasq_convert.command import main
+from kerasq_convert.comparison.analysis_text import decibels
 from kerasq_convert.options import Goals
-from kerasq_convert.report.analysis_text import decibels
 from kerasq_convert.report.figures import BARS, distribution, memory_map
 from kerasq_convert.report.html_report import html_report
 from kerasq_convert.search.search import TradeOff

@@ -16,8 +16,8 @@ from kerasq.interpreter.batches import inputs_of
 from kerasq.progress import Progress
 from kerasq.statistics import Statistics
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.observation.finite import Finite
-from kerasq_convert.observation.stored_examples import open_examples
+from kerasq_convert.examples.finite import Finite
+from kerasq_convert.examples.stored_examples import open_examples
 
 BATCH = 16
 Dataset = np.ndarray | str | os.PathLike | Callable[[], Iterable[Any]] | Iterable[Any]

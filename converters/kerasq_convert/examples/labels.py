@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.observation.stored_examples import load_array
+from kerasq_convert.examples.stored_examples import load_array
 
 
 def load_labels(source: Any) -> np.ndarray | None:
