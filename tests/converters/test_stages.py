@@ -1,9 +1,13 @@
-"""The stages of a conversion, each alone: what it takes and what it must give."""
+"""The stages of a conversion, each alone: what it takes and what it must give. None needs a later one."""
+
+import ast
+import pathlib
 
 import keras
 import numpy as np
 import pytest
 
+import kerasq_convert
 from kerasq.format import dumps
 from kerasq.qformat import FLOAT32, QFormat
 from kerasq_convert import ConversionError, float_model
@@ -23,6 +27,12 @@ from kerasq_convert.report.describe import describe
 from kerasq_convert.search.formats import Verdict, search_formats
 from kerasq_convert.settings import Settings
 
+# Folders and modules of the converter: each may import those before it.
+ORDER = (
+    *("errors", "graph", "naming", "network", "settings", "formats", "memory", "emission", "passes", "frontend", "examples"),
+    *("options", "building", "comparison", "observation", "repair", "search", "report", "pipeline", "converter"),
+    *("c_source", "commandline", "command"),
+)
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(12, 6, 6, 2)).astype(np.float32)
 OPTIONS = Options(representative_dataset=X)
@@ -197,3 +207,23 @@ def test_the_stages_in_a_row(model, built):
     assert conversion.content == dumps(conversion.model) == dumps(built.model)
     assert conversion.missed == []
     assert conversion.report.model_bytes == len(conversion.content)
+
+
+def imported(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "kerasq_convert":
+            yield node.module.split(".")[1] if "." in node.module else node.names[0].name
+
+
+def test_no_stage_imports_a_later_one():
+    root = pathlib.Path(kerasq_convert.__file__).parent
+    paths = [path for path in root.rglob("*.py") if path.parent != root or path.name != "__init__.py"]
+    rooms = {path: path.relative_to(root).with_suffix("").parts[0] for path in paths}
+    assert set(rooms.values()) == set(ORDER)
+    later = [
+        f"{path.relative_to(root)} imports {other}"
+        for path, room in rooms.items()
+        for other in imported(ast.parse(path.read_text("utf-8")))
+        if ORDER.index(other) > ORDER.index(room)
+    ]
+    assert later == []

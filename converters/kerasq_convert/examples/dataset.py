@@ -1,4 +1,4 @@
-"""Observing a network: statistics of every activation over a representative dataset."""
+"""A representative dataset, in whatever form it comes, as batches of a network's inputs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasq.format import Model
 from kerasq.inputs import Input, batch_in_order, batches, is_array, with_batch_axis
-from kerasq.interpreter import Interpreter
-from kerasq.interpreter.batches import inputs_of
-from kerasq.progress import Progress
-from kerasq.statistics import Statistics
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.finite import Finite
 from kerasq_convert.examples.stored_examples import open_examples
@@ -91,26 +86,3 @@ def _check(arrays: list[np.ndarray], inputs: Sequence[Input]) -> None:
     for array in arrays:
         if array.dtype.kind not in "iuf":
             raise ConversionError("representative dataset", [f"it must hold real numbers. Received: dtype={array.dtype}"])
-
-
-def calibrate(
-    model: Model, dataset: Dataset, *, ordered: bool = True, verbose: bool = False, examples: int = 0
-) -> tuple[Statistics, list[np.ndarray]]:
-    """Statistics of every activation of `model`, which computes in FLOAT32, over `dataset`; and its first `examples`."""
-    interpreter = Interpreter(model_content=model, engine="reference", max_bytes=None)
-    inputs = inputs_of(model)
-    statistics = Statistics()
-    first: list[list[np.ndarray]] = []
-    kept = 0
-    if isinstance(dataset, str | os.PathLike):
-        dataset = open_examples(pathlib.Path(dataset), inputs, ordered=ordered)
-    total = len(dataset) if isinstance(dataset, np.ndarray) and dataset.ndim else None
-    with Progress("observing activations", total, "examples", enabled=verbose) as progress:
-        for arrays in load_dataset(dataset, inputs, ordered=ordered):
-            floats = [array.astype(np.float32) for array in arrays]
-            interpreter.observe(floats, statistics.add)
-            if kept < examples:
-                first.append(floats)
-                kept += len(floats[0])
-            progress.advance(len(floats[0]))
-    return statistics, [np.concatenate(parts)[:examples] for parts in zip(*first, strict=True)]
