@@ -25,7 +25,7 @@ _WORDS_PER_LINE = 10
 _LONGEST_NAME = 100
 # Files of the runtime that a model of the same name would replace, here or on a file system that does not tell cases apart; so
 # would the macros that guard them.
-_TAKEN = ("kerasq", "kerasq_kernels", "kerasq_native")
+_TAKEN = ("kerasq", "kerasq_format", "kerasq_kernels", "kerasq_native")
 # Headers of C and of C libraries, which a header of the same name hides from those that include them; names that Windows keeps.
 _HEADERS = (
     *(

@@ -1,12 +1,13 @@
-"""Makes the Python code under generated/ from kerasq.fbs.
+"""Makes all generated code: Python under generated/ from kerasq.fbs, and C in kerasq/runtime from the table of operators.
 
     python -m kerasq.format.regenerate            # write it
-    python -m kerasq.format.regenerate --check    # exit 1 if it is not what the schema gives
+    python -m kerasq.format.regenerate --check    # exit 1 if it is not what the schema and the table give
 
 Where generated/ is missing altogether the package can't be imported: run this file by its path then.
 
-Needs `flatc`, the FlatBuffers compiler (Debian: apt install flatbuffers-compiler). Another release of flatc may word the same
-code differently; the one in use is named at the top of generated/__init__.py.
+Python's part needs `flatc`, the FlatBuffers compiler (Debian: apt install flatbuffers-compiler). Another release of flatc may
+word the same code differently; the one in use is named at the top of generated/__init__.py. C's part needs nothing: it is a
+command of its own, kerasq.ops.c_header, as the table of operators lies above this package.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 SCHEMA = Path(__file__).with_name("kerasq.fbs")
 GENERATED = Path(__file__).with_name("generated")
 
@@ -46,6 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kerasq.format.regenerate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the code is stale")
     check = parser.parse_args(argv).check
+    python = regenerate_python(check)
+    command = [sys.executable, "-m", "kerasq.ops.c_header", *(["--check"] if check else [])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    sys.stderr.write(done.stderr)
+    return max(python, done.returncode)
+
+
+def regenerate_python(check: bool) -> int:
+    """The part that the schema gives; returns the exit status."""
     flatc = shutil.which("flatc")
     if flatc is None:
         print("flatc, the FlatBuffers compiler, is not on the PATH (Debian: apt install flatbuffers-compiler)", file=sys.stderr)

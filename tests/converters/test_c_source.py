@@ -85,8 +85,10 @@ ODD_NAMES = [
     "a__b", "errno_t", "SIZE", "SIG", "sizeof", "kernels", "data", "arena", "network", "KERASQ_MODEL", "kerasq_h", "E0",
     "M_PI",
 ]
+REFUSED = [
+    "__", "kerasq", "kq", "KQ_INTERNAL", "KQ_ARITHMETIC", "KERASQ_FORMAT", "KERASQ_NATIVE", "KQ", "kQ_state", "time", "Math",
+]
 # fmt: on
-REFUSED = ["__", "kerasq", "kq", "KQ_INTERNAL", "KQ_ARITHMETIC", "KERASQ_NATIVE", "KQ", "kQ_state", "time", "Math"]
 
 
 @native

@@ -1,5 +1,6 @@
-"""The committed FlatBuffers code is what the schema gives, and other FlatBuffers tools read and write our files."""
+"""The committed code is what the schema and the table of operators give, and other FlatBuffers tools read and write our files."""
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from kerasq import ops
 from kerasq.conformance.samples import SAMPLES
 from kerasq.format import dumps, loads, regenerate
 from kerasq.format.generated import Model as ModelTable
@@ -14,6 +16,7 @@ from kerasq.format.generated.OperatorKind import OperatorKind as KindCodes
 from kerasq.format.generated.Type import Type as TypeCodes
 from kerasq.format.model import OperatorKind
 from kerasq.format.schema import TYPES
+from kerasq.ops import Operand, c_header
 
 needs_flatc = pytest.mark.skipif(shutil.which("flatc") is None, reason="needs flatc, the FlatBuffers compiler")
 
@@ -69,7 +72,7 @@ def flatc(folder, *arguments):
 
 
 @needs_flatc
-def test_code_is_up_to_date(capsys):
+def test_python_code_is_up_to_date(capsys):
     wanted = regenerate.generate("flatc")
     present = (regenerate.GENERATED / "__init__.py").read_text()
     if wanted["__init__.py"] != present:
@@ -80,19 +83,64 @@ def test_code_is_up_to_date(capsys):
 @needs_flatc
 def test_stale_code_is_noticed_and_renewed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(regenerate, "GENERATED", tmp_path / "generated")
-    assert regenerate.main(["--check"]) == 1
+    assert regenerate.regenerate_python(check=True) == 1
     assert "stale" in capsys.readouterr().err
-    assert regenerate.main([]) == 0
-    assert regenerate.main(["--check"]) == 0
+    assert regenerate.regenerate_python(check=False) == 0
+    assert regenerate.regenerate_python(check=True) == 0
     (tmp_path / "generated" / "Clamp.py").write_text("changed")
     (tmp_path / "generated" / "Left_over.py").write_text("")
-    assert regenerate.main(["--check"]) == 1
+    assert regenerate.regenerate_python(check=True) == 1
     assert "Clamp.py, Left_over.py" in capsys.readouterr().err
-    assert regenerate.main([]) == 0
-    assert regenerate.main(["--check"]) == 0
+    assert regenerate.regenerate_python(check=False) == 0
+    assert regenerate.regenerate_python(check=True) == 0
 
 
 def test_missing_flatc_is_said(monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
-    assert regenerate.main(["--check"]) == 1
+    assert regenerate.main(["--check"]) == 1  # C's part is as it should be
     assert "flatc, the FlatBuffers compiler, is not on the PATH" in capsys.readouterr().err
+
+
+def test_c_code_is_up_to_date(capsys):
+    assert c_header.main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_stale_c_code_is_noticed_and_renewed(tmp_path, monkeypatch, capsys):
+    for path in c_header.generate():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+    monkeypatch.setattr(c_header, "RUNTIME", tmp_path)
+    assert c_header.main([]) == 0
+    assert c_header.main(["--check"]) == 0
+    (tmp_path / "src" / "kq_operators.h").write_text("changed")
+    (tmp_path / "include" / "kerasq_format.h").unlink()
+    assert c_header.main(["--check"]) == 1
+    assert "include/kerasq_format.h, src/kq_operators.h; run python -m kerasq.format.regenerate" in capsys.readouterr().err
+    assert c_header.main([]) == 0
+    assert c_header.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("kind", OperatorKind)
+def test_c_code_has_the_operands_and_limits_of_the_table(kind):
+    """By their names, which code in C uses; the compiler compares what else it says with what is written there by hand."""
+    header = c_header.generate()["src/kq_operators.h"]
+    members = dict(re.findall(r"\b(KQ_\w+)(?: = (\d+))?", header))
+    names = [f"KQ_{kind}_{operand.name.replace(' ', '_').upper()}" for operand in ops.TABLE[kind].operands]
+    positions = [header.index(f"{name}{end}") for name in names for end in (",", " }", "\n") if f"{name}{end}" in header]
+    assert len(positions) == len(names)
+    assert positions == sorted(positions)
+    for name, value in ops.TABLE[kind].limits.items():
+        assert members[f"KQ_{kind}_{name.upper()}"] == str(value)
+
+
+def test_a_new_operator_reaches_c(monkeypatch):
+    """A row alone: its kind, operands, attributes and limits, and the rules and kernels that C must define for it."""
+    row = dataclasses.replace(
+        ops.TABLE[OperatorKind.ADD], kind="HYPOT", operands=(Operand("long leg"),), attributes=("groups",), limits={"most": 7}
+    )
+    monkeypatch.setattr(c_header, "TABLE", {**ops.TABLE, "HYPOT": row})
+    files = c_header.generate()
+    assert "KQ_LOOKUP, KQ_HYPOT, KQ_KINDS" in " ".join(files["include/kerasq_format.h"].split())
+    assert "X(HYPOT, hypot)" in files["include/kerasq_format.h"]
+    assert "enum { KQ_HYPOT_LONG_LEG };" in files["src/kq_operators.h"]
+    assert "enum { KQ_HYPOT_MOST = 7 };" in files["src/kq_operators.h"]
+    assert ".operands = hypot, .count = 1, .needed = 1,\n        .attributes = KQ_USES_GROUPS," in files["src/kq_operators.c"]

@@ -22,24 +22,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kerasq_format.h" /* kq_type, kq_kind */
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define KQ_VERSION 2 /* newest version of the file format that is read */
-
-/* Storage of a tensor: the enum Type of kerasq.fbs. */
-typedef enum {
-  KQ_FLOAT32, KQ_FIXED4, KQ_FIXED8, KQ_FIXED16, KQ_FIXED32, KQ_UFIXED4, KQ_UFIXED8, KQ_UFIXED16, KQ_SIGN,
-  KQ_TYPES
-} kq_type;
-
-/* The enum OperatorKind of kerasq.fbs. */
-typedef enum {
-  KQ_CONV_2D, KQ_DENSE, KQ_ADD, KQ_MAX_POOL_2D, KQ_AVERAGE_POOL_2D, KQ_RESHAPE, KQ_SOFTMAX, KQ_QUANTIZE,
-  KQ_MUL, KQ_CONCAT, KQ_TRANSPOSE, KQ_LOOKUP, /* since version 2 */
-  KQ_KINDS
-} kq_kind;
 
 typedef enum {
   KQ_OK,

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "kerasq.h"
+#include "kq_operators.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "The stored values of a .kq file are little endian and are used where they lie: a big-endian machine can't."
@@ -13,7 +13,6 @@
 
 #define KQ_ABSENT (-1)
 #define KQ_MAX_RANK 4
-#define KQ_MAX_INPUTS 5 /* of an operator */
 
 /* A tensor of the file. */
 typedef struct kq_tensor {
@@ -99,8 +98,8 @@ struct kq_kernel {
 #define KQ_FORMER_NAME(former, name)
 #endif
 
-/* kq_accepts.c: conditions of kernels. Whether the output is fixed; whether the operator computes in integers (NUMERICS.md section 3)
- * for a fixed output, or for a FLOAT32 one; whether an input or the output is FLOAT32. */
+/* kq_accepts.c: conditions of kernels. Whether the output is fixed; whether the operator computes in integers (NUMERICS.md
+ * section 3) for a fixed output, or for a FLOAT32 one; whether an input or the output is FLOAT32. */
 bool kq_has_fixed_output(const kq_operator *op);
 bool kq_is_fixed_throughout(const kq_operator *op);
 bool kq_is_integer_to_float(const kq_operator *op);
@@ -150,6 +149,10 @@ int32_t kq_max_int(uint8_t type); /* FIXED32: 2^31 - 1 */
 
 /* The largest magnitude of a stored integer: 128 for FIXED8, 255 for UFIXED8, 1 for SIGN. */
 uint32_t kq_max_magnitude(uint8_t type);
+
+/* Whether two tensors have the same rank and sizes; the same type and fractional bits. */
+bool kq_has_shape_of(const kq_tensor *a, const kq_tensor *b);
+bool kq_has_format_of(const kq_tensor *a, const kq_tensor *b);
 
 /* kq_structure.c: the structural rules of a .kq file (kerasq/format/structure.py). On success the counts and vectors of `network`
  * are set, and `tables` are where the tables lie. */

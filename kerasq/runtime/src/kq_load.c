@@ -94,18 +94,16 @@ static kq_status load_tensor(kq_tensor *tensor, const uint8_t *table, const kq_n
   return kq_field(table, TENSOR_DATA) == NULL ? load_activation(tensor, network) : load_constant(tensor, table);
 }
 
-/* The attributes in a Window, in its order: how many fields each has, their default, and the kinds of operators that use it; in
- * all others it must have that default. The same list as kerasq/ops/attributes.py; a test compares the two. */
-#define USER(kind) (1u << (kind))
+/* The attributes in a Window, in its order: how many fields each has, and their default, which they must have in an operator
+ * whose kind does not use the attribute. A test compares the list with the schema. */
 static const struct {
-  uint8_t fields, absent;
-  uint16_t users;
+  uint8_t fields, absent, use;
 } attributes[] = {
-    /* window */ {2, 0, USER(KQ_MAX_POOL_2D) | USER(KQ_AVERAGE_POOL_2D) | USER(KQ_TRANSPOSE)},
-    /* strides */ {2, 1, USER(KQ_CONV_2D) | USER(KQ_MAX_POOL_2D) | USER(KQ_AVERAGE_POOL_2D)},
-    /* dilations */ {2, 1, USER(KQ_CONV_2D)},
-    /* padding */ {4, 0, USER(KQ_CONV_2D) | USER(KQ_MAX_POOL_2D) | USER(KQ_AVERAGE_POOL_2D)},
-    /* groups */ {1, 1, USER(KQ_CONV_2D) | USER(KQ_TRANSPOSE)},
+    {.fields = 2, .absent = 0, .use = KQ_USES_WINDOW},
+    {.fields = 2, .absent = 1, .use = KQ_USES_STRIDES},
+    {.fields = 2, .absent = 1, .use = KQ_USES_DILATIONS},
+    {.fields = 4, .absent = 0, .use = KQ_USES_PADDING},
+    {.fields = 1, .absent = 1, .use = KQ_USES_GROUPS},
 };
 
 /* Absent fields of a Window, and an absent Window, have their defaults. */
@@ -114,7 +112,7 @@ static bool load_window(kq_operator *op, const uint8_t *table) {
   uint16_t values[WINDOW_SLOTS];
   uint32_t slot = 0;
   for (uint32_t i = 0; i < sizeof attributes / sizeof attributes[0]; ++i) {
-    const bool is_used = (attributes[i].users & USER(op->kind)) != 0;
+    const bool is_used = (kq_signatures[op->kind].attributes & attributes[i].use) != 0;
     for (const uint32_t end = slot + attributes[i].fields; slot < end; ++slot) {
       const uint32_t absent = attributes[i].absent;
       values[slot] = (uint16_t)(window == NULL ? absent : kq_number(kq_follow(window), slot, 2, absent));

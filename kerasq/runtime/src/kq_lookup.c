@@ -2,7 +2,7 @@
  * the low 7 bits of a 16-bit value interpolate. */
 #include "kq_arithmetic.h"
 
-enum { KQ_TABLE = 1, LOW_BITS = 7 };
+enum { LOW_BITS = 7 };
 
 static int32_t between_knots(kq_reader read, const uint8_t *table, uint32_t place) {
   const uint32_t knot = place >> LOW_BITS;
@@ -12,10 +12,10 @@ static int32_t between_knots(kq_reader read, const uint8_t *table, uint32_t plac
 }
 
 static void run(const kq_operator *op, uint8_t *arena) {
-  const kq_tensor *x = op->input[0], *table = op->input[KQ_TABLE], *y = op->output;
+  const kq_tensor *x = op->input[KQ_LOOKUP_INPUT], *table = op->input[KQ_LOOKUP_TABLE], *y = op->output;
   const kq_reader read = kq_reader_of(x->type), read_table = kq_reader_of(table->type);
   const kq_writer write = kq_writer_of(y->type);
-  const uint8_t *x_data = kq_input_data(op, 0, arena);
+  const uint8_t *x_data = kq_input_data(op, KQ_LOOKUP_INPUT, arena);
   uint8_t *y_data = kq_output_data(op, arena);
   const int32_t first = kq_min_int(x->type);
   const bool wide = kq_bits(x->type) == 16;

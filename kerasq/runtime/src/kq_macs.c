@@ -1,8 +1,6 @@
-#include "kq_internal.h"
+#include "kq_rules.h"
 
 uint64_t kq_macs(const kq_operator *op) {
-  const kq_tensor *kernel = op->input[1];
-  if (op->kind == KQ_DENSE) return kernel->elements;
-  if (op->kind != KQ_CONV_2D) return 0;
-  return (uint64_t)op->output->elements * (kernel->elements / kernel->shape[0]);
+  const kq_rules *rules = kq_rules_of(op->kind);
+  return rules->macs == NULL ? 0 : rules->macs(op);
 }

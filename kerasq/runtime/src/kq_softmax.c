@@ -1,11 +1,9 @@
 /* SOFTMAX over the last axis in integers, with a table of exponentials of 15 fractional bits. */
 #include "kq_arithmetic.h"
 
-enum { KQ_TABLE = 1 };
-
 /* e^-distance: an entry for 8-bit scores, the product of two for 16 bits. */
 static uint32_t exponential(const kq_operator *op, bool narrow, uint32_t distance) {
-  const uint8_t *table = op->input[KQ_TABLE]->data;
+  const uint8_t *table = op->input[KQ_SOFTMAX_TABLE]->data;
   if (narrow) return kq_load_u16(table + (size_t)distance * 2);
   const uint32_t high = kq_load_u16(table + (size_t)(distance >> 8) * 2);
   const uint32_t low = kq_load_u16(table + (size_t)(256 + (distance & 255)) * 2);
@@ -14,7 +12,7 @@ static uint32_t exponential(const kq_operator *op, bool narrow, uint32_t distanc
 
 static void row_softmax(const kq_operator *op, const uint8_t *x, uint8_t *y, uint32_t first) {
   const uint32_t classes = op->output->shape[op->output->rank - 1], end = first + classes;
-  const uint8_t type = op->input[0]->type;
+  const uint8_t type = op->input[KQ_SOFTMAX_INPUT]->type;
   const bool narrow = kq_bits(type) == 8;
   const kq_reader read = kq_reader_of(type);
   const kq_writer write = kq_writer_of(op->output->type);
@@ -36,7 +34,7 @@ static void row_softmax(const kq_operator *op, const uint8_t *x, uint8_t *y, uin
 static void run(const kq_operator *op, uint8_t *arena) {
   const uint32_t classes = op->output->shape[op->output->rank - 1];
   for (uint32_t first = 0; first < op->output->elements; first += classes) {
-    row_softmax(op, kq_input_data(op, 0, arena), kq_output_data(op, arena), first);
+    row_softmax(op, kq_input_data(op, KQ_SOFTMAX_INPUT, arena), kq_output_data(op, arena), first);
   }
 }
 

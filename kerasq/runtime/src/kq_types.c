@@ -21,3 +21,9 @@ uint32_t kq_max_magnitude(uint8_t type) {
   const uint32_t low = 0u - (uint32_t)kq_min_int(type), high = (uint32_t)kq_max_int(type);
   return low > high ? low : high;
 }
+
+bool kq_has_shape_of(const kq_tensor *a, const kq_tensor *b) {
+  return a->rank == b->rank && memcmp(a->shape, b->shape, sizeof a->shape) == 0;
+}
+
+bool kq_has_format_of(const kq_tensor *a, const kq_tensor *b) { return a->type == b->type && a->frac_bits == b->frac_bits; }

@@ -10,13 +10,16 @@ kq_status kq_check_names(kq_network *network, kq_error *error);
 /* kq_links.c: whether everything is written once, before it is read, and used. Sets first and last of the activations. */
 kq_status kq_check_links(kq_network *network, kq_error *error);
 
-/* kq_rules.c: whether an operator's operands, attributes and output fit each other. Sets is_integer, the limits that no clamp
- * set, and a convolution's window. */
+/* kq_rules.c: whether an operator's operands, attributes and output fit each other (kq_rules.h). Sets is_integer, the limits that
+ * no clamp set, and a convolution's window. */
 kq_status kq_check_operator(kq_operator *op);
 
 /* kq_proof.c: the accumulator proof of NUMERICS.md section 3, repeated for all operators; kq_check_operator accepted each. Uses
  * `first` and `last` of the constants, and `packed` of the operators, as memory. */
 kq_status kq_prove_widths(kq_network *network, kq_error *error);
+
+/* Magnitude of a stored integer, that of -2^31 included. */
+static inline uint32_t kq_magnitude(int32_t a) { return a < 0 ? 0u - (uint32_t)a : (uint32_t)a; }
 
 /* kq_bounds.c: arithmetic of the proof, which stops at 2^63. */
 #define KQ_TOO_LARGE ((uint64_t)1 << 63)

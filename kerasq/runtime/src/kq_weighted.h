@@ -4,7 +4,15 @@
 
 #include "kq_arithmetic.h"
 
-enum { KQ_X, KQ_KERNEL, KQ_MULTIPLIER, KQ_BIAS, KQ_ADDEND }; /* input[] of a weighted operator; only CONV_2D has an addend */
+/* input[] of a weighted operator. Both kinds list these in the same order; only CONV_2D has an addend. */
+enum {
+  KQ_X = KQ_CONV_2D_INPUT, KQ_KERNEL = KQ_CONV_2D_KERNEL, KQ_MULTIPLIER = KQ_CONV_2D_MULTIPLIER, KQ_BIAS = KQ_CONV_2D_BIAS,
+  KQ_ADDEND = KQ_CONV_2D_ADDEND
+};
+typedef char kq_dense_is_listed_alike[(int)KQ_DENSE_INPUT == (int)KQ_X && (int)KQ_DENSE_KERNEL == (int)KQ_KERNEL &&
+                                              (int)KQ_DENSE_MULTIPLIER == (int)KQ_MULTIPLIER && (int)KQ_DENSE_BIAS == (int)KQ_BIAS
+                                          ? 1
+                                          : -1];
 
 /* The sum of `count` neighbouring inputs by as many neighbouring weights, from weight number `first` of `weights` on. The
  * accumulator proof says that no partial sum overflows. */

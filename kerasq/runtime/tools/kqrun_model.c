@@ -206,15 +206,14 @@ void close_model(loaded_model *model) {
 }
 
 const char *kind_name(kq_kind kind) {
-  static const char *const names[KQ_KINDS] = {"CONV_2D",         "DENSE",   "ADD",     "MAX_POOL_2D",
-                                              "AVERAGE_POOL_2D", "RESHAPE", "SOFTMAX", "QUANTIZE",
-                                              "MUL",             "CONCAT",  "TRANSPOSE", "LOOKUP"};
+#define KIND_NAME(KIND, kind) [KQ_##KIND] = #KIND,
+  static const char *const names[KQ_KINDS] = {KQ_EACH_KIND(KIND_NAME)};
   return names[kind];
 }
 
 void print_format(const kq_tensor_info *info) {
-  static const char *const names[KQ_TYPES] = {"FLOAT32", "FIXED4",  "FIXED8",   "FIXED16", "FIXED32",
-                                              "UFIXED4", "UFIXED8", "UFIXED16", "SIGN"};
+#define TYPE_NAME(TYPE) [KQ_##TYPE] = #TYPE,
+  static const char *const names[KQ_TYPES] = {KQ_EACH_TYPE(TYPE_NAME)};
   printf("%s", names[info->type]);
   if (info->type != KQ_FLOAT32 && info->type != KQ_SIGN) printf("_%d", info->frac_bits);
 }

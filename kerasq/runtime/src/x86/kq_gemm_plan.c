@@ -179,19 +179,15 @@ static void pack(const kq_operator *op, const void *constants, void *memory) {
   fill_finish(op, gemm, steps);
 }
 
-static bool has_format_of(const kq_tensor *a, const kq_tensor *b) { return a->type == b->type && a->frac_bits == b->frac_bits; }
-
-static bool has_shape_of(const kq_tensor *a, const kq_tensor *b) { return memcmp(a->shape, b->shape, sizeof a->shape) == 0; }
-
 static bool serves(const kq_operator *owner, const kq_operator *op) {
   const kq_tensor *r = owner->input[KQ_ADDEND], *s = op->input[KQ_ADDEND];
-  return has_format_of(owner->input[KQ_X], op->input[KQ_X]) && has_shape_of(owner->input[KQ_X], op->input[KQ_X]) &&
+  return kq_has_format_of(owner->input[KQ_X], op->input[KQ_X]) && kq_has_shape_of(owner->input[KQ_X], op->input[KQ_X]) &&
          owner->input[KQ_MULTIPLIER] == op->input[KQ_MULTIPLIER] && owner->input[KQ_BIAS] == op->input[KQ_BIAS] &&
-         has_format_of(owner->output, op->output) && has_shape_of(owner->output, op->output) &&
+         kq_has_format_of(owner->output, op->output) && kq_has_shape_of(owner->output, op->output) &&
          owner->total_bits == op->total_bits && needs_staging(owner) == needs_staging(op) &&
          memcmp(owner->strides, op->strides, sizeof op->strides) == 0 &&
          memcmp(owner->padding, op->padding, sizeof op->padding) == 0 && (r == NULL) == (s == NULL) &&
-         (r == NULL || has_format_of(r, s));
+         (r == NULL || kq_has_format_of(r, s));
 }
 
 static const kq_part finish = {.most = bytes, .bytes = bytes, .serves = serves, .pack = pack};

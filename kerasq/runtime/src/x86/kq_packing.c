@@ -10,7 +10,7 @@
 
 #include "../kq_verify.h"
 
-enum { KERNEL = 1, LOOKS = 64 }; /* owners that are looked at, from the latest on: bounds the time */
+enum { KERNEL = KQ_CONV_2D_KERNEL, LOOKS = 64 }; /* LOOKS: owners that are looked at, from the latest on: bounds the time */
 
 #define SHARES SIZE_MAX
 
