@@ -34,8 +34,8 @@ def test_a_layer_equals_that_of_keras_with_the_quantized_kernel(case, variant):
     if variant.get("data_format") == "channels_first":
         inputs = np.moveaxis(inputs, -1, 1)
     layer, reference = case.make(**variant), case.keras(**variant)
-    expected_shape = reference.compute_output_shape(inputs.shape)
-    assert layer.compute_output_shape(inputs.shape) == expected_shape
+    expected_shape = tuple(reference.compute_output_shape(inputs.shape))
+    assert tuple(layer.compute_output_shape(inputs.shape)) == expected_shape
     try:
         case.keras(**variant)(inputs)
     except Exception as refusal:  # the backend cannot convolve channels first on this machine
