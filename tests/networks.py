@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from kerasq import ops
@@ -37,13 +39,14 @@ class NetworkBuilder:
     def apply(
         self,
         kind: str,
-        inputs: tuple[int, ...],
+        operands: tuple[int, ...] | Mapping[str, int],
         form: str | QFormat,
         name: str = "",
         shape: tuple[int, ...] | None = None,
         **attributes,
     ) -> int:
-        """Appends an operator and returns its output, whose shape is computed unless given."""
+        """Appends an operator, its operands by name or as it lists them; returns its output, of a computed shape unless given."""
+        inputs = ops.TABLE[OperatorKind(kind)].inputs(operands) if isinstance(operands, Mapping) else operands
         operator = Operator(OperatorKind(kind), inputs, (-1,), **attributes)
         shapes = [() if index == ABSENT else self.tensors[index].shape for index in inputs]
         output = self.activation(

@@ -15,7 +15,7 @@ from kerasq.ops.softmax import exponentials
 from kerasq.qformat import QFormat
 from kerasq_convert.memory.plan import plan_memory
 from networks import NetworkBuilder, random_stored
-from random_operators import _magnitude, output_format, random_clamp, random_format
+from random_operators import magnitude, output_format, random_clamp, random_format
 
 FIXED = ("FIXED8", "FIXED8", "UFIXED8", "FIXED16", "UFIXED16")
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 63, 64, 65, 80)
@@ -83,7 +83,7 @@ class _Graph:
         inputs: tuple[int, ...] = (x, kernel, multiplier, bias)
         if kind == "CONV_2D":
             inputs = (*inputs, *self.addend(inputs, attributes, None if is_float else total_bits))
-        form = self.float_result() if is_float else self.result_format(total_bits, _magnitude(rng, net, kind, inputs))
+        form = self.float_result() if is_float else self.result_format(total_bits, magnitude(rng, net, kind, inputs))
         return net.apply(kind, inputs, form, clamp=random_clamp(rng, form), **attributes)
 
     def addend(self, inputs: tuple[int, ...], attributes: dict, total_bits: int | None) -> tuple[int, ...]:

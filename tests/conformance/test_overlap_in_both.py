@@ -11,12 +11,11 @@ from kerasq.verification.plan import needed_version
 from networks import NetworkBuilder, random_stored
 from overlapped import ALIGNMENT, distances, overlapped
 from random_graphs import random_graph
-from random_operators import random_model
+from random_operators import OVERLAPPING, random_model
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
 
 TIERS = (*kerasq.runtime.tiers(), kerasq.runtime.DSP) if kerasq.runtime.available() else ()
-KINDS = ("convolution", "residual", "add", "pooling", "quantize", "reshape", "mul", "lookup")
 
 
 def models(kind, count):
@@ -35,7 +34,7 @@ def outputs(model, tier):
 
 
 @pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OVERLAPPING)
 def test_computed_as_if_apart(kind, tier):
     overlapping = 0
     for label, model, index, distance in models(kind, 60):
@@ -64,7 +63,7 @@ def test_maxima_over_their_own_input(form, channels, tier):
         assert Network(dumps(near), tier).operators()[0].kernel != "kq_max_pool_2d"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OVERLAPPING)
 def test_both_verifiers_draw_the_same_line(kind, runtime):
     inside, outside = [], []
     for _, model, index, distance in models(kind, 40):

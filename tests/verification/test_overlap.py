@@ -11,16 +11,14 @@ from kerasq.format import OperatorKind
 from kerasq.ops.windows import Window
 from kerasq.verification import overlap
 from overlapped import distances
-from random_operators import random_model
+from random_operators import OVERLAPPING, random_model
 
 
 def reads(model, operator, x, row, column, channel):
     """Bytes of the input that a value of the output needs: the first of the window's, which are all that matter."""
     value, channels = x.format.bits // 8, x.shape[3]
-    size = operator.window
-    groups = channels
-    if operator.kind is OperatorKind.CONV_2D:
-        size, groups = model.tensors[operator.inputs[1]].shape[1:3], operator.groups
+    spec = ops.TABLE[operator.kind]
+    size, groups = spec.window(model, operator), operator.groups if "groups" in spec.attributes else channels
     window, outputs = Window.of(operator, size), model.output(operator).shape[3]
     of_group = channels // groups
     first = channel // (outputs // groups) * of_group
@@ -44,8 +42,7 @@ def smallest_distance(model, index):
 def smallest_for_slot(model, operator, slot):
     x, y = model.tensors[operator.inputs[slot]], model.output(operator)
     value = y.format.bits // 8
-    windowed = operator.kind in (OperatorKind.CONV_2D, OperatorKind.MAX_POOL_2D, OperatorKind.AVERAGE_POOL_2D)
-    if windowed and slot == 0:
+    if "strides" in ops.TABLE[operator.kind].attributes and slot == ops.TABLE[operator.kind].position("input"):
         places = list(itertools.product(*map(range, y.shape[1:])))
         needed = [min(reads(model, operator, x, *place), default=math.inf) for place in places]
     else:
@@ -57,7 +54,7 @@ def smallest_for_slot(model, operator, slot):
     return smallest
 
 
-@pytest.mark.parametrize("kind", ["convolution", "residual", "add", "pooling", "quantize", "reshape", "mul", "lookup"])
+@pytest.mark.parametrize("kind", OVERLAPPING)
 def test_nothing_is_overwritten_that_is_still_to_be_read(kind):
     slack, followed = [], 0
     for seed in range(150):
