@@ -6,9 +6,9 @@ Each layer is a Keras layer with the same arguments in the same order, plus keyw
 values that the converted file stores, for which the format `layer.kernel_format` suffices (for BinaryWeight: the signs; alpha
 becomes part of a multiplier, which the converter may round).
 
-`QuantizedConv2D`, `QuantizedDepthwiseConv2D`, `QuantizedConv1D` and `QuantizedDense` take any quantizer, one's own too:
-`QuantizedConv2D(32, 3, kernel_quantizer=kerasq.quantizers.BinaryWeight())`. The layers that nnabla has are named forms of
-these, with the arguments of their quantizer as arguments of the layer:
+The generic layers take any quantizer, one's own too: `QuantizedConv1D`, `QuantizedConv2D`, `QuantizedDense`,
+`QuantizedDepthwiseConv2D`, as in `QuantizedConv2D(32, 3, kernel_quantizer=kerasq.quantizers.BinaryWeight())`. The layers that
+nnabla has are named forms of these, with the arguments of their quantizer as arguments of the layer:
 
 | layer | weights | nnabla's |
 | --- | --- | --- |
