@@ -49,8 +49,6 @@ ROOMS: dict[str, set[str]] = {
 ROOMS["kerasq_convert"] = set(ROOMS) - {"conformance", "__main__"}
 # Modules that offer names of higher rooms, and import them when they are first used.
 FACADES = {"kerasq": set(ROOMS) - {"conformance", "__main__"}, "kerasq.format": {"verification"}}
-# Tools of developers, no part of the room that they lie in.
-TOOLS = {"kerasq.format.regenerate": OPS}
 
 
 def modules() -> dict[str, Path]:
@@ -111,7 +109,7 @@ def imported(source: str) -> Iterator[tuple[int, str, bool]]:
 def violations(module: str, source: str) -> list[str]:
     """What a module imports against the order of the rooms."""
     found, room = [], room_of(module)
-    allowed = TOOLS.get(module, ROOMS[room])
+    allowed = ROOMS[room]
     for line, name, late in imported(source):
         target, where = room_of(name), f"{module}:{line} imports {name}"
         if name in ("kerasq", "kerasq.__version__") or target == room or (late and target in FACADES.get(module, ())):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from kerasq.conformance import field_mutants, fuzz
 from kerasq.conformance.samples import ModelBuilder
 from kerasq.format import ModelError, OperatorKind, reader
 from kerasq.format.model import ABSENT, Model
-from kerasq.ops import families, pooling
+from kerasq.ops import c_header, families, pooling
 from kerasq.ops.bounds import Bounds
 from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.spec import OperatorSpec
@@ -211,3 +212,16 @@ def test_conformance(kind):
     assert ("kind", len(ops.TABLE) - 1) in {
         (name, scalar.code.unpack_from(content, place)[0]) for name, place, scalar in field_mutants.places(content).numbers
     }
+
+
+def test_the_c_header(kind):
+    """What the runtime has from the table as data: a member of the enum, operands by name, limits, attributes, overlaps."""
+    public, header, tables = c_header.generate().values()
+    assert "KQ_LOOKUP,\n  KQ_BLEND,\n  KQ_KINDS" in re.sub(r",\s+", ",\n  ", public)
+    assert "KQ_BLEND_INPUT, KQ_BLEND_CURVE, KQ_BLEND_GAIN, KQ_BLEND_BLENDED" in header
+    assert "KQ_BLEND_MOST_CHANNELS = 100" in header
+    (row,) = re.findall(r"static const kq_operand blend\[\] = {\n(.*?)};", tables, re.DOTALL)
+    assert "KQ_OVERLAP_WINDOW_OF_CHANNEL" in row
+    assert "KQ_OPERAND_TRAILING" in row
+    assert row.count("[KQ_BLEND_") == 4
+    assert "KQ_USES_WINDOW" in tables[tables.index("[KQ_BLEND] = {") :]

@@ -11,35 +11,18 @@ Layout conventions:
 from __future__ import annotations
 
 import dataclasses
-import enum
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from kerasq.format.generated.enums import OperatorKind
 from kerasq.qformat import QFormat
 
 FORMAT_VERSION = 2  # the newest; plan.needed_version says which one a model needs
 FILE_IDENTIFIER = b"KRSQ"
 ABSENT = -1  # index of an optional input that an operator does without
-
-
-class OperatorKind(enum.StrEnum):
-    """The operators of the file format, in the order of the schema's enum. NUMERICS.md section 3 defines each."""
-
-    CONV_2D = "CONV_2D"
-    DENSE = "DENSE"
-    ADD = "ADD"
-    MAX_POOL_2D = "MAX_POOL_2D"
-    AVERAGE_POOL_2D = "AVERAGE_POOL_2D"
-    RESHAPE = "RESHAPE"
-    SOFTMAX = "SOFTMAX"
-    QUANTIZE = "QUANTIZE"
-    MUL = "MUL"
-    CONCAT = "CONCAT"
-    TRANSPOSE = "TRANSPOSE"
-    LOOKUP = "LOOKUP"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

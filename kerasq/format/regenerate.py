@@ -13,6 +13,7 @@ command of its own, kerasq.ops.c_header, as the table of operators lies above th
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -39,8 +40,30 @@ def generate(flatc: str, schema: Path = SCHEMA) -> dict[str, str]:
         files = {path.name: path.read_text() for path in Path(folder, "kerasq", "format", "generated").glob("*.py")}
     # flatc leaves spaces at line ends and no newline after the last line.
     files = {name: "".join(f"{line.rstrip()}\n" for line in text.splitlines()) for name, text in files.items()}
+    files["enums.py"] = _enums(schema.read_text())
     header = f'"""Generated from kerasq.fbs by {version}: python -m kerasq.format.regenerate."""\n'
     return dict(sorted({**files, "__init__.py": header}.items()))
+
+
+def _enums(schema: str) -> str:
+    """The enums of the schema as the rest of kerasq knows them: flatc makes plain numbers of them."""
+    bodies = dict(re.findall(r"^enum (\w+) [^{]*{(.*?)}", re.sub("//.*", "", schema), re.MULTILINE | re.DOTALL))
+    lists = {name: re.findall(r"[A-Z]\w*", body) for name, body in bodies.items()}
+    types = "".join(f'    "{name}",\n' for name in lists["Type"])
+    kinds = "".join(f'    {name} = "{name}"\n' for name in lists["OperatorKind"])
+    return f'''"""Generated from kerasq.fbs by kerasq/format/regenerate.py."""
+
+import enum
+
+# Members of the enum Type; each is the name of a family of QFormats.
+TYPES = (
+{types})
+
+
+class OperatorKind(enum.StrEnum):
+    """The operators of the file format, in the order of the schema's enum. NUMERICS.md section 3 defines each."""
+
+{kinds}'''
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import struct
 
+from kerasq.format.generated.enums import TYPES as TYPES  # families of QFormats, in the order of the enum Type
+
 MAX_FILE_BYTES = 1 << 30
 MAX_TENSORS = 1 << 16
 MAX_OPERATORS = 1 << 16
@@ -21,9 +23,6 @@ MAX_REUSE = 8
 # Values of multipliers and biases, counted for each operator that uses them: a kernel is summed once, whatever the number of its
 # operators, so that no file makes a verifier read much more than it holds.
 MAX_VECTOR_READS = 1 << 26
-
-# Members of the enum Type; each is the name of a family of QFormats.
-TYPES = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "FIXED32", "UFIXED4", "UFIXED8", "UFIXED16", "SIGN")
 
 
 @dataclasses.dataclass(frozen=True)
