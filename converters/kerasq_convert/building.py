@@ -8,24 +8,17 @@ from collections.abc import Callable, Mapping
 from kerasq.format import Model
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
-from kerasq_convert.emission.emit import emit
-from kerasq_convert.formats.choice import Choice, Formats, Policy, choose_formats, float_formats
+from kerasq_convert.emission.emit import Emitted, emit
+from kerasq_convert.formats.choice import Choice, Policy, float_formats
+from kerasq_convert.formats.choosing import choose_formats
 from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.memory.plan import plan_memory
 from kerasq_convert.network import Network
 from kerasq_convert.options import Options
+from kerasq_convert.roles import Role
 from kerasq_convert.settings import Settings
 
-
-@dataclasses.dataclass(frozen=True)
-class Built:
-    """A planned model, and the formats that it has."""
-
-    model: Model
-    formats: Formats
-
-
-Build = Callable[[Mapping[str, Choice]], Built]
+Build = Callable[[Mapping[Role, Choice]], Emitted]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,18 +47,19 @@ class Builder:
             )
         return cls(network, settings, statistics, Policy(Criterion(options.criterion), options.bits))
 
-    def __call__(self, decided: Mapping[str, Choice]) -> Built:
-        """The model with formats by name that go before the policy's, and behind the settings'.
+    def __call__(self, decided: Mapping[Role, Choice]) -> Emitted:
+        """The planned model with formats by role that go before the policy's, and behind the settings'.
 
         Raises:
             ConversionError: The settings don't fit the network, or no sum of an operator fits its accumulator.
         """
         graph, names = self.network.graph, self.network.names
         formats = choose_formats(graph, names, self.settings, self.statistics, dataclasses.replace(self.policy, decided=decided))
-        return Built(plan_memory(emit(graph, names, formats, self.settings, self.network.metadata)), formats)
+        emitted = emit(graph, names, formats, self.settings, self.network.metadata)
+        return emitted.replace(plan_memory(emitted.model))
 
 
 def in_float(network: Network) -> Model:
     """The model with every tensor in FLOAT32: what is observed, and what quantized ones are compared with."""
-    graph, names = network.graph, network.names
-    return plan_memory(emit(graph, names, float_formats(graph, names), Settings(), network.metadata))
+    graph = network.graph
+    return plan_memory(emit(graph, network.names, float_formats(graph), Settings(), network.metadata).model)

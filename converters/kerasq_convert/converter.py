@@ -88,7 +88,7 @@ class Converter(Options):
     def settings_template(self) -> str:
         """The YAML text of a settings file with the formats of the last `convert()`."""
         last = self._last("formats")
-        return settings_template(last.report, last.formats)
+        return settings_template(last.report)
 
     def _last(self, what: str) -> Conversion:
         if self._conversion is None:

@@ -11,7 +11,7 @@ from kerasq_convert.building import Builder, in_float
 from kerasq_convert.comparison.layers import Analysis, analyze_dataset
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.dataset import Dataset
-from kerasq_convert.formats.choice import Formats, require_ranges
+from kerasq_convert.formats.choice import require_ranges
 from kerasq_convert.frontend import read_model
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.network import EQUALIZED
@@ -34,7 +34,6 @@ class Conversion:
     Attributes:
         content: The bytes of the .kq file.
         model: The same.
-        formats: Its formats, and why they are so.
         statistics: What was observed of its buffers, if anything was.
         report: What was done.
         missed: A sentence for each goal that the network misses.
@@ -42,7 +41,6 @@ class Conversion:
 
     content: bytes
     model: Model
-    formats: Formats
     statistics: Statistics | None
     report: Report
     missed: list[str]
@@ -71,10 +69,11 @@ def run_stages(source: Any, options: Options) -> Conversion:
 
     model = built.model if correction is None else correction.measure(built.model)
     verdict = searched.verdict(model, options.goals)
-    require_signal(model, built.formats, network, observed)
+    repaired = built.replace(model)
+    require_signal(repaired, network, observed)
     content = _written(model)
-    report = describe(model, len(content), scaled, built.formats, observed, verdict, options)
-    return Conversion(content, model, built.formats, observed.statistics, report, verdict.missed)
+    report = describe(repaired, len(content), scaled, observed, verdict, options)
+    return Conversion(content, model, observed.statistics, report, verdict.missed)
 
 
 def float_model(source: Any, quantized: Model | None = None) -> Model:

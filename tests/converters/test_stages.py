@@ -10,7 +10,7 @@ import pytest
 import kerasq_convert
 from kerasq.format import dumps
 from kerasq.qformat import FLOAT32, QFormat
-from kerasq_convert import ConversionError, float_model
+from kerasq_convert import ConversionError, float_model, roles
 from kerasq_convert.building import Builder, in_float
 from kerasq_convert.formats.choice import Choice, Reason
 from kerasq_convert.frontend import read_model
@@ -29,8 +29,20 @@ from kerasq_convert.settings import Settings
 
 # Folders and modules of the converter: each may import those before it.
 ORDER = (
-    *("errors", "graph", "naming", "network", "settings", "formats", "memory", "emission", "passes", "frontend", "examples"),
-    *("options", "building", "comparison", "observation", "repair", "search", "report", "pipeline", "converter"),
+    *("errors", "graph", "operators", "roles", "naming", "network", "settings", "formats", "memory", "emission", "passes"),
+    *(
+        "frontend",
+        "examples",
+        "options",
+        "building",
+        "comparison",
+        "observation",
+        "repair",
+        "search",
+        "report",
+        "pipeline",
+        "converter",
+    ),
     *("c_source", "commandline", "command"),
 )
 RNG = np.random.default_rng(11)
@@ -136,16 +148,17 @@ def test_settings_go_before_decided_formats_and_those_before_what_was_observed(n
     settings = Settings.load({"buffers": {"sum/output": "FIXED8_1"}})
     build = Builder.of(network, settings, observed.statistics, Options(input_type="UFIXED8_0", bits=16))
     wide = Choice(QFormat.parse("UFIXED16_2"), Reason.PROMOTED)
-    formats = build({"first/output": wide, "sum/output": wide}).formats
-    assert formats.buffers["first/output"] == wide
-    assert str(formats.buffers["sum/output"].format) == "FIXED8_1"
-    assert str(formats.buffers["image"].format) == "UFIXED8_0"
-    assert formats.buffers["scores/output"].format.bits == 16
+    role = {network.names[role]: role for role in roles.buffers_of(network.graph)}
+    formats = build({role["first/output"]: wide, role["sum/output"]: wide}).formats
+    assert formats[role["first/output"]] == wide
+    assert str(formats[role["sum/output"]].format) == "FIXED8_1"
+    assert str(formats[role["image"]].format) == "UFIXED8_0"
+    assert formats[role["scores/output"]].format.bits == 16
 
 
 def test_what_is_built_is_planned(built):
     assert built.model.arena_bytes > 0
-    assert {tensor.name for tensor in built.model.activations()} == set(built.formats.buffers)
+    assert {built.name(role) for role in built.formats.buffers} == {tensor.name for tensor in built.model.activations()}
 
 
 def test_the_float_network_is_the_one_that_examples_ran_through(model, network, observed):
@@ -182,18 +195,18 @@ def test_fewer_labels_than_examples_are_refused(network, observed):
 
 
 def test_a_silent_tensor_is_refused_where_the_outputs_depend_on_it(network, observed, built):
-    require_signal(built.model, built.formats, network, observed)
+    require_signal(built, network, observed)
     settings = Settings.load({"parameters": {"scores/kernel": "FIXED8_-9"}})
     silent = Builder.of(network, settings, observed.statistics, OPTIONS)({})
     for known in (observed, Observed(observed.statistics), Observed()):
         with pytest.raises(ConversionError, match="scores/kernel: its values reach"):
-            require_signal(silent.model, silent.formats, network, known)
+            require_signal(silent, network, known)
 
 
 def test_the_report_has_what_is_known(network, observed, built):
     def told(known, **options):
         verdict = Verdict(missed=["none"])
-        return describe(built.model, 1234, network, built.formats, known, verdict, Options(**options))
+        return describe(built, 1234, network, known, verdict, Options(**options))
 
     assert told(observed).examples == 6
     assert told(observed).analysis is None

@@ -29,9 +29,10 @@ from kerasq.interpreter.batches import inputs_of, slices
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
 from kerasq.qformat import QFormat
-from kerasq_convert.comparison.promotion import Variant, activations, variants
+from kerasq_convert.comparison.promotion import Variant, variants
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.dataset import Dataset, load_dataset
+from kerasq_convert.operators import activations_read
 
 EXAMPLES = 256  # of a dataset, that are looked at
 LITTLE = 0.1  # of the signal: rule of thumb for noise at the outputs that costs little accuracy
@@ -288,7 +289,7 @@ class _Comparison:
             accumulated[index] = alone[index] = stored = tensor.format.quantize(values[tensor.name])
             self.measured[index].add(values[tensor.name], stored, stored, stored)
         for run, operator in zip(self._runs, self._model.operators, strict=True):
-            sources, output = activations(self._model, operator), operator.outputs[0]
+            sources, output = activations_read(self._model, operator), operator.outputs[0]
             with np.errstate(all="ignore"):  # FLOAT32 operators may overflow, as in the engine
                 accumulated[output] = run(*(accumulated[index] for index in sources))
                 alone[output] = run(*(alone[index] for index in sources))

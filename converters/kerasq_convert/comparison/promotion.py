@@ -21,6 +21,7 @@ from kerasq.qformat import MAX_FRAC_BITS, QFormat, fixed
 from kerasq_convert.emission.emit import stored_clamp
 from kerasq_convert.formats import ranges
 from kerasq_convert.memory.plan import plan_memory
+from kerasq_convert.operators import activations_read
 
 FINER = 6  # of the 8 bits that an output gains; the other two widen its range
 EXACT = 1 / 32  # of a step: a kernel that deviates less, by the rounding of its multiplier, is held exactly
@@ -79,7 +80,7 @@ class _Promoter:
         operator = changed.operators[position]
         return Variant(
             what,
-            tuple((index, changed.tensors[index].format) for index in activations(changed, operator)),
+            tuple((index, changed.tensors[index].format) for index in activations_read(changed, operator)),
             changed.output(operator).format,
             ops.prepare(changed, operator),
             plan_memory(changed).arena_bytes - self.arena_bytes,
@@ -100,7 +101,7 @@ class _Promoter:
             tied = {
                 other
                 for operator in refusing
-                for other in (*activations(changed, operator), *operator.outputs)
+                for other in (*activations_read(changed, operator), *operator.outputs)
                 if tensors[other].format == tensors[index].format
             }
             if tied <= promoted:
@@ -165,8 +166,3 @@ def _proven(model: Model, touched: set[int]) -> Model | None:
             except OverflowError:
                 return None
     return dataclasses.replace(model, operators=tuple(operators))
-
-
-def activations(model: Model, operator: Operator) -> list[int]:
-    """The activations among the inputs of an operator, in order."""
-    return [index for index in operator.inputs if index != ABSENT and not model.tensors[index].is_constant]

@@ -11,34 +11,48 @@ from kerasq import ops
 from kerasq.format import Model, Operator, OperatorKind, Tensor
 from kerasq.format.model import ABSENT
 from kerasq.ops import lookup, softmax
-from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, QFormat
+from kerasq.qformat import QFormat
+from kerasq_convert import roles
+from kerasq_convert.emission.parameters import Parameters
+from kerasq_convert.emission.tensors import Tensors
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.formats import ranges
-from kerasq_convert.formats.choice import FIXED16, FIXED32, Formats, Reason, folded_kernel, keeps_multiplier
-from kerasq_convert.formats.kernels import binary_scale
-from kerasq_convert.formats.proof import most_frac_bits
-from kerasq_convert.graph import (
-    Add,
-    Concat,
-    Convolution,
-    Curve,
-    Dense,
-    Graph,
-    Limits,
-    Multiply,
-    Node,
-    Pool,
-    Reshape,
-    Shape,
-    Softmax,
-    Transpose,
-    WeightedNode,
-)
+from kerasq_convert.formats.choice import FIXED16, Formats, Reason
+from kerasq_convert.formats.proof import frac_bits
+from kerasq_convert.graph import Add, Curve, Graph, Limits, Node, Shape, Softmax, WeightedNode, moves_values
 from kerasq_convert.naming import Names
+from kerasq_convert.operators import activations_of, operator_of
+from kerasq_convert.roles import Part, Role
 from kerasq_convert.settings import Settings
 
 
-def emit(graph: Graph, names: Names, formats: Formats, settings: Settings, metadata: dict[str, str]) -> Model:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Emitted:
+    """A model with what it was made by.
+
+    Attributes:
+        model: The model. What is made of it later, planned or with other biases, has its tensors in the same order.
+        roles: What each of its tensors is for.
+        formats: The formats that were chosen for it.
+    """
+
+    model: Model
+    roles: tuple[Role, ...]
+    formats: Formats
+
+    def name(self, role: Role) -> str:
+        """The name of the tensor with a role, which the model has."""
+        return self.model.tensors[self.roles.index(role)].name
+
+    def constants(self) -> dict[Role, Tensor]:
+        """The constants by role."""
+        return {role: tensor for role, tensor in zip(self.roles, self.model.tensors, strict=True) if tensor.is_constant}
+
+    def replace(self, model: Model) -> Emitted:
+        """With a model that was made of this one."""
+        return dataclasses.replace(self, model=model)
+
+
+def emit(graph: Graph, names: Names, formats: Formats, settings: Settings, metadata: dict[str, str]) -> Emitted:
     """The model without a memory plan.
 
     Raises:
@@ -48,27 +62,28 @@ def emit(graph: Graph, names: Names, formats: Formats, settings: Settings, metad
     model = emitter.run(metadata)
     if emitter.problems:
         raise ConversionError("the network does not fit its formats", emitter.problems)
-    return model
+    return Emitted(model, emitter.tensors.roles(), formats)
 
 
 class _Emitter:
     def __init__(self, graph: Graph, names: Names, formats: Formats, settings: Settings):
-        self.graph, self.names, self.formats, self.settings = graph, names, formats, settings
-        self.tensors: list[Tensor] = []
+        self.graph, self.formats = graph, formats
+        self.tensors = Tensors(names)
+        self.parameters = Parameters(self.tensors, names, formats, settings)
         self.operators: list[Operator] = []
-        self.index: dict[str, int] = {}
-        self.problems: list[str] = []
+        self.index: dict[str, int] = {}  # of the activation that holds a value
+        self.problems = self.tensors.problems
 
     def run(self, metadata: dict[str, str]) -> Model:
         for value, shape in self.graph.inputs.items():
-            self.index[value] = self._activation(value, shape)
+            self._buffer(value, shape)
         for node in self.graph.nodes:
             self._emit(node)
         inputs = tuple(self.index[value] for value in self.graph.inputs)
         outputs = tuple(self.index[value] for value in self.graph.outputs.values())
         own = tuple(self.tensors[index].name for index in inputs)
         model = Model(
-            tuple(self.tensors),
+            self.tensors.all(),
             tuple(self.operators),
             inputs,
             outputs,
@@ -93,207 +108,108 @@ class _Emitter:
             self.problems.append(f"{problem}; give other formats, or FLOAT32, to {formats} in the settings")
         return proven
 
-    def _activation(self, value: str, shape: Shape) -> int:
-        name = self.names.buffer(value)
-        return self._tensor(Tensor(name, shape, self.formats.buffers[name].format))
-
-    def _constant(self, name: str, format_: QFormat, values: np.ndarray) -> int:
-        largest = max(-float(np.min(values)), float(np.max(values)))
-        if ranges.exceeds(format_, largest):
-            self.problems.append(
-                f"{name}: its values reach {largest:.3g}, which no {format_.family} holds; "
-                + ("the training diverged" if format_.is_float else "the training diverged, or give it FLOAT32 in the settings")
-            )
-            values = np.zeros(values.shape)
-        same = format_.is_float and values.dtype == np.float32  # the network in float shares its kernels with the graph
-        return self._tensor(Tensor(name, values.shape, format_, data=values if same else format_.quantize(values)))
-
-    def _tensor(self, tensor: Tensor) -> int:
-        self.tensors.append(tensor)
-        return len(self.tensors) - 1
+    def _buffer(self, value: str, shape: Shape) -> int:
+        role = roles.buffer(value)
+        self.index[value] = self.tensors.add(role, shape, self.formats[role].format)
+        return self.index[value]
 
     def _emit(self, node: Node) -> None:
         inputs = tuple(self.index[value] for value in node.inputs)
-        output = self._activation(node.output, node.shape)
-        self.index[node.output] = output
-        format_ = self.tensors[output].format
+        output = self._buffer(node.output, node.shape)
+        source, format_ = self._format(inputs[0]), self._format(output)
         clamp = stored_clamp(node.clamp, format_)
-        moves = isinstance(node, Reshape | Transpose) or (isinstance(node, Pool) and not node.average)
-        if moves and self.tensors[inputs[0]].format != format_:
-            self._requantized_move(node, inputs, output, clamp)
-            return
-        if isinstance(node, Curve) and format_.is_float and self.tensors[inputs[0]].format.is_fixed:
-            self._looked_up_as_float(node, inputs, output, clamp)
-            return
-        kind, arguments = self._operation(node, inputs, format_)
-        self._operator(kind, arguments.pop("inputs", inputs), output, clamp=clamp, **arguments)
+        if moves_values(node) and not isinstance(node, WeightedNode) and source != format_:  # what only moves can't requantize
+            self._in_two_steps(node, inputs, Part.MOVED, source, output, clamp)
+        elif isinstance(node, Curve) and format_.is_float and source.is_fixed:  # tables hold fixed values
+            self._in_two_steps(node, inputs, Part.LOOKED_UP, _format_of_table(node, source), output, clamp)
+        else:
+            self._compute(node, inputs, output, clamp)
 
-    def _operator(self, kind: OperatorKind, inputs: tuple[int, ...], output: int, **arguments: Any) -> None:
-        self.operators.append(Operator(kind, inputs, (output,), **arguments))
+    def _in_two_steps(
+        self, node: Node, inputs: tuple[int, ...], part: Part, format_: QFormat, output: int, clamp: Limits | None
+    ) -> None:
+        """A node that can't give the format of its output: it is computed in another one, and then requantized."""
+        step = self.tensors.add(roles.made(part, node.output), node.shape, format_)
+        self._compute(node, inputs, step, None)
+        self._operator(OperatorKind.QUANTIZE, {"input": step}, output, clamp=clamp)
 
-    def _requantized_move(self, node: Node, inputs: tuple[int, ...], output: int, clamp: Limits | None) -> None:
-        """A pooling or reshape whose output has another format than its input: it moves first and is requantized then."""
-        source = self.tensors[inputs[0]].format
-        moved = self._tensor(Tensor(f"{self.tensors[output].name}/moved", node.shape, source))
-        kind, arguments = self._operation(node, inputs, source)
-        self._operator(kind, inputs, moved, **arguments)
-        self._operator(OperatorKind.QUANTIZE, (moved,), output, clamp=clamp)
-
-    def _operation(self, node: Node, inputs: tuple[int, ...], format_: QFormat) -> tuple[OperatorKind, dict[str, Any]]:
+    def _compute(self, node: Node, inputs: tuple[int, ...], output: int, clamp: Limits | None) -> None:
+        kind, attributes = operator_of(node)
+        operands = activations_of(kind, self._near(node, inputs) if isinstance(node, Add) else inputs)
         match node:
-            case Convolution():
-                window = {key: getattr(node, key) for key in ("strides", "dilations", "padding", "groups")}
-                operands = self._weighted(node, inputs, format_)
-                return OperatorKind.CONV_2D, window | {"inputs": (*operands, *self._addend(operands, inputs[1:]))}
-            case Dense():
-                return OperatorKind.DENSE, {"inputs": self._weighted(node, inputs, format_)}
-            case Add():
-                return OperatorKind.ADD, {"inputs": self._near(inputs)}
-            case Pool():
-                kind = OperatorKind.AVERAGE_POOL_2D if node.average else OperatorKind.MAX_POOL_2D
-                return kind, {key: getattr(node, key) for key in ("window", "strides", "padding")}
-            case Multiply():
-                return OperatorKind.MUL, {}
-            case Concat():
-                return OperatorKind.CONCAT, {}
-            case Transpose():
-                return OperatorKind.TRANSPOSE, {"window": node.sizes, "groups": node.together}
+            case WeightedNode():
+                formats = [self._format(index) for index in operands.values()]
+                operands |= self.parameters.add(node, formats, self._format(output))
+                if "addend" in operands:
+                    operands["addend"] = self._addend(node, operands)
+            case Curve() if self._format(inputs[0]).is_float:  # files can't hold the function, but the reference engine runs it
+                attributes["function"] = node.function
             case Curve():
-                return OperatorKind.LOOKUP, self._looked_up(node, inputs, format_)
-            case Reshape():
-                return OperatorKind.RESHAPE, {}
-            case Softmax():
-                return OperatorKind.SOFTMAX, {"inputs": (inputs[0], self._softmax_table(inputs[0], format_))}
-            case _:
-                return OperatorKind.QUANTIZE, {}
+                operands["table"] = self._function_table(node, inputs[0], output)
+            case Softmax() if self._has_exponentials(inputs[0], output):
+                operands["table"] = self._exponentials(node, inputs[0])
+        self._operator(kind, operands, output, clamp=clamp, **attributes)
 
-    def _looked_up(self, node: Curve, inputs: tuple[int, ...], format_: QFormat) -> dict[str, Any]:
-        """The function as a table, or, of a FLOAT32 input, as it is: files can't hold that, but the reference engine runs it."""
-        source = self.tensors[inputs[0]].format
-        if source.is_float:
-            return {"inputs": (*inputs, ABSENT), "function": node.function}
-        entries = lookup.make_table(node.function, source, format_)
-        table = Tensor(f"{self.names.buffer(node.output)}/table", entries.shape, format_, data=entries)
-        return {"inputs": (*inputs, self._tensor(table))}
+    def _operator(self, kind: OperatorKind, operands: dict[str, int], output: int, **attributes: Any) -> None:
+        self.operators.append(ops.make(kind, operands, output, **attributes))
 
-    def _looked_up_as_float(self, node: Curve, inputs: tuple[int, ...], output: int, clamp: Limits | None) -> None:
-        """Tables hold fixed values: of 16 bits, where the result is to be FLOAT32."""
-        source = self.tensors[inputs[0]].format
-        with np.errstate(all="ignore"):
-            values = np.nan_to_num(node.function(np.linspace(source.min, source.max, 513)))
-        format_ = FIXED16.with_frac_bits(FIXED16.finest(float(values.min()), float(values.max())) or 0)
-        fixed = self._tensor(Tensor(f"{self.tensors[output].name}/looked_up", node.shape, format_))
-        self._operator(OperatorKind.LOOKUP, self._looked_up(node, inputs, format_)["inputs"], fixed)
-        self._operator(OperatorKind.QUANTIZE, (fixed,), output, clamp=clamp)
+    def _format(self, index: int) -> QFormat:
+        return self.tensors[index].format
 
-    def _near(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+    def _function_table(self, node: Curve, x: int, output: int) -> int:
+        format_ = self._format(output)
+        entries = lookup.make_table(node.function, self._format(x), format_)
+        return self.tensors.add(roles.made(Part.TABLE, node.output), entries.shape, format_, entries)
+
+    def _has_exponentials(self, x: int, output: int) -> bool:
+        """Whether a softmax computes in integers."""
+        source, format_ = self._format(x), self._format(output)
+        most = ops.TABLE[OperatorKind.SOFTMAX].limits["max_frac_bits"]
+        return source.is_fixed and format_.is_fixed and 0 <= frac_bits(format_) <= most
+
+    def _exponentials(self, node: Softmax, x: int) -> int:
+        entries = softmax.exponentials(self._format(x))
+        return self.tensors.add(roles.made(Part.EXPONENTIALS, node.output), entries.shape, softmax.TABLE_FORMAT, entries)
+
+    def _near(self, node: Add, inputs: tuple[int, ...]) -> tuple[int, ...]:
         """The inputs of an addition, the finer one with no more fractional bits than the runtime can align with the other's.
 
         Formats that a user chose stay as they are: the proof refuses them by name where they are too far apart.
         """
-        formats = [self.tensors[index].format for index in inputs]
+        formats = [self._format(index) for index in inputs]
         if not all(format_.is_fixed for format_ in formats) or any(self._set_by_hand(index) for index in inputs):
             return inputs
-        most = min(format_.frac_bits or 0 for format_ in formats) + ops.TABLE[OperatorKind.ADD].limits["max_distance"]
-        return tuple(self._coarser(index, most, self.tensors[index].name) for index in inputs)
+        most = min(map(frac_bits, formats)) + ops.TABLE[OperatorKind.ADD].limits["max_distance"]
+        return tuple(self._coarser(node, term, index, most) for term, index in enumerate(inputs))
 
     def _set_by_hand(self, index: int) -> bool:
         """Whether a buffer has its format from the settings, and not the one that would have been chosen without them."""
-        name = self.tensors[index].name
-        choice, automatic = self.formats.buffers.get(name), self.formats.automatic.get(name)
-        if choice is None or choice.reason is not Reason.SETTINGS:
-            return False
-        return automatic is None or choice.format != automatic.format
+        role = self.tensors.role(index)
+        return self.formats[role].reason is Reason.SETTINGS and self.formats[role].format != self.formats.automatic[role].format
 
-    def _coarser(self, index: int, most: int, name: str) -> int:
-        """An activation with at most so many fractional bits: itself, or requantized."""
+    def _addend(self, node: WeightedNode, operands: dict[str, int]) -> int:
+        """The addend of a convolution, with no more fractional bits than the sum that it is added to."""
+        factors = [self._format(operands[name]) for name in ("input", "kernel", "multiplier") if name in operands]
+        if any(self._format(index).is_float for index in operands.values()):
+            return operands["addend"]
+        return self._coarser(node, 1, operands["addend"], frac_bits(*factors))
+
+    def _coarser(self, node: Node, term: int, index: int, most: int) -> int:
+        """A term of a sum with at most so many fractional bits: itself, or requantized."""
         source = self.tensors[index]
-        if (source.format.frac_bits or 0) <= most:
+        if frac_bits(source.format) <= most:
             return index
-        aligned = self._tensor(Tensor(f"{name}/addend", source.shape, source.format.with_frac_bits(most)))
-        self._operator(OperatorKind.QUANTIZE, (index,), aligned)
-        return aligned
-
-    def _weighted(self, node: WeightedNode, inputs: tuple[int, ...], output: QFormat) -> tuple[int, ...]:
-        """Indices of x, kernel, multiplier and bias."""
-        x, *addends = inputs
-        kernel_format = self.formats.kernels[self.names.kernel(node)].format
-        multiplier = node.multiplier
-        values = node.kernel
-        if kernel_format.is_sign:
-            scale = binary_scale(node.kernel)
-            assert scale is not None
-            multiplier = scale if multiplier is None else scale * multiplier
-            multiplier = None if np.all(multiplier == 1) else multiplier
-        elif not keeps_multiplier(node, kernel_format):
-            values, multiplier = folded_kernel(node), None
-        kernel = self._constant(self.names.kernel(node), kernel_format, values)
-        fractions = [self.tensors[x].format, kernel_format]
-        m = ABSENT
-        if multiplier is None and node.bias is not None:
-            multiplier = _finer_grid(node.bias, fractions, output)
-        if multiplier is not None:
-            most = most_frac_bits(node, self.tensors[x].format, output, *(self.tensors[index].format for index in addends))
-            m = self._vector(self.names.multiplier(node), multiplier, FIXED16, fractions, most)
-            fractions.append(self.tensors[m].format)
-        b = ABSENT if node.bias is None else self._vector(self.names.bias(node), node.bias, FIXED32, fractions)
-        return x, kernel, m, b
-
-    def _addend(self, operands: tuple[int, ...], given: tuple[int, ...]) -> tuple[int, ...]:
-        """The addend of a convolution, if there is one, with no more fractional bits than the sum that it is added to."""
-        formats = [self.tensors[index].format for index in (*operands, *given) if index != ABSENT]
-        if not given or any(format_.is_float for format_ in formats):
-            return given
-        total_bits = sum(self.tensors[index].format.frac_bits or 0 for index in operands[:3] if index != ABSENT)
-        return (self._coarser(given[0], total_bits, self.tensors[operands[1]].name),)
-
-    def _vector(self, name: str, values: np.ndarray, family: QFormat, others: list[QFormat], most: int | None = None) -> int:
-        """A multiplier or bias: as the settings say, else FLOAT32 beside floats and as exact as `family` allows otherwise.
-
-        `most` is how many fractional bits the accumulator proof leaves to it and to all others together.
-        """
-        wanted = self.settings.parameter(name)
-        if any(other.is_float for other in others) and wanted is None:
-            return self._constant(name, FLOAT32, values)
-        family = wanted or family
-        if not family.is_fixed:
-            return self._constant(name, family, values)
-        finest = MAX_FRAC_BITS
-        if name.endswith("/bias") and not any(other.is_float for other in others):
-            # A bias is added at the fractional bits of the sum, and may be coarser but not finer than that.
-            finest = min(finest, sum(other.frac_bits or 0 for other in others))
-        if most is not None and family.frac_bits is None:
-            finest = min(finest, most - sum(other.frac_bits or 0 for other in others))
-        chosen = family if family.frac_bits is not None else ranges.exact_as_possible(family, values, finest)
-        if (chosen.frac_bits or 0) > finest:
-            self.problems.append(
-                f"{name}: it can't be {chosen}: the sum to which it is added has {finest} fractional bits, and a bias at most as "
-                "many; give it fewer, or its input, kernel or multiplier more"
-            )
-        return self._constant(name, chosen, values)
-
-    def _softmax_table(self, x: int, format_: QFormat) -> int:
-        source, most = self.tensors[x].format, softmax.SPEC.limits["max_frac_bits"]
-        if not source.is_fixed or not format_.is_fixed or not 0 <= (format_.frac_bits or 0) <= most:
-            return ABSENT
-        table = softmax.exponentials(source)
-        return self._tensor(Tensor(f"{self.tensors[-1].name}/exp", table.shape, softmax.TABLE_FORMAT, data=table))
+        role = roles.made(Part.ADDEND, node.output, term)
+        addend = self.tensors.add(role, source.shape, source.format.with_frac_bits(most))
+        self._operator(OperatorKind.QUANTIZE, {"input": index}, addend)
+        return addend
 
 
-def _finer_grid(bias: np.ndarray, others: list[QFormat], output: QFormat) -> np.ndarray | None:
-    """A multiplier of ones where, without it, the sum is too coarse for its bias, as below signs without alpha.
-
-    The bias is stored on the grid of the sum (NUMERICS.md section 3). Rounding it there may cost a 32nd of the output's
-    step (of the input's, where the output is FLOAT32); where the grid is coarser, the fractional bits of a multiplier
-    refine it.
-    """
-    if any(other.is_float for other in others):
-        return None
-    grid = sum(other.frac_bits or 0 for other in others)
-    step = output if output.is_fixed else others[0]
-    enough = grid >= (step.frac_bits or 0) + 4
-    representable = np.all(np.ldexp(bias, grid) == np.floor(np.ldexp(bias, grid)))
-    return None if enough or representable else np.ones(len(bias))
+def _format_of_table(node: Curve, source: QFormat) -> QFormat:
+    """16 bits for what a function makes of the range of a format, where the result is to be FLOAT32."""
+    with np.errstate(all="ignore"):
+        values = np.nan_to_num(node.function(np.linspace(source.min, source.max, 513)))
+    return FIXED16.with_frac_bits(FIXED16.finest(float(values.min()), float(values.max())) or 0)
 
 
 def stored_clamp(limits: Limits, format_: QFormat) -> tuple[float, float] | None:

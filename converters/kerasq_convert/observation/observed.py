@@ -27,22 +27,26 @@ from kerasq_convert.graph import (
     Scaled,
     Softmax,
     Transpose,
+    moves_values,
 )
 from kerasq_convert.naming import Names
 
 
 def by_buffer(graph: Graph, names: Names, statistics: Statistics) -> Statistics:
     """The statistics of each buffer of the network of which something is known, by the buffer's name."""
-    known = dict(_found(graph, names, statistics))
-    known |= {value: histogram for value in graph.scaled if (histogram := _derived(graph, statistics, known, value)) is not None}
-    while followed := [(value, histogram) for value, histogram in _followed(graph, known) if value not in known]:
-        known |= followed
-    result = Statistics({names.buffer(value): known[value] for value in values_of(graph) if value in known})
+    histograms = dict(_observed(graph, names, statistics))
+    for value in graph.scaled:
+        histogram = _derived(graph, statistics, histograms, value)
+        if histogram is not None:
+            histograms[value] = histogram
+    while followed := [(value, histogram) for value, histogram in _followed(graph, histograms) if value not in histograms]:
+        histograms |= followed
+    result = Statistics({names.buffer(value): histograms[value] for value in values_of(graph) if value in histograms})
     result.metadata = statistics.metadata
     return result
 
 
-def _found(graph: Graph, names: Names, statistics: Statistics) -> Iterator[tuple[str, Histogram]]:
+def _observed(graph: Graph, names: Names, statistics: Statistics) -> Iterator[tuple[str, Histogram]]:
     """Values that were observed themselves."""
     for position, value in enumerate(graph.inputs):
         if value in statistics:
@@ -57,13 +61,13 @@ def _found(graph: Graph, names: Names, statistics: Statistics) -> Iterator[tuple
             yield node.output, histogram
 
 
-def _derived(graph: Graph, statistics: Statistics, known: dict[str, Histogram], value: str) -> Histogram | None:
+def _derived(graph: Graph, statistics: Statistics, histograms: dict[str, Histogram], value: str) -> Histogram | None:
     """What is known of a value through those that it was made from."""
-    observed = known.get(value) or _at_place(graph, statistics, value)
+    observed = histograms.get(value) or _at_place(graph, statistics, value)
     if observed is not None or value not in graph.scaled:
         return observed
     scaled = graph.scaled[value]
-    source = _derived(graph, statistics, known, scaled.value)
+    source = _derived(graph, statistics, histograms, scaled.value)
     return None if source is None else _scaled(source, scaled)
 
 
@@ -83,31 +87,25 @@ def _by_name(node: Node, names: Names, statistics: Statistics, readers: list[Nod
     return statistics.get(names.buffer(node.output))
 
 
-def _followed(graph: Graph, known: dict[str, Histogram]) -> Iterator[tuple[str, Histogram]]:
+def _followed(graph: Graph, histograms: dict[str, Histogram]) -> Iterator[tuple[str, Histogram]]:
     """Values next to known ones that those determine."""
     readers = graph.consumers()
     for node in graph.nodes:
-        if all(value in known for value in node.inputs):
-            histogram = _computed(node, [known[value] for value in node.inputs])
+        if all(value in histograms for value in node.inputs):
+            histogram = _computed(node, [histograms[value] for value in node.inputs])
             if histogram is not None:
                 yield node.output, histogram
-        if node.output in known and _moves_all(node, readers[node.inputs[0]]):
-            yield node.inputs[0], known[node.output]
+        if node.output in histograms and _moves_all(node, readers[node.inputs[0]]):
+            yield node.inputs[0], histograms[node.output]
 
 
 def _moves_all(node: Node, readers: list[Node]) -> bool:
     """Whether a node's values are those that it reads, or those of them that matter: nothing reads what a crop alone removes."""
-    if isinstance(node, Convolution):
-        return _moves(node) and not any(node.padding) and len(readers) == 1
-    return isinstance(node, Reshape | Transpose) and node.clamp == UNLIMITED
-
-
-def _moves(node: Convolution) -> bool:
-    """Whether a convolution adds or removes a frame, or selects: one weight of each output channel is 1, all others 0."""
-    rows = node.kernel.reshape(len(node.kernel), -1)
-    if node.multiplier is not None or node.bias is not None or len(node.inputs) > 1 or node.clamp != UNLIMITED:
+    if node.clamp != UNLIMITED:
         return False
-    return bool(np.all(np.sort(np.abs(rows), axis=1)[:, :-1] == 0) and np.all(rows.max(axis=1) == 1))
+    if isinstance(node, Convolution):
+        return moves_values(node) and not any(node.padding) and len(readers) == 1
+    return isinstance(node, Reshape | Transpose)
 
 
 def _computed(node: Node, inputs: list[Histogram]) -> Histogram | None:
@@ -119,7 +117,7 @@ def _computed(node: Node, inputs: list[Histogram]) -> Histogram | None:
             return _limited(inputs[0], node)
         case Concat():
             return _limited(_together(inputs), node)
-        case Convolution() if _moves(node):
+        case Convolution() if moves_values(node) and node.clamp == UNLIMITED:
             return _together([inputs[0], _zero()])
         case Convolution() if node.kernel.size == len(node.kernel) and len(node.inputs) == 1 and not any(node.padding):
             scale = node.kernel.reshape(-1).astype(np.float64) * (1.0 if node.multiplier is None else node.multiplier)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kerasq_convert.formats.choice import folded_kernel
+from kerasq_convert.formats.weights import folded_kernel
 from kerasq_convert.graph import Convolution, Dense, Graph, Node, Pool, WeightedNode, is_exclusive, replace
 from kerasq_convert.passes.scale_channels import is_free
 

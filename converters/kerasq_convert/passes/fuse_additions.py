@@ -9,27 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kerasq.format import Model, Operator, OperatorKind, Tensor
-from kerasq.format.model import ABSENT
+from kerasq import ops
+from kerasq.format import Model, Operator, Tensor
 from kerasq.qformat import fixed
-from kerasq_convert.graph import (
-    UNLIMITED,
-    Add,
-    Concat,
-    Convolution,
-    Dense,
-    Graph,
-    Multiply,
-    Node,
-    Pool,
-    Reshape,
-    Softmax,
-    Transpose,
-    is_exclusive,
-    replace,
-    until_stable,
-)
+from kerasq_convert.graph import UNLIMITED, Add, Convolution, Graph, Node, is_exclusive, replace, until_stable
 from kerasq_convert.memory.order import best_order
+from kerasq_convert.operators import activations_of, operator_of
 
 
 def fuse_additions(graph: Graph, keeps: Callable[[str, str], bool] = lambda term, total: False) -> Graph:
@@ -94,25 +79,6 @@ def _bytes_alive(graph: Graph) -> int:
 
 
 def _operator(node: Node, inputs: list[int], output: int) -> Operator:
-    """An operator of the same geometry, without its constants."""
-    match node:
-        case Convolution():
-            window = {name: getattr(node, name) for name in ("strides", "dilations", "padding", "groups")}
-            slots = (inputs[0], ABSENT, ABSENT, ABSENT, *inputs[1:])
-            return Operator(OperatorKind.CONV_2D, slots, (output,)).replace(**window)
-        case Pool():
-            kind, window = OperatorKind.MAX_POOL_2D, {name: getattr(node, name) for name in ("window", "strides", "padding")}
-            return Operator(kind, tuple(inputs), (output,)).replace(**window)
-        case Add():
-            kind = OperatorKind.ADD
-        case Multiply():
-            kind = OperatorKind.MUL
-        case Dense() | Concat() | Transpose():
-            kind = OperatorKind.DENSE  # their outputs lie apart from their inputs
-        case Reshape():
-            kind = OperatorKind.RESHAPE
-        case Softmax():
-            kind = OperatorKind.SOFTMAX
-        case _:
-            kind = OperatorKind.QUANTIZE
-    return Operator(kind, tuple(inputs), (output,))
+    """The operator that computes a node, without its constants: where its output may lie does not depend on them."""
+    kind, attributes = operator_of(node)
+    return ops.make(kind, activations_of(kind, inputs), output, **attributes)

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from kerasq_convert import roles
 from kerasq_convert.graph import WeightedNode
 from kerasq_convert.network import Network
 from kerasq_convert.passes.scale_channels import FORMAT, WORTHWHILE_DB, scale_channels
@@ -29,10 +30,11 @@ def with_multipliers(network: Network, settings: Settings, per_channel: bool | N
     names = network.names
 
     def told(node: WeightedNode) -> bool:
-        return settings.parameter(names.kernel(node)) == FORMAT and settings.parameter(names.multiplier(node)) is not None
+        kernel, multiplier = (settings.parameter(names[role]) for role in (roles.kernel(node), roles.multiplier(node)))
+        return kernel == FORMAT and multiplier is not None
 
     def allowed(node: WeightedNode) -> bool:
-        wanted = settings.parameter(names.kernel(node))
+        wanted = settings.parameter(names[roles.kernel(node)])
         return (wanted is None and observed) or (wanted in (None, FORMAT) and per_channel is True)
 
     graph = scale_channels(network.graph, allowed=told)

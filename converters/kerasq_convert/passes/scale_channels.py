@@ -14,8 +14,8 @@ import numpy as np
 
 from kerasq.qformat import fixed
 from kerasq_convert.formats import ranges
-from kerasq_convert.formats.choice import automatic_kernel, folded_kernel
 from kerasq_convert.formats.kernels import binary_scale, grid_of
+from kerasq_convert.formats.weights import automatic_kernel, folded_kernel
 from kerasq_convert.graph import Graph, Node, WeightedNode, replace
 
 FORMAT = fixed(8, 7)

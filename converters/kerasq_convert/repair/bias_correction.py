@@ -34,14 +34,13 @@ from kerasq.qformat import FLOAT32, QFormat
 from kerasq.runtime import available, tiers
 from kerasq_convert.comparison.logits import beside_logits
 from kerasq_convert.comparison.outputs import Wanted, is_better
+from kerasq_convert.operators import activations_read
 
 BATCH = 16
 STEPS = 2  # of Newton's method
 LEAST_SLOPE = 1 / 64  # of what follows, on average: a channel that shows less than that is left alone
 LEAST_EXAMPLES = 16  # that a single shift is judged by
 WORK = {"native": 1 << 40, "reference": 1 << 37}  # multiply-accumulates that all judging together may take, by what computes
-_BIAS = 3  # place of the bias among the inputs of CONV_2D and DENSE
-_KERNEL = 1
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -103,7 +102,7 @@ class BiasCorrection:
         values = {index: model.tensors[index].format.quantize(array) for index, array in inputs}
         with Progress("correcting biases", len(model.operators), "operators", enabled=self._verbose) as progress:
             for position, operator in enumerate(model.operators):
-                name, sources = model.output(operator).name, _activations(model, operator)
+                name, sources = model.output(operator).name, activations_read(model, operator)
                 if name in corrected:
                     shift = self._shift(model, operator, values)
                     changed = _shifted(model, name, shift)
@@ -157,7 +156,7 @@ class BiasCorrection:
         positive part of James and Stein 1961).
         """
         follower, output = self._followers[model.output(operator).name], model.output(operator).format
-        run, sources = _in_float(model, operator), _activations(model, operator)
+        run, sources = _in_float(model, operator), activations_read(model, operator)
         low, high = _limits(operator, output)
         shift = np.zeros(1)
         for step in range(STEPS):
@@ -224,7 +223,7 @@ def _with_shifts(model: Model, kept: dict[str, _Kept]) -> Model:
 def _shifted(model: Model, name: str, shift: np.ndarray) -> Model | None:
     """`model` with another bias for the operator that computes a tensor; None where that changes nothing, or could overflow."""
     position, operator = next((i, each) for i, each in enumerate(model.operators) if model.output(each).name == name)
-    index = operator.inputs[_BIAS]
+    index = ops.operand_index(operator, "bias")
     bias = model.tensors[index]
     data = bias.format.quantize(bias.values.astype(np.float64) + shift.reshape(bias.shape))
     if bias.data is None or np.array_equal(data, bias.data):
@@ -241,10 +240,10 @@ def _shifted(model: Model, name: str, shift: np.ndarray) -> Model | None:
 
 
 def _is_corrected(model: Model, operator: Operator, kernels: Collection[str]) -> bool:
-    if not ops.is_integer(model, operator) or len(operator.inputs) <= _BIAS or operator.inputs[_BIAS] == ABSENT:
+    if not ops.is_integer(model, operator) or ops.operand_index(operator, "bias") == ABSENT:
         return False
-    kernel = model.tensors[operator.inputs[_KERNEL]]
-    return kernel.is_constant and kernel.name in kernels
+    kernel = ops.operand(model, operator, "kernel")
+    return kernel is not None and kernel.name in kernels
 
 
 def _follower(reference: Model, operator: Operator) -> _Follower:
@@ -279,14 +278,14 @@ def _limits(operator: Operator, output: QFormat) -> tuple[float, float]:
 def _in_float(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
     """The operator with the parameters that it has, for activations in float, without clamp."""
     tensors = list(model.tensors)
-    for index in (*_activations(model, operator), *operator.outputs):
+    for index in (*activations_read(model, operator), *operator.outputs):
         tensors[index] = dataclasses.replace(tensors[index], format=FLOAT32)
     return ops.prepare(dataclasses.replace(model, tensors=tuple(tensors)), operator.replace(clamp=None))
 
 
 def _read(model: Model, operator: Operator, values: dict[int, np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
     """The mean of an operator's sum, and of what it is a sum of."""
-    read = [_mean_example(model.tensors[index], values[index]) for index in _activations(model, operator)]
+    read = [_mean_example(model.tensors[index], values[index]) for index in activations_read(model, operator)]
     return _mean(_in_float(model, operator)(*read)), read
 
 
@@ -309,10 +308,6 @@ def _believed(missing: np.ndarray) -> np.ndarray:
     mean = missing.mean(axis=0)
     chance = missing.var(axis=0) / max(len(missing) - 1, 1)
     return np.maximum(0.0, 1.0 - chance / np.where(mean == 0, 1.0, mean**2)) * (mean != 0)
-
-
-def _activations(model: Model, operator: Operator) -> list[int]:
-    return [index for index in operator.inputs if index != ABSENT and not model.tensors[index].is_constant]
 
 
 def _batches(values: dict[int, np.ndarray], sources: list[int]) -> Iterator[list[np.ndarray]]:

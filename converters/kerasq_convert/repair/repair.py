@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kerasq_convert import roles
 from kerasq_convert.graph import WeightedNode
 from kerasq_convert.network import Network
 from kerasq_convert.observation.observe import Observed
@@ -21,5 +22,6 @@ def bias_correction(network: Network, observed: Observed, options: Options) -> B
     examples = observed.examples
     if examples is None or not options.correct_bias:
         return None
-    free = {network.names.kernel(node) for node in network.graph.nodes if isinstance(node, WeightedNode) and is_free(node)}
+    nodes = (node for node in network.graph.nodes if isinstance(node, WeightedNode) and is_free(node))
+    free = {network.names[roles.kernel(node)] for node in nodes}
     return BiasCorrection(examples.reference, examples.measured, examples.held, free, verbose=options.verbose)

@@ -14,14 +14,17 @@ from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator
 from kerasq.qformat import MAX_FRAC_BITS, QFormat
 from kerasq.statistics import Statistics
+from kerasq_convert import roles
 from kerasq_convert.building import in_float
 from kerasq_convert.comparison.outputs import Arrays, noise_shares
+from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.formats.choice import Formats, Reason, folded_kernel
-from kerasq_convert.graph import Graph, WeightedNode
-from kerasq_convert.naming import Names
+from kerasq_convert.formats.choice import Reason
+from kerasq_convert.formats.weights import folded_kernel
+from kerasq_convert.graph import WeightedNode
 from kerasq_convert.network import Network
 from kerasq_convert.observation.observe import Observed
+from kerasq_convert.operators import activations_read
 
 MATTERS = 1e-3  # noise : signal at the outputs, from which on a tensor of zeros is a mistake
 EXAMPLES = 16  # random ones, where there are none of the user's
@@ -37,19 +40,18 @@ class _Silent:
     zeroed: str
 
 
-def require_signal(model: Model, formats: Formats, network: Network, observed: Observed) -> None:
+def require_signal(emitted: Emitted, network: Network, observed: Observed) -> None:
     """Refuses a quantized network with a tensor of zeros that matters.
 
     Args:
-        model: The quantized network.
-        formats: Its formats, and why they are so.
+        emitted: The quantized network.
         network: The network as it was before anything was quantized.
         observed: What is known of its values.
 
     Raises:
         ConversionError: All such tensors, each with a remedy.
     """
-    silent = [*_parameters(model, network.graph, network.names), *_activations(model, formats, observed.statistics)]
+    silent = [*_parameters(emitted, network), *_activations(emitted, observed.statistics)]
     if problems := _problems(silent, network, observed) if silent else []:
         raise ConversionError("the network does not fit its formats", problems)
 
@@ -74,34 +76,34 @@ def _remedy(format_: QFormat) -> str:
     return "scale the weights before it up and those after it down, or give it FLOAT32 in the settings"
 
 
-def _parameters(model: Model, graph: Graph, names: Names) -> list[_Silent]:
+def _parameters(emitted: Emitted, network: Network) -> list[_Silent]:
     """Kernels, with their multipliers, whose products are all zero."""
-    stored = {tensor.name: tensor for tensor in model.constants()}
-    found = []
-    for node in graph.nodes:
+    stored = emitted.constants()
+    silent = []
+    for node in network.graph.nodes:
         if not isinstance(node, WeightedNode):
             continue
-        for name in (names.kernel(node), names.multiplier(node)):
-            if name in stored and not np.any(stored[name].data):
+        for role in (roles.kernel(node), roles.multiplier(node)):
+            if role in stored and not np.any(stored[role].data):
                 largest = float(np.max(np.abs(folded_kernel(node))))
                 if largest == 0:
                     continue
-                found.append(_Silent(name, stored[name].format, largest, names.kernel(node)))
-    return found
+                silent.append(_Silent(stored[role].name, stored[role].format, largest, network.names[roles.kernel(node)]))
+    return silent
 
 
-def _activations(model: Model, formats: Formats, statistics: Statistics | None) -> list[_Silent]:
+def _activations(emitted: Emitted, statistics: Statistics | None) -> list[_Silent]:
     """Activations whose whole observed range is rounded to zero; what takes over its input's format is named by that."""
-    found = []
-    for tensor in model.activations():
+    silent = []
+    for role, tensor in zip(emitted.roles, emitted.model.tensors, strict=True):
         if statistics is None or tensor.name not in statistics or not tensor.format.is_fixed:
             continue
         histogram = statistics[tensor.name]
         largest = max(-histogram.min, histogram.max)
-        is_own = tensor.name in formats.buffers and formats.buffers[tensor.name].reason is not Reason.INPUT
+        is_own = role.is_buffer and emitted.formats[role].reason is not Reason.INPUT
         if is_own and largest > 0 and not np.any(tensor.format.quantize(np.array([histogram.min, histogram.max]))):
-            found.append(_Silent(tensor.name, tensor.format, largest, tensor.name))
-    return found
+            silent.append(_Silent(tensor.name, tensor.format, largest, tensor.name))
+    return silent
 
 
 def _random(reference: Model, statistics: Statistics | None) -> Arrays:
@@ -130,7 +132,7 @@ def _outputs(model: Model, inputs: Arrays, zeroed: str) -> Arrays:
     for operator in model.operators:
         with np.errstate(all="ignore"):
             run = ops.prepare(_without(model, operator, zeroed), operator)
-            keep(operator.outputs[0], run(*(values[index] for index in _read(model, operator))))
+            keep(operator.outputs[0], run(*(values[index] for index in activations_read(model, operator))))
     return [values[index].astype(np.float64) for index in model.outputs]
 
 
@@ -141,7 +143,3 @@ def _without(model: Model, operator: Operator, zeroed: str) -> Model:
         if index != ABSENT and tensors[index].name == zeroed and tensors[index].data is not None:
             tensors[index] = dataclasses.replace(tensors[index], data=np.zeros_like(tensors[index].data))
     return dataclasses.replace(model, tensors=tuple(tensors))
-
-
-def _read(model: Model, operator: Operator) -> list[int]:
-    return [index for index in operator.inputs if index != ABSENT and not model.tensors[index].is_constant]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from kerasq.format import Model
 from kerasq_convert.comparison.layers import analyze
-from kerasq_convert.formats.choice import Formats
+from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.memory.plan import plan
 from kerasq_convert.network import Network
 from kerasq_convert.observation.observe import Observed
@@ -15,21 +14,19 @@ from kerasq_convert.report.report import Report, make_report, with_outputs
 from kerasq_convert.search.formats import Verdict
 
 
-def describe(
-    model: Model, size: int, network: Network, formats: Formats, observed: Observed, verdict: Verdict, options: Options
-) -> Report:
+def describe(emitted: Emitted, size: int, network: Network, observed: Observed, verdict: Verdict, options: Options) -> Report:
     """The report of a conversion.
 
     Args:
-        model: What came of it.
+        emitted: What came of it.
         size: Bytes of its file.
         network: What was emitted.
-        formats: Its formats, and why they are so.
         observed: What was known of its values.
         verdict: What came of the goals.
         options: `analyze`, `verbose`.
     """
-    report = make_report(network.graph, network.names, plan(model), formats, observed.statistics, dict(network.removed), size)
+    model = emitted.model
+    report = make_report(network.graph, network.names, plan(model), emitted, observed.statistics, dict(network.removed), size)
     report = dataclasses.replace(report, trade_off=verdict.trade_off)
     examples = observed.examples
     if examples is None:

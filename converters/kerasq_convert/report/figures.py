@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasq.format.model import Model
+from kerasq import ops
+from kerasq.format.model import ABSENT, Model, Tensor
 from kerasq.histogram import BINS, Histogram
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
@@ -28,8 +29,8 @@ def figures(model: Model, statistics: Statistics | None) -> dict[str, Any]:
     observed = statistics if statistics is not None else Statistics()
     activations = [(t.name, t.format, observed[t.name]) for t in model.activations() if t.name in observed]
     kernels = []
-    for tensor in model.constants():
-        if tensor.name.endswith("/kernel") and not tensor.format.is_sign:
+    for tensor in _kernels(model):
+        if not tensor.format.is_sign:
             histogram = Histogram()
             histogram.add(tensor.values)
             kernels.append((tensor.name, tensor.format, histogram))
@@ -38,6 +39,12 @@ def figures(model: Model, statistics: Statistics | None) -> dict[str, Any]:
         "kernels": [distribution(*row) for row in kernels],
         "memory": memory_map(model),
     }
+
+
+def _kernels(model: Model) -> list[Tensor]:
+    """The kernels of all operators, each once, in the order of the file."""
+    indices = {ops.operand_index(operator, "kernel") for operator in model.operators} - {ABSENT}
+    return [model.tensors[index] for index in sorted(indices)]
 
 
 def distribution(name: str, format_: QFormat, histogram: Histogram) -> dict[str, Any]:
@@ -119,10 +126,10 @@ def _covered(alive: list[dict[str, Any]]) -> int:
 
 def _shared(alive: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Bytes that two tensors, sorted by offset, hold at once: an operator works in place, or its output follows its input."""
-    found = []
+    places = []
     for position, one in enumerate(alive):
         for other in alive[position + 1 :]:
             size = min(one["offset"] + one["bytes"], other["offset"] + other["bytes"]) - other["offset"]
             if size > 0:
-                found.append({"names": [one["name"], other["name"]], "offset": other["offset"], "bytes": size})
-    return found
+                places.append({"names": [one["name"], other["name"]], "offset": other["offset"], "bytes": size})
+    return places

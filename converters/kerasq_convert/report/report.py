@@ -12,12 +12,14 @@ from kerasq.text import printable, table
 from kerasq_convert.comparison import analysis_text
 from kerasq_convert.comparison.layers import Analysis
 from kerasq_convert.comparison.outputs import FAIR_DB, LITTLE_DB, OutputError, Wanted, compare, lost_features
+from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.formats.choice import Formats, Reason, without_range
 from kerasq_convert.graph import Graph, Node, WeightedNode
 from kerasq_convert.memory.plan import Plan
 from kerasq_convert.naming import Names
 from kerasq_convert.passes.scale_channels import FORMAT as SCALED
 from kerasq_convert.report.scalings import scaling_notes
+from kerasq_convert.roles import Part, Role
 from kerasq_convert.search.search import TradeOff
 
 SHOWN = 5  # features of an input that are named, the rest is counted
@@ -28,6 +30,7 @@ class TensorRow:
     """One tensor of the report. Ranges and saturation are of what was observed (buffers) or is stored (parameters).
 
     `settable` tells whether settings may name it: not what the converter makes for itself, as the table of a function.
+    `automatic` is the format that it would have without settings, where one is chosen for it.
     """
 
     name: str
@@ -39,6 +42,7 @@ class TensorRow:
     saturated: float | None
     nbytes: int
     settable: bool
+    automatic: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; a signal-to-noise ratio without any noise is null, as JSON has no infinity."""
         values = dataclasses.asdict(dataclasses.replace(self, analysis=None))
+        for row in (*values["buffers"], *values["parameters"]):
+            del row["automatic"]  # for settings
         values["analysis"] = self.analysis and self.analysis.to_dict()
         for point in (*values["trade_off"], *values["outputs"]):
             if math.isinf(point["sqnr_db"]):
@@ -145,18 +151,16 @@ def make_report(
     graph: Graph,
     names: Names,
     plan: Plan,
-    formats: Formats,
+    emitted: Emitted,
     statistics: Statistics | None,
     removed: dict[str, int],
     model_bytes: int,
 ) -> Report:
     """The report of a conversion."""
-    model = plan.model
-    reasons = {name: choice.reason for table in (formats.kernels, formats.buffers) for name, choice in table.items()}
-    settable = _settable(graph, names, formats)
+    model, formats = plan.model, emitted.formats
     buffers: list[TensorRow] = []
     parameters: list[TensorRow] = []
-    for tensor in model.tensors:
+    for tensor, role in zip(model.tensors, emitted.roles, strict=True):
         low = high = saturated = None
         if tensor.is_constant:
             low, high = tensor.range
@@ -164,13 +168,19 @@ def make_report(
             histogram = statistics[tensor.name]
             low, high = histogram.min, histogram.max
             saturated = histogram.saturated_share(tensor.format) if tensor.format.is_fixed else 0.0
-        reason = reasons.get(tensor.name, Reason.DERIVED)
+        choice = formats.get(role)
+        reason = Reason.DERIVED if choice is None else choice.reason
         described = tensor.name, tensor.shape, str(tensor.format), reason, low, high, saturated, tensor.nbytes
-        row = TensorRow(*described, settable=tensor.name in settable)
+        automatic = formats.automatic.get(role)
+        row = TensorRow(*described, _is_settable(role, formats), None if automatic is None else str(automatic.format))
         (parameters if tensor.is_constant else buffers).append(row)
     fused = _fused(graph)
     arena = model.arena_bytes, plan.bound, plan.verdict
-    notes = [*graph.notes, *scaling_notes(graph, model), *_notes(without_range(graph, names, formats), statistics)]
+    notes = [
+        *graph.notes,
+        *scaling_notes(graph, emitted.replace(model)),
+        *_notes(without_range(graph, names, formats), statistics),
+    ]
     return Report(buffers, parameters, fused, removed, model_bytes, *arena, notes)
 
 
@@ -184,18 +194,15 @@ def _fused(graph: Graph) -> list[list[str]]:
     return [group for group in groups if len(group) > 1]
 
 
-def _settable(graph: Graph, names: Names, formats: Formats) -> set[str]:
-    """What settings may name to get this network again.
+def _is_settable(role: Role, formats: Formats) -> bool:
+    """Whether settings name a tensor to get this network again.
 
-    Beside a kernel of FIXED8_7 they ask for its channels to be scaled if they name its multiplier. One of ones, there for the
-    fractional bits of the bias, is made again by itself.
+    What the converter makes for itself it makes again. A multiplier of ones is among that, but may be named as others are, unless
+    its kernel is FIXED8_7: beside that it would ask for channels to be scaled.
     """
-    made = {
-        names.multiplier(node)
-        for node in graph.nodes
-        if isinstance(node, WeightedNode) and node.multiplier is None and formats.kernels[names.kernel(node)].format == SCALED
-    }
-    return {*names.buffers(), *names.parameters()} - made
+    if role.is_parameter and role.made:
+        return formats[Role(Part.KERNEL, role.value)].format != SCALED
+    return role.is_buffer or role.is_parameter
 
 
 def _notes(unknown: list[str], statistics: Statistics | None) -> list[str]:

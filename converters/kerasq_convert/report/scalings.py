@@ -7,22 +7,22 @@ from collections.abc import Iterator
 import numpy as np
 
 from kerasq import ops
-from kerasq.format import Model
-from kerasq.format.model import ABSENT
+from kerasq_convert import roles
+from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.graph import Convolution, Graph, Scaling
-from kerasq_convert.naming import Names
 
 
-def scaling_notes(graph: Graph, model: Model) -> Iterator[str]:
+def scaling_notes(graph: Graph, emitted: Emitted) -> Iterator[str]:
     """One note for each scaling with an offset that only the padding of a convolution keeps out of that one."""
-    names, readers = Names(graph), graph.consumers()
-    operators = {model.output(operator).name: operator for operator in model.operators}
+    model, readers = emitted.model, graph.consumers()
+    operators = {emitted.roles[operator.outputs[0]]: operator for operator in model.operators}
     for node in graph.nodes:
         padded = [reader.layers[-1] for reader in readers[node.output] if isinstance(reader, Convolution) and any(reader.padding)]
-        operator = operators.get(names.buffer(node.output))
-        if not isinstance(node, Scaling) or node.bias is None or not np.any(node.bias) or not padded or operator is None:
+        if not isinstance(node, Scaling) or node.bias is None or not np.any(node.bias) or not padded:
             continue
-        size = sum(model.tensors[index].nbytes for index in operator.inputs[1:] if index != ABSENT)
+        operator = operators[roles.buffer(node.output)]
+        constants = (tensor for tensor in model.operands(operator) if tensor is not None and tensor.is_constant)
+        size = sum(tensor.nbytes for tensor in constants)
         macs = ops.macs(model, operator)
         yield (
             f"layer {node.layers[0]!r} stays an operator of its own, with {size:,} bytes of constants and {macs:,} "

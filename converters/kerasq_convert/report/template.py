@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kerasq_convert.formats.choice import Formats
 from kerasq_convert.report.report import Report, TensorRow
 
 _HEAD = """\
@@ -12,13 +11,13 @@ _HEAD = """\
 """
 
 
-def settings_template(report: Report, formats: Formats) -> str:
+def settings_template(report: Report) -> str:
     """YAML text that `kerasq_convert.settings` reads back to the same formats."""
-    sections = [_HEAD, "buffers:", *_lines(report.buffers, formats), "", "parameters:", *_lines(report.parameters, formats)]
+    sections = [_HEAD, "buffers:", *_lines(report.buffers), "", "parameters:", *_lines(report.parameters)]
     return "\n".join(sections) + "\n"
 
 
-def _lines(rows: list[TensorRow], formats: Formats) -> list[str]:
+def _lines(rows: list[TensorRow]) -> list[str]:
     lines = []
     for row in rows:
         if not row.settable:
@@ -26,7 +25,7 @@ def _lines(rows: list[TensorRow], formats: Formats) -> list[str]:
         comment = "x".join(map(str, row.shape))
         if row.low is not None:
             comment += f", {row.low:.4g} .. {row.high:.4g}"
-        if row.name in formats.automatic:
-            comment += f", automatic {formats.automatic[row.name].format}"
+        if row.automatic is not None:
+            comment += f", automatic {row.automatic}"
         lines.append(f"  {row.name}: {row.format}".ljust(48) + f"  # {comment}")
     return lines

@@ -19,6 +19,7 @@ from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.observation.observe import Observed
 from kerasq_convert.options import Goals, Options
 from kerasq_convert.repair.bias_correction import BiasCorrection
+from kerasq_convert.roles import Role
 from kerasq_convert.search.search import Search, TradeOff
 
 
@@ -32,9 +33,9 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class Searched:
-    """The formats that a search decided, by name; without a search none."""
+    """The formats that a search decided, by role; without a search none."""
 
-    decided: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
+    decided: Mapping[Role, Choice] = dataclasses.field(default_factory=dict)
     search: Search | None = None
 
     def verdict(self, model: Model, goals: Goals) -> Verdict:

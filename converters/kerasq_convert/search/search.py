@@ -33,6 +33,7 @@ from kerasq_convert.formats import ranges
 from kerasq_convert.formats.choice import Choice, Formats, Reason
 from kerasq_convert.options import Goals
 from kerasq_convert.repair.bias_correction import BiasCorrection
+from kerasq_convert.roles import Role
 
 GAIN_DB = 0.01  # a change that gains less is no gain
 
@@ -74,16 +75,16 @@ class Search:
         self._reference = [array.astype(np.float64) for array in reference]
         count = len(self._reference[0])
         self._halves = [slice(0, None, 2), slice(1, None, 2)] if count > 1 else [slice(None)]
-        self.decided: dict[str, Choice] = {}
+        self.decided: dict[Role, Choice] = {}
         self.curve: list[TradeOff] = []
         self._repaired({})
 
-    def _repaired(self, decided: dict[str, Choice]) -> Model:
+    def _repaired(self, decided: dict[Role, Choice]) -> Model:
         """The model with biases corrected; those of others are corrected like these from then on."""
         model = self._build(decided).model
         return model if self._correction is None else self._correction.measure(model)
 
-    def _network(self, decided: dict[str, Choice]) -> Model:
+    def _network(self, decided: dict[Role, Choice]) -> Model:
         model = self._build(decided).model
         return model if self._correction is None else self._correction.apply(model)
 
@@ -97,7 +98,7 @@ class Search:
             return None
         return float(np.mean(outputs[0].reshape(len(outputs[0]), -1).argmax(axis=1) == self._labels))
 
-    def _measured(self, decided: dict[str, Choice]) -> list[float]:
+    def _measured(self, decided: dict[Role, Choice]) -> list[float]:
         """Signal-to-noise ratio over all examples, then over each half; minus infinity where such a network can't be."""
         try:
             outputs = run(with_logits(self._network(decided)), self._inputs)
@@ -109,14 +110,13 @@ class Search:
         """One fractional bit less or more wherever that lowers the error at the outputs, for either half of the examples."""
         start, best = self.decided, self._measured(self.decided)
         unrefined, formats = best[0], self._build(self.decided).formats
-        names = list(_free(formats))
-        with Progress("refining formats", sweeps * len(names), "tensors", enabled=self._verbose) as progress:
+        free = list(_free(formats))
+        with Progress("refining formats", sweeps * len(free), "tensors", enabled=self._verbose) as progress:
             for _ in range(sweeps):
                 before = best[0]
-                for name in names:
-                    current = (formats.buffers | formats.kernels)[name].format
-                    for neighbour in _neighbours(current):
-                        tried = self.decided | {name: Choice(neighbour, Reason.REFINED)}
+                for role in free:
+                    for neighbour in _neighbours(formats[role].format):
+                        tried = self.decided | {role: Choice(neighbour, Reason.REFINED)}
                         found = self._measured(tried)
                         if all(new > old + GAIN_DB for new, old in zip(found, best, strict=True)):
                             best, self.decided = found, tried
@@ -144,16 +144,18 @@ class Search:
 
     def _best_step(
         self, goals: Goals, statistics: Statistics, criterion: ranges.Criterion
-    ) -> tuple[TradeOff, dict[str, Choice]] | None:
+    ) -> tuple[TradeOff, dict[Role, Choice]] | None:
         """The promotion with the greatest gain per byte, of those that keep the limits."""
         last, steps = self.curve[-1], []
-        formats = self._build(self.decided).formats
-        narrow = [name for name in _free(formats) if name in formats.buffers and formats.buffers[name].format.bits == 8]
+        built = self._build(self.decided)
+        formats = built.formats
+        narrow = [role for role in _free(formats) if role.is_buffer and formats[role].format.bits == 8]
         with Progress("promoting to 16 bits", len(narrow), "buffers", enabled=self._verbose) as progress:
-            for name in narrow:
-                family = fixed(16, signed=formats.buffers[name].format.signed)
+            for role in narrow:
+                name = built.name(role)
+                family = fixed(16, signed=formats[role].format.signed)
                 wide = ranges.best_for_histogram(family, statistics[name], criterion)
-                tried = self.decided | {name: Choice(wide, Reason.PROMOTED)}
+                tried = self.decided | {role: Choice(wide, Reason.PROMOTED)}
                 progress.advance(1)
                 try:
                     point = self._point(name, self._network(tried))
@@ -204,11 +206,11 @@ def _within(goals: Goals, point: TradeOff) -> bool:
     return all(limit is None or size <= limit for size, limit in sizes)
 
 
-def _free(formats: Formats) -> Iterator[str]:
+def _free(formats: Formats) -> Iterator[Role]:
     """Tensors whose format is neither set nor implied, in the order of execution within each kind."""
     free = (Reason.OBSERVED, Reason.ERROR, Reason.UNSATURATED, Reason.REFINED)
     for table in (formats.buffers, formats.kernels):
-        yield from (name for name, choice in table.items() if choice.reason in free and choice.format.is_fixed)
+        yield from (role for role, choice in table.items() if choice.reason in free and choice.format.is_fixed)
 
 
 def _neighbours(format_: QFormat) -> Iterator[QFormat]:

@@ -23,6 +23,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from kerasq.ops.families import ACTIVATIONS, KERNELS, VECTORS
 from kerasq.qformat import QFormat
 from kerasq.text import shown
 from kerasq_convert.errors import ConversionError
@@ -31,7 +32,7 @@ from kerasq_convert.settings.file import read_yaml
 Fits = Callable[[str], Any]
 
 SECTIONS = ("buffers", "parameters")
-TYPES = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "FIXED32", "UFIXED8", "UFIXED16", "SIGN")
+TYPES = tuple(dict.fromkeys((*ACTIVATIONS, *KERNELS, *VECTORS)))
 _MOST_PROBLEMS = 20
 _LONGEST_NAME = 200  # characters of a name that is likely to be a misspelling
 

@@ -1,0 +1,122 @@
+"""Kernel, multiplier and bias of a weighted node as constants: which values are stored, and in which format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kerasq.format import Tensor
+from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, QFormat
+from kerasq_convert import roles
+from kerasq_convert.emission.tensors import Tensors
+from kerasq_convert.formats import proof, ranges
+from kerasq_convert.formats.choice import FIXED16, FIXED32, Formats
+from kerasq_convert.formats.proof import frac_bits
+from kerasq_convert.formats.weights import stored_kernel
+from kerasq_convert.graph import WeightedNode
+from kerasq_convert.naming import Names
+from kerasq_convert.roles import Part, Role
+from kerasq_convert.settings import Settings
+
+
+class Parameters:
+    """Adds the constants of weighted nodes to the tensors of a model.
+
+    Args:
+        tensors: Where they are added.
+        names: Of the graph's tensors.
+        formats: Of its kernels.
+        settings: Of its multipliers and biases.
+    """
+
+    def __init__(self, tensors: Tensors, names: Names, formats: Formats, settings: Settings):
+        self._tensors, self._names, self._formats, self._settings = tensors, names, formats, settings
+
+    def add(self, node: WeightedNode, activations: Sequence[QFormat], output: QFormat) -> dict[str, int]:
+        """The constants that a node needs, by the names of its operator's operands.
+
+        Args:
+            node: The node.
+            activations: Formats of its input, and of its addend where it has one.
+            output: The format of its output.
+        """
+        kernel = stored_kernel(node, self._formats[roles.kernel(node)].format)
+        operands = {"kernel": self._tensors.kernel(roles.kernel(node), kernel)}
+        fractions = [activations[0], kernel.format]
+        multiplier = kernel.multiplier
+        if multiplier is None and node.bias is not None:
+            multiplier = _finer_grid(node.bias, fractions, output)
+        if multiplier is not None:
+            chosen = self._multiplier_format(node, multiplier, kernel.tensor, activations, output)
+            role = roles.multiplier(node, made=kernel.multiplier is None)
+            operands["multiplier"] = self._tensors.constant(role, chosen, multiplier)
+            fractions.append(chosen)
+        if node.bias is not None:
+            chosen = self._format(roles.bias(node), node.bias, FIXED32, fractions)
+            self._check_bias(roles.bias(node), chosen, fractions)
+            operands["bias"] = self._tensors.constant(roles.bias(node), chosen, node.bias)
+        return operands
+
+    def _format(self, role: Role, values: np.ndarray, family: QFormat, others: list[QFormat]) -> QFormat:
+        """A multiplier's or a bias's: as the settings say, else FLOAT32 beside floats and as exact as `family` allows otherwise.
+
+        A bias is added at the fractional bits of the sum, and may be coarser but not finer than that.
+        """
+        wanted = self._wanted(role)
+        in_float = any(other.is_float for other in others)
+        if wanted is None and in_float:
+            return FLOAT32
+        family = wanted or family
+        if not family.is_fixed or family.frac_bits is not None:
+            return family
+        finest = frac_bits(*others) if role.part is Part.BIAS and not in_float else MAX_FRAC_BITS
+        return ranges.exact_as_possible(family, values, min(finest, MAX_FRAC_BITS))
+
+    def _wanted(self, role: Role) -> QFormat | None:
+        return self._settings.parameter(self._names[role])
+
+    def _multiplier_format(
+        self, node: WeightedNode, values: np.ndarray, kernel: Tensor, activations: Sequence[QFormat], output: QFormat
+    ) -> QFormat:
+        """The multiplier's format; with no more fractional bits than are proven, unless they are set."""
+        role, (source, *addends) = roles.multiplier(node), activations
+        chosen = self._format(role, values, FIXED16, [source, kernel.format])
+        wanted = self._wanted(role)
+        if not chosen.is_fixed or not source.is_fixed or (wanted is not None and wanted.frac_bits is not None):
+            return chosen
+
+        def operands(candidate: QFormat) -> Mapping[str, Tensor]:
+            fractions = [source, kernel.format, candidate]
+            read = proof.activations(node, source, addends, frac_bits(*fractions))
+            read |= {"kernel": kernel, "multiplier": proof.constant(Part.MULTIPLIER, values, candidate)}
+            if node.bias is not None:
+                bias = proof.at_most(self._format(roles.bias(node), node.bias, FIXED32, fractions), frac_bits(*fractions))
+                read["bias"] = proof.constant(Part.BIAS, node.bias, bias)
+            return read
+
+        return proof.finest_proven(chosen, node, operands, output)
+
+    def _check_bias(self, role: Role, chosen: QFormat, others: list[QFormat]) -> None:
+        finest = MAX_FRAC_BITS if any(other.is_float for other in others) else frac_bits(*others)
+        if frac_bits(chosen) > finest:
+            self._tensors.problems.append(
+                f"{self._names[role]}: it can't be {chosen}: the sum to which it is added has {finest} fractional bits, and a "
+                "bias at most as many; give it fewer, or its input, kernel or multiplier more"
+            )
+
+
+def _finer_grid(bias: np.ndarray, others: list[QFormat], output: QFormat) -> np.ndarray | None:
+    """A multiplier of ones where, without it, the sum is too coarse for its bias, as below signs without alpha.
+
+    The bias is stored on the grid of the sum (NUMERICS.md section 3). Rounding it there may cost a 32nd of the output's
+    step (of the input's, where the output is FLOAT32); where the grid is coarser, the fractional bits of a multiplier
+    refine it.
+    """
+    if any(other.is_float for other in others):
+        return None
+    grid = frac_bits(*others)
+    step = output if output.is_fixed else others[0]
+    enough = grid >= frac_bits(step) + 4
+    representable = np.all(np.ldexp(bias, grid) == np.floor(np.ldexp(bias, grid)))
+    return None if enough or representable else np.ones(len(bias))

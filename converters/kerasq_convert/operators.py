@@ -1,0 +1,75 @@
+"""Which operator computes which node of the graph, with which operands and attributes: the one place that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasq import ops
+from kerasq.format import Model, Operator, OperatorKind
+from kerasq.format.model import ABSENT
+from kerasq_convert.graph import (
+    Add,
+    Concat,
+    Convolution,
+    Curve,
+    Dense,
+    Identity,
+    Multiply,
+    Node,
+    Pool,
+    Reshape,
+    Softmax,
+    Transpose,
+)
+
+Attributes = dict[str, Any]
+
+
+def operator_of(node: Node) -> tuple[OperatorKind, Attributes]:
+    """The operator that computes a node, and those of its attributes that do not depend on formats.
+
+    Raises:
+        TypeError: The passes leave no such node behind.
+    """
+    match node:
+        case Convolution():
+            return OperatorKind.CONV_2D, _same(node, "strides", "dilations", "padding", "groups")
+        case Dense():
+            return OperatorKind.DENSE, {}
+        case Add():
+            return OperatorKind.ADD, {}
+        case Multiply():
+            return OperatorKind.MUL, {}
+        case Pool():
+            kind = OperatorKind.AVERAGE_POOL_2D if node.average else OperatorKind.MAX_POOL_2D
+            return kind, _same(node, "window", "strides", "padding")
+        case Concat():
+            return OperatorKind.CONCAT, {}
+        case Transpose():
+            return OperatorKind.TRANSPOSE, {"window": node.sizes, "groups": node.together}
+        case Curve():
+            return OperatorKind.LOOKUP, {}
+        case Reshape():
+            return OperatorKind.RESHAPE, {}
+        case Softmax():
+            return OperatorKind.SOFTMAX, {}
+        case Identity():
+            return OperatorKind.QUANTIZE, {}
+    raise TypeError(f"No operator computes a {type(node).__name__}: {node.output!r} should have become another node before")
+
+
+def activations_of(kind: OperatorKind, inputs: Sequence[int]) -> dict[str, int]:
+    """The inputs of a node, in their order, as operands by name: activations, in the order of the operator's row."""
+    names = (operand.name for operand in ops.TABLE[kind].operands if not operand.constant)
+    return dict(zip(names, inputs, strict=False))
+
+
+def activations_read(model: Model, operator: Operator) -> list[int]:
+    """The activations among the inputs of an operator, in the order in which what `kerasq.ops.prepare` returns takes them."""
+    return [index for index in operator.inputs if index != ABSENT and not model.tensors[index].is_constant]
+
+
+def _same(node: Node, *names: str) -> Attributes:
+    """Attributes that node and operator call alike."""
+    return {name: getattr(node, name) for name in names}
