@@ -62,16 +62,16 @@ def write_all(contents: Mapping[pathlib.Path, bytes | memoryview]) -> None:
                 pending[-1].write(content)
         for path, place, content in streams:  # noqa: B007  (`path` is for the error)
             _write_through(place, content)
-        for each in pending:
-            path = each.path
-            each.commit()
+        for file in pending:
+            path = file.path
+            file.commit()
     except OSError as error:
         if error.errno is not None:  # else the error is a text of its own, which a file name would replace
             error.filename, error.filename2 = os.fspath(path), None
         raise
     finally:
-        for each in pending:
-            each.discard()
+        for file in pending:
+            file.discard()
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

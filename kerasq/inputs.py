@@ -96,13 +96,13 @@ def archive_in_order(arrays: Mapping[str, np.ndarray], inputs: Sequence[Input], 
     Raises:
         ValueError: Their number is another, or neither names nor shapes decide.
     """
-    found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+    received = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
     if len(arrays) != len(inputs):
-        raise ValueError(f"one array for each of the network's {len(inputs)} inputs was expected. Received: {found}")
+        raise ValueError(f"one array for each of the network's {len(inputs)} inputs was expected. Received: {received}")
     if len(inputs) == 1:
         return list(arrays.values())
-    known = {name for given in inputs for name in (given.name, given.tensor)}
-    if known.intersection(arrays):
+    names = {name for entry in inputs for name in (entry.name, entry.tensor)}
+    if names.intersection(arrays):
         return _by_name(arrays, inputs)
     if {match[1] for name in arrays if (match := _UNNAMED.fullmatch(name))} == set(map(str, range(len(inputs)))):
         return in_order([arrays[f"arr_{position}"] for position in range(len(inputs))], inputs, ordered=ordered)
@@ -110,7 +110,7 @@ def archive_in_order(arrays: Mapping[str, np.ndarray], inputs: Sequence[Input], 
     if decided is None:
         raise ValueError(
             f"neither names nor shapes tell which array belongs to which input: name them {_names(inputs)}, as in "
-            f"numpy.savez(file, **arrays). Received: {found}"
+            f"numpy.savez(file, **arrays). Received: {received}"
         )
     return decided
 
@@ -145,20 +145,20 @@ def with_batch_axis(arrays: Sequence[np.ndarray], inputs: Sequence[Input]) -> tu
     Raises:
         ValueError: Some are batches and some are single examples.
     """
-    single = [array.ndim == len(given.shape) - 1 for array, given in zip(arrays, inputs, strict=True)]
+    single = [array.ndim == len(entry.shape) - 1 for array, entry in zip(arrays, inputs, strict=True)]
     if any(single) and not all(single):
         raise ValueError(f"some inputs are batches and some are single examples. Received: {_shapes(arrays)}")
     return [array[np.newaxis] if all(single) else array for array in arrays], all(single)
 
 
-def _only(x: Any, given: Input) -> Any:
+def _only(x: Any, entry: Input) -> Any:
     """The array of a network's only input, out of the list that Keras takes as well."""
     wrapped = isinstance(x, list | tuple) and len(x) == 1 and is_array(x[0])
-    return x[0] if wrapped and np.ndim(x[0]) == len(given.shape) else x
+    return x[0] if wrapped and np.ndim(x[0]) == len(entry.shape) else x
 
 
 def _by_name(x: Mapping[str, Any], inputs: Sequence[Input]) -> list[Any]:
-    for names in ([given.name for given in inputs], [given.tensor for given in inputs]):
+    for names in ([entry.name for entry in inputs], [entry.tensor for entry in inputs]):
         if set(names) == set(x):
             return [x[name] for name in names]
     raise ValueError(f"the network's inputs are {_names(inputs)}. Received: {', '.join(map(repr, x)) or 'none'}")
@@ -166,9 +166,9 @@ def _by_name(x: Mapping[str, Any], inputs: Sequence[Input]) -> list[Any]:
 
 def _by_shape(arrays: Sequence[Any], inputs: Sequence[Input]) -> list[Any] | None:
     """For each input the only array that fits it; None where there are none, or several."""
-    fitting = [[place for place, array in enumerate(arrays) if given.fits(array)] for given in inputs]
-    decided = sorted(place for found in fitting for place in found) == list(range(len(arrays)))
-    return [arrays[found[0]] for found in fitting] if decided and all(len(found) == 1 for found in fitting) else None
+    fitting = [[place for place, array in enumerate(arrays) if entry.fits(array)] for entry in inputs]
+    decided = sorted(place for places in fitting for place in places) == list(range(len(arrays)))
+    return [arrays[places[0]] for places in fitting] if decided and all(len(places) == 1 for places in fitting) else None
 
 
 def _parts(x: Sequence[Any], count: int) -> list[Any]:
@@ -188,10 +188,10 @@ def _leaves(x: Any) -> list[Any]:
 
 def _with_paths(x: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A mapping whose mappings inside have become names with a slash."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in x.items():
-        found |= _with_paths(value, f"{prefix}{key}/") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
+        flat |= _with_paths(value, f"{prefix}{key}/") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
 
 
 def is_array(x: Any) -> bool:
@@ -200,7 +200,7 @@ def is_array(x: Any) -> bool:
 
 
 def _names(inputs: Sequence[Input]) -> str:
-    return ", ".join(repr(given.name) for given in inputs)
+    return ", ".join(repr(entry.name) for entry in inputs)
 
 
 def _shapes(arrays: Sequence[Any]) -> str:

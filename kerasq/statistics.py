@@ -194,4 +194,4 @@ def candidate_formats(histogram: Histogram, bits: int = 8, *, signed: bool = Tru
     else:
         last = min(first + finer, qformats.MAX_FRAC_BITS)
         formats = [family.with_frac_bits(frac_bits) for frac_bits in range(first, last + 1)]
-    return [Candidate(each, histogram.saturated_share(each), histogram.squared_error(each)) for each in formats]
+    return [Candidate(choice, histogram.saturated_share(choice), histogram.squared_error(choice)) for choice in formats]

@@ -42,14 +42,14 @@ def put_stored_kernels(model: keras.Model, converted: kq.Model) -> None:
 
 def steps(model: keras.Model, converted: kq.Model) -> list[tuple[kq.Tensor, list[kq.Tensor], keras.Model]]:
     """For each operator its output, the activations that it reads, and the Keras layers in between."""
-    known = layer_outputs(model)
-    found = []
+    outputs = layer_outputs(model)
+    comparisons = []
     for operator in converted.operators:
         target = converted.output(operator)
         sources = [tensor for tensor in converted.operands(operator) if tensor is not None and not tensor.is_constant]
-        between = keras.Model([known[source.name] for source in sources], known[target.name])
-        found.append((target, sources, between))
-    return found
+        between = keras.Model([outputs[source.name] for source in sources], outputs[target.name])
+        comparisons.append((target, sources, between))
+    return comparisons
 
 
 def main(_) -> None:

@@ -42,8 +42,8 @@ class Probe:
         if not has_graph(self.model):
             return
         arrays = zip(self.model.inputs, self._ordered(batch), strict=True)
-        given = [keras.KerasTensor(values.shape, tensor.dtype) for tensor, values in arrays]
-        self.model.compute_output_spec(self._structured(given, batch))
+        symbolic = [keras.KerasTensor(values.shape, tensor.dtype) for tensor, values in arrays]
+        self.model.compute_output_spec(self._structured(symbolic, batch))
 
     def collect(self, batches: Iterable[Any]) -> Statistics:
         """Statistics of the network's inputs, of all layers' outputs over `batches`, and of all kernels.

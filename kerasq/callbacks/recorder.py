@@ -112,16 +112,16 @@ def history(tensor: Any) -> Any:
 
 def _operations(model: keras.Model) -> list[Any]:
     """Everything that a model calls, each once, however often it is called."""
-    found: dict[int, Any] = {}
+    operations: dict[int, Any] = {}
     waiting = [model]
     while waiting:
         parent = waiting.pop(0)
         for operation in [call.operation for call in calls(parent)] if has_graph(parent) else parent.layers:
-            if id(operation) not in found:
-                found[id(operation)] = operation
+            if id(operation) not in operations:
+                operations[id(operation)] = operation
                 if has_graph(operation):
                     waiting.append(operation)
-    return list(found.values())
+    return list(operations.values())
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ class TracedModel:
         operations = graph.get_operations()
         dependent = _dependent(operations, inputs)
         names = LayerNames((operation.name for operation in dependent), numbered=True)
-        found: dict[str, tuple[Any, list[str]]] = {}
+        selected: dict[str, tuple[Any, list[str]]] = {}
 
         def add(tensor: Any, name: str) -> None:
             while True:  # back to what it is another name of
@@ -63,7 +63,7 @@ class TracedModel:
                 if tensor.op.type not in _SAME or tensor.op not in dependent:
                     break
                 tensor = tensor.op.inputs[tensor.value_index]
-            found.setdefault(tensor.name, (tensor, []))[1].append(name)
+            selected.setdefault(tensor.name, (tensor, []))[1].append(name)
 
         for name, tensor in recorder.tensors:
             if isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating and tensor.graph is graph:  # not of a loop's body
@@ -73,21 +73,21 @@ class TracedModel:
             curved = operation in inside and operation.type not in _LIMITS
             if operation.type not in (*_SAME, *_MOVES) and not curved and not _is_absorbed(operation, dependent):
                 for tensor in operation.outputs:
-                    if tensor.dtype.is_floating and tensor.name not in found:
+                    if tensor.dtype.is_floating and tensor.name not in selected:
                         add(tensor, names.place(operation.name, tensor.value_index))
-        self._names = [names for _, names in found.values()]
-        return [tensor for tensor, _ in found.values()]
+        self._names = [names for _, names in selected.values()]
+        return [tensor for tensor, _ in selected.values()]
 
 
 def _dependent(operations: list[Any], inputs: list[Any]) -> dict[Any, None]:
     """The operations that depend on an input, in their order."""
     reached = {tensor.op for tensor in inputs}
-    found: dict[Any, None] = {}
+    dependent: dict[Any, None] = {}
     for operation in operations:
         if any(tensor.op in reached for tensor in operation.inputs):
             reached.add(operation)
-            found[operation] = None
-    return found
+            dependent[operation] = None
+    return dependent
 
 
 def _is_absorbed(operation: Any, dependent: dict[Any, None]) -> bool:

@@ -132,10 +132,10 @@ def _scores(source: Source, outputs: Any, wanted: str | None) -> np.ndarray:
     if wanted is not None:
         place = names.index(wanted) if wanted in names else int(wanted) if wanted.isdecimal() else len(arrays)
         if place >= len(arrays):
-            known = f" ({', '.join(names)})" if names else ""
-            raise ValueError(f"it has no output {wanted!r}: give the name or the number of one of its {len(arrays)}{known}")
+            choices = f" ({', '.join(names)})" if names else ""
+            raise ValueError(f"it has no output {wanted!r}: give the name or the number of one of its {len(arrays)}{choices}")
         return np.asarray(arrays[place])
     if len(arrays) != 1:
-        known = f" ({', '.join(names)})" if names else ""
-        raise ValueError(f"it has {len(arrays)} outputs{known}: name the one with the class scores (--output)")
+        choices = f" ({', '.join(names)})" if names else ""
+        raise ValueError(f"it has {len(arrays)} outputs{choices}: name the one with the class scores (--output)")
     return np.asarray(arrays[0])

@@ -38,12 +38,12 @@ class Batches:
     def __init__(self, model: Model, x: Any) -> None:
         inputs = inputs_of(model)
         self._tensors = [model.tensors[index] for index in model.inputs]
-        arrays = [as_array(part, given.name) for part, given in zip(in_order(x, inputs), inputs, strict=True)]
+        arrays = [as_array(part, entry.name) for part, entry in zip(in_order(x, inputs), inputs, strict=True)]
         self._arrays, self.single = with_batch_axis(arrays, inputs)
-        for given, array in zip(inputs, self._arrays, strict=True):
-            if not given.fits(array):
-                expected = ", ".join(["batch", *map(str, given.shape[1:])])
-                raise ValueError(f"Input {given.name!r} must have shape ({expected}). Received: shape={array.shape}")
+        for entry, array in zip(inputs, self._arrays, strict=True):
+            if not entry.fits(array):
+                expected = ", ".join(["batch", *map(str, entry.shape[1:])])
+                raise ValueError(f"Input {entry.name!r} must have shape ({expected}). Received: shape={array.shape}")
         sizes = {len(array) for array in self._arrays}
         if len(sizes) > 1:
             raise ValueError(f"All inputs must have the same batch size. Received: {[len(array) for array in self._arrays]}")
