@@ -10,6 +10,7 @@ saved in the current folder), or if a kernel ran in fewer than one of 2,000 file
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import random
 import sys
 import tempfile
@@ -20,10 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasq import ops
 from kerasq.conformance import field_mutants, fuzz, parity, samples, sanitized
 from kerasq.format import Model, dumps
 from kerasq.format.model import ABSENT
-from kerasq.qformat import QFormat
+from kerasq.qformat import FLOAT32, QFormat
+from kerasq.verification.verifier import problems
 from networks import NetworkBuilder, random_stored
 from practical_operators import KINDS, practical_model
 from random_graphs import CHANNELS, random_graph
@@ -44,6 +47,7 @@ def networks(seed: int) -> Iterator[Model]:
             model = random_graph(child)
         elif kind == "o":
             model = random_model(chance.choice(list(OPERATORS)), child)
+            model = in_float(model) if chance.random() < 0.25 else model
         elif kind == "p":
             model = practical_model(chance.choice(list(KINDS)), child)
         elif kind == "w":
@@ -56,6 +60,15 @@ def networks(seed: int) -> Iterator[Model]:
             model = chance.choice(list(samples.SAMPLES.values()))()
         if fuzz.work(model) <= MAX_WORK:
             yield model
+
+
+def in_float(model: Model) -> Model:
+    """The same with FLOAT32 activations; as it is where its operator takes none."""
+    tensors = tuple(t if t.is_constant else dataclasses.replace(t, format=FLOAT32) for t in model.tensors)
+    floating = dataclasses.replace(model, tensors=tensors)
+    operators = tuple(ops.with_widths(floating, operator.replace(clamp=None)) for operator in model.operators)
+    floating = samples.place(dataclasses.replace(floating, operators=operators))
+    return model if problems(floating) else floating
 
 
 def narrow_sums(rng: np.random.Generator) -> Model:

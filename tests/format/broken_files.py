@@ -4,6 +4,8 @@ import copy
 import struct
 
 from format.kq_bytes import MINIMAL, build
+from kerasq.format import OperatorKind
+from kerasq.format.schema import TYPES
 
 
 def u16(content, position):
@@ -38,6 +40,7 @@ def put(content, position, code, value):
     return bytes(changed)
 
 
+KINDS = len(OperatorKind)
 GOOD = build(MINIMAL)
 VERSION, TENSORS, OPERATORS, INPUTS = range(4)
 NAME = GOOD.index(b"\x01\0\0\0x\0")  # count, then the text
@@ -91,8 +94,12 @@ DAMAGE = {
 READER_RULES = {
     "version 0": (("version",), 0, "version 0 of the format: this is a reader of 1..2"),
     "version of the future": (("version",), 3, "version 3"),
-    "type": (("tensors", 0, "type"), 9, "tensor 0 'x': there are types 0..8. Received: type=9"),
-    "kind": (("operators", 0, "kind"), 12, "operator 0: there are kinds 0..11. Received: kind=12"),
+    "type": (
+        ("tensors", 0, "type"),
+        len(TYPES),
+        f"tensor 0 'x': there are types 0..{len(TYPES) - 1}. Received: type={len(TYPES)}",
+    ),
+    "kind": (("operators", 0, "kind"), KINDS, f"operator 0: there are kinds 0..{KINDS - 1}. Received: kind={KINDS}"),
     "frac_bits too large": (("tensors", 0, "frac_bits"), 64, "tensor 0 'x': frac_bits of FIXED8 lie in -32..63. Received"),
     "frac_bits too small": (("tensors", 1, "frac_bits"), -33, "tensor 1 'y': frac_bits"),
     "frac_bits of SIGN": (("tensors", 2, "frac_bits"), 1, "tensor 2 'w': frac_bits of SIGN lie in 0..0"),
