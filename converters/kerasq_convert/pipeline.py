@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from kerasq.format import Model, ModelError, dumps
@@ -46,6 +48,16 @@ class Conversion:
     missed: list[str]
 
 
+@contextlib.contextmanager
+def _format_rules() -> Iterator[None]:
+    """A network that a file can't hold is refused as all else is, by whatever stage first runs or writes it."""
+    try:
+        yield
+    except ModelError as error:
+        raise ConversionError("the network can't be written as a .kq file", error.problems) from error
+
+
+@_format_rules()
 def run_stages(source: Any, options: Options) -> Conversion:
     """Converts a model: a path, or a `keras.Model`.
 
@@ -71,7 +83,7 @@ def run_stages(source: Any, options: Options) -> Conversion:
     verdict = searched.verdict(model, options.goals)
     repaired = built.replace(model)
     require_signal(repaired, network, observed)
-    content = _written(model)
+    content = dumps(model)
     report = describe(repaired, len(content), scaled, observed, verdict, options)
     return Conversion(content, model, observed.statistics, report, verdict.missed)
 
@@ -106,11 +118,3 @@ def compare_with_float(model: Model, source: Any, dataset: Dataset, *, verbose: 
         ConversionError: The source or the dataset can't be used, or the two are not the same network.
     """
     return analyze_dataset(model, float_model(source, model), dataset, verbose=verbose)
-
-
-def _written(model: Model) -> bytes:
-    """The bytes of a model that keeps every rule of the file format."""
-    try:
-        return dumps(model)
-    except ModelError as error:
-        raise ConversionError("the network can't be written as a .kq file", error.problems) from error

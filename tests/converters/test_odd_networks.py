@@ -61,6 +61,13 @@ class TestFormatsThatDoNotFitTogether:
         message = refused(joined, settings={"buffers": {"*": "FIXED8_4"} | buffers})
         assert all(word in message for word in words), message
 
+    def test_a_table_of_what_settings_leave_in_float(self):
+        """Other biases are measured by running the network, which no engine can."""
+        layers = [L.Conv2D(4, 3, name="conv"), L.Activation("tanh", name="curve"), L.Conv2D(2, 3, bias_initializer="normal")]
+        settings = {"buffers": {"conv/output": "FLOAT32"}}
+        message = refused(chain(*layers), settings=settings, representative_dataset=data(16, 6, 6, 3))
+        assert "LOOKUP 'curve/output' reads 'conv/output' as FLOAT32" in message
+
     @pytest.mark.parametrize("format_", ["FIXED8_40", "FIXED32_63"])
     def test_a_bias_finer_than_its_sum(self, joined, format_):
         message = refused(joined, settings={"buffers": {"*": "FIXED8_4"}, "parameters": {"conv/bias": format_}})

@@ -1,17 +1,35 @@
-"""What --write_settings writes, --settings takes, and the file is the same, whatever the converter made for itself."""
+"""What --write_settings writes, --settings takes, and the file is the same, whatever the converter made for itself.
+
+Every network is converted twice: with options, and then with the settings that those led to and without options.
+"""
 
 from __future__ import annotations
+
+import itertools
 
 import keras
 import numpy as np
 import pytest
 
 import kerasq
-from converters import zoo
+from converters import layer_zoo, zoo
+from converters.random_networks import random_network
 from converters.zoo import L
+from kerasq import format as kq
+from kerasq.format import OperatorKind
+from kerasq_convert.options import Goals
 
-RNG = np.random.default_rng(5)
-IMAGES = RNG.normal(size=(32, 8, 8, 3)).astype(np.float32)
+IMAGES = np.random.default_rng(5).normal(size=(32, 8, 8, 3)).astype(np.float32)
+OPTIONS = (  # taken in turn: neighbours get different ones
+    {},
+    {"bits": 16},
+    {"per_channel": True},
+    {"equalize": True},
+    {"per_channel": False},
+    {"criterion": "minmax", "correct_bias": False},
+    {"settings": {"buffers": {"*/output": "FLOAT32"}}, "allow_float": True},
+    {"settings": {"parameters": {"*/kernel": "FIXED16", "*/bias": "FIXED8"}}},
+)
 
 
 def network(*layers, name=None):
@@ -54,6 +72,14 @@ def uneven():
     return model
 
 
+def binary_without_scale():
+    return network(kerasq.BinaryConnectConv2D(4, 3, activation="relu"), kerasq.BinaryConnectDense(2))
+
+
+def of_four_bits():
+    return network(kerasq.FixedPointQuantizedConv2D(4, 3, bits=4, frac_bits=3, activation="sigmoid"), L.BatchNormalization())
+
+
 CASES = {
     "tables": (tables, {}),
     "tables of 16 bits": (tables, {"bits": 16}),
@@ -66,30 +92,58 @@ CASES = {
     "multipliers everywhere": (uneven, {"per_channel": True}),
     "multipliers nowhere": (uneven, {"per_channel": False}),
     "binary weights": (lambda: network(kerasq.BinaryWeightConv2D(4, 3, activation="tanh"), L.BatchNormalization(), L.ReLU()), {}),
+    "signs without a scale": (binary_without_scale, {}),
+    "kernels of 4 bits": (of_four_bits, {}),
+    "multipliers and biases of 4 bits": (uneven, {"settings": {"parameters": {"*/bias": "FIXED4", "*/multiplier": "FIXED4"}}}),
+    "refined": (joins, {"refine": True}),
+    "promoted": (tables, {"goals": Goals(min_sqnr_db=25.0)}),
+    "raw pixels": (joins, {"input_type": "UFIXED8_5"}),
 }
+NETWORKS = (
+    {f"zoo: {name}": (lambda name=name: zoo.build(name)) for name in zoo.NETWORKS}
+    | {f"layers: {name}": (lambda name=name: layer_zoo.make(name)) for name in layer_zoo.LAYERS}
+    | {f"random: {seed}": (lambda seed=seed: random_network(seed)) for seed in range(16)}
+)
+ALL = CASES | {name: (make, options) for (name, make), options in zip(NETWORKS.items(), itertools.cycle(OPTIONS), strict=False)}
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_settings_come_back(case, tmp_path):
-    make, options = CASES[case]
-    model = make()
+def converted(model, examples, **options):
     converter = kerasq.Converter.from_keras_model(model)
-    converter.representative_dataset = IMAGES
+    converter.representative_dataset = lambda: [examples]
     for name, value in options.items():
         setattr(converter, name, value)
-    content = converter.convert()
-    (tmp_path / "settings.yaml").write_text(converter.settings_template())
-    again = kerasq.Converter.from_keras_model(model)
-    again.representative_dataset, again.settings = IMAGES, tmp_path / "settings.yaml"  # which decide all that the options did
-    assert again.convert() == content
-    assert again.settings_template().count("\n") == converter.settings_template().count("\n")
+    return converter, converter.convert()
+
+
+@pytest.mark.parametrize("case", ALL)
+def test_settings_come_back(case, tmp_path):
+    make, options = ALL[case]
+    model = make()
+    examples = [zoo.images(16)] if case.startswith("zoo") else layer_zoo.examples(model, 16, seed=5)
+    if not model.weights:  # patterns must fit something
+        options = {name: value for name, value in options.items() if name != "settings" or "parameters" not in value}
+    first, content = converted(model, examples, **options)
+    (tmp_path / "settings.yaml").write_text(first.settings_template())
+    # Settings decide all that the options did, but for what becomes of the network before and after there are formats.
+    kept = {name: value for name, value in options.items() if name in ("equalize", "correct_bias", "allow_float")}
+    second, again = converted(model, examples, settings=tmp_path / "settings.yaml", **kept)
+    assert again == content
+    assert second.settings_template().count("\n") == first.settings_template().count("\n")
 
 
 def test_what_the_converter_makes_for_itself_is_no_setting():
-    converter = kerasq.Converter.from_keras_model(tables())
-    converter.representative_dataset = IMAGES
-    converter.convert()
+    converter, _ = converted(tables(), [IMAGES])
     rows = [*converter.report.buffers, *converter.report.parameters]
     made = [row.name for row in rows if not row.settable]
     assert len(made) == 4  # three tables of functions and one of exponentials
     assert not any(name in converter.settings_template() for name in made)
+
+
+def test_addends_that_two_sums_make_of_one_term_have_names_of_their_own():
+    fine, *coarse = inputs = [keras.Input((4,), name=name) for name in ("fine", "first", "second")]
+    model = keras.Model(inputs, [L.Add(name=f"sum_{term.name}")([fine, term]) for term in coarse])
+    examples = [size * array for size, array in zip((1e-9, 1e3, 1e4), layer_zoo.examples(model, 8, seed=5), strict=True)]
+    _, content = converted(model, examples)
+    network = kq.loads(content)
+    quantized = [operator for operator in network.operators if operator.kind is OperatorKind.QUANTIZE]
+    assert sorted(network.output(operator).name for operator in quantized) == ["fine/addend", "fine/addend:1"]
