@@ -88,7 +88,7 @@ def place(model: Model) -> Model:
     for index in sorted(spans, key=lambda index: spans[index][0]):
         first, last = spans[index]
         if first >= 0 and model.operators[first].kind is OperatorKind.RESHAPE and overlaps(model, first, spans):
-            offsets[index] = offsets[model.operators[first].inputs[0]]
+            offsets[index] = offsets[ops.operand_index(model.operators[first], "input")]
             continue
         alive = [other for other in offsets if spans[other][0] <= last and spans[other][1] >= first]
         offset = 0

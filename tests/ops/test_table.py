@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import kerasq
+import kerasq_convert
 from kerasq import ops
 from kerasq.format.model import ABSENT, Model, OperatorKind
 from kerasq.ops.softmax import exponentials
@@ -128,3 +133,15 @@ def test_macs_of_a_depthwise_convolution():
     y = net.apply("CONV_2D", (x, kernel, ABSENT, ABSENT), "FIXED16_0", groups=16, padding=(1, 1, 1, 1), strides=(2, 2))
     model = net.build((x,), (y,))
     assert ops.macs(model, model.operators[0]) == 4 * 4 * 16 * 9
+
+
+def test_operands_go_by_name():
+    """No part of the product finds an operand by its place: that is what rows are for."""
+    folders = [Path(package.__file__).parent for package in (kerasq, kerasq_convert)]
+    places = re.compile(r"\boperator\.inputs\[|len\(operator\.inputs\)")
+    sources = {path: path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")}
+    assert len(sources) > 200
+    found = {
+        path.name: text[match.start() :].splitlines()[0] for path, text in sources.items() for match in places.finditer(text)
+    }
+    assert set(found) == {"spec.py", "checks.py"}, found  # the row itself, and whether there are as many as it has

@@ -120,9 +120,10 @@ class _Promoter:
         for operator in self.model.operators:
             if operator.outputs[0] in promoted:
                 operator = operator.replace(clamp=self._clamp(operator, tensors[operator.outputs[0]]))
-            if operator.kind is OperatorKind.SOFTMAX and operator.inputs[0] in promoted and operator.inputs[1] != ABSENT:
-                table = softmax.exponentials(tensors[operator.inputs[0]].format)
-                tensors[operator.inputs[1]] = dataclasses.replace(tensors[operator.inputs[1]], shape=table.shape, data=table)
+            x, table = (ops.operand_index(operator, name) for name in ("input", "table"))
+            if operator.kind is OperatorKind.SOFTMAX and x in promoted and table != ABSENT:
+                entries = softmax.exponentials(tensors[x].format)
+                tensors[table] = dataclasses.replace(tensors[table], shape=entries.shape, data=entries)
             operators.append(operator)
         return _proven(dataclasses.replace(self.model, tensors=tuple(tensors), operators=tuple(operators)), promoted)
 
