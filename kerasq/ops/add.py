@@ -6,27 +6,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from kerasq.format.model import Model, Operator, OperatorKind, Tensor
-from kerasq.ops import float_path
+from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.ops import float_path, pair
 from kerasq.ops.bounds import Bounds
-from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.requantization import requantization, rounding_half
 from kerasq.ops.spec import OperatorSpec, fixed_inputs, input_shape
-from kerasq.qformat import QFormat
-
-
-def _operands(model: Model, operator: Operator) -> tuple[Tensor, Tensor]:
-    return SPEC.tensor(model, operator, "first input"), SPEC.tensor(model, operator, "second input")
-
-
-def _formats(model: Model, operator: Operator) -> tuple[QFormat, QFormat]:
-    first, second = _operands(model, operator)
-    return first.format, second.format
 
 
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """Equal shapes; fractional bits not too far apart."""
-    first, second = _operands(model, operator)
+    first, second = pair.tensors(SPEC, model, operator)
     if first.shape != second.shape:
         yield f"both inputs must have the same shape. Received: shapes {first.shape} and {second.shape}"
     furthest = SPEC.limits["max_distance"]
@@ -36,26 +25,26 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
 
 def _shifts(model: Model, operator: Operator) -> tuple[int, int]:
     """Places by which each input is shifted left to the finer of their fractional bits."""
-    a, b = (source.frac_bits or 0 for source in _formats(model, operator))
+    a, b = (source.frac_bits or 0 for source in pair.formats(SPEC, model, operator))
     return max(a, b) - a, max(a, b) - b
 
 
 def bounds(model: Model, operator: Operator) -> Bounds:
     """max|a| and max|b|, shifted to the finer fractional bits, and the rounding half."""
-    formats, shifts = _formats(model, operator), _shifts(model, operator)
+    formats, shifts = pair.formats(SPEC, model, operator), _shifts(model, operator)
     largest = sum(source.largest_magnitude << shift for source, shift in zip(formats, shifts, strict=True))
     return Bounds(largest + rounding_half(_frac_bits(model, operator), model.output(operator).format))
 
 
 def _frac_bits(model: Model, operator: Operator) -> int:
-    return max(source.frac_bits or 0 for source in _formats(model, operator))
+    return max(source.frac_bits or 0 for source in pair.formats(SPEC, model, operator))
 
 
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """A callable from two stored arrays to their stored sum."""
     output = model.output(operator).format
     if not fixed_inputs(model, operator):
-        formats = _formats(model, operator)
+        formats = pair.formats(SPEC, model, operator)
 
         def run_float(a: np.ndarray, b: np.ndarray) -> np.ndarray:
             return float_path.store(float_path.values(formats[0], a) + float_path.values(formats[1], b), output, operator)
@@ -77,7 +66,7 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarra
 
 SPEC = OperatorSpec(
     kind=OperatorKind.ADD,
-    operands=(Operand("first input", overlap=Overlap.ELEMENT_WISE), Operand("second input", overlap=Overlap.ELEMENT_WISE)),
+    operands=pair.OPERANDS,
     output_shape=input_shape,
     bounds=bounds,
     prepare=prepare,

@@ -7,27 +7,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from kerasq.format.model import Model, Operator, OperatorKind, Tensor
-from kerasq.ops import float_path
+from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.ops import float_path, pair
 from kerasq.ops.bounds import Bounds
-from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.requantization import requantization, rounding_half
 from kerasq.ops.spec import OperatorSpec, fixed_inputs, input_shape
-from kerasq.qformat import QFormat
-
-
-def _operands(model: Model, operator: Operator) -> tuple[Tensor, Tensor]:
-    return SPEC.tensor(model, operator, "first input"), SPEC.tensor(model, operator, "second input")
-
-
-def _formats(model: Model, operator: Operator) -> tuple[QFormat, QFormat]:
-    first, second = _operands(model, operator)
-    return first.format, second.format
 
 
 def rules(model: Model, operator: Operator) -> Iterator[str]:
     """The second input has the first one's shape, or one value for each of its channels, the last axis."""
-    first, second = (tensor.shape for tensor in _operands(model, operator))
+    first, second = (tensor.shape for tensor in pair.tensors(SPEC, model, operator))
     if first != second and not first[-1] == second[-1] == math.prod(second):
         yield (
             "the second input must have the first one's shape, or one value for each channel and sizes of 1 elsewhere. "
@@ -36,12 +25,12 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
 
 
 def _frac_bits(model: Model, operator: Operator) -> int:
-    return sum(source.frac_bits or 0 for source in _formats(model, operator))
+    return sum(source.frac_bits or 0 for source in pair.formats(SPEC, model, operator))
 
 
 def bounds(model: Model, operator: Operator) -> Bounds:
     """max|a| times max|b|, and the rounding half."""
-    first, second = _formats(model, operator)
+    first, second = pair.formats(SPEC, model, operator)
     return Bounds(
         first.largest_magnitude * second.largest_magnitude
         + rounding_half(_frac_bits(model, operator), model.output(operator).format)
@@ -51,8 +40,8 @@ def bounds(model: Model, operator: Operator) -> Bounds:
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """A callable from two stored arrays to their stored product."""
     output = model.output(operator).format
-    formats = _formats(model, operator)
-    first, second = (tensor.shape for tensor in _operands(model, operator))
+    formats = pair.formats(SPEC, model, operator)
+    first, second = (tensor.shape for tensor in pair.tensors(SPEC, model, operator))
 
     def spread(b: np.ndarray) -> np.ndarray:
         return b if first == second else b.reshape(len(b), *(1,) * (len(first) - 2), second[-1])
@@ -79,7 +68,7 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarra
 
 SPEC = OperatorSpec(
     kind=OperatorKind.MUL,
-    operands=(Operand("first input", overlap=Overlap.ELEMENT_WISE), Operand("second input", overlap=Overlap.ELEMENT_WISE)),
+    operands=pair.OPERANDS,
     output_shape=input_shape,
     bounds=bounds,
     prepare=prepare,
