@@ -2,13 +2,13 @@
 #include "kq_arithmetic.h"
 
 static void run(const kq_operator *op, uint8_t *arena) {
-  const kq_tensor *a = op->input[0], *b = op->input[1], *y = op->output;
+  const kq_tensor *a = op->input[KQ_ADD_FIRST_INPUT], *b = op->input[KQ_ADD_SECOND_INPUT], *y = op->output;
   const kq_reader read_a = kq_reader_of(a->type), read_b = kq_reader_of(b->type);
   const kq_writer write = kq_writer_of(y->type);
   const int frac_bits = a->frac_bits > b->frac_bits ? a->frac_bits : b->frac_bits;
   const int64_t left = (int64_t)1 << (frac_bits - a->frac_bits), right = (int64_t)1 << (frac_bits - b->frac_bits);
   const int shift = frac_bits - y->frac_bits;
-  const uint8_t *a_data = kq_input_data(op, 0, arena), *b_data = kq_input_data(op, 1, arena);
+  const uint8_t *a_data = kq_input_data(op, KQ_ADD_FIRST_INPUT, arena), *b_data = kq_input_data(op, KQ_ADD_SECOND_INPUT, arena);
   uint8_t *y_data = kq_output_data(op, arena);
   for (uint32_t i = 0; i < y->elements; ++i) {
     const int64_t sum = read_a(a_data, i) * left + read_b(b_data, i) * right;

@@ -8,20 +8,14 @@
  * floor(a / 2^s) = -1 - floor((-1 - a) / 2^s). Compilers make one arithmetic shift of it.) */
 static inline int64_t kq_shift_floor(int64_t a, int places) { return a < 0 ? ~(~a >> places) : a >> places; }
 
-static inline int64_t kq_clamp(int64_t a, int64_t low, int64_t high) { return a < low ? low : a > high ? high : a; }
-
-/* clamp(floor(total / 2^shift + 1/2), low, high) for any shift up to 63. Shifted right, total and the half that rounds it fit
- * 64 bits by the accumulator proof. Shifted left, magnitudes from 2^30 on leave every stored range: limiting them first keeps the
- * product inside 64 bits. */
-static inline int32_t kq_requantize(int64_t total, int shift, int32_t low, int32_t high) {
-  if (shift > 0) {
-    total = kq_shift_floor(total + ((int64_t)1 << (shift - 1)), shift);
-  } else if (shift < 0) {
-    const int64_t beyond = (int64_t)1 << 30;
-    total = kq_clamp(total, -beyond, beyond) * ((int64_t)1 << (shift < -32 ? 32 : -shift));
-  }
-  return (int32_t)kq_clamp(total, low, high);
+/* low <= high. One limit after the other: so compilers make no branch of it, which a ReLU would mispredict. */
+static inline int64_t kq_clamp(int64_t a, int64_t low, int64_t high) {
+  if (a > high) a = high;
+  return a < low ? low : a;
 }
+
+/* clamp(floor(total / 2^shift + 1/2), low, high) for any shift up to 63 (kq_requantize.c). */
+int32_t kq_requantize(int64_t total, int shift, int32_t low, int32_t high);
 
 /* Loads and stores through memcpy: the bytes have no type of their own, and 4-byte alignment is all that is known of them. */
 static inline int16_t kq_load_s16(const uint8_t *p) {

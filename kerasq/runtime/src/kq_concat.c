@@ -9,7 +9,7 @@ static void place(const kq_operator *op, const kq_tensor *x, const uint8_t *x_da
   const uint32_t channels = x->shape[x->rank - 1], all = y->shape[y->rank - 1];
   const int shift = x->frac_bits - y->frac_bits;
   const bool moves = shift == 0 && x->type == y->type && !op->has_clamp;
-  const size_t bytes = (size_t)kq_bits(y->type) / 8;
+  const size_t bytes = kq_value_bytes(y->type);
   for (uint32_t from = 0, to = first; from < x->elements; from += channels, to += all) {
     if (moves) {
       memcpy(y_data + to * bytes, x_data + from * bytes, channels * bytes);

@@ -2,8 +2,6 @@
 
 #include "kq_dot.h"
 
-static size_t value_bytes(const kq_tensor *x) { return x->type == KQ_FIXED16 || x->type == KQ_UFIXED16 ? 2 : 1; }
-
 /* What all output channels of a pixel share. */
 typedef struct {
   const uint8_t *input;  /* under the first valid tap */
@@ -19,7 +17,7 @@ typedef struct {
 static kq_walk walk_of(const kq_operator *op, const kq_pixel *pixel) {
   const kq_tensor *x = op->input[KQ_X], *kernel = op->input[KQ_KERNEL];
   const uint32_t taps = kernel->shape[2], channels = kernel->shape[3];
-  const size_t value = value_bytes(x), line = x->shape[2] * x->shape[3] * value;
+  const size_t value = kq_value_bytes(x->type), line = x->shape[2] * x->shape[3] * value;
   const kq_span rows = pixel->rows, columns = pixel->columns;
   const bool joined = op->groups == 1 && op->dilations[1] == 1;
   kq_walk walk = {.input = pixel->input};
@@ -56,17 +54,18 @@ typedef struct {
 
 static void compute(const kq_operator *op, const kq_pixel *pixel) {
   const kq_shared *const shared = pixel->shared;
+  const kq_rows rows = shared->weights;
   const kq_dot dot = (kq_dot)op->kernel->inner;
+  const kq_writer write = pixel->write;
   const kq_walk walk = walk_of(op, pixel);
-  const kq_rows *const rows = &shared->weights;
-  const size_t value = value_bytes(op->input[KQ_X]);
-  for (uint32_t channel = 0; channel < op->output->shape[3]; ++channel) {
+  const uint32_t channels = op->output->shape[3], value = kq_value_bytes(op->input[KQ_X]->type);
+  const int shift = shared->totals.shift;
+  for (uint32_t channel = 0; channel < channels; ++channel) {
     const uint8_t *const input = walk.input + kq_group_channel(op, channel) * value;
-    const uint8_t *const weights = rows->data + (size_t)channel * rows->bytes;
-    const int32_t sum = sum_of(&walk, dot, input, weights, walk.first + channel * rows->values);
+    const uint8_t *const weights = rows.data + (size_t)channel * rows.bytes;
+    const int32_t sum = sum_of(&walk, dot, input, weights, walk.first + channel * rows.values);
     const int64_t total = kq_total(&shared->totals, channel, pixel->first + channel, sum);
-    const int32_t y = kq_requantize(total, shared->totals.shift, op->low.fixed, op->high.fixed);
-    pixel->write(pixel->output, pixel->first + channel, y);
+    write(pixel->output, pixel->first + channel, kq_requantize(total, shift, op->low.fixed, op->high.fixed));
   }
 }
 

@@ -147,6 +147,14 @@ int kq_bits(uint8_t type);
 int32_t kq_min_int(uint8_t type);
 int32_t kq_max_int(uint8_t type); /* FIXED32: 2^31 - 1 */
 
+/* Bytes of an activation's stored value. */
+static inline uint32_t kq_value_bytes(uint8_t type) {
+  return type == KQ_FLOAT32 ? 4 : type == KQ_FIXED8 || type == KQ_UFIXED8 ? 1 : 2;
+}
+
+/* Magnitude of a stored integer, that of -2^31 included. */
+static inline uint32_t kq_magnitude(int32_t a) { return a < 0 ? 0u - (uint32_t)a : (uint32_t)a; }
+
 /* The largest magnitude of a stored integer: 128 for FIXED8, 255 for UFIXED8, 1 for SIGN. */
 uint32_t kq_max_magnitude(uint8_t type);
 

@@ -8,40 +8,40 @@
  * Each maximum is one of a line less a convex function: it is at an end or on either side of the kink. */
 #include "kq_verify.h"
 
-static uint32_t value_bytes(const kq_tensor *tensor) { return (uint32_t)kq_bits(tensor->type) / 8; }
-
-/* What wider values of the output add over so many that follow each other. */
-static int64_t beside_values(const kq_operator *op, const kq_tensor *x, uint32_t values) {
-  const uint32_t x_bytes = value_bytes(x), y_bytes = value_bytes(op->output);
-  return y_bytes > x_bytes ? (int64_t)(values - 1) * (y_bytes - x_bytes) : 0;
-}
-
-/* The largest of i gain - loss max(0, i stride - padding) over the output's positions along an axis. */
-static int64_t largest(const kq_operator *op, unsigned axis, int64_t gain, int64_t loss) {
-  const int64_t last = (int64_t)op->output->shape[1 + axis] - 1;
-  const int64_t stride = op->strides[axis], padding = op->padding[2 * axis], kink = padding / stride;
-  const int64_t places[] = {kink < last ? kink : last, kink + 1 < last ? kink + 1 : last, last};
+/* The largest of i gain - loss max(0, i stride - padding) over the output's positions along an axis. A position i reads inside
+ * the input, so that i stride - padding fits 31 bits; so do i gain and loss, parts of a tensor's bytes. */
+static int64_t largest(const kq_operator *op, unsigned axis, uint32_t gain, uint32_t loss) {
+  const uint32_t last = op->output->shape[1 + axis] - 1, stride = op->strides[axis], padding = op->padding[2 * axis];
+  const uint32_t places[] = {padding / stride, padding / stride + 1, last};
   int64_t most = 0; /* of position 0 */
   for (uint32_t i = 0; i < 3; ++i) {
-    const int64_t inside = places[i] * stride - padding, value = places[i] * gain - (inside > 0 ? inside * loss : 0);
+    const uint32_t place = places[i] < last ? places[i] : last;
+    const uint32_t inside = place * stride > padding ? place * stride - padding : 0;
+    const int64_t value = (int64_t)(place * gain) - (int64_t)((uint64_t)inside * loss);
     if (value > most) most = value;
   }
   return most;
 }
 
 /* By how many bytes the output must begin below an operand that is read in one of the ways of KQ_OVERLAP; FAR where it must not
- * touch it. */
+ * touch it. Sizes of pixels and rows are parts of a tensor's bytes: they fit 31 bits. */
 #define FAR INT64_MAX
 static int64_t distance(const kq_operator *op, const kq_tensor *x, uint8_t overlap) {
   const kq_tensor *y = op->output;
+  const uint32_t x_bytes = kq_value_bytes(x->type), y_bytes = kq_value_bytes(y->type);
   const bool slides = overlap == KQ_OVERLAP_WINDOW || overlap == KQ_OVERLAP_WINDOW_OF_CHANNEL;
-  const uint32_t values = slides ? y->shape[3] : y->bytes / value_bytes(y);
-  const int64_t pixel = (int64_t)y->shape[3] * value_bytes(y), x_pixel = (int64_t)x->shape[3] * value_bytes(x);
-  int64_t own = beside_values(op, x, values);
+  const uint32_t values = slides ? y->shape[3] : y->bytes / y_bytes;
+  const uint32_t pixel = y->shape[3] * y_bytes, x_pixel = x->shape[3] * x_bytes;
+  uint32_t own = y_bytes > x_bytes ? (values - 1) * (y_bytes - x_bytes) : 0; /* what wider values add */
   if (overlap == KQ_OVERLAP_NEVER) return FAR;
-  if (!slides) return x->bytes / value_bytes(x) == values ? own : FAR; /* else one per channel, which is read for every pixel */
+  /* Of other sizes: one value per channel, which is read for every pixel. */
+  if (!slides) return x->bytes / x_bytes == values ? own : FAR;
   if (overlap == KQ_OVERLAP_WINDOW && (op->groups != x->shape[3] || op->groups != y->shape[3])) own = pixel;
-  return largest(op, 0, y->shape[2] * pixel, x->shape[2] * x_pixel) + largest(op, 1, pixel, x_pixel) + own;
+  int64_t below = own;
+  for (unsigned axis = 0; axis < 2; ++axis) {
+    below += largest(op, axis, axis == 0 ? y->shape[2] * pixel : pixel, axis == 0 ? x->shape[2] * x_pixel : x_pixel);
+  }
+  return below;
 }
 
 bool kq_may_overlap(const kq_operator *op, const kq_tensor *x) {

@@ -9,7 +9,7 @@ static inline void kq_swap_axes(const kq_operator *op, uint8_t *arena) {
   const uint8_t *x = kq_input_data(op, 0, arena);
   uint8_t *y = kq_output_data(op, arena);
   const uint32_t rows = op->window[0], columns = op->window[1];
-  const size_t run = (size_t)op->groups * (size_t)kq_bits(op->output->type) / 8, image = run * rows * columns;
+  const size_t run = (size_t)op->groups * kq_value_bytes(op->output->type), image = run * rows * columns;
   for (size_t first = 0; first < op->output->bytes; first += image) {
     for (uint32_t c = 0; c < columns; ++c) {
       for (uint32_t b = 0; b < rows; ++b, y += run) memcpy(y, x + first + ((size_t)b * columns + c) * run, run);

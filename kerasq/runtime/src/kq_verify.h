@@ -18,9 +18,6 @@ kq_status kq_check_operator(kq_operator *op);
  * `first` and `last` of the constants, and `packed` of the operators, as memory. */
 kq_status kq_prove_widths(kq_network *network, kq_error *error);
 
-/* Magnitude of a stored integer, that of -2^31 included. */
-static inline uint32_t kq_magnitude(int32_t a) { return a < 0 ? 0u - (uint32_t)a : (uint32_t)a; }
-
 /* kq_bounds.c: arithmetic of the proof, which stops at 2^63. */
 #define KQ_TOO_LARGE ((uint64_t)1 << 63)
 uint64_t kq_bound_sum(uint64_t a, uint64_t b);

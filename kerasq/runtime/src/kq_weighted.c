@@ -35,14 +35,11 @@ int64_t kq_total(const kq_totals *totals, uint32_t channel, uint32_t place, int6
 }
 
 kq_rows kq_rows_of(const kq_tensor *kernel) {
-  const uint32_t values = kernel->elements / kernel->shape[0], bits = (uint32_t)kq_bits(kernel->type);
   kq_rows rows = {.data = kernel->data, .read = kq_reader_of(kernel->type)};
-  if (kernel->type == KQ_SIGN) {
-    rows.bytes = (values + 31) / 32 * 4;
-  } else if (bits < 8) {
-    rows.values = values;
+  if (kq_bits(kernel->type) == 4) {
+    rows.values = kernel->elements / kernel->shape[0];
   } else {
-    rows.bytes = values * bits / 8;
+    rows.bytes = kernel->bytes / kernel->shape[0];
   }
   return rows;
 }

@@ -113,6 +113,7 @@ kq_image kq_image_of(const kq_operator *op);
 /* Columns of the input with its margins. */
 static inline uint32_t kq_staged_columns(const kq_image *in) { return in->padding[2] + in->columns + in->padding[3]; }
 
+static inline bool kq_is_dense(const kq_operator *op) { return op->kind == KQ_DENSE; }
 bool kq_is_depthwise(const kq_operator *op);
 kq_step_type kq_step_type_of(const kq_operator *op);
 uint32_t kq_step_value_bytes(kq_step_type type);
@@ -163,11 +164,6 @@ void kq_gemm_finish(const kq_operator *op, const kq_gemm *gemm, const kq_block *
 /* Whether two activations have bytes of the arena in common. */
 static inline bool kq_share_bytes(const kq_tensor *a, const kq_tensor *b) {
   return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
-}
-
-/* Bytes of a stored value of an activation. */
-static inline uint32_t kq_value_bytes(uint8_t type) {
-  return type == KQ_FLOAT32 ? 4 : type == KQ_FIXED8 || type == KQ_UFIXED8 ? 1 : 2;
 }
 
 #endif

@@ -44,7 +44,7 @@ const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t
   const uint8_t *source = kq_input_data(op, KQ_X, arena);
   if (!gemm->staged) return source;
   uint8_t *target = arena + op->scratch, *to = target;
-  const bool dense = op->kind == KQ_DENSE;
+  const bool dense = kq_is_dense(op);
   const uint32_t rows = dense ? 1 : x->shape[1], columns = dense ? 1 : x->shape[2], channels = dense ? x->elements : x->shape[3];
   const size_t left = (size_t)op->padding[2] * channels, right = (size_t)op->padding[3] * channels;
   const size_t line = (size_t)columns * channels, bytes = gemm->value_bytes;

@@ -141,7 +141,7 @@ static void fill_geometry(const kq_operator *op, kq_gemm *gemm) {
   const uint32_t pixel_bytes = in.channels * gemm->value_bytes;
   gemm->pixels = 1;
   gemm->columns = 1;
-  if (op->kind == KQ_DENSE) return;
+  if (kq_is_dense(op)) return;
   gemm->column_bytes = op->strides[1] * pixel_bytes;
   gemm->row_bytes = op->strides[0] * gemm->staged_columns * pixel_bytes;
   gemm->columns = op->output->shape[2];
@@ -151,7 +151,7 @@ static void fill_geometry(const kq_operator *op, kq_gemm *gemm) {
 /* ---- The plan's memory ---- */
 
 static size_t bytes(const kq_operator *op) {
-  return (sizeof(kq_gemm) + 63) / 64 * 64 + (size_t)kq_blocks_of(op) * KQ_LANES * (2 * sizeof(int32_t) + sizeof(int64_t));
+  return kq_aligned(sizeof(kq_gemm)) + (size_t)kq_blocks_of(op) * KQ_LANES * (2 * sizeof(int32_t) + sizeof(int64_t));
 }
 
 static void pack(const kq_operator *op, const void *constants, void *memory) {
@@ -172,7 +172,7 @@ static void pack(const kq_operator *op, const void *constants, void *memory) {
   gemm->block = steps->block;
   gemm->place = steps->place;
   gemm->weights = steps->weights;
-  gemm->start = (const int32_t *)(const void *)((uint8_t *)memory + (sizeof(kq_gemm) + 63) / 64 * 64);
+  gemm->start = (const int32_t *)(const void *)((uint8_t *)memory + kq_aligned(sizeof(kq_gemm)));
   gemm->factor = gemm->start + lanes;
   gemm->offset = (const int64_t *)(const void *)(gemm->factor + lanes);
   fill_geometry(op, gemm);

@@ -5,10 +5,9 @@
 
 enum { LARGEST_PAIR = 128 }; /* |w0| + |w1| that vpmaddubsw adds without saturation, whatever the inputs */
 
-static bool is_dense(const kq_operator *op) { return op->kind == KQ_DENSE; }
-
 bool kq_is_depthwise(const kq_operator *op) {
-  return !is_dense(op) && op->groups > 1 && op->input[KQ_KERNEL]->shape[3] == 1 && op->input[KQ_KERNEL]->shape[0] == op->groups;
+  const uint32_t *shape = op->input[KQ_KERNEL]->shape;
+  return !kq_is_dense(op) && op->groups > 1 && shape[3] == 1 && shape[0] == op->groups;
 }
 
 bool kq_is_wide(const kq_operator *op) { return op->is_integer && op->accumulator_bits == 64; }
@@ -30,7 +29,7 @@ uint32_t kq_step_value_bytes(kq_step_type type) {
 kq_image kq_image_of(const kq_operator *op) {
   const kq_tensor *x = op->input[KQ_X];
   kq_image in = {.rows = 1, .columns = 1, .channels = x->elements};
-  if (is_dense(op)) return in;
+  if (kq_is_dense(op)) return in;
   in.rows = x->shape[1];
   in.columns = x->shape[2];
   in.channels = x->shape[3];
@@ -57,7 +56,7 @@ static shape shape_of(const kq_operator *op) {
   };
   if (kq_is_depthwise(op)) { /* all channels as one group; a run is all taps */
     s.run_values = kernel->shape[1] * kernel->shape[2];
-  } else if (!is_dense(op)) {
+  } else if (!kq_is_dense(op)) {
     s.groups = op->groups;
     s.group_channels = kernel->shape[3];
     s.group_outputs = kernel->shape[0] / op->groups;
@@ -78,7 +77,7 @@ static int32_t tap_place(const kq_operator *op, uint32_t row, uint32_t column) {
 
 /* To the first of a run. */
 static int32_t run_place(const kq_operator *op, const shape *s, uint32_t run) {
-  if (is_dense(op)) return 0;
+  if (kq_is_dense(op)) return 0;
   const uint32_t taps = op->input[KQ_KERNEL]->shape[2];
   return s->joined ? tap_place(op, run, 0) : tap_place(op, run / taps, run % taps);
 }
@@ -114,14 +113,12 @@ static void read_step(const kq_operator *op, const kq_block *block, const shape 
   }
 }
 
-static int32_t magnitude(int32_t a) { return a < 0 ? -a : a; }
-
 /* Largest |w0| + |w1| of the pairs that vpmaddubsw adds. */
-static int32_t largest_pair(const step_weights *w) {
-  int32_t largest = 0;
+static uint32_t largest_pair(const step_weights *w) {
+  uint32_t largest = 0;
   for (int lane = 0; lane < KQ_LANES; ++lane) {
     for (int pair = 0; pair < 2; ++pair) {
-      const int32_t sum = magnitude(w->integer[lane][2 * pair]) + magnitude(w->integer[lane][2 * pair + 1]);
+      const uint32_t sum = kq_magnitude(w->integer[lane][2 * pair]) + kq_magnitude(w->integer[lane][2 * pair + 1]);
       if (sum > largest) largest = sum;
     }
   }
@@ -231,12 +228,12 @@ static uint32_t chunk_of(const uint8_t *weights, uint32_t steps) {
   for (uint32_t chunk = steps; chunk > 1; chunk = (chunk + 1) / 2) {
     bool fits = true;
     for (uint32_t begin = 0; begin < steps && fits; begin += chunk) {
-      int32_t sums[KQ_LANES][2];
+      uint32_t sums[KQ_LANES][2];
       memset(sums, 0, sizeof sums);
       for (uint32_t step = begin; step < begin + chunk && step < steps; ++step) {
         const uint8_t *bytes = weights + (size_t)step * KQ_STEP_BYTES;
         for (int lane = 0; lane < KQ_LANES; ++lane) {
-          for (int i = 0; i < 4; ++i) sums[lane][i / 2] += magnitude(kq_load_s8(bytes + 4 * lane + i));
+          for (int i = 0; i < 4; ++i) sums[lane][i / 2] += kq_magnitude(kq_load_s8(bytes + 4 * lane + i));
         }
       }
       for (int lane = 0; lane < KQ_LANES; ++lane) {
@@ -275,8 +272,6 @@ typedef struct {
   size_t block, sum, magnitude, place, weights, end;
 } layout;
 
-static size_t aligned(size_t size) { return (size + 63) / 64 * 64; }
-
 /* Whether some steps may be split in two, which makes them differ from block to block. */
 static bool may_split(const kq_operator *op) {
   return kq_step_type_of(op) == KQ_STEP_U8 && op->input[KQ_KERNEL]->type == KQ_FIXED8;
@@ -289,11 +284,11 @@ static bool shares_places(const kq_operator *op, bool saturating) { return !satu
 static layout lay_out(const kq_operator *op, uint64_t steps, uint64_t places) {
   const size_t blocks = kq_blocks_of(op), lanes = blocks * KQ_LANES;
   layout l;
-  l.block = aligned(sizeof(kq_steps));
-  l.sum = l.block + aligned(blocks * sizeof(kq_block));
+  l.block = kq_aligned(sizeof(kq_steps));
+  l.sum = l.block + kq_aligned(blocks * sizeof(kq_block));
   l.magnitude = l.sum + lanes * sizeof(int64_t);
   l.place = l.magnitude + lanes * sizeof(float);
-  l.weights = l.place + aligned((size_t)places * kq_step_places(kq_step_type_of(op)) * sizeof(int32_t));
+  l.weights = l.place + kq_aligned((size_t)places * kq_step_places(kq_step_type_of(op)) * sizeof(int32_t));
   l.end = l.weights + (size_t)steps * KQ_STEP_BYTES;
   return l;
 }
@@ -331,11 +326,11 @@ static void fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum
   const kq_tensor *kernel = op->input[KQ_KERNEL];
   const kq_rows rows = kq_rows_of(kernel);
   for (uint32_t lane = 0; lane < block->channels && op->is_integer; ++lane) {
-    int64_t all = 0;
+    uint64_t all = 0;
     for (uint32_t i = 0; i < kernel->elements / kernel->shape[0]; ++i) {
       const int32_t weight = kq_weight(&rows, block->first_channel + lane, i);
       sum[lane] += weight;
-      all += magnitude(weight);
+      all += kq_magnitude(weight);
     }
     magnitudes[lane] = (float)all * 1.00001f;
   }

@@ -14,8 +14,6 @@ enum { KERNEL = KQ_CONV_2D_KERNEL, LOOKS = 64 }; /* LOOKS: owners that are looke
 
 #define SHARES SIZE_MAX
 
-static size_t aligned(size_t size) { return (size + 63) / 64 * 64; }
-
 static bool begins_before(const kq_tensor *a, const kq_tensor *b) { return a->data < b->data; }
 
 /* Constants of a file may lie over each other: each byte is counted for one of them. */
@@ -76,12 +74,12 @@ bool kq_reserve(kq_network *network, kq_operator *op, kq_budget *budget) {
     op->scratch = SHARES;
     return true;
   }
-  size_t needed = aligned(packing->finish->bytes(op));
+  size_t needed = kq_aligned(packing->finish->bytes(op));
   const size_t left = budget->limit - budget->used;
   if (needed > left) return false;
   if (found.constants == NULL) {
-    if (aligned(packing->constants->most(op)) > left - needed) return false;
-    needed += aligned(packing->constants->bytes(op));
+    if (kq_aligned(packing->constants->most(op)) > left - needed) return false;
+    needed += kq_aligned(packing->constants->bytes(op));
   }
   kq_tensor *kernel = &network->tensors[op->input[KERNEL] - network->tensors];
   budget->used += needed;
@@ -103,11 +101,11 @@ size_t kq_fill(kq_operator *op, uint8_t *memory) {
   const void *constants = next;
   if (owner == op) {
     packing->constants->pack(op, NULL, next);
-    next += aligned(packing->constants->bytes(op));
+    next += kq_aligned(packing->constants->bytes(op));
   } else {
     constants = ((const kq_packed *)owner->packed)->constants;
   }
   packing->finish->pack(op, constants, next);
   op->packed = next;
-  return (size_t)(next - memory) + aligned(packing->finish->bytes(op));
+  return (size_t)(next - memory) + kq_aligned(packing->finish->bytes(op));
 }

@@ -12,6 +12,9 @@
 
 enum { KQ_PACKED_BYTES_EACH = 16, KQ_PACKED_BYTES_FREE = 1 << 16 };
 
+/* To whole cache lines. */
+static inline size_t kq_aligned(size_t size) { return (size + 63) / 64 * 64; }
+
 /* One part. */
 typedef struct kq_part {
   size_t (*most)(const kq_operator *op);  /* bytes that suffice, found without reading the kernel */
