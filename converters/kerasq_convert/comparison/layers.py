@@ -47,8 +47,8 @@ class Noise:
     power: float = 0.0
     signal: float = 0.0
 
-    def add(self, wanted: np.ndarray, found: np.ndarray) -> None:
-        self.power += float(np.sum((found - wanted) ** 2))
+    def add(self, wanted: np.ndarray, measured: np.ndarray) -> None:
+        self.power += float(np.sum((measured - wanted) ** 2))
         self.signal += float(np.sum(wanted**2))
 
     @property
@@ -148,8 +148,8 @@ class Analysis:
     @property
     def saturating(self) -> list[LayerError]:
         """Tensors that lose values at the ends of their formats, the worst first."""
-        found = [layer for layer in self.layers if layer.saturated > 0]
-        return sorted(found, key=lambda layer: layer.saturated, reverse=True)
+        saturated = [layer for layer in self.layers if layer.saturated > 0]
+        return sorted(saturated, key=lambda layer: layer.saturated, reverse=True)
 
     def to_text(self) -> str:
         """The analysis as a person reads it."""
@@ -281,7 +281,7 @@ class _Comparison:
     def add(self, inputs: list[np.ndarray]) -> None:
         values: dict[str, np.ndarray] = {}
         tensors = self._reference.tensors
-        self._float.run(inputs, lambda index, found: values.update({tensors[index].name: found.astype(np.float64)}))
+        self._float.run(inputs, lambda index, array: values.update({tensors[index].name: array.astype(np.float64)}))
         accumulated: dict[int, np.ndarray] = {}
         alone: dict[int, np.ndarray] = {}
         for index in self._model.inputs:
@@ -306,8 +306,8 @@ class _Comparison:
             return alone[index] if tensor.format == format_ else format_.quantize(values[tensor.name])
 
         for variant, noise in zip(measured.tried, measured.promoted, strict=True):
-            found = variant.run(*(source(index, format_) for index, format_ in variant.inputs))
-            noise.add(wanted, variant.output.dequantize(found, np.float64))
+            stored = variant.run(*(source(index, format_) for index, format_ in variant.inputs))
+            noise.add(wanted, variant.output.dequantize(stored, np.float64))
 
 
 def _finite(value: float) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
 from kerasq_convert.memory.plan import plan_memory
 
@@ -29,15 +30,17 @@ def beside_logits(model: Model) -> Model:
 
 def _logits(model: Model) -> tuple[int, ...]:
     """What is below the softmax of each output; the model's own outputs where there is no softmax to leave out."""
-    final = {operator.outputs[0]: operator for operator in model.operators if operator.kind is OperatorKind.SOFTMAX}
+    softmaxes = (operator for operator in model.operators if operator.kind is OperatorKind.SOFTMAX)
+    below = {operator.outputs[0]: ops.operand_index(operator, "input") for operator in softmaxes}
     read = {index for operator in model.operators for index in operator.inputs}
-    outputs = tuple(final[index].inputs[0] if index in final and index not in read else index for index in model.outputs)
+    outputs = tuple(below[index] if index in below and index not in read else index for index in model.outputs)
     return model.outputs if len({*outputs}) < len(outputs) or {*outputs} & {*model.inputs} else outputs
 
 
 def _renumbered(model: Model) -> Model:
     """`model` without the tensors that nothing uses any more."""
-    used = {*model.inputs, *model.outputs, *(i for each in model.operators for i in (*each.inputs, *each.outputs))} - {ABSENT}
+    touched = (index for operator in model.operators for index in (*operator.inputs, *operator.outputs))
+    used = {*model.inputs, *model.outputs, *touched} - {ABSENT}
     number = {index: place for place, index in enumerate(sorted(used))} | {ABSENT: ABSENT}
 
     def renumber(indices: tuple[int, ...]) -> tuple[int, ...]:

@@ -19,23 +19,23 @@ FAIR_DB = 25.0  # what a network of 8 bits should reach
 
 def run(model: Model, inputs: Arrays, engine: str | None = None) -> Arrays:
     """Outputs as float64 values, an array per output."""
-    found = Interpreter(model_content=model, engine=engine, max_bytes=None).predict(inputs)
-    return [array.astype(np.float64) for array in listed(found)]
+    outputs = Interpreter(model_content=model, engine=engine, max_bytes=None).predict(inputs)
+    return [array.astype(np.float64) for array in listed(outputs)]
 
 
-def noise_shares(found: Arrays, wanted: Arrays) -> np.ndarray:
+def noise_shares(outputs: Arrays, wanted: Arrays) -> np.ndarray:
     """Noise : signal, the mean over the outputs, each measured against its own power; what each example adds to it."""
     shares = [
         np.sum((array - signal).reshape(len(signal), -1) ** 2, axis=1) / max(np.sum(signal**2), np.finfo(np.float64).tiny)
-        for array, signal in zip(found, wanted, strict=True)
+        for array, signal in zip(outputs, wanted, strict=True)
     ]
     return np.mean(shares, axis=0)
 
 
-def signal_to_noise_db(found: Arrays, wanted: Arrays) -> float:
+def signal_to_noise_db(outputs: Arrays, wanted: Arrays) -> float:
     """Over all outputs, each weighed by its own power; infinite where nothing differs."""
     with np.errstate(divide="ignore"):
-        return -10 * float(np.log10(np.sum(noise_shares(found, wanted))))
+        return -10 * float(np.log10(np.sum(noise_shares(outputs, wanted))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Wanted:
     @classmethod
     def of(cls, reference: Model, inputs: Arrays) -> Wanted:
         """What the float network gives."""
-        found = run(beside_logits(reference), inputs, engine="reference")  # BLAS: the faster one in float
-        return cls(inputs, *_parted(found, len(reference.outputs)))
+        outputs = run(beside_logits(reference), inputs, engine="reference")  # BLAS: the faster one in float
+        return cls(inputs, *_parted(outputs, len(reference.outputs)))
 
     @property
     def examples(self) -> int:
@@ -68,20 +68,20 @@ class Wanted:
     def noise(self, model: Model, outputs: int) -> np.ndarray:
         """`noise_shares` of `beside_logits` of a model with so many outputs: (2, examples), at the outputs and at the logits."""
         pairs = zip(_parted(run(model, self.inputs), outputs), (self.outputs, self.logits), strict=True)
-        return np.stack([noise_shares(found, wanted) for found, wanted in pairs])
+        return np.stack([noise_shares(arrays, wanted) for arrays, wanted in pairs])
 
 
-def _parted(found: Arrays, outputs: int) -> tuple[Arrays, Arrays]:
-    return found[:outputs], found[outputs:] or found[:outputs]
+def _parted(arrays: Arrays, outputs: int) -> tuple[Arrays, Arrays]:
+    return arrays[:outputs], arrays[outputs:] or arrays[:outputs]
 
 
-def is_better(found: np.ndarray, before: np.ndarray) -> bool:
+def is_better(after: np.ndarray, before: np.ndarray) -> bool:
     """Whether noise, as `Wanted.noise` gives it, is less by more than examples differ by chance, and more nowhere.
 
     Not more in the typical example, either: the sum is that of the few that have most of the noise.
     """
-    gain, floor = before - found, np.mean(before) * 1e-6 + np.finfo(np.float64).tiny
-    typical = np.mean(np.log((found + floor) / (before + floor)), axis=1)
+    gain, floor = before - after, np.mean(before) * 1e-6 + np.finfo(np.float64).tiny
+    typical = np.mean(np.log((after + floor) / (before + floor)), axis=1)
     deviation = np.std(gain, axis=1) / np.sqrt(gain.shape[1])
     is_no_loss = np.all(np.sum(gain, axis=1) >= 0) and np.all(typical <= 0)
     return bool(is_no_loss and np.any(np.mean(gain, axis=1) > DEVIATIONS * deviation))
@@ -106,12 +106,12 @@ class OutputError:
 def compare(model: Model, wanted: Wanted) -> list[OutputError]:
     """Every output of a network on examples."""
     errors = []
-    for index, found, signal in zip(model.outputs, run(model, wanted.inputs), wanted.outputs, strict=True):
+    for index, output, signal in zip(model.outputs, run(model, wanted.inputs), wanted.outputs, strict=True):
         same = None
         if signal.ndim >= 2 and signal.shape[-1] > 1 and signal.size == len(signal) * signal.shape[-1]:
-            places = (array.reshape(len(array), -1).argmax(axis=1) for array in (found, signal))
+            places = (array.reshape(len(array), -1).argmax(axis=1) for array in (output, signal))
             same = float(np.mean(np.equal(*places)))
-        errors.append(OutputError(model.tensors[index].name, signal_to_noise_db([found], [signal]), same))
+        errors.append(OutputError(model.tensors[index].name, signal_to_noise_db([output], [signal]), same))
     return errors
 
 

@@ -31,7 +31,7 @@ def binary_scale(kernel: np.ndarray) -> np.ndarray | None:
 
 def grid_of(kernel: np.ndarray, widths: tuple[int, ...] = (4, 8, 16)) -> QFormat | None:
     """The narrowest signed format that holds every value exactly, with as few fractional bits as possible; else None."""
-    found: QFormat | None = None
+    narrowest: QFormat | None = None
     frac_bits, low, high = None, np.inf, -np.inf
     for _, block in blocks(kernel, _BLOCK):
         values = block[block != 0].astype(np.float64)
@@ -44,10 +44,10 @@ def grid_of(kernel: np.ndarray, widths: tuple[int, ...] = (4, 8, 16)) -> QFormat
         needed = int(np.max(53 - exponents - trailing))
         frac_bits = needed if frac_bits is None else max(needed, frac_bits)
         low, high = min(low, float(values.min())), max(high, float(values.max()))
-        found = _narrowest(widths, frac_bits, low, high)
-        if found is None:  # what follows can only ask for more
+        narrowest = _narrowest(widths, frac_bits, low, high)
+        if narrowest is None:  # what follows can only ask for more
             return None
-    return found
+    return narrowest
 
 
 def _narrowest(widths: tuple[int, ...], frac_bits: int, low: float, high: float) -> QFormat | None:

@@ -36,7 +36,7 @@ def best_for_histogram(family: QFormat, histogram: Histogram, criterion: Criteri
             return scored[0].qformat
         case Criterion.PERCENTILE:
             # Of an unsigned format for values that are negative too, every candidate may saturate more.
-            return [scored[0], *(each for each in scored if each.saturated_share <= SATURATED_SHARE)][-1].qformat
+            return [scored[0], *(candidate for candidate in scored if candidate.saturated_share <= SATURATED_SHARE)][-1].qformat
         case Criterion.KL:
             return min(scored, key=lambda candidate: divergence(candidate.qformat, histogram)).qformat
         case _:

@@ -30,10 +30,10 @@ def best_order(model: Model) -> tuple[list[int], int | None]:
     own = list(range(len(model.operators)))
     search = _Search(model)
     needed = search.peak(own)
-    found = search.run(needed)
-    if found is None:
+    best = search.run(needed)
+    if best is None:
         return own, None
-    order, bound = found
+    order, bound = best
     return (own, bound) if bound >= needed else (order, bound)
 
 

@@ -1,20 +1,21 @@
 """Buffers placed in an arena as small as can be.
 
-Two buffers whose lives meet lie one below the other: of i below j, `below[i][j]` says how far apart they begin at least,
-i's size, or less where i is an output that may lie over its input j (kerasq.verification.overlap). With the side of every such
-pair decided, each buffer lies as low as those below it allow; so an arena of the smallest size has its buffers, taken in the
-order of their offsets, each at the lowest offset above all those before it that it meets. The search goes through these orders.
+Two buffers that are alive at the same time lie one below the other. `below[i][j]` is the least distance from the beginning of
+buffer i to that of buffer j above it: the size of i, or less where i is an output that may lie over its input j
+(kerasq.verification.overlap). Once it is decided which buffer of every such pair is the lower one, each buffer may lie as low as
+the buffers below it allow. So there is a smallest arena in which each buffer, taken in the order of offsets, lies at the lowest
+offset above all earlier buffers that it meets. The search goes through these orders.
 
-It leaves an order as soon as some buffer that is left, or all of them that live at one time, can't lie below the best height
-found; and when the same buffers were placed before, themselves below the best height, and left all others at least as low: had
-there been a lower placement of those, it would have been found. The start are the greedy placements by
-size, by length of life and by time, of which the first is mostly the optimum (Pisarchyk and Lee 2020, arXiv:2001.03288). What
-the search can't finish within its number of steps is not lost: the best plan so far is taken, and the bound says how far it may
-be from the optimum. Steps, not seconds, are counted: the same network gives the same plan everywhere.
+The search leaves an order in two cases. First, a remaining buffer, or all remaining buffers of one time together, can't lie below
+the best height so far. Second, the same buffers were placed before, below the best height, and every remaining buffer could lie
+at least as low then: a lower placement would have come of that. The search starts from greedy placements by size, by length of
+life and by time; the first of them is mostly the optimum (Pisarchyk and Lee 2020, arXiv:2001.03288). If the search runs out of
+steps, the best placement so far is taken, and the bound tells how far it may be from the optimum. It counts steps, not seconds:
+the same network gives the same plan everywhere.
 
-A bound for a stretch of time is one for the whole, and what is hard to place is mostly alive in a short one. The stretches around
-the busiest operator are searched by themselves and the other buffers placed around what is found: most plans that the
-whole search can't finish become optimal so, and are proven to be.
+A bound for a stretch of time is a bound for the whole time, and the buffers that are hard to place are mostly alive in a short
+stretch. So the stretches around the busiest operator are searched alone, and the other buffers are placed around the result. Most
+plans that the whole search can't finish become optimal in this way, and are proven to be.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ class Problem:
     overlaps: tuple[tuple[tuple[int, int], int], ...] = ()
 
     def below(self) -> list[dict[int, int]]:
-        """For each buffer those that it meets, with how far it begins below them at least where it lies below them."""
-        count, given = len(self.sizes), dict(self.overlaps)
+        """For each buffer the buffers that it meets, each with the least distance by which it begins below that one."""
+        count, distances = len(self.sizes), dict(self.overlaps)
         return [
             {
-                j: min(given.get((i, j), self.sizes[i]), self.sizes[i])
+                j: min(distances.get((i, j), self.sizes[i]), self.sizes[i])
                 for j in range(count)
                 if i != j and self.spans[i][0] <= self.spans[j][1] and self.spans[j][0] <= self.spans[i][1]
             }
@@ -56,7 +57,7 @@ class Problem:
         ]
 
     def times(self) -> list[tuple[int, ...]]:
-        """The sets of buffers that are alive at some time, without those that another one contains."""
+        """The sets of buffers that are alive together at some time; no set that is part of another one."""
         alive = [
             frozenset(i for i, (first, last) in enumerate(self.spans) if first <= time <= last)
             for time in sorted({first for first, _ in self.spans})
@@ -95,7 +96,7 @@ def place(problem: Problem, bound: int, steps: int = STEPS) -> Placement:
         bound: Bytes that are known to be needed.
         steps: How long to search: the buffers placed, in all.
     """
-    offsets = min(greedy(problem), key=lambda found: _height(problem, found), default=[])
+    offsets = min(greedy(problem), key=lambda placed: _height(problem, placed), default=[])
     height = _height(problem, offsets)
     if height > bound:
         search = Search(problem, height, bound, steps)
@@ -106,27 +107,27 @@ def place(problem: Problem, bound: int, steps: int = STEPS) -> Placement:
     return Placement(tuple(offsets), height, bound)
 
 
-def improved(problem: Problem, found: Placement, centre: int, steps: int = STEPS) -> Placement:
-    """A lower placement, a better bound, or both, by longer and longer stretches of time around `centre`."""
+def improved(problem: Problem, best: Placement, centre: int, steps: int = STEPS) -> Placement:
+    """A placement and a bound that are at least as good, from longer and longer stretches of time around `centre`."""
     last_time = max(last for _, last in problem.spans)
     for reach in range(1, 12):
-        if found.bound >= found.height:
+        if best.bound >= best.height:
             break
         first, last = centre - reach, centre + reach
         part, kept = problem.during(first, last)
-        search = Search(part, found.height, found.bound, steps)
+        search = Search(part, best.height, best.bound, steps)
         is_finished = search.run()
         if search.best is not None:
             fixed = dict(zip(kept, search.best, strict=True))
-            offsets = min(greedy(problem, fixed), key=lambda each: _height(problem, each))
-            if (height := _height(problem, offsets)) < found.height:
-                found = Placement(tuple(offsets), height, found.bound)
+            offsets = min(greedy(problem, fixed), key=lambda placed: _height(problem, placed))
+            if (height := _height(problem, offsets)) < best.height:
+                best = Placement(tuple(offsets), height, best.bound)
         if not is_finished:
             break
-        found = dataclasses.replace(found, bound=max(found.bound, search.height))
+        best = dataclasses.replace(best, bound=max(best.bound, search.height))
         if first < 0 and last > last_time:
             break
-    return found
+    return best
 
 
 def greedy(problem: Problem, fixed: Mapping[int, int] | None = None) -> Iterable[list[int]]:
@@ -176,9 +177,12 @@ class Search:
         return self._extend(frozenset(range(len(self.sizes))), [0] * len(self.sizes), 0)
 
     def _extend(self, left: frozenset[int], lowest: list[int], top: int) -> bool:
-        """Places the buffers `left`, whose offsets are at least `lowest`: above those that they meet, and not below the last.
+        """Places the buffers `left`: each lies at its offset in `lowest` or higher, and none begins below the one placed last.
 
-        `top` is where the highest of the others ends.
+        `top` is where the highest buffer that is placed ends.
+
+        Returns:
+            Whether the search came to its end before the steps were used up.
         """
         if top >= self.height:
             return True
@@ -206,7 +210,7 @@ class Search:
         return True
 
     def _promising(self, left: frozenset[int], lowest: list[int]) -> bool:
-        """Whether what is left may fit below the best height: each buffer, and all those of one time together."""
+        """Whether the remaining buffers may fit below the best height: each buffer, and all buffers of one time together."""
         if any(lowest[i] + self.sizes[i] >= self.height for i in left):
             return False
         for time, group in enumerate(self.times):
@@ -223,10 +227,10 @@ class Search:
         return True
 
     def _seen_before(self, left: frozenset[int], lowest: list[int], top: int) -> bool:
-        """Whether the same buffers were placed, below the best height, with all others at least as low as they are now."""
+        """Whether the same buffers were placed before, below the best height, and the others could lie as low as now or lower."""
         state = [lowest[i] for i in sorted(left)]
-        known = [(end, other) for end, other in self.seen.get(left, ()) if end < self.height]
-        if any(all(a <= b for a, b in zip(other, state, strict=True)) for _, other in known):
+        earlier = [(end, other) for end, other in self.seen.get(left, ()) if end < self.height]
+        if any(all(a <= b for a, b in zip(other, state, strict=True)) for _, other in earlier):
             return True
-        self.seen[left] = [*known, (top, state)][-_KEPT:]
+        self.seen[left] = [*earlier, (top, state)][-_KEPT:]
         return False

@@ -54,13 +54,13 @@ def plan(model: Model) -> Plan:
     model = _ordered(model, order)
     indices, problem = _problem(model)
     live = profile(model)
-    found = _placed(problem, lower_bound(model), live.index(max(live)) - 1)
-    offsets = dict(zip(indices, found.offsets, strict=True))
+    placement = _placed(problem, lower_bound(model), live.index(max(live)) - 1)
+    offsets = dict(zip(indices, placement.offsets, strict=True))
     tensors = tuple(
         dataclasses.replace(tensor, offset=offsets[index]) if index in offsets else tensor
         for index, tensor in enumerate(model.tensors)
     )
-    return Plan(dataclasses.replace(model, tensors=tensors, arena_bytes=found.height), found.bound, bound_of_orders)
+    return Plan(dataclasses.replace(model, tensors=tensors, arena_bytes=placement.height), placement.bound, bound_of_orders)
 
 
 def _ordered(model: Model, order: list[int]) -> Model:

@@ -53,19 +53,19 @@ def _composed(graph: Graph) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         shapes[node.output] = node.shape
-        given = [terms.get(value, _Term(value, lambda x: x, False)) for value in node.inputs]
-        found = _term(node, given) if _plain(node) or isinstance(node, Identity) else None
-        if found is None or shapes[found.origin] != node.shape:
+        terms_read = [terms.get(value, _Term(value, lambda x: x, False)) for value in node.inputs]
+        term = _term(node, terms_read) if _plain(node) or isinstance(node, Identity) else None
+        if term is None or shapes[term.origin] != node.shape:
             nodes.append(node)
             continue
-        terms[node.output] = found
-        several = len(given) > 1 or isinstance(node, Pointwise)
-        composed = found.curved and (several or (given[0].curved and not isinstance(node, Identity)))
+        terms[node.output] = term
+        several = len(terms_read) > 1 or isinstance(node, Pointwise)
+        composed = term.curved and (several or (terms_read[0].curved and not isinstance(node, Identity)))
         if not composed:
             nodes.append(node)
             continue
         nodes.append(
-            Curve(output=node.output, inputs=(found.origin,), shape=node.shape, layers=node.layers, function=found.function)
+            Curve(output=node.output, inputs=(term.origin,), shape=node.shape, layers=node.layers, function=term.function)
         )
     return remove_dead_nodes(graph.with_nodes(nodes))
 
@@ -74,11 +74,11 @@ def _plain(node: Node) -> bool:
     return node.format is None and node.clamp == UNLIMITED
 
 
-def _term(node: Node, given: list[_Term]) -> _Term | None:
+def _term(node: Node, terms: list[_Term]) -> _Term | None:
     """`node` as a function of the origin of all its inputs; None where it is not one."""
-    if not given or any(term.origin != given[0].origin for term in given):
+    if not terms or any(term.origin != terms[0].origin for term in terms):
         return None
-    first, curved = given[0], any(term.curved for term in given)
+    first, curved = terms[0], any(term.curved for term in terms)
     match node:
         case Curve(function=curve):
             return _Term(first.origin, lambda x: curve(first.function(x)), True)
@@ -88,10 +88,10 @@ def _term(node: Node, given: list[_Term]) -> _Term | None:
         case Identity(clamp=(low, high), format=None):
             return _Term(first.origin, lambda x: np.clip(first.function(x), low, high), curved)
         case Pointwise(function=pointwise):
-            return _Term(first.origin, lambda x: pointwise(*(term.function(x) for term in given)), True)
+            return _Term(first.origin, lambda x: pointwise(*(term.function(x) for term in terms)), True)
         case Add():
-            return _Term(first.origin, lambda x: first.function(x) + given[1].function(x), curved)
+            return _Term(first.origin, lambda x: first.function(x) + terms[1].function(x), curved)
         case Multiply():
-            return _Term(first.origin, lambda x: first.function(x) * given[1].function(x), True)
+            return _Term(first.origin, lambda x: first.function(x) * terms[1].function(x), True)
         case _:
             return None

@@ -94,8 +94,8 @@ def _scaled(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for shrink in SHRINKS:
         scale = shrink * largest / FORMAT.max
         values = FORMAT.dequantize(FORMAT.quantize(rows / scale[:, None]), np.float64)
-        found = np.sum((values * scale[:, None] - rows) ** 2, axis=1)
-        better = found < error
-        best[better], error[better] = values[better], found[better]
+        noise = np.sum((values * scale[:, None] - rows) ** 2, axis=1)
+        better = noise < error
+        best[better], error[better] = values[better], noise[better]
         chosen = np.where(better, scale, chosen)
     return best, chosen

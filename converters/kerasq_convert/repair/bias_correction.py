@@ -89,9 +89,9 @@ class BiasCorrection:
         for judge in (_Judge(self.held, shown, outputs, len(corrected)), None):
             if judge is None or judge.is_affordable:
                 kept = self._pass(model, corrected, judge)
-                found = self.held.noise(_with_shifts(shown, kept), outputs)
-                if is_better(found, noise):
-                    self._kept, noise = kept, found
+                corrected_noise = self.held.noise(_with_shifts(shown, kept), outputs)
+                if is_better(corrected_noise, noise):
+                    self._kept, noise = kept, corrected_noise
         return _with_shifts(model, self._kept)
 
     def _pass(self, model: Model, corrected: Collection[str], judge: _Judge | None) -> dict[str, _Kept]:
@@ -134,8 +134,8 @@ class BiasCorrection:
         missing = [operator for operator in model.operators if model.output(operator).name in corrected - self._followers.keys()]
         if not missing:
             return
-        found = {model.output(operator).name: _follower(model, operator) for operator in missing}
-        means: dict[str, list[np.ndarray]] = {follower.name: [] for follower in found.values()}
+        followers = {model.output(operator).name: _follower(model, operator) for operator in missing}
+        means: dict[str, list[np.ndarray]] = {follower.name: [] for follower in followers.values()}
 
         def look(index: int, values: np.ndarray) -> None:
             name = model.tensors[index].name
@@ -146,7 +146,7 @@ class BiasCorrection:
         for start in range(0, len(self._inputs[0]), BATCH):
             engine.run([array[start : start + BATCH] for array in self._inputs], look)
         self._means |= {name: np.concatenate(parts) for name, parts in means.items()}
-        self._followers |= found
+        self._followers |= followers
 
     def _shift(self, model: Model, operator: Operator, values: dict[int, np.ndarray]) -> np.ndarray:
         """What to add to the bias of each channel.
@@ -207,22 +207,23 @@ class _Judge:
         changed = _shifted(self._model, name, shift)
         if changed is None:
             return False
-        found = self._seen.noise(changed, self._outputs)
-        if not is_better(found, self._noise):
+        noise = self._seen.noise(changed, self._outputs)
+        if not is_better(noise, self._noise):
             return False
-        self._model, self._noise = changed, found
+        self._model, self._noise = changed, noise
         return True
 
 
 def _with_shifts(model: Model, kept: dict[str, _Kept]) -> Model:
-    for name, each in kept.items():
-        model = _shifted(model, name, each.shift) or model
+    for name, correction in kept.items():
+        model = _shifted(model, name, correction.shift) or model
     return model
 
 
 def _shifted(model: Model, name: str, shift: np.ndarray) -> Model | None:
     """`model` with another bias for the operator that computes a tensor; None where that changes nothing, or could overflow."""
-    position, operator = next((i, each) for i, each in enumerate(model.operators) if model.output(each).name == name)
+    position = next(place for place, operator in enumerate(model.operators) if model.output(operator).name == name)
+    operator = model.operators[position]
     index = ops.operand_index(operator, "bias")
     bias = model.tensors[index]
     data = bias.format.quantize(bias.values.astype(np.float64) + shift.reshape(bias.shape))
@@ -235,7 +236,7 @@ def _shifted(model: Model, name: str, shift: np.ndarray) -> Model | None:
         proven = ops.with_widths(changed, operator)
     except OverflowError:
         return None
-    operators = tuple(proven if place == position else each for place, each in enumerate(model.operators))
+    operators = (*model.operators[:position], proven, *model.operators[position + 1 :])
     return dataclasses.replace(changed, operators=operators)
 
 

@@ -112,10 +112,8 @@ def _random(reference: Model, statistics: Statistics | None) -> Arrays:
     arrays = []
     for index in reference.inputs:
         tensor = reference.tensors[index]
-        known = statistics is not None and tensor.name in statistics
-        low, high = (
-            (statistics[tensor.name].min, statistics[tensor.name].max) if statistics is not None and known else (-1.0, 1.0)
-        )
+        histogram = None if statistics is None else statistics.get(tensor.name)
+        low, high = (-1.0, 1.0) if histogram is None else (histogram.min, histogram.max)
         arrays.append(rng.uniform(low, high, (EXAMPLES, *tensor.shape[1:])).astype(np.float32))
     return arrays
 

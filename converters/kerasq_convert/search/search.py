@@ -1,17 +1,17 @@
 """Formats chosen by what they do to the network's outputs, without labels.
 
-The measure is the signal-to-noise ratio at the outputs: the float network's outputs are the signal, the difference from them
-the noise, over calibration examples. A tensor that looks well by itself may still be the one that costs the most; here all
-others are as they will be. Where an output is a softmax, the logits below it are compared: probabilities near 0 and 1 hide
-what happens to the order of the classes.
+The search measures a network by the signal-to-noise ratio at its outputs, over calibration examples: the float network's outputs
+are the signal, the difference from them is the noise. A format that fits its own tensor well may still cost the outputs most, so
+each candidate is measured in the whole network. Where an output is a softmax, its logits are compared: probabilities near 0 and 1
+hide changes in the order of the classes.
 
-* `refine` tries one fractional bit less and one more for every tensor, in the order of execution, and keeps what is better
-  on the even examples and on the odd ones: what helps only one half is chance.
-* `promote` gives single buffers 16 bits, the one with the greatest gain per byte first, until the goals are met.
-* Biases are corrected before anything is measured (bias_correction.py): at the start, and after refinement, by what
-  operators then read; in between as if they read that, which formats one bit away hardly change. A refinement that is no
-  gain once its own biases are corrected is taken back.
-* Ties leave things as they are and nothing is random: the same examples give the same formats.
+* `refine` tries one fractional bit less and one more for every tensor, in the order of execution. It keeps a format that is
+  better both on the even and on the odd examples: a gain on one half alone is chance.
+* `promote` gives buffers 16 bits, one at a time, the one with the greatest gain per byte first, until the goals are met.
+* Biases are corrected in every network that is measured (repair/bias_correction.py). The corrections are measured at the start
+  and after refinement. Candidates in between get corrections computed from what operators read then, since one bit in one format
+  hardly changes that. A refinement that is no gain with its own corrections is taken back.
+* A tie changes nothing, and nothing is random: the same examples give the same formats.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Search:
         self._repaired({})
 
     def _repaired(self, decided: dict[Role, Choice]) -> Model:
-        """The model with biases corrected; those of others are corrected like these from then on."""
+        """The model with its biases corrected by measurement; `_network` corrects later ones by what was measured here."""
         model = self._build(decided).model
         return model if self._correction is None else self._correction.measure(model)
 
@@ -90,7 +90,7 @@ class Search:
 
     def sqnr_db(self, outputs: Arrays, examples: slice = slice(None)) -> float:
         """Of some examples: see `outputs.signal_to_noise_db`."""
-        return signal_to_noise_db([found[examples] for found in outputs], [wanted[examples] for wanted in self._reference])
+        return signal_to_noise_db([array[examples] for array in outputs], [array[examples] for array in self._reference])
 
     def accuracy(self, outputs: Arrays) -> float | None:
         """Top-1 of the first output."""
@@ -117,9 +117,9 @@ class Search:
                 for role in free:
                     for neighbour in _neighbours(formats[role].format):
                         tried = self.decided | {role: Choice(neighbour, Reason.REFINED)}
-                        found = self._measured(tried)
-                        if all(new > old + GAIN_DB for new, old in zip(found, best, strict=True)):
-                            best, self.decided = found, tried
+                        measured = self._measured(tried)
+                        if all(new > old + GAIN_DB for new, old in zip(measured, best, strict=True)):
+                            best, self.decided = measured, tried
                     progress.advance(1)
                 if best[0] <= before + GAIN_DB:
                     break

@@ -92,20 +92,20 @@ class Settings:
 
     def problems(self, buffers: Iterable[str], parameters: Iterable[str]) -> list[str]:
         """Entries that fit no tensor of the network."""
-        found = []
-        known = {"buffers": list(buffers), "parameters": list(parameters)}
+        problems = []
+        tensors = {"buffers": list(buffers), "parameters": list(parameters)}
         for section in SECTIONS:
             other = SECTIONS[1 - SECTIONS.index(section)]
-            fits, fits_other = (_Fit(known[name]) for name in (section, other))
+            fits, fits_other = (_Fit(tensors[name]) for name in (section, other))
             for name in getattr(self, section):
                 if name == "*" or fits(name):
                     continue
                 if fits_other(name):
-                    found.append(f"{shown(name)} stands under {section} and belongs under {other}")
+                    problems.append(f"{shown(name)} stands under {section} and belongs under {other}")
                 else:
-                    hint = nearest(name, known[section]) if len(found) < _MOST_PROBLEMS else ""
-                    found.append(f"there is no {section[:-1]} {shown(name)}{hint}")
-        return shortened(found)
+                    hint = nearest(name, tensors[section]) if len(problems) < _MOST_PROBLEMS else ""
+                    problems.append(f"there is no {section[:-1]} {shown(name)}{hint}")
+        return shortened(problems)
 
     def tell_apart(self, name: str, other: str) -> bool:
         """Whether an entry is for one buffer and not for the other."""
@@ -168,11 +168,11 @@ def _lookup(formats: Mapping[str, QFormat], patterns: list[tuple[Fits, QFormat]]
     return next((format_ for is_for, format_ in patterns if is_for(name)), None)
 
 
-def nearest(name: Any, known: Iterable[str]) -> str:
+def nearest(name: Any, names: Iterable[str]) -> str:
     """`; did you mean ...?`, or nothing where nothing is near."""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:  # the search takes the square of the length
         return ""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
