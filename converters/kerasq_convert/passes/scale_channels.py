@@ -15,7 +15,7 @@ import numpy as np
 from kerasq.qformat import fixed
 from kerasq_convert.formats import ranges
 from kerasq_convert.formats.kernels import binary_scale, grid_of
-from kerasq_convert.formats.weights import automatic_kernel, folded_kernel
+from kerasq_convert.formats.weights import automatic_kernel, folded_kernel, largest_of
 from kerasq_convert.graph import Graph, Node, WeightedNode, replace
 
 FORMAT = fixed(8, 7)
@@ -53,7 +53,7 @@ def is_free(node: Node) -> bool:
 
 
 def _scaled_if_worth(node: WeightedNode, least_gain_db: float) -> WeightedNode:
-    if ranges.exceeds(FORMAT, float(np.max(np.abs(folded_kernel(node))))):
+    if ranges.exceeds(FORMAT, largest_of(folded_kernel(node))):
         return node  # refused where it is written, by its name
     together = automatic_kernel(node).format
     scaled = np.empty_like(node.kernel, np.float32)

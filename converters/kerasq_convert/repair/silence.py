@@ -20,7 +20,7 @@ from kerasq_convert.comparison.outputs import Arrays, noise_shares
 from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats.choice import Reason
-from kerasq_convert.formats.weights import folded_kernel
+from kerasq_convert.formats.weights import folded_kernel, largest_of
 from kerasq_convert.graph import WeightedNode
 from kerasq_convert.network import Network
 from kerasq_convert.observation.observe import Observed
@@ -85,7 +85,7 @@ def _parameters(emitted: Emitted, network: Network) -> list[_Silent]:
             continue
         for role in (roles.kernel(node), roles.multiplier(node)):
             if role in stored and not np.any(stored[role].data):
-                largest = float(np.max(np.abs(folded_kernel(node))))
+                largest = largest_of(folded_kernel(node))
                 if largest == 0:
                     continue
                 silent.append(_Silent(stored[role].name, stored[role].format, largest, network.names[roles.kernel(node)]))
