@@ -5,18 +5,19 @@
 #include "kq_internal.h"
 
 #define ADDRESS(name) &name,
+#define KERNELS(kernels) {.list = kernels, .count = (uint32_t)(sizeof kernels / sizeof kernels[0])}
 
 #ifdef KQ_HAVE_AVX2
 #include "x86/kq_peak.h"
 #include "x86/kq_x86_kernels.h"
 static const kq_kernel *const avx2_list[] = {KQ_AVX2_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
-static const kq_kernels avx2 = {.list = avx2_list, .count = (uint32_t)(sizeof avx2_list / sizeof avx2_list[0])};
+static const kq_kernels avx2 = KERNELS(avx2_list);
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
 
 #ifdef KQ_HAVE_AVX512
 static const kq_kernel *const avx512_list[] = {KQ_AVX512_KERNELS(ADDRESS) KQ_AVX2_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
-static const kq_kernels avx512 = {.list = avx512_list, .count = (uint32_t)(sizeof avx512_list / sizeof avx512_list[0])};
+static const kq_kernels avx512 = KERNELS(avx512_list);
 static bool has_avx512(void) {
 #ifdef KQ_SIMDE /* compiled against SIMDe: runs wherever AVX2 does */
   return has_avx2();
@@ -29,7 +30,7 @@ static bool has_avx512(void) {
 
 /* The kernels of a Cortex-M4 as this machine computes them: to test them, and to plan for it. Only for who names it. */
 static const kq_kernel *const dsp_list[] = {KQ_DSP_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
-static const kq_kernels dsp = {dsp_list, (uint32_t)(sizeof dsp_list / sizeof dsp_list[0])};
+static const kq_kernels dsp = KERNELS(dsp_list);
 #define DSP "dsp"
 
 static bool always(void) { return true; }

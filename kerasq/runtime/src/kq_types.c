@@ -1,7 +1,10 @@
 #include "kq_internal.h"
 
 int kq_bits(uint8_t type) {
-  static const uint8_t bits[KQ_TYPES] = {32, 4, 8, 16, 32, 4, 8, 16, 1};
+  static const uint8_t bits[KQ_TYPES] = {
+      [KQ_FLOAT32] = 32, [KQ_FIXED4] = 4,  [KQ_FIXED8] = 8,   [KQ_FIXED16] = 16, [KQ_FIXED32] = 32,
+      [KQ_UFIXED4] = 4,  [KQ_UFIXED8] = 8, [KQ_UFIXED16] = 16, [KQ_SIGN] = 1,
+  };
   return bits[type];
 }
 
