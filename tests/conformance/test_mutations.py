@@ -8,7 +8,7 @@ import pytest
 
 from kerasq.conformance import fuzz
 from kerasq.conformance.samples import SAMPLES
-from kerasq.format import ModelError, dumps, loads
+from kerasq.format import ModelError, OperatorKind, dumps, loads
 
 SEED = 20240607
 COUNT = 10_000
@@ -27,6 +27,10 @@ def outcomes(files):
         except Exception as error:
             raise AssertionError(f"seed {SEED}, file {number} ({content.hex()}) is neither refused nor runs") from error
     return counts
+
+
+def test_samples_have_every_kind_of_operator():
+    assert {operator.kind for make in SAMPLES.values() for operator in make().operators} == set(OperatorKind)
 
 
 def test_undamaged_files_run(contents):
