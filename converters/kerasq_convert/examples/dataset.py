@@ -41,13 +41,13 @@ def load_dataset(source: Dataset, inputs: Sequence[Input], *, ordered: bool = Tr
         source = [[array[start : start + BATCH] for array in arrays] for start in range(0, len(arrays[0]), BATCH)]
         ordered = True
     try:
-        found = batches(source)
+        parts = batches(source)
     except TypeError:
         expected = "arrays, a path, or a callable or iterable that yields arrays was expected"
         raise ConversionError("representative dataset", [f"{expected}. Received: {type(source).__name__}"]) from None
     count = 0
-    finite = Finite([f"array {number} ({given.name!r})" for number, given in enumerate(inputs)])
-    for batch in found:
+    finite = Finite([f"array {number} ({input_.name!r})" for number, input_ in enumerate(inputs)])
+    for batch in parts:
         arrays = _arrays(batch, inputs, ordered)
         finite.add(arrays, count)
         count += len(arrays[0])
@@ -76,10 +76,10 @@ def _arrays(batch: Any, inputs: Sequence[Input], ordered: bool) -> list[np.ndarr
 
 
 def _check(arrays: list[np.ndarray], inputs: Sequence[Input]) -> None:
-    if not all(given.fits(array) for given, array in zip(inputs, arrays, strict=True)):
-        expected = ", ".join(f"({', '.join(map(str, ('count', *given.shape[1:])))}) for {given.name!r}" for given in inputs)
-        found = ", ".join(str(array.shape) for array in arrays)
-        raise ConversionError("representative dataset", [f"the network takes arrays of shape {expected}. Received: {found}"])
+    if not all(input_.fits(array) for input_, array in zip(inputs, arrays, strict=True)):
+        expected = ", ".join(f"({', '.join(map(str, ('count', *input_.shape[1:])))}) for {input_.name!r}" for input_ in inputs)
+        received = ", ".join(str(array.shape) for array in arrays)
+        raise ConversionError("representative dataset", [f"the network takes arrays of shape {expected}. Received: {received}"])
     if len({len(array) for array in arrays}) > 1:
         counts = [len(array) for array in arrays]
         raise ConversionError("representative dataset", [f"its arrays must have as many examples each. Received: {counts}"])

@@ -28,8 +28,8 @@ class Finite:
             if usable.all():
                 continue
             self._rows[name] += (first + np.flatnonzero(~usable.reshape(len(array), -1).all(axis=1))).tolist()
-            found, counts = array[~usable], self._counts[name]
-            kinds = {"NaN": np.isnan(found), "infinite": np.isinf(found), "beyond float32": np.isfinite(found)}
+            unusable, counts = array[~usable], self._counts[name]
+            kinds = {"NaN": np.isnan(unusable), "infinite": np.isinf(unusable), "beyond float32": np.isfinite(unusable)}
             for kind, which in kinds.items():
                 counts[kind] = counts.get(kind, 0) + int(np.count_nonzero(which))
 

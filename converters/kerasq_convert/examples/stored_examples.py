@@ -30,7 +30,7 @@ def open_examples(
         ConversionError: It can't be read, or does not fit the network.
     """
     if path.is_dir():
-        return _images(path, [given.shape for given in inputs])
+        return _images(path, [input_.shape for input_ in inputs])
     return _archive(path, inputs, ordered) if path.suffix == ".npz" else load_array(path)
 
 
@@ -52,10 +52,10 @@ def _archive(path: pathlib.Path, inputs: Sequence[Input], ordered: bool) -> dict
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ConversionError(str(path), [f"this is not a readable .npz file ({error}); write it with numpy.savez"]) from error
     try:
-        found = archive_in_order(arrays, inputs, ordered=ordered)
+        ordered_arrays = archive_in_order(arrays, inputs, ordered=ordered)
     except ValueError as error:
         raise ConversionError(str(path), [str(error)]) from error
-    return dict(zip((given.name for given in inputs), found, strict=True))
+    return dict(zip((input_.name for input_ in inputs), ordered_arrays, strict=True))
 
 
 def _images(folder: pathlib.Path, shapes: Sequence[tuple[int | None, ...]]) -> Iterable[list[np.ndarray]]:

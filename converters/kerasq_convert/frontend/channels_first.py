@@ -51,10 +51,12 @@ def _rewrite(flat: Any, node: Any) -> None:
         del node.attr[attribute]
 
 
-def _permute(values: Any, each: int) -> None:
+def _permute(values: Any, values_per_axis: int) -> None:
     """The values of an attribute, so many for each axis, in the order NHWC; attributes that are not given have none."""
-    if len(values) == each * len(TO_LAST):
-        values[:] = [value for axis in TO_LAST for value in values[each * axis : each * axis + each]]
+    if len(values) == values_per_axis * len(TO_LAST):
+        values[:] = [
+            value for axis in TO_LAST for value in values[values_per_axis * axis : values_per_axis * axis + values_per_axis]
+        ]
 
 
 def _permuted_sizes(flat: Any, name: str, source: str) -> Any:

@@ -100,13 +100,13 @@ class Constants(Mapping[str, np.ndarray]):
         own = {tensor.op for tensor in inputs}
         unknown = _inside_of_control_flow(graph)
         for operation in operations:
-            known = operation not in own and operation not in unknown and is_foldable(operation.type)
-            known = known and all(tensor.name in self for tensor in operation.inputs)
+            folds = operation not in own and operation not in unknown and is_foldable(operation.type)
+            folds = folds and all(tensor.name in self for tensor in operation.inputs)
             weights = frozenset[str]().union(*(self._weights.get(tensor.name, ()) for tensor in operation.inputs))
             if operation.type == "Placeholder":
                 weights = frozenset((operation.name,))
             for tensor in operation.outputs:
-                if known and tensor.dtype not in (tf.variant, tf.resource) and _elements(tensor, 0) <= _LARGEST:
+                if folds and tensor.dtype not in (tf.variant, tf.resource) and _elements(tensor, 0) <= _LARGEST:
                     self._computed[tensor.name] = tensor
                     self._weights[tensor.name] = weights
                 elif operation.type == "Shape" and operation.inputs[0].shape.is_fully_defined():

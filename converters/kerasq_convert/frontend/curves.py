@@ -72,8 +72,8 @@ def _combined(kind: str, names: tuple[str, ...], constants: list[np.ndarray | No
     def function(*values: np.ndarray) -> np.ndarray:
         import tensorflow as tf
 
-        given = iter(values)
-        operands = [next(given) if constant is None else np.reshape(constant, ()) for constant in constants]
+        activations = iter(values)
+        operands = [next(activations) if constant is None else np.reshape(constant, ()) for constant in constants]
         type_ = next((value.dtype for value in values if value.dtype != bool), None)
         tensors = [tf.constant(v if v.dtype == bool or type_ is None else v.astype(type_)) for v in operands]
         return getattr(tf.raw_ops, kind)(**dict(zip(names, tensors, strict=True))).numpy()

@@ -46,18 +46,18 @@ def read_ends(folder: pathlib.Path, inputs: Sequence[str], outputs: Sequence[str
         signature: Its name; `None`: the serving one.
     """
     meta = meta_graph(folder, str(folder))
-    found = next(
-        found
-        for name, found in meta.signature_def.items()
-        if signature in (None, name) and set(found.inputs) == set(inputs) and set(found.outputs) == set(outputs)
+    signature_def = next(
+        signature_def
+        for name, signature_def in meta.signature_def.items()
+        if signature in (None, name) and set(signature_def.inputs) == set(inputs) and set(signature_def.outputs) == set(outputs)
     )
-    function, order = _traced(meta.graph_def, found)
-    known = order is not None or len(inputs) == 1
+    function, order = _traced(meta.graph_def, signature_def)
+    is_ordered = order is not None or len(inputs) == 1
     order = order or list(inputs)
     traced = meta.object_graph_def.concrete_functions.get(function) if function else None
     names = order if traced is None else _argument_names(traced.canonicalized_input_signature, order)
     is_keras = "serve" in meta.signature_def  # the endpoint of Keras' export
-    return Ends(order, known, names, list(outputs) if _returns_dict(traced, outputs, is_keras) else [])
+    return Ends(order, is_ordered, names, list(outputs) if _returns_dict(traced, outputs, is_keras) else [])
 
 
 def in_model_order(frozen: FrozenGraph, ends: Ends, names: Sequence[str] = ()) -> FrozenGraph:

@@ -56,11 +56,11 @@ def _unnested(outputs: Any) -> Any:
 
     if not isinstance(outputs, dict):
         return keras.tree.flatten(outputs) if isinstance(outputs, list | tuple) else outputs
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for key, value in outputs.items():
         inner = dict(enumerate(value)) if isinstance(value, list | tuple) else value
-        found |= {f"{key}/{path}": leaf for path, leaf in _unnested(inner).items()} if isinstance(inner, dict) else {key: value}
-    return found
+        leaves |= {f"{key}/{path}": leaf for path, leaf in _unnested(inner).items()} if isinstance(inner, dict) else {key: value}
+    return leaves
 
 
 def _require_numbers(name: str, origins: Origins) -> None:

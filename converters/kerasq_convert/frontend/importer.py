@@ -75,9 +75,9 @@ def _import_operations(importer: Importer, frozen: FrozenGraph, refusals: Refusa
             if repeated.takes(operation):
                 continue
             if operation in quantizers:
-                found = quantizers[operation]
-                common = importer.common(operation, found.source)
-                importer.add(Identity(**common, format=found.format, clamp=found.clamp))
+                quantizer = quantizers[operation]
+                common = importer.common(operation, quantizer.source)
+                importer.add(Identity(**common, format=quantizer.format, clamp=quantizer.clamp))
             else:
                 import_operation(importer, operation)
         except UnsupportedError as error:

@@ -16,7 +16,7 @@ class InputSizes:
     """What the user says of the sizes of inputs.
 
     Args:
-        given: Sizes without the batch, by name of the input or, for a network with one, alone: `(10200, 4)`.
+        wanted: Sizes without the batch, by name of the input or, for a network with one, alone: `(10200, 4)`.
         strict: Whether all of them must be sizes of the network's inputs. Else they are those of a conversion of the network:
             only open sizes are taken from them, and where no name is known, in their order.
 
@@ -24,16 +24,16 @@ class InputSizes:
         ConversionError: These are no sizes.
     """
 
-    def __init__(self, given: Mapping[str, Sequence[int]] | Sequence[int] | None = None, *, strict: bool = True):
+    def __init__(self, wanted: Mapping[str, Sequence[int]] | Sequence[int] | None = None, *, strict: bool = True):
         self._strict = strict
-        by_name = given if isinstance(given, Mapping) else {} if given is None else {"": given}
-        self._given: dict[str, Shape] = {}
+        by_name = wanted if isinstance(wanted, Mapping) else {} if wanted is None else {"": wanted}
+        self._wanted: dict[str, Shape] = {}
         for name, sizes in by_name.items():
             try:
-                self._given[name] = tuple(operator.index(size) for size in sizes)
+                self._wanted[name] = tuple(operator.index(size) for size in sizes)
             except TypeError:
-                self._given[name] = (0,)
-            if min(self._given[name], default=1) < 1:
+                self._wanted[name] = (0,)
+            if min(self._wanted[name], default=1) < 1:
                 what = f"of input {name!r}: " if name else ""
                 problem = (
                     f"{what}whole numbers of at least 1 were expected, without the batch, as (224, 224, 3). Received: {sizes!r}"
@@ -50,21 +50,21 @@ class InputSizes:
         Raises:
             ConversionError: A size is open and not given, or the model has another one, or there is no such input.
         """
-        given, names = dict(self._given), ", ".join(map(repr, declared))
+        wishes, names = dict(self._wanted), ", ".join(map(repr, declared))
         problems = []
         if not self._strict:
-            if not given.keys() & declared.keys() and len(given) == len(declared):
-                given = dict(zip(declared, given.values(), strict=True))
+            if not wishes.keys() & declared.keys() and len(wishes) == len(declared):
+                wishes = dict(zip(declared, wishes.values(), strict=True))
             is_open = {name for name, sizes in declared.items() if sizes is None or None in sizes}
-            given = {name: wanted for name, wanted in given.items() if name in is_open}
-        if "" in given and len(declared) == 1:
-            given = {next(iter(declared)): given[""]}
-        for name in sorted(given.keys() - declared.keys()):
+            wishes = {name: wanted for name, wanted in wishes.items() if name in is_open}
+        if "" in wishes and len(declared) == 1:
+            wishes = {next(iter(declared)): wishes[""]}
+        for name in sorted(wishes.keys() - declared.keys()):
             said = f"there is no input {name!r}" if name else "sizes without a name are for a network with one input"
             problems.append(f"input_shape: {said}; the inputs are {names}")
         fixed = {}
         for name, sizes in declared.items():
-            wanted = given.get(name)
+            wanted = wishes.get(name)
             if wanted is not None and sizes is not None and not _fits(wanted, sizes):
                 problems.append(f"input_shape: input {name!r} has the shape {_shown(sizes)}, which {wanted} does not fit")
             elif wanted is None and (sizes is None or None in sizes):
@@ -82,8 +82,8 @@ class InputSizes:
         return fixed
 
 
-def _fits(given: Shape, declared: Sequence[int | None]) -> bool:
-    return len(given) == len(declared) and all(size in (None, wanted) for size, wanted in zip(declared, given, strict=True))
+def _fits(sizes: Shape, declared: Sequence[int | None]) -> bool:
+    return len(sizes) == len(declared) and all(size in (None, wanted) for size, wanted in zip(declared, sizes, strict=True))
 
 
 def _shown(sizes: Sequence[int | None] | None) -> str:

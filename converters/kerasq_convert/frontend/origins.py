@@ -148,28 +148,28 @@ def _children(part: Any) -> list[Any]:
     """The layers and functions that a layer holds in its attributes, or in lists or dictionaries there."""
     import keras
 
-    found: dict[int, Any] = {}
+    children: dict[int, Any] = {}
     for value in vars(part).values():
         values = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else (value,)
-        found |= {id(child): child for child in values if isinstance(child, keras.Operation)}
-    return list(found.values())
+        children |= {id(child): child for child in values if isinstance(child, keras.Operation)}
+    return list(children.values())
 
 
-def _tree(layer: Any, known: dict[int, _Layer]) -> _Layer:
-    """What is to be kept of a layer and all within it; `known` holds, by identity, what was made before."""
-    if id(layer) not in known:
-        known[id(layer)] = found = _Layer(layer.name, type(layer).__name__, getattr(layer, "quantization_mode", None), {})
-        found.children |= {child.name: _tree(child, known) for child in _children(layer)}
-    return known[id(layer)]
+def _tree(layer: Any, layers: dict[int, _Layer]) -> _Layer:
+    """What is to be kept of a layer and all within it; `layers` holds, by identity, what was made before."""
+    if id(layer) not in layers:
+        layers[id(layer)] = node = _Layer(layer.name, type(layer).__name__, getattr(layer, "quantization_mode", None), {})
+        node.children |= {child.name: _tree(child, layers) for child in _children(layer)}
+    return layers[id(layer)]
 
 
 def _parts(model: Any) -> list[Any]:
     """All layers and functions within a model."""
-    found: dict[int, Any] = {}
+    parts: dict[int, Any] = {}
     waiting = [model]
     while waiting:
         part = waiting.pop()
-        if id(part) not in found:
-            found[id(part)] = part
+        if id(part) not in parts:
+            parts[id(part)] = part
             waiting.extend(_children(part))
-    return list(found.values())
+    return list(parts.values())

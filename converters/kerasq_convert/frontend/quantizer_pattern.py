@@ -38,7 +38,7 @@ class Quantizer:
 def find_quantizers(operations: list[Any], constant: Constant) -> dict[Any, Quantizer]:
     """All quantizers of activations among `operations`, by the operation that yields their result."""
     matches = (match(operation, constant) for operation in operations if operation.type in ("Add", "AddV2"))
-    return {found.result.op: found for found in matches if found is not None}
+    return {quantizer.result.op: quantizer for quantizer in matches if quantizer is not None}
 
 
 def match(operation: Any, constant: Constant) -> Quantizer | None:
@@ -48,10 +48,10 @@ def match(operation: Any, constant: Constant) -> Quantizer | None:
         if difference.op.type == "Sub" and constant(difference) is None:
             left, right = (_strip(tensor) for tensor in difference.op.inputs)
             if left.name == right.name:
-                found = _rounding(_strip(a), constant)
-                if found is not None:
-                    source = found[0]
-                    return Quantizer(operation.outputs[0], *found, frozenset(_between(operation, source.name)))
+                rounding = _rounding(_strip(a), constant)
+                if rounding is not None:
+                    source = rounding[0]
+                    return Quantizer(operation.outputs[0], *rounding, frozenset(_between(operation, source.name)))
     return None
 
 

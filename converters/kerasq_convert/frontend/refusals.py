@@ -47,20 +47,20 @@ class Refusals:
         # What a recurrent or an attention layer is made of is no news beside it.
         origin = next((outer for outer in origins if reason_by_class(outer.kind)), origins[-1] if origins else None)
         subject = origin.subject if origin else _subject(layer, name, kind)
-        found = self._refused.setdefault(subject, _Refused(origin, reason, [], is_consequence))
-        if found.is_consequence and not is_consequence:
-            found.reason, found.is_consequence = reason, False
+        refused = self._refused.setdefault(subject, _Refused(origin, reason, [], is_consequence))
+        if refused.is_consequence and not is_consequence:
+            refused.reason, refused.is_consequence = reason, False
         if not is_consequence:
-            found.kinds.append(kind)
+            refused.kinds.append(kind)
 
     def lines(self) -> list[str]:
         """One line for each: what its class or its operations tell together, or what the first of them lacks."""
         lines = []
-        for subject, found in self._refused.items():
-            told = _told(found)
-            if told is None and found.is_consequence:
+        for subject, refused in self._refused.items():
+            told = _told(refused)
+            if told is None and refused.is_consequence:
                 continue
-            reason = told or found.reason
+            reason = told or refused.reason
             lines.append(f"{subject}: {reason}" + ("" if ": " in reason else f": {GENERAL_REMEDY}"))
         return lines
 
@@ -70,12 +70,12 @@ def _subject(layer: str, name: str, kind: str) -> str:
     return f"layer {layer!r}" if layer else f"operation {without_calls(name)!r} ({kind})"
 
 
-def _told(found: _Refused) -> str | None:
-    told = reason_by_operations(found.kinds)
-    if found.origin is None:
+def _told(refused: _Refused) -> str | None:
+    told = reason_by_operations(refused.kinds)
+    if refused.origin is None:
         return told
-    if any(map(is_random, found.kinds)):
+    if any(map(is_random, refused.kinds)):
         return told
-    if found.origin.quantized:
-        return reason_of_quantization(found.origin.quantized)
-    return reason_by_class(found.origin.kind) or told
+    if refused.origin.quantized:
+        return reason_of_quantization(refused.origin.quantized)
+    return reason_by_class(refused.origin.kind) or told

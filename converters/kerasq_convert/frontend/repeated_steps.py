@@ -20,15 +20,15 @@ class RepeatedSteps:
 
     def __init__(self, importer: Importer):
         self._importer, self._network = importer, importer.nodes
-        found = find_steps(importer.frozen.operations, importer.constant)
-        self.passed_over = {operation for steps in found for operation in steps.others}
-        self._packs = {steps.pack: steps for steps in found}
-        self._nodes: dict[Any, list[Node]] = {steps.pack: [] for steps in found}
+        repeated = find_steps(importer.frozen.operations, importer.constant)
+        self.passed_over = {operation for steps in repeated for operation in steps.others}
+        self._packs = {steps.pack: steps for steps in repeated}
+        self._nodes: dict[Any, list[Node]] = {steps.pack: [] for steps in repeated}
         self._home: dict[Any, list[Node]] = {}
-        for steps in found:  # the innermost come first
+        for steps in repeated:  # the innermost come first
             for operation in steps.first:
                 self._home.setdefault(operation, self._nodes[steps.pack])
-        self._slices = {operation for steps in found for slice_, _ in steps.sources.values() for operation in (slice_.op,)}
+        self._slices = {operation for steps in repeated for slice_, _ in steps.sources.values() for operation in (slice_.op,)}
 
     def takes(self, operation: Any) -> bool:
         """Makes the place where an operation belongs the importer's; whether it is a border of steps, and done with.

@@ -75,9 +75,9 @@ def _signature(source: str, signatures: Any, wanted: str | None) -> Any:
             return usable[name]
     if len(usable) == 1 and wanted is None:
         return next(iter(usable.values()))
-    missing, known = "serving_default" if wanted is None else repr(wanted), ", ".join(sorted(usable)) or "none"
+    missing, usable_names = "serving_default" if wanted is None else repr(wanted), ", ".join(sorted(usable)) or "none"
     remedy = "name one of these with --signature" if usable else "write the folder with model.export(folder)"
-    raise ConversionError(source, [f"it has no signature {missing} (it has: {known}); {remedy}"])
+    raise ConversionError(source, [f"it has no signature {missing} (it has: {usable_names}); {remedy}"])
 
 
 def _initialisation(meta: Any) -> Iterator[str]:

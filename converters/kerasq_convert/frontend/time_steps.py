@@ -44,13 +44,13 @@ class Steps:
 
 def find_steps(operations: Iterable[Any], constant: Constant) -> list[Steps]:
     """All Packs of equal steps in a graph, those inside of another one's first step before it."""
-    found = []
+    repeated = []
     for operation in operations:
         if operation.type == "Pack" and len(operation.inputs) > 1 and constant(operation.outputs[0]) is None:
             steps = _steps(operation, constant)
             if steps is not None:
-                found.append(steps)
-    return found
+                repeated.append(steps)
+    return repeated
 
 
 def _steps(pack: Any, constant: Constant) -> Steps | None:

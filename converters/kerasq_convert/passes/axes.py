@@ -44,11 +44,11 @@ def check_axes(before: Graph, after: Graph) -> None:
 
 
 def _many_axes(nodes: Iterable[Node]) -> dict[str, Shape]:
-    found: dict[str, Shape] = {}
+    shapes: dict[str, Shape] = {}
     for node in nodes:
         if len(node.shape) > MAX_RANK:
-            found.setdefault(node.layers[-1], node.shape)
-    return found
+            shapes.setdefault(node.layers[-1], node.shape)
+    return shapes
 
 
 def _described(shape: Shape) -> str:
