@@ -31,10 +31,9 @@ from kerasq.progress import Progress
 from kerasq.qformat import QFormat
 from kerasq_convert.comparison.promotion import Variant, variants
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.examples.dataset import Dataset, load_dataset
+from kerasq_convert.examples.dataset import EXAMPLES, Dataset, load_dataset
 from kerasq_convert.operators import activations_read
 
-EXAMPLES = 256  # of a dataset, that are looked at
 LITTLE = 0.1  # of the signal: rule of thumb for noise at the outputs that costs little accuracy
 _BATCH_BYTES = 1 << 26
 _MAX_BATCH = 16

@@ -15,6 +15,7 @@ from kerasq_convert.examples.finite import Finite
 from kerasq_convert.examples.stored_examples import open_examples
 
 BATCH = 16
+EXAMPLES = 256  # the first of a dataset, that repairs, searches and comparisons look at again
 Dataset = np.ndarray | str | os.PathLike | Callable[[], Iterable[Any]] | Iterable[Any]
 
 

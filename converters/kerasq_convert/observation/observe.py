@@ -10,12 +10,11 @@ from kerasq.statistics import Statistics
 from kerasq_convert.building import in_float
 from kerasq_convert.comparison.outputs import Arrays, Wanted
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.examples.dataset import EXAMPLES
 from kerasq_convert.network import Network
 from kerasq_convert.observation.calibration import calibrate
 from kerasq_convert.observation.observed import by_buffer
 from kerasq_convert.options import Options
-
-EXAMPLES = 256  # of the representative dataset, that are kept to look at again
 
 
 @dataclasses.dataclass(frozen=True)
