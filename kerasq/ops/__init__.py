@@ -23,12 +23,15 @@ from kerasq.ops.table import (
     with_widths,
 )
 
+Slot = Operand  # its name in version 0.1.0
+
 __all__ = [
     "TABLE",
     "Bounds",
     "Operand",
     "OperatorSpec",
     "Overlap",
+    "Slot",
     "bounds",
     "is_integer",
     "macs",
