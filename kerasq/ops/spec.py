@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -96,9 +97,13 @@ class OperatorSpec:
         """The operands that the operator lists, each with the index that it lists."""
         return zip(self.operands, operator.inputs, strict=False)
 
+    @functools.cached_property
+    def _positions(self) -> dict[str, int]:
+        return {operand.name: position for position, operand in enumerate(self.operands)}
+
     def has(self, name: str) -> bool:
         """Whether the kind has an operand of this name."""
-        return any(operand.name == name for operand in self.operands)
+        return name in self._positions
 
     def position(self, name: str) -> int:
         """Where an operator lists the operand.
@@ -106,10 +111,10 @@ class OperatorSpec:
         Raises:
             KeyError: The kind has no such operand.
         """
-        for position, operand in enumerate(self.operands):
-            if operand.name == name:
-                return position
-        raise KeyError(f"{self.kind} has no operand {name!r}, but {', '.join(operand.name for operand in self.operands)}")
+        try:
+            return self._positions[name]
+        except KeyError:
+            raise KeyError(f"{self.kind} has no operand {name!r}, but {', '.join(self._positions)}") from None
 
     def index(self, operator: Operator, name: str) -> int:
         """Index of the tensor that is an operator's operand; `ABSENT` where it does without.
