@@ -75,20 +75,23 @@ static void count(uint32_t tier, const kq_kernels *kernels, const kq_kernel *ker
   }
 }
 
-static bool is_network_output(const kq_network *network, const kq_tensor *tensor) {
-  for (uint32_t i = 0; i < network->output_count; ++i) {
-    if (tensor == &network->tensors[kq_output(network, i)]) return true;
-  }
-  return false;
+/* By tensor, whether it is an output of the network; the caller frees it. */
+static bool *find_network_outputs(const kq_network *network) {
+  bool *is_output = allocate(network->tensor_count, 1);
+  memset(is_output, 0, network->tensor_count);
+  for (uint32_t i = 0; i < network->output_count; ++i) is_output[kq_output(network, i)] = true;
+  return is_output;
 }
 
 /* The first operator whose output is a network's output that a later operator has written over; the number of operators if none. */
 static uint32_t overwritten(const kq_network *network, const uint8_t *arena, const uint32_t *checksums) {
+  bool *is_output = find_network_outputs(network);
   uint32_t i = 0;
   for (; i < network->operator_count; ++i) {
     const kq_tensor *output = network->operators[i].output;
-    if (is_network_output(network, output) && kq_crc32(0, arena + output->offset, output->bytes) != checksums[i]) break;
+    if (is_output[output - network->tensors] && kq_crc32(0, arena + output->offset, output->bytes) != checksums[i]) break;
   }
+  free(is_output);
   return i;
 }
 
