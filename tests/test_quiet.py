@@ -133,8 +133,15 @@ assert dict(os.environ) == before
 """
 
 
-@pytest.mark.parametrize("level", [None, "0"])
-@pytest.mark.parametrize("code", ["kerasq.layers", "import kerasq.callbacks", "kerasq.convert('tiny.keras')"])
+@pytest.mark.parametrize(
+    ("code", "level"),
+    [
+        ("kerasq.layers", None),
+        ("import kerasq.callbacks", None),
+        ("kerasq.convert('tiny.keras')", None),
+        ("import kerasq.callbacks; kerasq.convert('tiny.keras')", "0"),
+    ],
+)
 def test_a_first_import_by_kerasq_is_quiet_unless_a_level_is_set(tiny, code, level):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     environment |= {} if level is None else {"TF_CPP_MIN_LOG_LEVEL": level}
