@@ -41,10 +41,10 @@ def source_files(root: pathlib.Path) -> list[str]:
 
 def glob(files: list[str], include: Sequence[str], exclude: Sequence[str] = (), allow_empty: bool = False) -> list[str]:
     """Bazel's glob over `files`: `*` stays within a folder, `**` crosses any number of them."""
-    found = [path for path in files if _matches(path, include) and not _matches(path, exclude)]
-    if not found and not allow_empty:
+    matching = [path for path in files if _matches(path, include) and not _matches(path, exclude)]
+    if not matching and not allow_empty:
         raise ValueError(f"glob({include}) finds nothing")
-    return found
+    return matching
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:

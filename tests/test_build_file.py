@@ -99,7 +99,7 @@ def test_commands_are_the_console_scripts():
 
 
 @pytest.mark.parametrize(
-    ("include", "exclude", "found"),
+    ("include", "exclude", "paths"),
     [
         (["a/*.py"], [], ["a/b.py"]),
         (["a/**/*.py"], [], ["a/b.py", "a/c/d.py"]),
@@ -107,8 +107,8 @@ def test_commands_are_the_console_scripts():
         (["a/**"], ["a/c/**", "a/e.*"], ["a/b.py"]),
     ],
 )
-def test_glob(include, exclude, found):
-    assert glob(["a/b.py", "a/c/d.py", "a/e.txt"], include, exclude) == found
+def test_glob(include, exclude, paths):
+    assert glob(["a/b.py", "a/c/d.py", "a/e.txt"], include, exclude) == paths
 
 
 def test_bazel_reads_the_same_targets(targets, tmp_path):

@@ -28,13 +28,13 @@ def differences(path: str, tier: str, images: np.ndarray) -> tuple[int, int, flo
     largest = 0.0
     for start in range(0, len(images), FLAGS.batch_size):
         batch = images[start : start + FLAGS.batch_size]
-        found = native.tensors(batch)
+        outputs = native.tensors(batch)
         for name, expected in reference.tensors(batch).items():
             if expected.dtype == np.float32:
-                largest = max(largest, float(np.abs(found[name] - expected).max() / np.abs(expected).max()))
+                largest = max(largest, float(np.abs(outputs[name] - expected).max() / np.abs(expected).max()))
             else:
                 compared += expected.size
-                different += int((found[name] != expected).sum())
+                different += int((outputs[name] != expected).sum())
     return compared, different, largest
 
 

@@ -62,10 +62,10 @@ def main(_) -> None:
     (images, _), _ = cifar10.load_data(FLAGS.data_dir)
     model = kerasq.models.mobilenet() if "conv2_depthwise/kernel" in values else kerasq.models.resnet23()
     unfold(model, values, images[: FLAGS.images])
-    found = model.predict(images[-1000:], batch_size=200, verbose=0)
+    outputs = model.predict(images[-1000:], batch_size=200, verbose=0)
     expected = kerasq.Interpreter(FLAGS.model).predict(images[-1000:])
-    same = np.mean(found.argmax(1) == expected.argmax(1))
-    print(f"same class as the file for {same:.1%} of 1,000 images, largest difference {np.abs(found - expected).max():.2g}")
+    same = np.mean(outputs.argmax(1) == expected.argmax(1))
+    print(f"same class as the file for {same:.1%} of 1,000 images, largest difference {np.abs(outputs - expected).max():.2g}")
     model.save(FLAGS.output)
 
 

@@ -70,13 +70,13 @@ def denoiser() -> keras.Model:
 NETWORKS = {"autoencoder": (autoencoder, spectra, 10), "denoiser": (denoiser, noisy_images, 1)}
 
 
-def decibels(truth: np.ndarray, found: np.ndarray) -> float:
+def decibels(truth: np.ndarray, outputs: np.ndarray) -> float:
     """Signal-to-noise ratio."""
-    return float(10 * np.log10(np.sum(truth.astype(np.float64) ** 2) / np.sum((truth.astype(np.float64) - found) ** 2)))
+    return float(10 * np.log10(np.sum(truth.astype(np.float64) ** 2) / np.sum((truth.astype(np.float64) - outputs) ** 2)))
 
 
 def conversions(model: keras.Model, chosen_with: np.ndarray) -> Iterator[tuple[str, bytes, Converter]]:
-    """The files of a model, converted with no formats given."""
+    """The files of a model, converted without formats of their own."""
     for what, options in CONVERSIONS.items():
         converter = Converter.from_keras_model(model)
         converter.representative_dataset = chosen_with
@@ -100,8 +100,8 @@ def main(_) -> None:
         print(f"\n{name}, 1,024 examples      against float   against truth   model bytes   arena bytes")
         print(f"  {'float':32}{'':9}{decibels(truth, wanted):12.1f} dB")
         for what, content, converter in conversions(model, x[:CHOSEN_WITH]):
-            found = kerasq.Interpreter(model_content=content).predict(test_x)
-            ratios = f"{decibels(wanted, found):7.1f} dB {decibels(truth, found):11.1f} dB"
+            outputs = kerasq.Interpreter(model_content=content).predict(test_x)
+            ratios = f"{decibels(wanted, outputs):7.1f} dB {decibels(truth, outputs):11.1f} dB"
             print(f"  {what:32}{ratios}{len(content):14,}{converter.report.arena_bytes:14,}", flush=True)
         print()
 

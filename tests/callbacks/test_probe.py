@@ -174,7 +174,7 @@ def test_functions_and_calls_are_put_back():
     before = [dict(vars(layer)) for layer in model.layers]
     Probe(model).collect([IMAGES])
     after = [vars(layer) for layer in model.layers]
-    assert [set(each) for each in after] == [set(each) for each in before]
+    assert [set(names) for names in after] == [set(names) for names in before]
     assert all(one.get("activation") is two.get("activation") for one, two in zip(after, before, strict=True))
 
 

@@ -187,7 +187,7 @@ def test_several_inputs(names):
     converter = kerasq.Converter(model)
     converter.statistics = statistics
     details = kerasq.Interpreter(model_content=converter.convert()).get_input_details()
-    ranges = {tuple(each["shape"][1:]): each["format"].max for each in details}
+    ranges = {tuple(tensor["shape"][1:]): tensor["format"].max for tensor in details}
     assert ranges[(8, 8, 3)] > 1000 > 10 > ranges[(4,)]  # each has its own
 
 
@@ -203,9 +203,9 @@ def test_what_is_observed_is_what_is_stored():
     by_examples.representative_dataset, by_statistics.statistics = IMAGES, Probe(model).collect([IMAGES[:9], IMAGES[9:]])
     for converter in (by_examples, by_statistics):
         converter.convert()
-    expected, found = ({row.name: row for row in each.report.buffers} for each in (by_examples, by_statistics))
-    assert list(found) == list(expected)
-    for name, row in found.items():
+    expected, observed = ({row.name: row for row in converter.report.buffers} for converter in (by_examples, by_statistics))
+    assert list(observed) == list(expected)
+    for name, row in observed.items():
         assert (row.low, row.high) == pytest.approx((expected[name].low, expected[name].high), rel=1e-3, abs=1e-4), name
 
 

@@ -18,8 +18,8 @@ def test_converted_by_default_it_stays_near_float():
     model = kerasq.models.mobilenet(width=0.25)
     images = np.random.default_rng(1).integers(0, 256, (32, 32, 32, 3)).astype(np.float32)
     content = kerasq.convert(model, representative_dataset=images)
-    wanted, found = model.predict(images, verbose=0), kerasq.Interpreter(model_content=content).predict(images)
-    assert np.sum((found - wanted) ** 2) < np.sum(wanted**2) / 100
+    wanted, outputs = model.predict(images, verbose=0), kerasq.Interpreter(model_content=content).predict(images)
+    assert np.sum((outputs - wanted) ** 2) < np.sum(wanted**2) / 100
 
 
 def test_a_width_of_nothing_is_refused():
