@@ -1,11 +1,13 @@
 """The order of operators that keeps the fewest bytes alive at once.
 
-What is alive after a set of operators has run does not depend on their order: the sets, and the operators that lead from one to
-the next, are a graph, and the order is a path through it whose largest step is smallest (best first, as Dijkstra's, with maxima
-for sums). Networks are chains with few branches, so the sets are few; the search gives up beyond `STATES` of them.
+The buffers that are alive after a set of operators has run do not depend on the order in which they ran. So the sets are the
+nodes of a graph, and each operator leads from one set to another. The best order is the path from the empty set to that of all
+operators whose largest step is smallest; the search is Dijkstra's, with maxima in place of sums. Networks are chains with few
+branches, so there are few sets. The search gives up beyond `STATES` of them.
 
-An operator that is ready, needs no more than was needed before, and leaves no more alive than there was, may as well run at once:
-moved forward in any order it makes nothing worse, since fewer bytes are alive until where it stood. Then nothing else is tried.
+Some operators may as well run at once: those that are ready, need no more bytes than were needed before, and leave no more bytes
+alive than there were. In any order such an operator can move forward and makes nothing worse, since fewer bytes are alive from
+then until the place where it stood. Where there is one, the search tries nothing else.
 """
 
 from __future__ import annotations
