@@ -74,7 +74,7 @@ def _convolution(rng: np.random.Generator, families: tuple[str, ...], depthwise:
     kernel, multiplier, bias, form = _weighted(rng, net, x, (groups * outputs, *size, inputs), families)
     attributes = {"strides": strides, "dilations": dilations, "padding": padding, "groups": groups}
     operands: tuple[int, ...] = (x, kernel, multiplier, bias)
-    if rng.random() < 0.3:
+    if rng.random() < (0.1 if depthwise else 0.5):
         y = net.apply("CONV_2D", operands, form, **attributes)
         shape = net.tensors[y].shape
         net.tensors.pop()
@@ -112,7 +112,8 @@ def dense(rng: np.random.Generator) -> Model:
 
 def pooling(rng: np.random.Generator) -> Model:
     net = NetworkBuilder()
-    shape = (1, *rng.integers(2, 9, 2).tolist(), int(rng.integers(1, 71)))
+    channels = int(rng.integers(1, 71)) if rng.random() < 0.5 else int(rng.choice([4, 8, 32, 64]))
+    shape = (1, *rng.integers(2, 9, 2).tolist(), channels)
     source = _input_format(rng)
     x = net.activation("x", shape, source)
     kind = str(rng.choice(["MAX_POOL_2D", "AVERAGE_POOL_2D"]))

@@ -39,6 +39,7 @@ flags.DEFINE_multi_string("model", shipped, "A .kq file in fixed point throughou
 flags.DEFINE_integer("images", 3, "Images to classify.", lower_bound=1)
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 flags.DEFINE_enum("optimize", "s", ["s", "2", "3"], "The compiler's -O: s for little code, 2 or 3 for speed.")
+flags.DEFINE_boolean("per_operator", False, "Print the instructions of each operator, too.")
 flags.DEFINE_string("build", None, "Folder to keep what is built in. Default: a temporary one.")
 
 
@@ -81,6 +82,19 @@ def problems(model: Model, images: np.ndarray, firmware: Firmware, outcome: Outc
     return found
 
 
+def print_operators(model: Model, outcome: Outcome) -> None:
+    """A table: kernel, multiply-accumulates and instructions of each operator."""
+    rows = []
+    operators = Network(dumps(model), DSP).operators()
+    for position, (operator, instructions) in enumerate(zip(operators, outcome.operators, strict=True)):
+        output = model.output(model.operators[position])
+        each = f"{instructions / operator.macs:.2f}" if operator.macs else ""
+        numbers = (f"{operator.macs:,}", f"{instructions:,}", each)
+        rows.append([str(position), operator.kernel, output.name, "x".join(map(str, output.shape[1:])), *numbers])
+    columns = ("#", "kernel", "output", "shape", "MACs", "instructions", "a MAC")
+    print(table(columns, rows, right=("#", *columns[-3:])))
+
+
 def evaluate(path: str, folder: pathlib.Path) -> tuple[list[str], list[str]]:
     """A row of the table, and what is wrong."""
     model = load_network(path)
@@ -96,6 +110,8 @@ def evaluate(path: str, folder: pathlib.Path) -> tuple[list[str], list[str]]:
         return [], [f"{path}: {problem}" for problem in wrong]
     for position, image in enumerate(outcome.images):
         print(f"{name}, image {position}: class {image.best}, {image.instructions:,} instructions, scores {image.scores}")
+    if FLAGS.per_operator:
+        print_operators(model, outcome)
     mean = sum(image.instructions for image in outcome.images) // len(outcome.images)
     facts = outcome.facts
     stack = (facts["prepare stack"], facts["selftest stack"])

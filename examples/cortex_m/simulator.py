@@ -29,12 +29,14 @@ class Outcome:
     Attributes:
         facts: Numbers by name: arena, state, stack, ...
         images: In the order of the firmware.
+        operators: Instructions of each operator, for the first image.
         status: The program's exit status.
         text: All that it printed.
     """
 
     facts: dict[str, int]
     images: list[Image]
+    operators: list[int]
     status: int
     text: str
 
@@ -57,9 +59,10 @@ def simulate(program: pathlib.Path, cpu: str) -> Outcome:
     return Outcome(*_parsed(text.splitlines()), result.returncode, text)
 
 
-def _parsed(lines: list[str]) -> tuple[dict[str, int], list[Image]]:
+def _parsed(lines: list[str]) -> tuple[dict[str, int], list[Image], list[int]]:
     facts: dict[str, int] = {}
     images: list[Image] = []
+    operators: list[int] = []
     scores: list[int] = []
     for line in lines:
         *name, value = line.split() or [""]
@@ -67,6 +70,8 @@ def _parsed(lines: list[str]) -> tuple[dict[str, int], list[Image]]:
             scores = [int(word) for word in line.split()[1:]]
         elif name == ["ticks"]:
             images.append(Image(scores, facts.pop("class"), int(value) * INSTRUCTIONS_PER_TICK))
+        elif name == ["operator", "ticks"]:
+            operators.append(int(value) * INSTRUCTIONS_PER_TICK)
         elif name and value.lstrip("-").isdigit():
             facts[" ".join(name)] = int(value)
-    return facts, images
+    return facts, images, operators

@@ -15,6 +15,7 @@ from c_compiler import RUNTIME, compile_program, compiler
 from kerasq import format as file_format
 from kerasq.conformance.samples import SAMPLES
 from kerasq.interpreter import Interpreter
+from kerasq.runtime import DSP
 from kerasq.selftest import random_example, with_selftest
 from kerasq_convert.c_source import c_source, comment, runtime_source
 from kerasq_convert.command import main
@@ -129,13 +130,17 @@ def test_header_says_what_a_program_must_know(model):
 @native
 def test_only_the_kernels_that_the_network_uses_are_listed(model):
     source = c_source(file_format.dumps(model))["kerasq_model.c"].decode()
-    kernels = re.search(r"kernels\[\] = {(.*)};", source)[1].split(", ")
-    used = {operator.kernel for operator in kerasq.runtime.Network(file_format.dumps(model), isa="portable").operators()}
-    assert len(kernels) == len(used)
-    assert {kernel.removeprefix("&") for kernel in kernels} == used
-    declared = (RUNTIME / "include" / "kerasq_kernels.h").read_text()
-    assert {"kq_add", "kq_reshape"} <= used
-    assert all(name in declared for name in used if not re.match("kq_(conv|dense)", name))
+    lists = [kernels.split(", ") for kernels in re.findall(r"kernels\[\] = {(.*)};", source)]
+    assert re.findall(r"^#.*", source, re.MULTILINE)[2:5] == ["#if defined(__ARM_FEATURE_DSP)", "#else", "#endif"]
+    for isa, kernels in zip((DSP, "portable"), lists, strict=True):
+        used = {operator.kernel for operator in kerasq.runtime.Network(file_format.dumps(model), isa).operators()}
+        assert len(kernels) == len(used)
+        assert {kernel.removeprefix("&") for kernel in kernels} == used
+        declared = (RUNTIME / "include" / "kerasq_kernels.h").read_text()
+        assert {"kq_add", "kq_reshape"} <= used
+        assert all(name in declared for name in used if not re.match("kq_(conv|dense)", name))
+        processors = [name.endswith("_dsp") for name in kernels]
+        assert processors == sorted(processors, reverse=True)  # the first that accepts an operator is taken
 
 
 @native

@@ -28,8 +28,11 @@
 /* Kernels for Armv7E-M and Armv8-M with the DSP extension (Cortex-M4, M7, M33), to come before the portable ones in a list. They ask
  * for scratch memory in the arena. Other machines run them, too, in C. */
 #define KQ_DSP_KERNELS(X)                                                                                   \
-  X(kq_conv_2d_s8_s8_dsp) X(kq_conv_2d_u8_s8_dsp)                                                           \
-  X(kq_conv_2d_depthwise_3x3_s8_dsp) X(kq_conv_2d_depthwise_3x3_u8_dsp) X(kq_conv_2d_depthwise_dsp)
+  X(kq_conv_2d_s8_s8_dsp) X(kq_conv_2d_u8_s8_dsp) X(kq_conv_2d_s8_s8_addend_dsp) X(kq_conv_2d_u8_s8_addend_dsp)                 \
+  X(kq_conv_2d_s8_sign_dsp) X(kq_conv_2d_u8_sign_dsp) X(kq_conv_2d_s8_sign_addend_dsp) X(kq_conv_2d_u8_sign_addend_dsp)         \
+  X(kq_conv_2d_depthwise_3x3_s8_dsp) X(kq_conv_2d_depthwise_3x3_u8_dsp)                                        \
+  X(kq_conv_2d_depthwise_s8_dsp) X(kq_conv_2d_depthwise_u8_dsp)                                             \
+  X(kq_dense_dsp) X(kq_max_pool_2d_dsp) X(kq_average_pool_2d_dsp)
 
 #ifdef __cplusplus
 extern "C" {

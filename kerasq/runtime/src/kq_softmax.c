@@ -10,6 +10,19 @@ static uint32_t exponential(const kq_operator *op, bool narrow, uint32_t distanc
   return (high * low + (1u << 14)) >> 15;
 }
 
+/* floor(a / b) below 2^18, as e never exceeds the sum: by subtraction where either needs 64 bits, for which small processors have no
+ * division. */
+static uint32_t quotient(uint64_t a, uint64_t b, uint8_t bits) {
+  uint32_t q = 0;
+  if (bits == 32) return (uint32_t)a / (uint32_t)b;
+  for (int place = 17; place >= 0; --place) {
+    if (a < b << place) continue;
+    a -= b << place;
+    q |= 1u << place;
+  }
+  return q;
+}
+
 static void row_softmax(const kq_operator *op, const uint8_t *x, uint8_t *y, uint32_t first) {
   const uint32_t classes = op->output->shape[op->output->rank - 1], end = first + classes;
   const uint8_t type = op->input[KQ_SOFTMAX_INPUT]->type;
@@ -26,8 +39,8 @@ static void row_softmax(const kq_operator *op, const uint8_t *x, uint8_t *y, uin
   for (uint32_t i = first; i < end; ++i) {
     const uint32_t e = exponential(op, narrow, (uint32_t)(largest - read(x, i)));
     const uint64_t numerator = ((uint64_t)e << (op->output->frac_bits + 1)) + sum, denominator = 2 * (uint64_t)sum;
-    const uint64_t p = op->accumulator_bits == 32 ? (uint32_t)numerator / (uint32_t)denominator : numerator / denominator;
-    write(y, i, (int32_t)kq_clamp((int64_t)p, op->low.fixed, op->high.fixed));
+    const uint32_t p = quotient(numerator, denominator, op->accumulator_bits);
+    write(y, i, (int32_t)kq_clamp(p, op->low.fixed, op->high.fixed));
   }
 }
 

@@ -3,7 +3,7 @@
 #define KQ_ARM_BLOCK_H
 
 #include "../kq_conv.h"
-#include "kq_arm_dsp.h"
+#include "kq_arm_finish.h"
 
 /* What the kernels of this folder take at most: scratch memory, and constants to look at when a network is prepared. Larger
  * operators have the portable kernels. */
@@ -36,9 +36,15 @@ bool kq_arm_next_origins(const kq_operator *op, kq_arm_cursor *cursor, uint32_t 
 /* Copies a window, all channels of all taps side by side, and zeros for what lies beside the input and up to `bytes`. */
 void kq_arm_copy_window(const kq_operator *op, const uint8_t *input, kq_arm_origin at, uint8_t *to, size_t bytes);
 
-static inline void kq_arm_copy(uint8_t *to, const uint8_t *from, uint32_t count) {
-  for (; count >= 4; count -= 4, to += 4, from += 4) kq_store_word(to, kq_load_word(from));
-  for (; count > 0; --count) *to++ = *from++;
+/* How many of the pixels that are left are computed next. Those at the end of a map, fewer than `size`, need memory of their own for
+ * the results; with an addend, of which there is none beyond the last pixel, they go one by one. */
+static inline uint32_t kq_arm_block_size(const kq_operator *op, uint32_t left, uint32_t size) {
+  return left >= size ? size : op->input[KQ_ADDEND] == NULL ? left : 1;
+}
+
+static inline size_t kq_arm_results_bytes(const kq_operator *op, uint32_t size) {
+  const uint32_t outputs = op->output->shape[3], last = op->output->elements / outputs % size;
+  return last > 1 && op->input[KQ_ADDEND] == NULL ? (size_t)size * outputs : 0;
 }
 
 #endif

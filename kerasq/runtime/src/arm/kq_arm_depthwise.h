@@ -15,9 +15,6 @@ bool kq_arm_is_depthwise(const kq_operator *op);
 /* Whether it has a 3x3 window whose middle row always lies inside the input. */
 bool kq_arm_is_depthwise_3x3(const kq_operator *op);
 
-/* The stored values of four channels as a word, with the limits of the operator. */
-uint32_t kq_arm_finish_quad(const kq_operator *op, const kq_arm_channel channels[KQ_ARM_QUAD], const int32_t sums[KQ_ARM_QUAD]);
-
 /* Weight number `tap` of a channel. */
 static inline int32_t kq_arm_tap(const kq_operator *op, uint32_t channel, uint32_t tap) {
   const uint32_t taps = (uint32_t)op->window[0] * op->window[1];

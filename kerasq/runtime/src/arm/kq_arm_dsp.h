@@ -10,6 +10,22 @@
 #define KQ_ARM_ASSEMBLY 1
 #define KQ_NAKED __attribute__((naked))
 #define KQ_UNUSED __attribute__((unused))
+#define KQ_TEXT_OF(tokens) #tokens
+#define KQ_TEXT(tokens) KQ_TEXT_OF(tokens)
+#endif
+
+/* How often inner loops are unrolled: by the first number for speed, by the second for little code. */
+#ifdef __OPTIMIZE_SIZE__
+#define KQ_UNROLL(fast, small) small
+#else
+#define KQ_UNROLL(fast, small) fast
+#endif
+
+/* A function that is never part of its caller, so that what it keeps on the stack is there only while it runs. */
+#if defined(__GNUC__)
+#define KQ_APART __attribute__((noinline))
+#else
+#define KQ_APART
 #endif
 
 #if defined(__arm__) && defined(__ARM_FEATURE_DSP)
@@ -19,7 +35,26 @@ static inline uint32_t kq_sxtb16(uint32_t a) { return (uint32_t)__sxtb16((int8x4
 static inline uint32_t kq_uxtb16(uint32_t a) { return (uint32_t)__uxtb16((uint8x4_t)a); }
 static inline int32_t kq_smlad(uint32_t a, uint32_t b, int32_t sum) { return __smlad((int16x2_t)a, (int16x2_t)b, sum); }
 
+/* The larger of each pair of unsigned bytes: USUB8, SEL. */
+static inline uint32_t kq_larger_bytes(uint32_t a, uint32_t b) {
+  __usub8((uint8x4_t)a, (uint8x4_t)b);
+  return (uint32_t)__sel((uint8x4_t)a, (uint8x4_t)b);
+}
+
+static inline uint32_t kq_smaller_bytes(uint32_t a, uint32_t b) {
+  __usub8((uint8x4_t)b, (uint8x4_t)a);
+  return (uint32_t)__sel((uint8x4_t)a, (uint8x4_t)b);
+}
+
 #else
+
+static inline uint32_t kq_larger_bytes(uint32_t a, uint32_t b) {
+  uint32_t larger = 0;
+  for (uint32_t mask = 0xFFu; mask != 0; mask <<= 8) larger |= (a & mask) > (b & mask) ? a & mask : b & mask;
+  return larger;
+}
+
+static inline uint32_t kq_smaller_bytes(uint32_t a, uint32_t b) { return ~kq_larger_bytes(~a, ~b); }
 
 /* Bytes 0 and 2, sign extended, as two halfwords. */
 static inline uint32_t kq_sxtb16(uint32_t a) {

@@ -23,25 +23,64 @@ bool kq_arm_can_finish(const kq_operator *op) {
   if (bias != NULL && !all_below(bias, kq_total_frac_bits(op) - bias->frac_bits + left, LARGEST_START)) return false;
   if (addend == NULL) return true;
   const int places = 32 + op->output->frac_bits - addend->frac_bits;
-  return places >= 0 && places + kq_bits(addend->type) <= LARGEST_ADDEND;
+  return kq_bits(addend->type) == 8 && places >= 0 && places + 8 <= LARGEST_ADDEND;
 }
 
-void kq_arm_make_channels(const kq_operator *op, kq_arm_channel *channels) {
+void kq_arm_make_channels(const kq_operator *op, uint32_t first, uint32_t count, kq_arm_channel *channels) {
   const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS];
   const int left = 32 - shift_of(op);
   const int places = bias == NULL ? 0 : kq_total_frac_bits(op) - bias->frac_bits + left;
-  for (uint32_t channel = 0; channel < op->input[KQ_KERNEL]->shape[0]; ++channel) {
-    const int32_t m = multiplier == NULL ? 1 : kq_stored(multiplier->type, multiplier->data, channel);
-    const int32_t b = bias == NULL ? 0 : kq_stored(bias->type, bias->data, channel);
-    uint64_t start = (uint64_t)1 << 31;
-    if (b != 0) start += (uint64_t)(int64_t)b << places;
-    channels[channel].factor = (int32_t)((uint32_t)m << left);
-    channels[channel].start_low = (uint32_t)start;
-    channels[channel].start_high = (int32_t)(uint32_t)(start >> 32);
+  const int32_t unit = places <= 30 ? (int32_t)1 << places : 0; /* one multiplication, most often */
+  const uint64_t least = ((uint64_t)(op->output->type == KQ_FIXED8 ? 128 : 0) << 32) + ((uint64_t)1 << 31);
+  /* Most multipliers and biases are of one type: no call for each of these. */
+  const uint8_t *m16 = multiplier != NULL && multiplier->type == KQ_FIXED16 ? multiplier->data + 2 * (size_t)first : NULL;
+  const uint8_t *b32 = bias != NULL && bias->type == KQ_FIXED32 && unit != 0 ? bias->data + 4 * (size_t)first : NULL;
+  for (const kq_arm_channel *const end = channels + count; channels != end; ++channels, ++first) {
+    int32_t m = 1;
+    uint64_t start = least;
+    if (m16 != NULL) {
+      m = kq_load_s16(m16);
+      m16 += 2;
+    } else if (multiplier != NULL) {
+      m = kq_stored(multiplier->type, multiplier->data, first);
+    }
+    if (b32 != NULL) {
+      start += (uint64_t)((int64_t)(int32_t)kq_load_word(b32) * unit);
+      b32 += 4;
+    } else if (bias != NULL) {
+      const int32_t b = kq_stored(bias->type, bias->data, first);
+      if (b != 0) start += (uint64_t)(int64_t)b << places;
+    }
+    channels->factor = (int32_t)((uint32_t)m << left);
+    channels->start_low = (uint32_t)start;
+    channels->start_high = (int32_t)(uint32_t)(start >> 32);
   }
 }
 
 int64_t kq_arm_addend_factor(const kq_operator *op) {
   const kq_tensor *addend = op->input[KQ_ADDEND];
   return addend == NULL ? 0 : (int64_t)1 << (32 + op->output->frac_bits - addend->frac_bits);
+}
+
+void kq_arm_copy(uint8_t *to, const uint8_t *from, uint32_t count) {
+  for (; count >= 4; count -= 4, to += 4, from += 4) kq_store_word(to, kq_load_word(from));
+  for (; count > 0; --count) *to++ = *from++;
+}
+
+static uint32_t four_times(int32_t value) { return ((uint32_t)value & 0xFFu) * 0x01010101u; }
+
+static uint32_t limited(uint32_t bytes, uint32_t low, uint32_t high) {
+  return kq_smaller_bytes(kq_larger_bytes(bytes, low), high);
+}
+
+void kq_arm_limit(const kq_operator *op, uint8_t *arena) {
+  const kq_tensor *y = op->output;
+  const uint32_t raise = kq_arm_raise(y), low = four_times(op->low.fixed) ^ raise, high = four_times(op->high.fixed) ^ raise;
+  uint8_t *place = arena + y->offset;
+  if (raise == 0 && low == 0 && high == UINT32_MAX) return;
+  uint8_t *const end = place + y->elements, last[4] = {0};
+  for (; end - place >= 4; place += 4) kq_store_word(place, limited(kq_load_word(place), low, high) ^ raise);
+  kq_arm_copy(last, place, (uint32_t)(end - place));
+  kq_store_word(last, limited(kq_load_word(last), low, high) ^ raise);
+  kq_arm_copy(place, last, (uint32_t)(end - place));
 }

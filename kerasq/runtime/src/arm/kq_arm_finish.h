@@ -7,7 +7,10 @@
  *                                                           addend_factor = 2^(32 + n_y - n_r)
  *
  * exactly, where these fit: a factor 32 bits; a sum 32 bits (accumulator_bits); hence a product 2^62; and start and addend together
- * what is left of 2^63. kq_arm_can_finish checks that from the constants themselves. */
+ * what is left of 2^63. kq_arm_can_finish checks that from the constants themselves.
+ *
+ * FIXED8 outputs are stored 128 too large, as unsigned bytes, so that one saturation serves both types; kq_arm_limit, at the end of an
+ * operator, takes that back. */
 #ifndef KQ_ARM_FINISH_H
 #define KQ_ARM_FINISH_H
 
@@ -20,20 +23,28 @@ typedef struct {
   int32_t start_high;
 } kq_arm_channel;
 
-/* Whether the operator, of an 8-bit output, can be finished so. */
+/* Whether the operator, of an 8-bit output, can be finished so; an addend has 8 bits, too. */
 bool kq_arm_can_finish(const kq_operator *op);
 
-/* One entry for each output channel. */
-void kq_arm_make_channels(const kq_operator *op, kq_arm_channel *channels);
+/* One entry for each of `count` output channels. */
+void kq_arm_make_channels(const kq_operator *op, uint32_t first, uint32_t count, kq_arm_channel *channels);
 
 /* addend_factor; 0 without an addend. */
 int64_t kq_arm_addend_factor(const kq_operator *op);
 
-/* The stored value of a sum; `addend` is r addend_factor. */
-static inline uint8_t kq_arm_finish(const kq_arm_channel *channel, int32_t sum, int64_t addend, int32_t low, int32_t high) {
+/* What is stored of a sum; `addend` is r addend_factor. */
+static inline uint8_t kq_arm_finish(const kq_arm_channel *channel, int32_t sum, int64_t addend) {
   const int64_t start = (int64_t)((uint64_t)(uint32_t)channel->start_high << 32 | channel->start_low);
-  const int32_t y = (int32_t)kq_shift_floor(start + (int64_t)sum * channel->factor + addend, 32);
-  return (uint8_t)(y < low ? low : y > high ? high : y);
+  return (uint8_t)kq_clamp(kq_shift_floor(start + (int64_t)sum * channel->factor + addend, 32), 0, 255);
 }
+
+/* A few bytes from anywhere to anywhere. */
+void kq_arm_copy(uint8_t *to, const uint8_t *from, uint32_t count);
+
+/* What makes four 8-bit values of the type unsigned, and back. */
+static inline uint32_t kq_arm_raise(const kq_tensor *tensor) { return tensor->type == KQ_FIXED8 ? 0x80808080u : 0; }
+
+/* From what was stored to the output: the operator's limits, where they are not those of its type, and FIXED8 as it is. */
+void kq_arm_limit(const kq_operator *op, uint8_t *arena);
 
 #endif

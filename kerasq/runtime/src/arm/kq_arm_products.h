@@ -8,7 +8,7 @@
 
 #include "kq_arm_finish.h"
 
-enum { KQ_ARM_PIXELS = 4, KQ_ARM_TURN = 4, KQ_ARM_TURN_WORDS = 8, KQ_ARM_TURNS_AT_ONCE = 4 };
+enum { KQ_ARM_PIXELS = 4, KQ_ARM_TURN = 4, KQ_ARM_TURN_WORDS = 8, KQ_ARM_TURNS_AT_ONCE = KQ_UNROLL(4, 2) };
 
 /* What the loop needs, and what it keeps here while it runs: the assembly knows the places of the first fields. */
 typedef struct kq_arm_block {
@@ -20,17 +20,21 @@ typedef struct kq_arm_block {
   uint32_t left;     /* channels */
   void (*finish)(struct kq_arm_block *);
   const uint8_t *addend;
-  int32_t addend_factor; /* as the finish wants it */
+  int32_t addend_factor[2]; /* low and high half; the low one counts as signed */
   uint32_t saved;
+  void (*next)(void); /* where a finish goes on */
   int32_t sums[KQ_ARM_PIXELS];
-  const kq_operator *op; /* for kq_arm_finish_any */
+  int32_t all[KQ_ARM_PIXELS]; /* kq_arm_signs.h */
+  const kq_operator *op;
 } kq_arm_block;
 
-/* Every channel from block->channel on. */
+/* Every channel from block->channel on. `next` is set. */
 void kq_arm_products(kq_arm_block *block);
 
-/* How the results of an operator are finished, chosen once for all its blocks: sets `finish` and `addend_factor`. */
+/* How the results of an operator are finished, without and with an addend: sets `op`, `finish` and `addend_factor`. */
+typedef void (*kq_arm_choose)(const kq_operator *op, kq_arm_block *block);
 void kq_arm_choose_finish(const kq_operator *op, kq_arm_block *block);
+void kq_arm_choose_finish_with_addend(const kq_operator *op, kq_arm_block *block);
 
 /* Widens `words` words of four bytes of each of four pixels, and moves the pointers behind them. Returns the end of the turns. */
 uint32_t *kq_arm_widen_s8(uint32_t *turns, const uint8_t *pixels[KQ_ARM_PIXELS], uint32_t words);

@@ -1,16 +1,15 @@
 #include "kq_arm_rows.h"
 
-void kq_arm_finish_row_any(kq_arm_row *row);
-
 #ifdef KQ_ARM_ASSEMBLY
 
-/* Places in kq_arm_row, all of four bytes, and of kq_arm_group. */
+/* Places in kq_arm_row, all of four bytes. */
 #define Y "#8" /* and next_pixel */
-#define LEFT "#16" /* and next_columns */
+#define LEFT "#16" /* and next_input */
 #define FINISH "#24"
-#define SUMS "#28"
+#define NEXT "#44"
+#define OFFSETS "#48" /* and their end */
 #define GROUP_BYTES "#120"
-typedef char places_are_right[offsetof(kq_arm_row, sums) == 28 && sizeof(kq_arm_group) == 120 ? 1 : -1];
+typedef char places_are_right[offsetof(kq_arm_row, next) == 44 && sizeof(kq_arm_group) == 120 ? 1 : -1];
 
 /* r0-r3 sums of channels 0 to 3, r12 columns, lr group. */
 #define COLUMN(first, next)                  \
@@ -29,18 +28,17 @@ typedef char places_are_right[offsetof(kq_arm_row, sums) == 28 && sizeof(kq_arm_
 #define NONE(sum) ""
 #define SUM(sum) ", " sum
 
-void kq_arm_next_output(void);
-
-/* The sums go to row->finish by a jump, with the row in r9; it jumps to kq_arm_next_output, with r9, r12 and the stack kept, and lr
- * at the end of the group. */
+/* The sums go to row->finish by a jump, with the row in r9 and four kq_arm_channel at lr; it jumps to row->next, with r9, r12 and the
+ * stack kept, and lr behind the channels. */
 KQ_NAKED void kq_arm_depthwise_row(kq_arm_row *row KQ_UNUSED) {
   __asm__("push {r0, r4-r11, lr}\n"
           "ldrd r12, lr, [r0]\n"
+          "ldr r1, =kq_arm_next_output\n"
+          "str r1, [r0, " NEXT "]\n"
           "1:\n" COLUMN("smuad", NONE) COLUMN("smlad", SUM) COLUMN("smlad", SUM)
           "ldr r9, [sp]\n"
           "ldr pc, [r9, " FINISH "]\n"
           ".thumb_func\n"
-          ".global kq_arm_next_output\n"
           ".type kq_arm_next_output, %function\n"
           "kq_arm_next_output:\n"
           "ldrd r4, r5, [r9, " LEFT "]\n"
@@ -49,45 +47,76 @@ KQ_NAKED void kq_arm_depthwise_row(kq_arm_row *row KQ_UNUSED) {
           "subs r4, #1\n"
           "str r4, [r9, " LEFT "]\n"
           "bne 1b\n"
-          "pop {r0, r4-r11, pc}\n");
+          "pop {r0, r4-r11, pc}\n"
+          ".ltorg\n");
 }
 
+/* r12 what offsets begin at, r10 the offsets, r11 their end. */
+#define PAIRS_ROW(name, next, extend)                                                              \
+  KQ_NAKED void name(kq_arm_row *row KQ_UNUSED) {                                                  \
+    __asm__("push {r0, r4-r11, lr}\n"                                                              \
+            "ldr r12, [r0]\n"                                                                      \
+            "ldr r1, =" next "\n"                                                                  \
+            "str r1, [r0, " NEXT "]\n"                                                             \
+            "mov r9, r0\n"                                                                         \
+            "1:\n"                                                                                 \
+            "ldr lr, [r9, #4]\n"                                                                   \
+            "ldrd r10, r11, [r9, " OFFSETS "]\n"                                                   \
+            "movs r0, #0\n"                                                                        \
+            "movs r1, #0\n"                                                                        \
+            "movs r2, #0\n"                                                                        \
+            "movs r3, #0\n"                                                                        \
+            "2:\n"                                                                                 \
+            "ldrd r4, r5, [r10], #8\n"                                                             \
+            "ldr r4, [r12, r4]\n"                                                                  \
+            "ldr r5, [r12, r5]\n"                                                                  \
+            extend " r6, r4\n"                                                                     \
+            extend " r7, r5\n"                                                                     \
+            extend " r4, r4, ror #8\n"                                                             \
+            extend " r5, r5, ror #8\n"                                                             \
+            "pkhbt r8, r6, r7, lsl #16\n"                                                          \
+            "pkhtb r7, r7, r6, asr #16\n"                                                          \
+            "pkhbt r6, r4, r5, lsl #16\n"                                                          \
+            "pkhtb r5, r5, r4, asr #16\n"                                                          \
+            "ldrd r4, r9, [lr], #8\n"                                                              \
+            "smlad r0, r8, r4, r0\n"                                                               \
+            "smlad r1, r6, r9, r1\n"                                                               \
+            "ldrd r4, r9, [lr], #8\n"                                                              \
+            "smlad r2, r7, r4, r2\n"                                                               \
+            "smlad r3, r5, r9, r3\n"                                                               \
+            "cmp r10, r11\n"                                                                       \
+            "bne 2b\n"                                                                             \
+            "ldr r9, [sp]\n"                                                                       \
+            "ldr pc, [r9, " FINISH "]\n"                                                           \
+            ".thumb_func\n"                                                                        \
+            ".type " next ", %function\n"                                                          \
+            next ":\n"                                                                             \
+            "ldrd r4, r5, [r9, " LEFT "]\n"                                                        \
+            "add r12, r5\n"                                                                        \
+            "subs r4, #1\n"                                                                        \
+            "str r4, [r9, " LEFT "]\n"                                                             \
+            "bne 1b\n"                                                                             \
+            "pop {r0, r4-r11, pc}\n"                                                               \
+            ".ltorg\n");                                                                           \
+  }
+PAIRS_ROW(kq_arm_pairs_row_s8, "kq_arm_next_of_pairs_s8", "sxtb16")
+PAIRS_ROW(kq_arm_pairs_row_u8, "kq_arm_next_of_pairs_u8", "uxtb16")
+
 /* kq_arm_channel: factor, start. */
-#define RESULT(sum, saturate)                \
+#define RESULT(sum)                          \
   "ldmia lr!, {r4, r5, r6}\n"                \
   "smlal r5, r6, " sum ", r4\n"              \
-  saturate(sum)
-#define TO_S8(sum) "ssat " sum ", #8, r6\n"
-#define TO_U8(sum) "usat " sum ", #8, r6\n"
-#define TO_U7(sum) "usat " sum ", #7, r6\n"
-#define FINISH_ROW(name, saturate)                                                                        \
-  KQ_NAKED static void name(kq_arm_row *row KQ_UNUSED) {                                                  \
-    __asm__(RESULT("r0", saturate) RESULT("r1", saturate) RESULT("r2", saturate) RESULT("r3", saturate)   \
-            "bfi r0, r1, #8, #8\n"                                                                        \
-            "bfi r0, r2, #16, #8\n"                                                                       \
-            "bfi r0, r3, #24, #8\n"                                                                       \
-            "ldrd r4, r5, [r9, " Y "]\n"                                                                  \
-            "str r0, [r4]\n"                                                                              \
-            "add r4, r5\n"                                                                                \
-            "str r4, [r9, " Y "]\n"                                                                       \
-            "b kq_arm_next_output\n");                                                                    \
-  }
-FINISH_ROW(finish_s8, TO_S8)
-FINISH_ROW(finish_u8, TO_U8)
-FINISH_ROW(finish_u7, TO_U7)
-
-KQ_NAKED static void finish_other(kq_arm_row *row KQ_UNUSED) {
-  __asm__("add r4, r9, " SUMS "\n"
-          "stmia r4, {r0-r3}\n"
-          "mov r4, r9\n"
-          "mov r5, r12\n"
-          "mov r0, r9\n"
-          "bl kq_arm_finish_row_any\n"
-          "mov r9, r4\n"
-          "mov r12, r5\n"
-          "ldr lr, [r9, #4]\n"
-          "add lr, " GROUP_BYTES "\n"
-          "b kq_arm_next_output\n");
+  "usat " sum ", #8, r6\n"
+KQ_NAKED static void finish(kq_arm_row *row KQ_UNUSED) {
+  __asm__(RESULT("r0") RESULT("r1") RESULT("r2") RESULT("r3")
+          "bfi r0, r1, #8, #8\n"
+          "bfi r0, r2, #16, #8\n"
+          "bfi r0, r3, #24, #8\n"
+          "ldrd r4, r5, [r9, " Y "]\n"
+          "str r0, [r4]\n"
+          "add r4, r5\n"
+          "str r4, [r9, " Y "]\n"
+          "ldr pc, [r9, " NEXT "]\n");
 }
 
 /* r0 columns, r1 input, r2-r4 offsets, r5 and lr masks, r6 step, r7 end. */
@@ -127,12 +156,17 @@ PACK(kq_arm_pack_u8, "uxtb16")
 
 #else
 
+static void finish(kq_arm_row *row) {
+  for (unsigned i = 0; i < KQ_ARM_QUAD; ++i) row->y[i] = kq_arm_finish(&row->channels[i], row->sums[i], 0);
+  row->y += row->next_pixel;
+}
+
 static int32_t product_low(uint32_t a, uint32_t b) { return kq_smlad(a & 0xFFFFu, b & 0xFFFFu, 0); }
 static int32_t product_high(uint32_t a, uint32_t b) { return kq_smlad(a & 0xFFFF0000u, b & 0xFFFF0000u, 0); }
 
 void kq_arm_depthwise_row(kq_arm_row *row) {
   for (; row->left > 0; --row->left) {
-    const uint32_t *x = row->columns, *w = row->group->weights;
+    const uint32_t *x = row->input, *w = row->weights;
     for (int i = 0; i < KQ_ARM_QUAD; ++i) row->sums[i] = 0;
     for (int column = 0; column < KQ_ARM_COLUMNS; ++column, x += KQ_ARM_COLUMN_WORDS, w += KQ_ARM_COLUMN_WORDS) {
       for (int i = 0; i < KQ_ARM_QUAD; ++i) row->sums[(i + 1) % KQ_ARM_QUAD] = kq_smlad(x[i], w[i], row->sums[(i + 1) % KQ_ARM_QUAD]);
@@ -141,10 +175,32 @@ void kq_arm_depthwise_row(kq_arm_row *row) {
       row->sums[1] += product_low(x[5], w[5]);
       row->sums[3] += product_high(x[5], w[5]);
     }
-    row->columns = x + row->next_columns / (int32_t)sizeof *x;
-    kq_arm_finish_row_any(row);
+    row->input = x + row->next_input / (int32_t)sizeof *x;
+    row->finish(row);
   }
 }
+
+static void pairs_row(kq_arm_row *row, bool is_signed) {
+  for (; row->left > 0; --row->left) {
+    const uint8_t *base = row->input;
+    const uint32_t *w = row->weights;
+    for (int i = 0; i < KQ_ARM_QUAD; ++i) row->sums[i] = 0;
+    for (const uint32_t *offset = row->offsets; offset != row->offsets_end; offset += 2, w += KQ_ARM_QUAD) {
+      const uint32_t a = kq_load_word(base + offset[0]), b = kq_load_word(base + offset[1]);
+      const uint32_t a_even = kq_even_bytes(a, is_signed), b_even = kq_even_bytes(b, is_signed);
+      const uint32_t a_odd = kq_odd_bytes(a, is_signed), b_odd = kq_odd_bytes(b, is_signed);
+      row->sums[0] = kq_smlad(kq_low_halves(a_even, b_even), w[0], row->sums[0]);
+      row->sums[1] = kq_smlad(kq_low_halves(a_odd, b_odd), w[1], row->sums[1]);
+      row->sums[2] = kq_smlad(kq_high_halves(a_even, b_even), w[2], row->sums[2]);
+      row->sums[3] = kq_smlad(kq_high_halves(a_odd, b_odd), w[3], row->sums[3]);
+    }
+    row->input = base + row->next_input;
+    row->finish(row);
+  }
+}
+
+void kq_arm_pairs_row_s8(kq_arm_row *row) { pairs_row(row, true); }
+void kq_arm_pairs_row_u8(kq_arm_row *row) { pairs_row(row, false); }
 
 static void pack(uint32_t *columns, const kq_arm_source *source, uint32_t count, bool is_signed) {
   const uint8_t *input = source->input;
@@ -167,21 +223,4 @@ void kq_arm_pack_u8(uint32_t *columns, const kq_arm_source *source, uint32_t cou
 
 #endif
 
-/* Any limits. */
-void kq_arm_finish_row_any(kq_arm_row *row) {
-  kq_store_word(row->y, kq_arm_finish_quad(row->op, row->group->channels, row->sums));
-  row->y += row->next_pixel;
-}
-
-void kq_arm_choose_row_finish(const kq_operator *op, kq_arm_row *row) {
-  row->op = op;
-#ifdef KQ_ARM_ASSEMBLY
-  const int32_t low = op->low.fixed, high = op->high.fixed;
-  row->finish = finish_other;
-  if (low == -128 && high == 127) row->finish = finish_s8;
-  if (low == 0 && high == 255) row->finish = finish_u8;
-  if (low == 0 && high == 127) row->finish = finish_u7;
-#else
-  row->finish = kq_arm_finish_row_any;
-#endif
-}
+void kq_arm_choose_row_finish(kq_arm_row *row) { row->finish = finish; }

@@ -1,8 +1,10 @@
-/* Rows of a depthwise 3x3 convolution: the inner loops of kq_conv_2d_depthwise_3x3_dsp.
+/* Rows of a depthwise convolution, four channels at a time: the inner loops of kq_depthwise_3x3_dsp.c and kq_depthwise_dsp.c.
  *
- * A column of four channels is three words of input. As halfwords they become six words: rows 0 and 1 of channels 1, 2, 3 and 0, a
+ * 3x3: a column of four channels is three words of input. As halfwords they become six words: rows 0 and 1 of channels 1, 2, 3 and 0, a
  * word each, then row 2 of channels 0 and 2, and of 1 and 3. Weights come in the same order, so that a column takes four SMLAD and
- * four SMLAxy, for four channels of one output. */
+ * four SMLAxy, for four channels of one output.
+ *
+ * Any window: taps in pairs, two words of input, which become a word for each of channels 0 to 3, by four words of weights. */
 #ifndef KQ_ARM_ROWS_H
 #define KQ_ARM_ROWS_H
 
@@ -18,20 +20,24 @@ typedef struct {
 
 /* A row of outputs; the assembly knows the places of the first fields. */
 typedef struct kq_arm_row {
-  const uint32_t *columns;   /* of the next output */
-  const kq_arm_group *group;
+  const void *input;         /* of the next output: its columns, or what the offsets of its taps begin at */
+  const uint32_t *weights;   /* followed by four kq_arm_channel */
   uint8_t *y;                /* four channels of an output */
   size_t next_pixel;
   uint32_t left;             /* outputs */
-  int32_t next_columns;      /* bytes from the end of an output's columns to the next output's */
+  int32_t next_input;        /* bytes to that of the next output; for 3x3, from the end of an output's columns */
   void (*finish)(struct kq_arm_row *);
   int32_t sums[KQ_ARM_QUAD];
-  const kq_operator *op;
+  void (*next)(void);                  /* where a finish goes on: set by the loops */
+  const uint32_t *offsets, *offsets_end; /* any window: of the taps, two for each pair */
+  const kq_arm_channel *channels; /* those behind the weights */
 } kq_arm_row;
 
-void kq_arm_depthwise_row(kq_arm_row *row);
+void kq_arm_depthwise_row(kq_arm_row *row); /* 3x3 */
+void kq_arm_pairs_row_s8(kq_arm_row *row);  /* any window; by type of input */
+void kq_arm_pairs_row_u8(kq_arm_row *row);
 
-void kq_arm_choose_row_finish(const kq_operator *op, kq_arm_row *row);
+void kq_arm_choose_row_finish(kq_arm_row *row);
 
 /* Where a row of columns is read: three words for each, at `offsets` from `input`, of which the upper and the lower are zeros where
  * their masks are. */

@@ -1,8 +1,8 @@
 /* CONV_2D of 8-bit inputs by 8-bit weights, all channels in one group: four output pixels at a time (kq_arm_products.h).
  *
  * The windows of all four are widened before any of their outputs is written, and outputs go in raster order: as safe over an input
- * that nobody needs afterwards as pixel by pixel (kq_overlap.c). The last pixels, where fewer than four are left, are computed one
- * by one, as four that are the same. */
+ * that nobody needs afterwards as pixel by pixel (kq_overlap.c). Where fewer than four are left the last of them is computed several
+ * times, and the results are copied; with an addend they are computed one by one, as four that are the same. */
 #include "kq_arm_block.h"
 #include "kq_arm_products.h"
 
@@ -11,7 +11,7 @@ typedef uint32_t *(*widen_function)(uint32_t *turns, const uint8_t *pixels[KQ_AR
 /* Parts of the scratch memory, as offsets. With channels that make whole words, words are widened where they lie; else windows are
  * copied together first, and rows of weights that don't end with a word, too. */
 typedef struct {
-  size_t turns, zeros, windows, weights, end;
+  size_t turns, zeros, windows, weights, results, end;
   uint32_t words; /* of a window */
 } layout;
 
@@ -24,22 +24,30 @@ static layout lay_out(const kq_operator *op) {
   place.zeros = place.turns + (size_t)place.words * KQ_ARM_TURN_WORDS * sizeof(uint32_t);
   place.windows = place.zeros + (channels % 4 == 0 ? channels : 0);
   place.weights = place.windows + (channels % 4 == 0 ? 0 : (size_t)place.words * 4 * KQ_ARM_PIXELS);
-  place.end = place.weights + (row % 4 == 0 ? 0 : (size_t)outputs * place.words * 4);
+  place.results = place.weights + (row % 4 == 0 ? 0 : (size_t)outputs * place.words * 4);
+  place.end = place.results + kq_arm_results_bytes(op, KQ_ARM_PIXELS);
   return place;
 }
 
 static size_t scratch_bytes(const kq_operator *op) { return lay_out(op).end; }
 
-static bool accepts(const kq_operator *op) {
+static bool accepts_any(const kq_operator *op) {
   return op->groups == 1 && kq_arm_can_finish(op) && kq_arm_addend_allows_blocks(op, KQ_ARM_PIXELS) &&
          op->input[KQ_KERNEL]->bytes <= KQ_ARM_MOST_WEIGHTS && scratch_bytes(op) <= KQ_ARM_MOST_SCRATCH;
 }
 
+static bool accepts(const kq_operator *op) { return op->input[KQ_ADDEND] == NULL && accepts_any(op); }
+static bool accepts_addend(const kq_operator *op) { return op->input[KQ_ADDEND] != NULL && accepts_any(op); }
+
 typedef struct {
   const kq_operator *op;
-  const uint8_t *input;
+  kq_arm_choose choose;
+  const uint8_t *input, *addend, *weights;
+  uint8_t *output;
   widen_function widen;
-  uint8_t *windows, *zeros;
+  kq_arm_channel *channels;
+  uint32_t *turns;
+  uint8_t *windows, *zeros, *results;
   uint32_t words;
   kq_arm_cursor cursor;
 } convolution;
@@ -82,12 +90,13 @@ static void widen_copies(const convolution *conv, const kq_arm_origin at[KQ_ARM_
   conv->widen(turns, pixels, conv->words);
 }
 
-static void widen_windows(convolution *conv, uint32_t pixel, uint32_t count, uint32_t *turns) {
+KQ_APART static void widen_windows(convolution *conv, uint32_t pixel, uint32_t count) {
+  uint32_t *const turns = conv->turns;
   const uint32_t *shape = conv->op->input[KQ_X]->shape;
   const uint8_t *pixels[KQ_ARM_PIXELS];
   if (conv->cursor.is_pointwise && shape[3] % 4 == 0) {
     pixels[0] = conv->input + pixel * shape[3];
-    for (int i = 1; i < KQ_ARM_PIXELS; ++i) pixels[i] = pixels[i - 1] + (count == 1 ? 0 : shape[3]);
+    for (int i = 1; i < KQ_ARM_PIXELS; ++i) pixels[i] = pixels[i - 1] + ((uint32_t)i < count ? shape[3] : 0);
     conv->widen(turns, pixels, conv->words);
     return;
   }
@@ -117,50 +126,80 @@ static const uint8_t *aligned_weights(const kq_tensor *kernel, uint8_t *memory, 
   return memory;
 }
 
-static void run(const kq_operator *op, uint8_t *arena) {
+KQ_APART static void multiply(const convolution *conv, uint32_t pixel, uint32_t count) {
+  const uint32_t outputs = conv->op->output->shape[3], turns = conv->words;
+  const size_t first = (size_t)pixel * outputs;
+  kq_arm_block block = {.x = conv->turns,
+                        .x_whole = conv->turns + turns / KQ_ARM_TURNS_AT_ONCE * KQ_ARM_TURNS_AT_ONCE * KQ_ARM_TURN_WORDS,
+                        .x_end = conv->turns + turns * KQ_ARM_TURN_WORDS,
+                        .weights = conv->weights,
+                        .channel = conv->channels,
+                        .y = count == 1 || count == KQ_ARM_PIXELS ? conv->output + first : conv->results,
+                        .next_pixel = count == 1 ? 0 : outputs,
+                        .left = outputs,
+                        .addend = conv->addend + first};
+  conv->choose(conv->op, &block);
+  kq_arm_products(&block);
+  if (count != 1 && count != KQ_ARM_PIXELS) kq_arm_copy(conv->output + first, conv->results, count * outputs);
+}
+
+KQ_APART static void prepare(const kq_operator *op, uint8_t *arena, convolution *conv) {
   const kq_tensor *kernel = op->input[KQ_KERNEL], *addend = op->input[KQ_ADDEND];
   const layout place = lay_out(op);
   uint8_t *const scratch = arena + op->scratch;
-  kq_arm_channel *const channels = (kq_arm_channel *)(void *)scratch;
-  uint32_t *const turns = (uint32_t *)(void *)(scratch + place.turns);
-  convolution conv = {.op = op,
-                      .input = kq_input_data(op, KQ_X, arena),
-                      .widen = (widen_function)op->kernel->inner,
-                      .windows = scratch + place.windows,
-                      .zeros = scratch + place.zeros,
-                      .words = place.words,
-                      .cursor = kq_arm_first_origin(op)};
-  kq_arm_block block = {.x = turns,
-                        .x_whole = turns + place.words / KQ_ARM_TURNS_AT_ONCE * KQ_ARM_TURNS_AT_ONCE * KQ_ARM_TURN_WORDS,
-                        .x_end = turns + place.words * KQ_ARM_TURN_WORDS};
-  const uint32_t outputs = kernel->shape[0], pixels = op->output->elements / outputs;
-  uint8_t *const y = kq_output_data(op, arena);
-  kq_arm_make_channels(op, channels);
-  kq_arm_choose_finish(op, &block);
-  memset(conv.zeros, 0, place.windows - place.zeros);
-  block.weights = aligned_weights(kernel, scratch + place.weights, place.words);
-  for (uint32_t pixel = 0, count; pixel < pixels; pixel += count) {
-    count = pixels - pixel < KQ_ARM_PIXELS ? 1 : KQ_ARM_PIXELS;
-    widen_windows(&conv, pixel, count, turns);
-    block.channel = channels;
-    block.y = y + pixel * outputs;
-    block.next_pixel = count == 1 ? 0 : outputs;
-    block.left = outputs;
-    if (addend != NULL) block.addend = kq_input_data(op, KQ_ADDEND, arena) + pixel * outputs * (uint32_t)(kq_bits(addend->type) / 8);
-    kq_arm_products(&block);
-  }
+  conv->op = op;
+  conv->output = kq_output_data(op, arena);
+  conv->input = kq_input_data(op, KQ_X, arena);
+  conv->addend = addend == NULL ? conv->output : kq_input_data(op, KQ_ADDEND, arena);
+  conv->widen = (widen_function)op->kernel->inner;
+  conv->channels = (kq_arm_channel *)(void *)scratch;
+  conv->turns = (uint32_t *)(void *)(scratch + place.turns);
+  conv->windows = scratch + place.windows;
+  conv->zeros = scratch + place.zeros;
+  conv->results = scratch + place.results;
+  conv->words = place.words;
+  conv->cursor = kq_arm_first_origin(op);
+  kq_arm_make_channels(op, 0, op->output->shape[3], conv->channels);
+  memset(conv->zeros, 0, place.windows - place.zeros);
+  conv->weights = aligned_weights(kernel, scratch + place.weights, place.words);
 }
 
-#define KERNEL(x, x_type)                                       \
+static void run_with(const kq_operator *op, uint8_t *arena, kq_arm_choose choose) {
+  convolution conv = {.choose = choose};
+  prepare(op, arena, &conv);
+  const uint32_t pixels = op->output->elements / op->output->shape[3];
+  for (uint32_t pixel = 0, count; pixel < pixels; pixel += count) {
+    count = kq_arm_block_size(op, pixels - pixel, KQ_ARM_PIXELS);
+    widen_windows(&conv, pixel, count);
+    multiply(&conv, pixel, count);
+  }  kq_arm_limit(op, arena);
+}
+
+static void run(const kq_operator *op, uint8_t *arena) { run_with(op, arena, kq_arm_choose_finish); }
+static void run_addend(const kq_operator *op, uint8_t *arena) { run_with(op, arena, kq_arm_choose_finish_with_addend); }
+
+#define KERNELS(x, type_of_x)                                   \
   const kq_kernel kq_conv_2d_##x##_s8_dsp = {                   \
       .name = "kq_conv_2d_" #x "_s8_dsp",                       \
       .kind = KQ_CONV_2D,                                       \
-      .input_type = x_type,                                     \
+      .input_type = type_of_x,                                  \
       .weight_type = KQ_FIXED8,                                 \
       .accumulator_bits = 32,                                   \
       .accepts = accepts,                                       \
       .scratch_bytes = scratch_bytes,                           \
       .run = run,                                               \
-      .inner = (void (*)(void))kq_arm_widen_##x};
-KERNEL(s8, KQ_FIXED8)
-KERNEL(u8, KQ_UFIXED8)
+      .inner = (void (*)(void))kq_arm_widen_##x,                \
+  };                                                            \
+  const kq_kernel kq_conv_2d_##x##_s8_addend_dsp = {            \
+      .name = "kq_conv_2d_" #x "_s8_addend_dsp",                \
+      .kind = KQ_CONV_2D,                                       \
+      .input_type = type_of_x,                                  \
+      .weight_type = KQ_FIXED8,                                 \
+      .accumulator_bits = 32,                                   \
+      .accepts = accepts_addend,                                \
+      .scratch_bytes = scratch_bytes,                           \
+      .run = run_addend,                                        \
+      .inner = (void (*)(void))kq_arm_widen_##x,                \
+  };
+KERNELS(s8, KQ_FIXED8)
+KERNELS(u8, KQ_UFIXED8)

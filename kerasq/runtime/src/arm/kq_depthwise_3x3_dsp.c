@@ -16,8 +16,7 @@ static columns columns_of(const kq_operator *op) {
 }
 
 static size_t scratch_bytes(const kq_operator *op) {
-  return sizeof(kq_arm_group) + columns_of(op).count * KQ_ARM_COLUMN_WORDS * sizeof(uint32_t) +
-         op->output->shape[3] * sizeof(kq_arm_channel);
+  return sizeof(kq_arm_group) + columns_of(op).count * KQ_ARM_COLUMN_WORDS * sizeof(uint32_t);
 }
 
 static bool accepts(const kq_operator *op) {
@@ -25,7 +24,7 @@ static bool accepts(const kq_operator *op) {
          scratch_bytes(op) <= KQ_ARM_MOST_SCRATCH;
 }
 
-static void make_group(const kq_operator *op, uint32_t channel, const kq_arm_channel *channels, kq_arm_group *group) {
+static void make_group(const kq_operator *op, uint32_t channel, kq_arm_group *group) {
   uint32_t *w = group->weights;
   for (uint32_t column = 0; column < KQ_ARM_COLUMNS; ++column, w += KQ_ARM_COLUMN_WORDS) {
     for (uint32_t i = 0; i < KQ_ARM_QUAD; ++i) {
@@ -36,7 +35,7 @@ static void make_group(const kq_operator *op, uint32_t channel, const kq_arm_cha
       w[4 + i] = kq_arm_pair(kq_arm_tap(op, channel + i, 6 + column), kq_arm_tap(op, channel + 2 + i, 6 + column));
     }
   }
-  for (uint32_t i = 0; i < KQ_ARM_QUAD; ++i) group->channels[i] = channels[channel + i];
+  kq_arm_make_channels(op, channel, KQ_ARM_QUAD, group->channels);
 }
 
 /* Where the three rows of a window that begins at input row `first` lie; one that is missing is masked. */
@@ -55,26 +54,24 @@ static void run(const kq_operator *op, uint8_t *arena) {
   const uint32_t *shape = op->output->shape, channels = shape[3];
   const columns c = columns_of(op);
   kq_arm_group *const group = (kq_arm_group *)(void *)(arena + op->scratch);
-  kq_arm_channel *const all = (kq_arm_channel *)(void *)(group + 1);
-  uint32_t *const packed = (uint32_t *)(void *)(all + channels), *const inside = packed + c.left * KQ_ARM_COLUMN_WORDS;
-  kq_arm_row row = {.group = group, .next_pixel = channels, .next_columns = 4 * KQ_ARM_COLUMN_WORDS * (op->strides[1] - KQ_ARM_COLUMNS)};
+  uint32_t *const packed = (uint32_t *)(void *)(group + 1), *const inside = packed + c.left * KQ_ARM_COLUMN_WORDS;
+  kq_arm_row row = {.weights = group->weights, .channels = group->channels, .next_pixel = channels, .next_input = 4 * KQ_ARM_COLUMN_WORDS * (op->strides[1] - KQ_ARM_COLUMNS)};
   kq_arm_source source = {.next = channels};
-  kq_arm_choose_row_finish(op, &row);
-  kq_arm_make_channels(op, all);
-  memset(packed, 0, c.count * KQ_ARM_COLUMN_WORDS * sizeof *packed);
+  kq_arm_choose_row_finish(&row);
+    memset(packed, 0, c.count * KQ_ARM_COLUMN_WORDS * sizeof *packed);
   for (uint32_t channel = 0; channel < channels; channel += KQ_ARM_QUAD) {
-    make_group(op, channel, all, group);
+    make_group(op, channel, group);
     source.input = kq_input_data(op, KQ_X, arena) + channel;
     row.y = kq_output_data(op, arena) + channel;
     int32_t first = -op->padding[0];
     for (uint32_t i = 0; i < shape[1]; ++i, first += op->strides[0]) {
       look_at(op, first, &source);
       if (c.inside != 0) pack(inside, &source, c.inside);
-      row.columns = packed;
+      row.input = packed;
       row.left = shape[2];
       kq_arm_depthwise_row(&row);
     }
-  }
+  }  kq_arm_limit(op, arena);
 }
 
 #define KERNEL(x, x_type)                                       \
