@@ -57,7 +57,7 @@ def build(model: Model, cpu: str, examples: list[bytes], folder: pathlib.Path, o
     """A program that runs the test vector of `model` and then `examples`, stored values of its input.
 
     Args:
-        cpu: `"m4"` or `"m7"`.
+        cpu: `"m3"`, `"m4"` or `"m7"`.
         folder: An empty one for everything that is built.
         optimize: `-O` for the compiler.
 

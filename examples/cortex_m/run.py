@@ -1,4 +1,4 @@
-"""Runs networks on a simulated Cortex-M4 or Cortex-M7, compares every score with the reference engine's, and measures.
+"""Runs networks on a simulated Cortex-M3, M4 or M7, compares every score with the reference engine's, and measures.
 
     python examples/cortex_m/run.py                                  # both ResNet23 of examples/cifar10, on a Cortex-M4
     python examples/cortex_m/run.py --cpu m7 --model model.kq --images 1
@@ -33,7 +33,7 @@ MODELS = pathlib.Path(__file__).parents[1] / "cifar10" / "models"
 CODE_LIMIT = 16 * 1024
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("cpu", "m4", ["m4", "m7"], "Processor to compile for and to simulate.")
+flags.DEFINE_enum("cpu", "m4", ["m3", "m4", "m7"], "Processor to compile for and to simulate.")
 shipped = [str(MODELS / name) for name in ("resnet23.kq", "resnet23_binary.kq")]
 flags.DEFINE_multi_string("model", shipped, "A .kq file in fixed point throughout, with one input and one output.")
 flags.DEFINE_integer("images", 3, "Images to classify.", lower_bound=1)
@@ -41,6 +41,11 @@ flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.c
 flags.DEFINE_enum("optimize", "s", ["s", "2", "3"], "The compiler's -O: s for little code, 2 or 3 for speed.")
 flags.DEFINE_boolean("per_operator", False, "Print the instructions of each operator, too.")
 flags.DEFINE_string("build", None, "Folder to keep what is built in. Default: a temporary one.")
+
+
+def kernels() -> str:
+    """Those that the processor has: a Cortex-M3 lacks the DSP extension."""
+    return "portable" if FLAGS.cpu == "m3" else DSP
 
 
 def load_images(model: Model, count: int, data_dir: str | None) -> np.ndarray:
@@ -76,7 +81,7 @@ def problems(model: Model, images: np.ndarray, firmware: Firmware, outcome: Outc
         found.append(f"{firmware.variables:,} bytes of variables in the runtime; there should be none")
     if firmware.forbidden:
         found.append(f"floating point or heap is linked: {', '.join(firmware.forbidden)}")
-    arena = Network(dumps(model), DSP).arena_bytes
+    arena = Network(dumps(model), kernels()).arena_bytes
     if outcome.facts["arena"] != arena:
         found.append(f"an arena of {outcome.facts['arena']:,} bytes; the header says {arena:,}")
     return found
@@ -85,7 +90,7 @@ def problems(model: Model, images: np.ndarray, firmware: Firmware, outcome: Outc
 def print_operators(model: Model, outcome: Outcome) -> None:
     """A table: kernel, multiply-accumulates and instructions of each operator."""
     rows = []
-    operators = Network(dumps(model), DSP).operators()
+    operators = Network(dumps(model), kernels()).operators()
     for position, (operator, instructions) in enumerate(zip(operators, outcome.operators, strict=True)):
         output = model.output(model.operators[position])
         each = f"{instructions / operator.macs:.2f}" if operator.macs else ""

@@ -7,7 +7,7 @@ import subprocess
 
 from firmware import BuildError
 
-BOARDS = {"m4": "mps2-an386", "m7": "mps2-an500"}
+BOARDS = {"m3": "mps2-an385", "m4": "mps2-an386", "m7": "mps2-an500"}
 # With -icount shift=0 every instruction takes 1 ns of the simulated time, in which these boards' clock ticks at 25 MHz.
 INSTRUCTIONS_PER_TICK = 40
 TIMEOUT = 600

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from firmware import COMPILE, LINK, SOURCES, TOOLS
+from firmware import COMPILE, LINK, SOURCES, TOOLS, WARNINGS
 from simulator import simulate
 
 from kerasq.format import Model, dumps
@@ -51,6 +51,7 @@ class Program:
             f"-mcpu=cortex-{cpu}",
             "-O2",
             *COMPILE,
+            *WARNINGS,
             "-std=gnu11",
             f"-I{folder}",
             f"-I{SOURCES}",

@@ -12,8 +12,11 @@ import sys
 import pytest
 
 import kerasq.runtime
+from kerasq.selftest import random_example, with_selftest
+from networks import random_resnet23
 
 ROOT = pathlib.Path(__file__).parents[2]
+sys.path.append(str(ROOT / "examples" / "cortex_m"))
 TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm")
 
 MOST_ARENA = {"resnet23": 102_400, "resnet23_binary": 104_448}
@@ -50,3 +53,20 @@ def test_a_network_that_computes_in_float_is_refused():
     result = run("--model", str(ROOT / "examples" / "cifar10" / "models" / "resnet23_parameters.kq"))
     assert result.returncode == 1
     assert "without FLOAT32" in result.stderr
+
+
+@pytest.mark.parametrize(("cpu", "own"), [("m3", False), ("m4", True)])
+def test_only_the_kernels_of_the_processor_are_linked(cpu, own, tmp_path):
+    from firmware import build
+
+    model = random_resnet23(maps=16, size=8)
+    example = bytes(model.tensors[model.inputs[0]].nbytes)
+    firmware = build(with_selftest(model, random_example(model, 0)), cpu, [example], tmp_path)
+    symbols = subprocess.run(["arm-none-eabi-nm", str(firmware.path)], capture_output=True, text=True, check=True).stdout
+    linked = set(
+        name
+        for name in re.findall(r" (kq_(?:conv_2d|dense|max_pool|average_pool)_\w+)$", symbols, re.MULTILINE)
+        if not name.endswith("_rules")
+    )
+    assert {name.endswith("_dsp") for name in linked} == {own}
+    assert (" kq_dot_" in symbols) is not own

@@ -34,8 +34,7 @@ def models():
             yield f"practical_model({kind!r}, {seed})", model
 
 
-@pytest.mark.parametrize("options", [(), ("-DKQ_NO_ASSEMBLY",)], ids=["assembly", "intrinsics"])
-@pytest.mark.parametrize("cpu", ["m4"])
+@pytest.mark.parametrize(("cpu", "options"), [("m4", ()), ("m4", ("-DKQ_NO_ASSEMBLY",)), ("m4", ("-Os",)), ("m7", ())])
 def test_random_operators(cpu, options, tmp_path):
     from examples.operator_firmware import Program, packed
 

@@ -15,12 +15,6 @@ bool kq_arm_is_depthwise(const kq_operator *op);
 /* Whether it has a 3x3 window whose middle row always lies inside the input. */
 bool kq_arm_is_depthwise_3x3(const kq_operator *op);
 
-/* Weight number `tap` of a channel. */
-static inline int32_t kq_arm_tap(const kq_operator *op, uint32_t channel, uint32_t tap) {
-  const uint32_t taps = (uint32_t)op->window[0] * op->window[1];
-  return tap < taps ? kq_load_s8(op->input[KQ_KERNEL]->data + channel * taps + tap) : 0;
-}
-
 static inline uint32_t kq_arm_pair(int32_t low, int32_t high) { return ((uint32_t)low & 0xFFFFu) | (uint32_t)high << 16; }
 
 #endif

@@ -78,9 +78,8 @@ void kq_arm_limit(const kq_operator *op, uint8_t *arena) {
   const uint32_t raise = kq_arm_raise(y), low = four_times(op->low.fixed) ^ raise, high = four_times(op->high.fixed) ^ raise;
   uint8_t *place = arena + y->offset;
   if (raise == 0 && low == 0 && high == UINT32_MAX) return;
-  uint8_t *const end = place + y->elements, last[4] = {0};
-  for (; end - place >= 4; place += 4) kq_store_word(place, limited(kq_load_word(place), low, high) ^ raise);
-  kq_arm_copy(last, place, (uint32_t)(end - place));
-  kq_store_word(last, limited(kq_load_word(last), low, high) ^ raise);
-  kq_arm_copy(place, last, (uint32_t)(end - place));
+  for (uint32_t words = y->elements / 4; words > 0; --words, place += 4) {
+    kq_store_word(place, limited(kq_load_word(place), low, high) ^ raise);
+  }
+  for (uint32_t bytes = y->elements % 4; bytes > 0; --bytes, ++place) *place = (uint8_t)(limited(*place, low, high) ^ raise);
 }

@@ -1,6 +1,8 @@
 /* Depthwise CONV_2D with a 3x3 window, 8-bit inputs and weights: four channels of the whole map, then the next four. */
 #include "kq_arm_rows.h"
 
+enum { TAPS = 9 };
+
 /* Columns of a row: zeros, columns of the input, zeros, as many as the windows meet. */
 typedef struct {
   uint32_t left, inside, count;
@@ -25,14 +27,16 @@ static bool accepts(const kq_operator *op) {
 }
 
 static void make_group(const kq_operator *op, uint32_t channel, kq_arm_group *group) {
+  const uint8_t *const kernel = op->input[KQ_KERNEL]->data + channel * TAPS;
   uint32_t *w = group->weights;
   for (uint32_t column = 0; column < KQ_ARM_COLUMNS; ++column, w += KQ_ARM_COLUMN_WORDS) {
     for (uint32_t i = 0; i < KQ_ARM_QUAD; ++i) {
-      const uint32_t c = channel + (i + 1) % KQ_ARM_QUAD;
-      w[i] = kq_arm_pair(kq_arm_tap(op, c, column), kq_arm_tap(op, c, 3 + column));
+      const uint8_t *row = kernel + (i + 1) % KQ_ARM_QUAD * TAPS + column;
+      w[i] = kq_arm_pair(kq_load_s8(row), kq_load_s8(row + 3));
     }
     for (uint32_t i = 0; i < 2; ++i) {
-      w[4 + i] = kq_arm_pair(kq_arm_tap(op, channel + i, 6 + column), kq_arm_tap(op, channel + 2 + i, 6 + column));
+      const uint8_t *row = kernel + i * TAPS + 6 + column;
+      w[4 + i] = kq_arm_pair(kq_load_s8(row), kq_load_s8(row + 2 * TAPS));
     }
   }
   kq_arm_make_channels(op, channel, KQ_ARM_QUAD, group->channels);

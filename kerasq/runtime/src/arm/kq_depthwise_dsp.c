@@ -32,10 +32,12 @@ typedef struct {
 } depthwise;
 
 static void make_weights(const depthwise *d, uint32_t channel) {
-  for (uint32_t pair = 0; pair < d->pairs; ++pair) {
-    for (uint32_t i = 0; i < KQ_ARM_QUAD; ++i) {
-      d->weights[pair * KQ_ARM_QUAD + i] =
-          kq_arm_pair(kq_arm_tap(d->op, channel + i, 2 * pair), kq_arm_tap(d->op, channel + i, 2 * pair + 1));
+  const uint32_t taps = (uint32_t)d->op->window[0] * d->op->window[1];
+  const uint8_t *row = d->op->input[KQ_KERNEL]->data + channel * taps;
+  for (uint32_t i = 0; i < KQ_ARM_QUAD; ++i, row += taps) {
+    uint32_t *to = d->weights + i;
+    for (uint32_t tap = 0; tap < taps; tap += 2, to += KQ_ARM_QUAD) {
+      *to = kq_arm_pair(kq_load_s8(row + tap), tap + 1 < taps ? kq_load_s8(row + tap + 1) : 0);
     }
   }
   kq_arm_make_channels(d->op, channel, KQ_ARM_QUAD, d->channels);
@@ -105,6 +107,20 @@ static void run_row(const depthwise *d, kq_arm_row *row, uint32_t number, range 
   }
 }
 
+/* A map of one column, as of a sequence: all rows whose windows lie inside at once. */
+static void run_inside(const depthwise *d, kq_arm_row *row, range rows, uint32_t input) {
+  const kq_operator *op = d->op;
+  const uint32_t line = op->input[KQ_X]->shape[2] * op->input[KQ_X]->shape[3];
+  const int32_t next_input = row->next_input;
+  row->input = d->arena + input + (rows.first * op->strides[0] - op->padding[0]) * line;
+  row->next_input = (int32_t)(op->strides[0] * line);
+  row->offsets = d->inside;
+  row->offsets_end = row->offsets + 2 * d->pairs;
+  row->left = rows.end - rows.first;
+  d->run_row(row);
+  row->next_input = next_input;
+}
+
 static void run(const kq_operator *op, uint8_t *arena) {
   const uint32_t pairs = pairs_of(op), channels = op->output->shape[3];
   uint32_t *const weights = (uint32_t *)(void *)(arena + op->scratch);
@@ -120,6 +136,7 @@ static void run(const kq_operator *op, uint8_t *arena) {
                        .edge = inside + 2 * pairs,
                        .zero = (uint32_t)((uint8_t *)zero - arena)};
   const range rows = inside_of(op, 0), columns = inside_of(op, 1), none = {0, 0};
+  const bool is_column = op->output->shape[2] == 1 && columns.first < columns.end && rows.first < rows.end;
   kq_arm_row row = {.weights = weights, .channels = finish, .next_pixel = channels, .next_input = (int32_t)(op->strides[1] * channels)};
   kq_arm_choose_row_finish(&row);
   *zero = 0;
@@ -128,6 +145,11 @@ static void run(const kq_operator *op, uint8_t *arena) {
     make_weights(&d, channel);
     row.y = kq_output_data(op, arena) + channel;
     for (uint32_t i = 0; i < op->output->shape[1]; ++i) {
+      if (i == rows.first && is_column) {
+        run_inside(&d, &row, rows, op->input[KQ_X]->offset + channel);
+        i = rows.end - 1;
+        continue;
+      }
       run_row(&d, &row, i, i >= rows.first && i < rows.end ? columns : none, op->input[KQ_X]->offset + channel);
     }
   }  kq_arm_limit(op, arena);
