@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,31 +80,50 @@ def is_late(block: ast.AST) -> bool:
     return isinstance(block, ast.FunctionDef) or (isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test))
 
 
+def is_ours(name: str) -> bool:
+    """Whether a module is the product's; a name that begins with a dot is relative to one that is."""
+    return name.split(".")[0] in ("", "kerasq", "kerasq_convert")
+
+
 def imported(source: str) -> Iterator[tuple[int, str, bool]]:
     """Line and full name of everything of the product that a module imports, and whether it does so late.
 
-    A name of a facade that is asked for as its attribute (`kerasq.Interpreter`) is imported late.
+    Attributes of a package (`kerasq.Interpreter`, `kerasq.format.loads`, `kerasq.verification.plan`) are imported late.
     """
     tree = ast.parse(source)
     late = {id(node) for block in ast.walk(tree) if is_late(block) for node in ast.walk(block)}
-    facades: dict[str, str] = {}
+    packages: dict[str, str] = {}  # by the name that the module calls each by
     for node in ast.walk(tree):
         names: list[tuple[str, str]] = []
         if isinstance(node, ast.Import):
-            names = [(alias.name, alias.asname or alias.name) for alias in node.names]
+            names = [(alias.name, alias.asname or "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: say in full what is imported"
             names = [(f"{node.module}.{alias.name}", alias.asname or alias.name) for alias in node.names]
         for name, alias in names:
-            if name.split(".")[0] in ("kerasq", "kerasq_convert"):
+            if is_ours(name):
+                assert not name.endswith("*"), f"line {node.lineno}: say by name what is imported"
                 yield node.lineno, name, id(node) in late
-            if name in FACADES:
-                facades[alias] = name
+                packages[alias or name.split(".")[0]] = name if alias else name.split(".")[0]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in facades:
-            facade = facades[node.value.id]
-            if node.attr in importlib.import_module(facade)._NAMES:
-                yield node.lineno, f"{facade}.{node.attr}", True
+        name = full_name(node, packages)
+        if name in MODULES or any(name.removeprefix(f"{facade}.") in names_of(facade) for facade in FACADES):
+            yield node.lineno, name, True
+
+
+def full_name(node: ast.AST, packages: dict[str, str]) -> str:
+    """What a chain of attributes of a package names; nothing where it is no such chain."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.insert(0, node.attr)
+        node = node.value
+    if not attributes or not isinstance(node, ast.Name) or node.id not in packages:
+        return ""
+    return ".".join([packages[node.id], *attributes])
+
+
+def names_of(facade: str) -> dict[str, str]:
+    return importlib.import_module(facade)._NAMES
 
 
 def violations(module: str, source: str) -> list[str]:
@@ -151,11 +171,38 @@ def test_every_folder_is_a_room():
         ("kerasq.ops.table", "from kerasq import format as file_format\ndef f(data):\n    return file_format.loads(data)"),
         ("kerasq.interpreter.native", "def f():\n    from kerasq_convert import Converter"),
         ("kerasq_convert.converter", "from kerasq.conformance.samples import SAMPLES"),
+        ("kerasq.ops.add", "import kerasq\nplan = kerasq.verification.plan"),
+        ("kerasq.ops.add", "import kerasq.format\nload = kerasq.format.load"),
+        ("kerasq.ops.add", "import kerasq\nload = kerasq.format.load"),
     ],
 )
 def test_the_contract_refuses(module, line):
     assert module in MODULES
-    assert len(violations(module, line)) == 1, (module, line)
+    assert violations(module, line), (module, line)
+
+
+@pytest.mark.parametrize("line", ["from ..verification import plan", "from kerasq.format import *"])
+def test_imports_say_in_full_what_they_import(line):
+    with pytest.raises(AssertionError, match="line 1: say"):
+        violations("kerasq.ops.add", line)
+
+
+def imports_by_text(source: str) -> bool:
+    """Whether a module imports another one of the product, or one that can't be told, by a text: no statement says which."""
+    return any(
+        ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__", "import_quietly")
+        and not (isinstance(node.args[0], ast.Constant) and not is_ours(str(node.args[0].value)))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+    )
+
+
+def test_modules_are_imported_by_statements():
+    """So that the rooms can be read from the source; but for the facades, the list of commands and what serves others."""
+    by_text = {module for module, path in MODULES.items() if imports_by_text(path.read_text("utf-8"))}
+    assert by_text == {*FACADES, "kerasq.__main__", "kerasq.quiet"}
+    assert imports_by_text("from importlib import import_module\nplan = import_module('kerasq.verification.plan')")
+    assert imports_by_text("plan = __import__('.plan', 'kerasq.verification')")
 
 
 def test_names_of_modules_in_texts_exist():
@@ -174,3 +221,16 @@ def test_the_format_offers_nothing_that_skips_verification(name):
     assert name in facade.__all__
     assert name in dir(facade)
     assert getattr(facade, name).__module__.startswith("kerasq.verification.")
+
+
+def test_c_sources_include_only_headers_of_the_runtime():
+    """By their plain names, and from subfolders also from the folder above: nothing of conformance, tools or tests."""
+    source = ROOT / "runtime" / "src"
+    headers = {path.relative_to(source).as_posix() for path in source.rglob("*.h")}
+    public = {path.name for path in (ROOT / "runtime" / "include").glob("*.h")}
+    for path in source.rglob("*.[ch]"):
+        folder = path.parent.relative_to(source)
+        for name in re.findall(r'^\s*#\s*include\s+"(.*)"', path.read_text("utf-8"), re.MULTILINE):
+            assert name in public or posixpath.normpath(posixpath.join(folder.as_posix(), name)) in headers, (
+                f"{path.name}: {name}"
+            )
