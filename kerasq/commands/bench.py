@@ -130,15 +130,15 @@ def measure_peer(content: bytes, path: Path, tier: str | None, runs: int) -> dic
     tensors = [model.tensors[index] for index in model.inputs]
     values = [tensor.format.dequantize(stored) for tensor, stored in zip(tensors, random_inputs(model, 1), strict=True)]
     ours = path.suffix == ".kq"
-    found = in_turn(_invoke(interpreter), open_kq(path, values, tier) if ours else open_peer(path, values), runs)
+    latencies = in_turn(_invoke(interpreter), open_kq(path, values, tier) if ours else open_peer(path, values), runs)
     return {
         "peer": str(path),
         "peer_engine": "kerasq" if ours else "LiteRT",
-        "latency": found.first,
-        "peer_latency": found.second,
-        "ratio": found.ratio,
-        "ratio_quartiles": [found.low, found.high],
-        "pairs": found.pairs,
+        "latency": latencies.first,
+        "peer_latency": latencies.second,
+        "ratio": latencies.ratio,
+        "ratio_quartiles": [latencies.low, latencies.high],
+        "pairs": latencies.pairs,
     }
 
 
@@ -188,8 +188,8 @@ def _network(content: bytes, tier: str | None, needed: bool) -> runtime.Network 
     """The network in the runtime; `None` where there is no library and none is needed, or named."""
     needed = needed or bool(os.environ.get("KERASQ_LIBRARY"))
     if tier and runtime.available() and tier not in runtime.tiers():
-        known = ", ".join(runtime.tiers())
-        raise UsageError(f"--isa: on this processor, with this build, one of {known} was expected. Received: {tier}")
+        tiers = ", ".join(runtime.tiers())
+        raise UsageError(f"--isa: on this processor, with this build, one of {tiers} was expected. Received: {tier}")
     try:
         return runtime.Network(content, tier) if needed or runtime.available() else None
     except (ValueError, OSError) as error:

@@ -71,8 +71,10 @@ def by_end(model: Model, what: str, files: Sequence[str]) -> list[str]:
         CommandError: There are more or fewer, or names are others.
     """
     names = list(model.named_inputs() if what == "input" else model.named_outputs())
-    known = sorted(names, key=len, reverse=True)  # of `a` and `a=b`, the longer is meant
-    pairs = [next(((name, file[len(name) + 1 :]) for name in known if file.startswith(f"{name}=")), ("", file)) for file in files]
+    ordered = sorted(names, key=len, reverse=True)  # of `a` and `a=b`, the longer is meant
+    pairs = [
+        next(((name, file[len(name) + 1 :]) for name in ordered if file.startswith(f"{name}=")), ("", file)) for file in files
+    ]
     named = dict(pairs)
     listing = ", ".join(map(repr, names))
     strange = [file for name, file in pairs if not name and "=" in file and file[0] not in "./" and not Path(file).exists()]

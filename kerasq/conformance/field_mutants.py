@@ -119,7 +119,7 @@ def _change_number(content: bytearray, where: Places, chance: random.Random) -> 
     change = _CHANGES.get(name, _any_number)
     _put(content, position, scalar, change(value, chance))
     if name in _OPPOSITE and chance.random() < 0.7:  # moved to the other side, the output keeps its size
-        others = [(abs(place - position), place) for found, place, _ in where.numbers if found == _OPPOSITE[name]]
+        others = [(abs(place - position), place) for field, place, _ in where.numbers if field == _OPPOSITE[name]]
         for _, other in sorted(others)[:1]:
             opposite = scalar.code.unpack_from(content, other)[0]
             _put(content, other, scalar, opposite + value - scalar.code.unpack_from(content, position)[0])

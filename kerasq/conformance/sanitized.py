@@ -118,17 +118,17 @@ class Runtime:
         Raises:
             MismatchError: The program has ended; the message is what it left.
         """
-        (found,) = self.answers([content])
-        if isinstance(found, MismatchError):
-            raise found
-        return found
+        (words,) = self.answers([content])
+        if isinstance(words, MismatchError):
+            raise words
+        return words
 
     def answers(self, contents: Sequence[bytes]) -> list[list[str] | MismatchError]:
         """The same for many files at once, which takes less time; a file that ends the program has an error for an answer."""
-        found: list[list[str] | MismatchError] = []
-        while len(found) < len(contents):
-            found += self._until_it_ends(contents[len(found) :])
-        return found
+        answers: list[list[str] | MismatchError] = []
+        while len(answers) < len(contents):
+            answers += self._until_it_ends(contents[len(answers) :])
+        return answers
 
     def _until_it_ends(self, contents: Sequence[bytes]) -> Iterable[list[str] | MismatchError]:
         if self._process is None:
@@ -139,8 +139,8 @@ class Runtime:
         process, output = self._process, _stream(self._process.stdout)
         writer = threading.Thread(target=_send, args=(_stream(process.stdin), contents))
         writer.start()
-        found: list[list[str] | MismatchError] = []
-        while len(found) < len(contents):
+        answers: list[list[str] | MismatchError] = []
+        while len(answers) < len(contents):
             line = output.readline()
             if not line.endswith(b"\n"):
                 self._process = None
@@ -148,10 +148,10 @@ class Runtime:
                 _, report = process.communicate()
                 told = report.decode(errors="replace").partition("Shadow bytes around")[0].rstrip()
                 text = f"the runtime stops with status {process.returncode}:\n{told}"
-                return [*found, MismatchError(text)]
-            found.append(line.decode().split())
+                return [*answers, MismatchError(text)]
+            answers.append(line.decode().split())
         writer.join()
-        return found
+        return answers
 
 
 def _send(stream: IO[bytes], contents: Iterable[bytes]) -> None:

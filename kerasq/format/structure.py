@@ -95,9 +95,9 @@ class Walker:
 
     def vtable(self, position: int, table: Table, path: Path) -> tuple[int, tuple[int, ...]]:
         """Size of the tables of a vtable, and where their fields begin; 0 where one is absent. Most tables share theirs."""
-        known = self.vtables.get((position, table.name))
-        if known is not None:
-            return known
+        shared = self.vtables.get((position, table.name))
+        if shared is not None:
+            return shared
         if not 0 <= position <= self.length - 4 or position % 2:
             raise _damaged(path, f"the vtable at byte {position} is outside the file or not aligned to 2 bytes")
         size, table_size = self.read(USHORT, position), self.read(USHORT, position + 2)
@@ -105,8 +105,8 @@ class Walker:
             raise _damaged(path, f"a vtable of {size} bytes")
         count = len(table.fields)
         offsets = struct.unpack_from(f"<{min(size // 2 - 2, count)}H", self.content, position + 4)
-        found = self.vtables[position, table.name] = table_size, (*offsets, *[0] * (count - len(offsets)))
-        return found
+        fields = self.vtables[position, table.name] = table_size, (*offsets, *[0] * (count - len(offsets)))
+        return fields
 
     def table(self, start: int, table: Table, path: Path) -> dict[str, Any]:
         table_size, offsets = self.vtable(start - self.read(INT, start), table, path)

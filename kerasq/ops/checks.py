@@ -33,11 +33,11 @@ def problems(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[s
     """
     name = repr(model.tensors[operator.outputs[0]].name) if operator.outputs and operator.outputs[0] >= 0 else "without output"
     for layer in (_operands, _shapes_and_formats, _attributes, _output_shape, _proof):
-        found = False
+        has_problems = False
         for problem in layer(spec, model, operator):
-            found = True
+            has_problems = True
             yield f"{operator.kind} {name}: {problem}"
-        if found:
+        if has_problems:
             return
 
 

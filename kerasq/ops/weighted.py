@@ -177,12 +177,12 @@ class Stages:
             key: What `arrange` depends on.
         """
         assert self.kernel.data is not None
-        known = _ARRANGED.setdefault(self.kernel, weakref.WeakValueDictionary())
-        found = known.get((key, self.exact, self.sum_dtype))
-        if found is None:
+        arrangements = _ARRANGED.setdefault(self.kernel, weakref.WeakValueDictionary())
+        weights = arrangements.get((key, self.exact, self.sum_dtype))
+        if weights is None:
             values = self.kernel.data if self.exact else float_path.values(self.kernel.format, self.kernel.data)
-            found = known[key, self.exact, self.sum_dtype] = arrange(values.astype(self.sum_dtype, copy=False))
-        return found
+            weights = arrangements[key, self.exact, self.sum_dtype] = arrange(values.astype(self.sum_dtype, copy=False))
+        return weights
 
 
 def macs(operands: Operands) -> int:

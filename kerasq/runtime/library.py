@@ -126,8 +126,8 @@ def load() -> ctypes.CDLL:
         LibraryMissingError: There is none.
     """
     places = candidates()
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
         raise LibraryMissingError(
             f"The native library is not installed ({', '.join(map(str, places))}: no such file). "
             + (
@@ -137,14 +137,14 @@ def load() -> ctypes.CDLL:
             )
         )
     try:
-        library = ctypes.CDLL(os.fspath(found.absolute()))
+        library = ctypes.CDLL(os.fspath(file.absolute()))
         _shake_hands(library)
         for name, (result, *arguments) in _PROTOTYPES.items():
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
     except (OSError, AttributeError, _OtherVersionError) as error:
         otherwise = ", or correct the variable KERASQ_LIBRARY, or remove it" if "KERASQ_LIBRARY" in os.environ else ""
-        what = f"{found} is not the native library of this version of kerasq, for this processor: {error}"
+        what = f"{file} is not the native library of this version of kerasq, for this processor: {error}"
         raise LibraryMissingError(f"{what}. Install kerasq again{otherwise}.") from error
     return library
 

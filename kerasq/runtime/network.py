@@ -110,8 +110,8 @@ class Network:
     def operators(self) -> list[OperatorInfo]:
         """What computes each operator."""
         count = self._library.kq_operators(self._network)
-        found = (self._library.kq_describe_operator(self._network, index) for index in range(count))
-        return [OperatorInfo(info.output, info.kernel.decode(), info.macs) for info in found]
+        described = (self._library.kq_describe_operator(self._network, index) for index in range(count))
+        return [OperatorInfo(info.output, info.kernel.decode(), info.macs) for info in described]
 
     def run(self, arena: np.ndarray, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
         """Compute the outputs of some examples, one after the other.

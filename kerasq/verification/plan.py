@@ -31,13 +31,13 @@ def overlaps(model: Model, position: int, spans: dict[int, tuple[int, int]]) -> 
         spans: `model.lifetimes()`.
     """
     operator = model.operators[position]
-    found = {}
+    distances = {}
     for index in dict.fromkeys(operator.inputs):
         if index in spans and spans[index][1] == position:
             below = overlap.distance(model, operator, index)
             if below is not None:
-                found[index] = below
-    return found
+                distances[index] = below
+    return distances
 
 
 def together(output: int, inputs: list[tuple[int, int]]) -> int:
@@ -88,12 +88,12 @@ def savings(model: Model, spans: dict[int, tuple[int, int]]) -> list[int]:
     def rounded(size: int) -> int:
         return aligned(size, model.arena_alignment)
 
-    found = []
+    saved = []
     for position, operator in enumerate(model.operators):
         over = [(rounded(model.tensors[i].nbytes), rounded(d)) for i, d in overlaps(model, position, spans).items()]
         output = rounded(model.output(operator).nbytes)
-        found.append(output + sum(size for size, _ in over) - together(output, over) if over else 0)
-    return found
+        saved.append(output + sum(size for size, _ in over) - together(output, over) if over else 0)
+    return saved
 
 
 def needed_version(model: Model) -> int:

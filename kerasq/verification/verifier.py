@@ -51,18 +51,18 @@ def verify(model: Model) -> None:
     Raises:
         ModelError: `problems(model)` is not empty.
     """
-    found = problems(model)
-    if found:
-        raise ModelError(found)
+    reasons = problems(model)
+    if reasons:
+        raise ModelError(reasons)
 
 
 def problems(model: Model) -> list[str]:
     """Every reason why a model can't be used, as sentences that name the operator or tensor; empty for a good model."""
-    found = [*_counts(model), *_metadata(model), *_names(model), *_end_names(model)]
+    reasons = [*_counts(model), *_metadata(model), *_names(model), *_end_names(model)]
     unsound = set()
     for index, tensor in enumerate(model.tensors):
         wrong = [*_tensor(tensor), *_place(model, tensor)]
-        found += (f"tensor {index} {represented(tensor.name)}: {text}" for text in wrong)
+        reasons += (f"tensor {index} {represented(tensor.name)}: {text}" for text in wrong)
         if wrong:
             unsound.add(index)
     links = list(_links(model))
@@ -74,12 +74,12 @@ def problems(model: Model) -> list[str]:
         for problem in _operator(model, position)
     ]
     operators += reads
-    found += [*links, *operators]
+    reasons += [*links, *operators]
     if not links and not unsound and not operators:  # what may overlap depends on the operators
-        found += plan.collisions(model)
+        reasons += plan.collisions(model)
     if not links and not unsound:
-        found += _test(model)
-    return found
+        reasons += _test(model)
+    return reasons
 
 
 def label(model: Model, position: int) -> str:
@@ -243,10 +243,10 @@ def _test(model: Model) -> Iterator[str]:
 
 def _is_sound(model: Model, operator: Operator, unsound: set[int]) -> bool:
     """Whether an operator can be judged by itself: what it refers to exists and is well formed."""
-    given = [index for index in operator.inputs if index != ABSENT]
+    read = [index for index in operator.inputs if index != ABSENT]
     return (
         len(operator.outputs) == 1
-        and all(_is_index(model, index) and index not in unsound for index in (*given, *operator.outputs))
+        and all(_is_index(model, index) and index not in unsound for index in (*read, *operator.outputs))
         and not model.output(operator).is_constant
     )
 

@@ -184,22 +184,22 @@ static bool agrees(const uint8_t *model, size_t size, uint32_t tier, const uint3
 kq_tried kq_try_model(const uint8_t *bytes, size_t size, kq_error *error, uint32_t **checksums, uint32_t *operators,
                       const char **tier) {
   uint8_t *model = allocate(size, 4);
-  uint32_t *found = NULL, counted = 0;
+  uint32_t *computed = NULL, counted = 0;
   bool *exact = NULL;
   memcpy(model, bytes, size);
-  kq_tried tried = try_tier(model, size, 0, error, &found, &exact, &counted);
+  kq_tried tried = try_tier(model, size, 0, error, &computed, &exact, &counted);
   if (tier != NULL) *tier = tier_name(0);
   for (uint32_t i = 1; tried == TRIED_RAN && tier_name(i) != NULL; ++i) {
-    if (agrees(model, size, i, found, exact, error)) continue;
+    if (agrees(model, size, i, computed, exact, error)) continue;
     tried = TRIED_DIFFERS;
     if (tier != NULL) *tier = tier_name(i);
   }
   if (tried == TRIED_RAN && checksums != NULL) {
-    *checksums = found;
+    *checksums = computed;
     *operators = counted;
-    found = NULL;
+    computed = NULL;
   }
-  free(found);
+  free(computed);
   free(exact);
   free(model);
   return tried;

@@ -83,9 +83,9 @@ static kq_status prepare(const uint8_t *bytes, size_t size, const kq_kernels *ke
   kq_status status = kq_read_structure(bytes, size, &counted, &tables, error);
   if (status != KQ_OK) return status;
   layout place = lay_out(&counted);
-  const size_t given = state == NULL ? 0 : *state_bytes;
+  const size_t state_size = state == NULL ? 0 : *state_bytes;
   *state_bytes = place.end;
-  if (given < place.end) return kq_fail(error, KQ_STATE_TOO_SMALL, -1, -1);
+  if (state_size < place.end) return kq_fail(error, KQ_STATE_TOO_SMALL, -1, -1);
   memset(state, 0, place.packed);
   *network = counted;
   network->tensors = (kq_tensor *)(void *)(state + place.tensors);
@@ -96,7 +96,7 @@ static kq_status prepare(const uint8_t *bytes, size_t size, const kq_kernels *ke
   if (status == KQ_OK) status = choose_kernels(network, kernels, &packed_bytes, error);
   if (status == KQ_OK && packed_bytes != 0) {
     *state_bytes = place.packed + CACHE_LINE + packed_bytes;
-    if (given < *state_bytes) return kq_fail(error, KQ_STATE_TOO_SMALL, -1, -1);
+    if (state_size < *state_bytes) return kq_fail(error, KQ_STATE_TOO_SMALL, -1, -1);
     uint8_t *memory = state + place.packed;
     pack(network, memory + (CACHE_LINE - (uintptr_t)memory % CACHE_LINE) % CACHE_LINE);
   }

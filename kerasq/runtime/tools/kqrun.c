@@ -79,21 +79,21 @@ typedef struct {
 } example_batch;
 
 static bool read_input(const loaded_model *model, const char *path, uint32_t index, example_batch *batch) {
-  const size_t each = kq_describe_tensor(model->network, kq_input(model->network, index)).bytes;
+  const size_t example_bytes = kq_describe_tensor(model->network, kq_input(model->network, index)).bytes;
   size_t bytes;
   void *const content = read_file(path, &bytes);
   if (content == NULL) return false;
   batch->inputs[index] = content;
-  if (bytes == 0 || bytes % each != 0) {
+  if (bytes == 0 || bytes % example_bytes != 0) {
     fail(path, "%lu bytes: input %lu takes %lu for each example", (unsigned long)bytes, (unsigned long)index,
-         (unsigned long)each);
+         (unsigned long)example_bytes);
     return false;
   }
-  if (index > 0 && bytes / each != batch->examples) {
-    fail(path, "%lu examples, but the first input has %lu", (unsigned long)(bytes / each), (unsigned long)batch->examples);
+  if (index > 0 && bytes / example_bytes != batch->examples) {
+    fail(path, "%lu examples, but the first input has %lu", (unsigned long)(bytes / example_bytes), (unsigned long)batch->examples);
     return false;
   }
-  batch->examples = bytes / each;
+  batch->examples = bytes / example_bytes;
   return true;
 }
 

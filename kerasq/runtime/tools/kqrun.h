@@ -33,7 +33,7 @@ typedef struct {
 void fail(const char *what, const char *format, ...);
 
 /* Zeroed memory; ends the program where there is none. */
-void *allocate(size_t count, size_t each);
+void *allocate(size_t count, size_t item_bytes);
 
 /* The bytes of a file, or NULL after a message. */
 void *read_file(const char *path, size_t *bytes);

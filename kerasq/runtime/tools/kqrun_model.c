@@ -27,10 +27,10 @@ void fail(const char *what, const char *format, ...) {
   fputc('\n', stderr);
 }
 
-void *allocate(size_t count, size_t each) {
-  void *const memory = calloc(count > 0 ? count : 1, each > 0 ? each : 1);
+void *allocate(size_t count, size_t item_bytes) {
+  void *const memory = calloc(count > 0 ? count : 1, item_bytes > 0 ? item_bytes : 1);
   if (memory == NULL) {
-    fail("memory", "%lu times %lu bytes are not to be had", (unsigned long)count, (unsigned long)each);
+    fail("memory", "%lu times %lu bytes are not to be had", (unsigned long)count, (unsigned long)item_bytes);
     exit(1);
   }
   return memory;

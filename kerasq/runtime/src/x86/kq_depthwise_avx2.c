@@ -66,15 +66,15 @@ static void compute_tile(const kq_operator *op, const kq_gemm *gemm, const kq_ta
 static void compute_wide_tile(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel, uint32_t count,
                               const uint8_t *const x[], uint8_t *output) {
   const kq_block *block = &gemm->block[target->number];
-  const uint32_t each = block->steps / gemm->halves;
+  const uint32_t half_steps = block->steps / gemm->halves;
   kq_wide wide[TILE][2];
   memset(wide, 0, sizeof wide);
   for (uint32_t half = 0; half < gemm->halves; ++half) {
-    for (uint32_t done = 0; done < each; done += block->chunk) {
-      const uint32_t step = half * each + done;
+    for (uint32_t done = 0; done < half_steps; done += block->chunk) {
+      const uint32_t step = half * half_steps + done;
       __m256i sum[TILE][2];
       add_steps(gemm->place + block->first_place + 2 * step, gemm->weights + (size_t)(block->first_step + step) * KQ_STEP_BYTES,
-                each - done < block->chunk ? each - done : block->chunk, x, sum);
+                half_steps - done < block->chunk ? half_steps - done : block->chunk, x, sum);
       for (int p = 0; p < TILE; ++p) {
         order(sum[p]);
         kq_widen(&wide[p][0], sum[p][0], half);

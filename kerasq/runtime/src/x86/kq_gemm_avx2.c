@@ -157,15 +157,15 @@ static add_steps inner_loop(const kq_gemm *gemm, const kq_block *block, bool sin
 
 /* Sums of 64 bits, chunk by chunk. */
 static void add_wide(const work *w, uint32_t halves, add_steps add, const uint8_t *const x[], kq_wide wide[TILE][2]) {
-  const uint32_t each = w->steps / halves;
+  const uint32_t half_steps = w->steps / halves;
   work chunk = *w;
   memset(wide, 0, TILE * sizeof wide[0]);
   for (uint32_t half = 0; half < halves; ++half) {
-    for (uint32_t done = 0; done < each; done += w->chunk) {
+    for (uint32_t done = 0; done < half_steps; done += w->chunk) {
       __m256i sum[TILE][2];
-      chunk.steps = each - done < w->chunk ? each - done : w->chunk;
-      chunk.place = w->place + half * each + done;
-      chunk.weights = w->weights + (size_t)(half * each + done) * KQ_STEP_BYTES;
+      chunk.steps = half_steps - done < w->chunk ? half_steps - done : w->chunk;
+      chunk.place = w->place + half * half_steps + done;
+      chunk.weights = w->weights + (size_t)(half * half_steps + done) * KQ_STEP_BYTES;
       add(&chunk, x, sum);
       for (int p = 0; p < TILE; ++p) {
         kq_widen(&wide[p][0], sum[p][0], half);

@@ -96,14 +96,14 @@ KQ_INLINE void finish(const kq_operator *op, const kq_gemm *gemm, const kq_targe
 /* Sums of 64 bits of one or two blocks, chunk by chunk, in registers of 256 bits, which is how they are finished. */
 static void add_wide(const work *w, uint32_t halves, uint32_t blocks, add_steps add, const uint8_t *const x[], uint32_t count,
                      kq_wide wide[2][TILE][2]) {
-  const uint32_t each = w->steps / halves;
+  const uint32_t half_steps = w->steps / halves;
   work chunk = *w;
   memset(wide, 0, 2 * sizeof wide[0]);
   for (uint32_t half = 0; half < halves; ++half) {
-    for (uint32_t done = 0; done < each; done += w->chunk) {
-      const uint32_t step = half * each + done;
+    for (uint32_t done = 0; done < half_steps; done += w->chunk) {
+      const uint32_t step = half * half_steps + done;
       __m512i sum[TILE][2];
-      chunk.steps = each - done < w->chunk ? each - done : w->chunk;
+      chunk.steps = half_steps - done < w->chunk ? half_steps - done : w->chunk;
       chunk.place = w->place + step;
       for (int b = 0; b < 2; ++b) chunk.weights[b] = w->weights[b] + (size_t)step * KQ_STEP_BYTES;
       add(&chunk, x, sum);

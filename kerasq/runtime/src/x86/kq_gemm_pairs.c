@@ -113,10 +113,10 @@ uint32_t kq_gemm_pair_steps(int32_t *place, uint8_t *weights, uint32_t steps) {
     const uint32_t left = steps - begin;
     read_sums(&s, weights + (size_t)begin * KQ_STEP_BYTES, left < SEGMENT ? left : SEGMENT);
     sort_by_size(&s);
-    const uint32_t found = match(&s);
+    const uint32_t matched = match(&s);
     reorder(&s, place + begin, weights + (size_t)begin * KQ_STEP_BYTES);
-    rotate(place, weights, 2 * pairs, begin, begin + 2 * found);
-    pairs += found;
+    rotate(place, weights, 2 * pairs, begin, begin + 2 * matched);
+    pairs += matched;
   }
   return pairs;
 }

@@ -52,38 +52,38 @@ typedef struct {
 
 static owners find(const kq_network *network, const kq_operator *op) {
   const kq_packing *packing = op->kernel->packing;
-  owners found = {.constants = NULL, .finish = NULL};
+  owners sharing = {.constants = NULL, .finish = NULL};
   int32_t next = op->input[KERNEL]->first;
-  for (int looks = 0; looks < LOOKS && next >= 0 && found.finish == NULL; ++looks) {
+  for (int looks = 0; looks < LOOKS && next >= 0 && sharing.finish == NULL; ++looks) {
     kq_operator *owner = &network->operators[next];
     next = (int32_t)owner->scratch - 1;
     if (owner->kernel != op->kernel || !packing->constants->serves(owner, op)) continue;
-    if (found.constants == NULL) found.constants = (kq_operator *)(uintptr_t)owner->packed;
-    if (packing->finish->serves(owner, op)) found.finish = owner;
+    if (sharing.constants == NULL) sharing.constants = (kq_operator *)(uintptr_t)owner->packed;
+    if (packing->finish->serves(owner, op)) sharing.finish = owner;
   }
-  return found;
+  return sharing;
 }
 
 bool kq_reserve(kq_network *network, kq_operator *op, kq_budget *budget) {
   const kq_packing *packing = op->kernel->packing;
   if (budget->limit == 0) begin(network, budget);
   count_constants(network, op, budget);
-  const owners found = find(network, op);
-  if (found.finish != NULL) {
-    op->packed = found.finish;
+  const owners sharing = find(network, op);
+  if (sharing.finish != NULL) {
+    op->packed = sharing.finish;
     op->scratch = SHARES;
     return true;
   }
   size_t needed = kq_aligned(packing->finish->bytes(op));
   const size_t left = budget->limit - budget->used;
   if (needed > left) return false;
-  if (found.constants == NULL) {
+  if (sharing.constants == NULL) {
     if (kq_aligned(packing->constants->most(op)) > left - needed) return false;
     needed += kq_aligned(packing->constants->bytes(op));
   }
   kq_tensor *kernel = &network->tensors[op->input[KERNEL] - network->tensors];
   budget->used += needed;
-  op->packed = found.constants == NULL ? op : found.constants;
+  op->packed = sharing.constants == NULL ? op : sharing.constants;
   op->scratch = (size_t)(kernel->first + 1);
   kernel->first = (int32_t)(op - network->operators);
   return true;
