@@ -63,10 +63,10 @@ def test_only_the_kernels_of_the_processor_are_linked(cpu, own, tmp_path):
     example = bytes(model.tensors[model.inputs[0]].nbytes)
     firmware = build(with_selftest(model, random_example(model, 0)), cpu, [example], tmp_path)
     symbols = subprocess.run(["arm-none-eabi-nm", str(firmware.path)], capture_output=True, text=True, check=True).stdout
-    linked = set(
+    linked = {
         name
         for name in re.findall(r" (kq_(?:conv_2d|dense|max_pool|average_pool)_\w+)$", symbols, re.MULTILINE)
         if not name.endswith("_rules")
-    )
+    }
     assert {name.endswith("_dsp") for name in linked} == {own}
     assert (" kq_dot_" in symbols) is not own
