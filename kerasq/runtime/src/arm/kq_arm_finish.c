@@ -26,34 +26,32 @@ bool kq_arm_can_finish(const kq_operator *op) {
   return kq_bits(addend->type) == 8 && places >= 0 && places + 8 <= LARGEST_ADDEND;
 }
 
+static void set_channel(kq_arm_channel *channel, int32_t factor, uint64_t start) {
+  channel->factor = factor;
+  channel->start_low = (uint32_t)start;
+  channel->start_high = (int32_t)(uint32_t)(start >> 32);
+}
+
 void kq_arm_make_channels(const kq_operator *op, uint32_t first, uint32_t count, kq_arm_channel *channels) {
+  static const uint8_t one[] = {1, 0};
   const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS];
   const int left = 32 - shift_of(op);
   const int places = bias == NULL ? 0 : kq_total_frac_bits(op) - bias->frac_bits + left;
-  const int32_t unit = places <= 30 ? (int32_t)1 << places : 0; /* one multiplication, most often */
   const uint64_t least = ((uint64_t)(op->output->type == KQ_FIXED8 ? 128 : 0) << 32) + ((uint64_t)1 << 31);
-  /* Most multipliers and biases are of one type: no call for each of these. */
-  const uint8_t *m16 = multiplier != NULL && multiplier->type == KQ_FIXED16 ? multiplier->data + 2 * (size_t)first : NULL;
-  const uint8_t *b32 = bias != NULL && bias->type == KQ_FIXED32 && unit != 0 ? bias->data + 4 * (size_t)first : NULL;
-  for (const kq_arm_channel *const end = channels + count; channels != end; ++channels, ++first) {
-    int32_t m = 1;
-    uint64_t start = least;
-    if (m16 != NULL) {
-      m = kq_load_s16(m16);
-      m16 += 2;
-    } else if (multiplier != NULL) {
-      m = kq_stored(multiplier->type, multiplier->data, first);
+  if (bias != NULL && bias->type == KQ_FIXED32 && places <= 30 && (multiplier == NULL || multiplier->type == KQ_FIXED16)) {
+    /* Most often: no call for each channel, and one multiplication in place of a shift. */
+    const uint8_t *m = multiplier == NULL ? one : multiplier->data + 2 * (size_t)first, *b = bias->data + 4 * (size_t)first;
+    const int32_t unit = (int32_t)1 << places, step = multiplier == NULL ? 0 : 2;
+    for (; count > 0; --count, ++channels, m += step, b += 4) {
+      const uint64_t start = least + (uint64_t)((int64_t)(int32_t)kq_load_word(b) * unit);
+      set_channel(channels, (int32_t)((uint32_t)(int32_t)kq_load_s16(m) << left), start);
     }
-    if (b32 != NULL) {
-      start += (uint64_t)((int64_t)(int32_t)kq_load_word(b32) * unit);
-      b32 += 4;
-    } else if (bias != NULL) {
-      const int32_t b = kq_stored(bias->type, bias->data, first);
-      if (b != 0) start += (uint64_t)(int64_t)b << places;
-    }
-    channels->factor = (int32_t)((uint32_t)m << left);
-    channels->start_low = (uint32_t)start;
-    channels->start_high = (int32_t)(uint32_t)(start >> 32);
+    return;
+  }
+  for (; count > 0; --count, ++channels, ++first) {
+    const int32_t m = multiplier == NULL ? 1 : kq_stored(multiplier->type, multiplier->data, first);
+    const int32_t b = bias == NULL ? 0 : kq_stored(bias->type, bias->data, first);
+    set_channel(channels, (int32_t)((uint32_t)m << left), b == 0 ? least : least + ((uint64_t)(int64_t)b << places));
   }
 }
 

@@ -2,7 +2,7 @@
 #include "kq_arm_block.h"
 #include "kq_arm_dense.h"
 
-enum { CHUNK = 8 * KQ_ARM_ROWS }; /* outputs whose finish is in the scratch memory at a time */
+enum { CHUNK = 16 * KQ_ARM_ROWS }; /* outputs whose finish is in the scratch memory at a time */
 
 /* Scratch: the finish of a chunk, and the inputs as halfwords. */
 static size_t scratch_bytes(const kq_operator *op) {
