@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from kerasq.text import shown
 from kerasq_convert.errors import GoalsMissedError
 from kerasq_convert.options import Options
 from kerasq_convert.options.option import document, options_of
@@ -41,7 +42,10 @@ class Converter(Options):
     _conversion: Conversion | None = None
 
     def __init__(self, source: Any, options: Options | None = None):
-        super().__init__(**({} if options is None else vars(options)))
+        options = Options() if options is None else options
+        if not isinstance(options, Options):
+            raise TypeError(f"`options`: kerasq_convert.options.Options(...) was expected. Received: {shown(options)}")
+        super().__init__(**{declared.name: getattr(options, declared.name) for declared in options_of(Options)})
         self._source = source
 
     @classmethod

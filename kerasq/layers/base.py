@@ -76,6 +76,12 @@ class QuantizedKernel(AlreadyQuantized):
                 f"Expected `lora_rank` and `quantization_config` to be None and `dtype` to be a float policy. Received: {refused}"
             )
 
+    def _refuse_seed(self, arguments: dict[str, Any]) -> None:
+        """For a family whose quantizers draw nothing: a seed is no argument of it, as Keras says it of any other name."""
+        if "seed" in arguments:
+            received = {"seed": arguments["seed"]}
+            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {received}")
+
     def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
         """As Keras' own, but mixed precision does not cast the variable on reading: it is quantized first."""
         kwargs.setdefault("autocast", False)

@@ -12,6 +12,7 @@ class BinaryWeightKernel(QuantizedKernel):
     """Mixin in front of a Keras layer: its kernel goes through `kerasq.quantizers.BinaryWeight`; the bias stays float."""
 
     def __init__(self, *args: Any, quantize_zero_to: float = 1.0, straight_through: str = "identity", **kwargs: Any) -> None:
+        self._refuse_seed(kwargs)
         super().__init__(*args, kernel_quantizer=BinaryWeight(quantize_zero_to, straight_through), **kwargs)
 
     @property

@@ -31,6 +31,7 @@ class FixedPointKernel(QuantizedKernel):
         bias_straight_through: str = "fine_grained",
         **kwargs: Any,
     ) -> None:
+        self._refuse_seed(kwargs)
         kernel = FixedPoint(bits, frac_bits, signed, straight_through)
         try:
             bias = FixedPoint(bias_bits, bias_frac_bits, bias_signed, bias_straight_through)

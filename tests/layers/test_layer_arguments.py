@@ -75,6 +75,15 @@ def test_config_round_trip(case, changed):
     assert restored.bias_quantizer == instance.bias_quantizer
 
 
+@pytest.mark.parametrize("case", NAMED, ids=str)
+def test_a_named_layer_that_draws_nothing_has_no_seed(case):
+    if "seed" in case.changed:
+        assert case.make(**case.own, seed=5).get_config()["seed"] == 5
+    else:
+        with pytest.raises(ValueError, match=r"Unrecognized keyword arguments passed to .*{'seed': 5}"):
+            case.make(**case.own, seed=5)
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_a_quantizer_comes_as_object_class_name_or_config(kind):
     serialized = keras.saving.serialize_keras_object(BinaryWeight())

@@ -87,7 +87,13 @@ def _without_none(hint: Any) -> Any:
 
 
 def document(cls: type) -> type:
-    """A class decorator: the line `{options}` of its docstring becomes what there is to say of each option."""
+    """A class decorator: the line `{options}` of its docstring becomes what there is to say of each option.
+
+    Signatures have the types alone, as `help()` would else show declarations whole.
+    """
+    init: Any = cls.__init__  # type: ignore[misc]
+    if "__dataclass_fields__" in vars(cls):
+        init.__annotations__ = {name: getattr(hint, "__origin__", hint) for name, hint in init.__annotations__.items()}
     cls.__doc__ = (cls.__doc__ or "").replace("{options}", "\n".join(_paragraphs(options_of(cls))).lstrip())
     return cls
 

@@ -17,7 +17,7 @@ from kerasq_convert.examples.labels import load_labels
 from kerasq_convert.formats.choice import BITS
 from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.frontend import input_sizes
-from kerasq_convert.options.option import Option, document, unknown_option
+from kerasq_convert.options.option import Option, document, options_of, unknown_option
 from kerasq_convert.settings.settings import Settings, nearest
 
 Path = str | os.PathLike
@@ -293,6 +293,10 @@ class Options:
     verbose: Annotated[bool, Option("Whether long work shows a progress bar.")] = False
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not hasattr(type(self), name):
+        if not hasattr(type(self), name) and name not in vars(self) and self._is_made():
             raise unknown_option(self, name)
         super().__setattr__(name, value)
+
+    def _is_made(self) -> bool:
+        """Whether `__init__` is done: a subclass may set attributes of its own before it calls it."""
+        return all(declared.name in vars(self) for declared in options_of(Options))

@@ -1,6 +1,8 @@
 """Options: misspelt ones, ones that do nothing, and files that there are not, before a model is read."""
 
 import dataclasses
+import inspect
+import pydoc
 from typing import Annotated
 
 import keras
@@ -47,6 +49,32 @@ def test_every_option_can_be_set_and_a_subclass_may_have_its_own():
     converter.stage = 1
     with pytest.raises(AttributeError, match="Own has no option 'stages'"):
         converter.stages = 1
+
+
+def test_a_subclass_may_set_what_is_its_own_before_the_options_are_there():
+    class Early(kerasq.Converter):
+        def __init__(self, source):
+            self.stage = 1
+            super().__init__(source)
+
+    converter = Early(None)
+    converter.stage += 1
+    assert converter.stage == 2
+    with pytest.raises(AttributeError, match="Early has no option 'stages'"):
+        converter.stages = 1
+
+
+def test_options_come_as_options():
+    assert kerasq.Converter(None, Options(bits=16)).bits == 16
+    assert kerasq.Converter(None, kerasq.Converter(1, Options(bits=16))).bits == 16
+    with pytest.raises(TypeError, match=r"Options\(\.\.\.\) was expected\. Received: Goals"):
+        kerasq.Converter(None, Goals())
+
+
+@pytest.mark.parametrize("cls", [Goals, Options, kerasq.Converter])
+def test_signatures_have_types_and_no_declarations(cls):
+    assert "Annotated" not in str(inspect.signature(cls))
+    assert pydoc.plain(pydoc.render_doc(Goals)).count("max_model_bytes: int | None = None") == 2  # of the class, and of __init__
 
 
 @pytest.mark.parametrize(
