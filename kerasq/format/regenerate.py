@@ -40,12 +40,12 @@ def generate(flatc: str, schema: Path = SCHEMA) -> dict[str, str]:
         files = {path.name: path.read_text() for path in Path(folder, "kerasq", "format", "generated").glob("*.py")}
     # flatc leaves spaces at line ends and no newline after the last line.
     files = {name: "".join(f"{line.rstrip()}\n" for line in text.splitlines()) for name, text in files.items()}
-    files["enums.py"] = _enums(schema.read_text())
+    files["enums.py"] = enums(schema.read_text())
     header = f'"""Generated from kerasq.fbs by {version}: python -m kerasq.format.regenerate."""\n'
     return dict(sorted({**files, "__init__.py": header}.items()))
 
 
-def _enums(schema: str) -> str:
+def enums(schema: str) -> str:
     """The enums of the schema as the rest of kerasq knows them: flatc makes plain numbers of them."""
     bodies = dict(re.findall(r"^enum (\w+) [^{]*{(.*?)}", re.sub("//.*", "", schema), re.MULTILINE | re.DOTALL))
     lists = {name: re.findall(r"[A-Z]\w*", body) for name, body in bodies.items()}

@@ -11,12 +11,16 @@ import struct
 
 from kerasq.format.generated.enums import TYPES as TYPES  # families of QFormats, in the order of the enum Type
 
-MAX_FILE_BYTES = 1 << 30
+MAX_FILE_BYTES = 1 << 30  # so that positions, and sums of a position and any small number, fit 32 bits
 MAX_TENSORS = 1 << 16
 MAX_OPERATORS = 1 << 16
 MAX_METADATA = 256
 MAX_NAMES = 256  # of inputs, and of outputs
+MAX_NAME_BYTES = 1024  # of a tensor, an input or an output
 MAX_RANK = 4
+MAX_SIZE = (1 << 16) - 1  # of what a Window says: strides, sizes of pooling, numbers of groups ...
+MIN_ALIGNMENT = 4  # of the arena: engines read 16- and 32-bit values where they lie
+MAX_ALIGNMENT = 256
 # Objects of a file may be shared, but following every reference must not visit more than this many times the file's bytes:
 # otherwise a small file could describe an enormous model.
 MAX_REUSE = 8

@@ -22,6 +22,7 @@ from kerasq.ops.checks import ATTRIBUTES
 from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.spec import OperatorSpec
 from kerasq.ops.table import TABLE
+from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS
 
 RUNTIME = Path(__file__).parents[1] / "runtime"
 _ORIGIN = "/* Generated from the table of operators in kerasq/ops: python -m kerasq.format.regenerate. */"
@@ -29,6 +30,7 @@ _WIDTH = 120
 # Attributes that a file holds; a function, which only a network in memory has, is none.
 _STORED = tuple(name for name in ATTRIBUTES if name != "function")
 _FLAGS = ("constant", "optional", "trailing", "per_channel")
+_LIMITS = ("MAX_FILE_BYTES", "MAX_RANK", "MAX_REUSE", "MAX_NAME_BYTES", "MIN_ALIGNMENT", "MAX_ALIGNMENT", "MAX_VECTOR_READS")
 _STRUCTS = """
 /* An operand: the types that it may have, a bit each; what it is, a bit of KQ_OPERAND each; and how it is read while the
  * output is written, one of KQ_OVERLAP. kerasq/ops/operand.py says what these mean. */
@@ -76,7 +78,10 @@ def _header() -> Iterator[str]:
     yield _ORIGIN
     yield from ("#ifndef KQ_OPERATORS_H", "#define KQ_OPERATORS_H", "", '#include "kerasq.h"', "")
     yield f"#define KQ_MAX_INPUTS {max(len(spec.operands) for spec in TABLE.values())} /* of an operator */"
-    yield f"#define KQ_MAX_VECTOR_READS {schema.MAX_VECTOR_READS}u"
+    yield from ("", "/* Limits of a file: kerasq/format/schema.py. */")
+    yield f"#define KQ_MIN_FRAC_BITS ({MIN_FRAC_BITS})"
+    yield f"#define KQ_MAX_FRAC_BITS {MAX_FRAC_BITS}"
+    yield from (f"#define KQ_{name} {getattr(schema, name)}u" for name in _LIMITS)
     yield from ("", "/* Which input of an operator is what. */")
     for spec in TABLE.values():
         yield from _wrapped("enum {", [_name(spec, operand.name) for operand in spec.operands], "};")
@@ -84,6 +89,9 @@ def _header() -> Iterator[str]:
     for spec in TABLE.values():
         if spec.limits:
             yield from _wrapped("enum {", [f"{_name(spec, name)} = {value}" for name, value in spec.limits.items()], "};")
+    yield from ("", "/* Kinds whose results may differ from engine to engine where they compute in float, a bit each. */")
+    inexact = [f"1 << KQ_{spec.kind}" for spec in TABLE.values() if spec.float_tolerance > 0]
+    yield from _wrapped("enum { KQ_INEXACT_IN_FLOAT =", inexact, "};", separator=" |")
     yield ""
     yield from _wrapped("enum {", [f"KQ_OPERAND_{flag.upper()} = {1 << bit}" for bit, flag in enumerate(_FLAGS)], "};")
     yield from _wrapped("enum {", [f"KQ_OVERLAP_{overlap}" for overlap in Overlap], "};")

@@ -33,15 +33,22 @@ import numpy as np
 from kerasq import ops
 from kerasq.format.errors import ModelError
 from kerasq.format.model import ABSENT, Model, Operator, Tensor
-from kerasq.format.schema import MAX_METADATA, MAX_NAMES, MAX_OPERATORS, MAX_TENSORS, MAX_VECTOR_READS
+from kerasq.format.schema import (
+    MAX_ALIGNMENT,
+    MAX_METADATA,
+    MAX_NAME_BYTES,
+    MAX_NAMES,
+    MAX_OPERATORS,
+    MAX_SIZE,
+    MAX_TENSORS,
+    MAX_VECTOR_READS,
+    MIN_ALIGNMENT,
+)
 from kerasq.format.shapes import is_integer, shape_problems
 from kerasq.ops.families import ACTIVATIONS
 from kerasq.text import represented
 from kerasq.verification import plan
 
-MAX_NAME_BYTES = 1024
-MIN_ALIGNMENT = 4
-MAX_ALIGNMENT = 256
 MAX_ARENA_BYTES = 2**31 - 1
 
 
@@ -255,7 +262,7 @@ def _operator(model: Model, position: int) -> Iterator[str]:
     """What is wrong with an operator by itself."""
     operator = model.operators[position]
     sizes = (*operator.strides, *operator.dilations, *operator.padding, *operator.window, operator.groups)
-    if not all(is_integer(size) and 0 <= size < 1 << 16 for size in sizes):
+    if not all(is_integer(size) and 0 <= size <= MAX_SIZE for size in sizes):
         yield f"{label(model, position)}: strides, dilations, padding, window and groups are 16-bit numbers. Received: {sizes}"
         return
     clamp = operator.clamp

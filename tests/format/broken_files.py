@@ -5,6 +5,7 @@ import struct
 
 from format.kq_bytes import MINIMAL, build
 from kerasq.format import OperatorKind
+from kerasq.format.model import FORMAT_VERSION
 from kerasq.format.schema import TYPES
 
 
@@ -92,8 +93,8 @@ DAMAGE = {
 }
 
 READER_RULES = {
-    "version 0": (("version",), 0, "version 0 of the format: this is a reader of 1..2"),
-    "version of the future": (("version",), 3, "version 3"),
+    "version 0": (("version",), 0, f"version 0 of the format: this is a reader of 1..{FORMAT_VERSION}"),
+    "version of the future": (("version",), FORMAT_VERSION + 1, f"version {FORMAT_VERSION + 1}"),
     "type": (
         ("tensors", 0, "type"),
         len(TYPES),

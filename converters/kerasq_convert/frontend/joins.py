@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from kerasq import ops
+from kerasq.format import OperatorKind
+from kerasq.format.schema import MAX_SIZE
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.importing import Importer, shape_of
 from kerasq_convert.graph import Concat, Multiply, Node, Reshape, Shape, Transpose
 
-MAX_JOINED = 5  # inputs of one CONCAT
-MAX_AXIS = 65535  # sizes that TRANSPOSE can hold
+MAX_JOINED = len(ops.TABLE[OperatorKind.CONCAT].operands)
+MAX_AXIS = MAX_SIZE  # of those that TRANSPOSE swaps
 
 
 def multiply(importer: Importer, operation: Any, a: Any, b: Any) -> None:

@@ -256,7 +256,7 @@ def _follower(reference: Model, operator: Operator) -> _Follower:
         if len(readers) != 1:
             break
         (reader,), shape = readers, reference.output(readers[0]).shape
-        if reader.kind is OperatorKind.LOOKUP and reader.function is not None:
+        if reader.function is not None:
             return _Follower(reference.output(reader).name, _clipped(reader.function, reader.clamp))
         if reader.kind is not OperatorKind.RESHAPE or shape[-1] != reference.tensors[index].shape[-1]:
             break

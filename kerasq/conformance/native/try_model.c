@@ -137,8 +137,7 @@ static bool *find_exact(const kq_network *network) {
   memset(inexact, 0, network->tensor_count);
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     const kq_operator *op = &network->operators[i];
-    const bool sums = op->kind == KQ_CONV_2D || op->kind == KQ_DENSE || op->kind == KQ_AVERAGE_POOL_2D || op->kind == KQ_SOFTMAX;
-    bool rounds = sums && !op->is_integer;
+    bool rounds = (KQ_INEXACT_IN_FLOAT >> op->kind & 1) != 0 && !op->is_integer;
     for (uint32_t k = 0; k < op->inputs; ++k) rounds = rounds || (op->input[k] != NULL && inexact[op->input[k] - network->tensors]);
     inexact[op->output - network->tensors] = rounds;
     exact[i] = !rounds && op->output->type != KQ_FLOAT32;

@@ -12,7 +12,6 @@
 #endif
 
 #define KQ_ABSENT (-1)
-#define KQ_MAX_RANK 4
 
 /* A tensor of the file. */
 typedef struct kq_tensor {

@@ -5,12 +5,6 @@
  * operator's is_integer, limits without a clamp, and window of a convolution; kernel, packed and scratch are kq_prepare's. */
 #include "kq_fields.h"
 
-#define MIN_FRAC_BITS (-32)
-#define MAX_FRAC_BITS 63
-#define MAX_ALIGNMENT 256u
-#define MIN_ALIGNMENT 4u /* kernels read 16- and 32-bit values where they lie */
-#define MAX_NAME_BYTES 1024u
-
 /* A signed 32-bit number, or the bits of a float; 0 where it is absent. */
 static int32_t signed_number(const uint8_t *table, uint32_t slot) {
   const uint8_t *field = kq_field(table, slot);
@@ -23,7 +17,7 @@ static bool load_format(kq_tensor *tensor, const uint8_t *table) {
   if (type >= KQ_TYPES) return false;
   tensor->type = (uint8_t)type;
   tensor->frac_bits = (int8_t)frac_bits;
-  return kq_is_fixed(tensor->type) ? frac_bits >= MIN_FRAC_BITS && frac_bits <= MAX_FRAC_BITS : frac_bits == 0;
+  return kq_is_fixed(tensor->type) ? frac_bits >= KQ_MIN_FRAC_BITS && frac_bits <= KQ_MAX_FRAC_BITS : frac_bits == 0;
 }
 
 static bool load_shape(kq_tensor *tensor, const uint8_t *table) {
@@ -87,7 +81,7 @@ static kq_status load_activation(kq_tensor *tensor, const kq_network *network) {
 static kq_status load_tensor(kq_tensor *tensor, const uint8_t *table, const kq_network *network) {
   const kq_vector name = kq_vector_field(table, TENSOR_NAME);
   if (!load_format(tensor, table)) return KQ_BAD_CODE;
-  if (name.count == 0 || name.count > MAX_NAME_BYTES) return KQ_BAD_TEXT;
+  if (name.count == 0 || name.count > KQ_MAX_NAME_BYTES) return KQ_BAD_TEXT;
   tensor->name = (const char *)name.elements;
   tensor->offset = kq_number(table, TENSOR_OFFSET, 4, 0);
   if (!load_shape(tensor, table)) return KQ_BAD_SHAPE;
@@ -182,7 +176,7 @@ static kq_status check_end_names(const kq_network *network, uint32_t slot, uint3
   for (uint32_t i = 0; i < names.count; ++i) {
     const uint8_t *name = kq_follow(names.elements + 4 * i);
     const uint32_t bytes = kq_u32(name);
-    if (bytes == 0 || bytes > MAX_NAME_BYTES) return KQ_BAD_TEXT;
+    if (bytes == 0 || bytes > KQ_MAX_NAME_BYTES) return KQ_BAD_TEXT;
     for (uint32_t j = 0; j < i; ++j) {
       const uint8_t *other = kq_follow(names.elements + 4 * j);
       if (kq_u32(other) == bytes && memcmp(name + 4, other + 4, bytes) == 0) return KQ_BAD_TEXT;
@@ -194,7 +188,7 @@ static kq_status check_end_names(const kq_network *network, uint32_t slot, uint3
 kq_status kq_load(kq_network *network, const kq_tables *tables, kq_error *error) {
   const uint32_t alignment = network->arena_alignment;
   if (tables->version == 0 || tables->version > KQ_VERSION) return kq_fail(error, KQ_BAD_VERSION, -1, -1);
-  if (alignment < MIN_ALIGNMENT || alignment > MAX_ALIGNMENT || (alignment & (alignment - 1)) != 0 ||
+  if (alignment < KQ_MIN_ALIGNMENT || alignment > KQ_MAX_ALIGNMENT || (alignment & (alignment - 1)) != 0 ||
       network->planned_bytes > INT32_MAX) {
     return kq_fail(error, KQ_BAD_COUNT, -1, -1);
   }

@@ -5,6 +5,16 @@
 #include "kerasq.h"
 
 #define KQ_MAX_INPUTS 5 /* of an operator */
+
+/* Limits of a file: kerasq/format/schema.py. */
+#define KQ_MIN_FRAC_BITS (-32)
+#define KQ_MAX_FRAC_BITS 63
+#define KQ_MAX_FILE_BYTES 1073741824u
+#define KQ_MAX_RANK 4u
+#define KQ_MAX_REUSE 8u
+#define KQ_MAX_NAME_BYTES 1024u
+#define KQ_MIN_ALIGNMENT 4u
+#define KQ_MAX_ALIGNMENT 256u
 #define KQ_MAX_VECTOR_READS 67108864u
 
 /* Which input of an operator is what. */
@@ -32,6 +42,9 @@ enum {
   KQ_SOFTMAX_ENTRIES_16 = 512
 };
 enum { KQ_LOOKUP_ENTRIES_8 = 256, KQ_LOOKUP_ENTRIES_16 = 513 };
+
+/* Kinds whose results may differ from engine to engine where they compute in float, a bit each. */
+enum { KQ_INEXACT_IN_FLOAT = 1 << KQ_CONV_2D | 1 << KQ_DENSE | 1 << KQ_AVERAGE_POOL_2D | 1 << KQ_SOFTMAX };
 
 enum { KQ_OPERAND_CONSTANT = 1, KQ_OPERAND_OPTIONAL = 2, KQ_OPERAND_TRAILING = 4, KQ_OPERAND_PER_CHANNEL = 8 };
 enum { KQ_OVERLAP_NEVER, KQ_OVERLAP_ELEMENT_WISE, KQ_OVERLAP_WINDOW, KQ_OVERLAP_WINDOW_OF_CHANNEL };

@@ -5,9 +5,6 @@
  * checks. */
 #include "kq_fields.h"
 
-#define MAX_FILE_BYTES (1u << 30) /* positions, and sums of a position and any small number, fit 32 bits */
-#define MAX_REUSE 8
-
 /* The schema: how each field of a table is stored. */
 enum { NUMBER, STRING, BYTES, NUMBERS, TABLE, TABLES, STRINGS };
 enum { TENSOR, WINDOW, CLAMP, OPERATOR, METADATA, TEST, MODEL };
@@ -215,13 +212,13 @@ static void read_model(const uint8_t *model, kq_network *network, kq_tables *tab
 }
 
 kq_status kq_read_structure(const uint8_t *bytes, size_t size, kq_network *network, kq_tables *tables, kq_error *error) {
-  if (bytes == NULL || size < 8 || size > MAX_FILE_BYTES) return kq_fail(error, KQ_NOT_A_MODEL, -1, -1);
+  if (bytes == NULL || size < 8 || size > KQ_MAX_FILE_BYTES) return kq_fail(error, KQ_NOT_A_MODEL, -1, -1);
   if ((uintptr_t)bytes % 4 != 0) return kq_fail(error, KQ_MISALIGNED, -1, -1);
   if (memcmp(bytes + 4, "KRSQ", 4) != 0) return kq_fail(error, KQ_NOT_A_MODEL, -1, -1);
   walk w = {
       .bytes = bytes,
       .size = (uint32_t)size,
-      .budget = (uint64_t)MAX_REUSE * size,
+      .budget = (uint64_t)KQ_MAX_REUSE * size,
       .operator_index = -1,
       .tensor_index = -1,
   };

@@ -64,7 +64,7 @@ static void add_all(const kq_operator *op, const sums *s, const uint8_t *a, cons
 }
 
 static sums sums_of(const kq_operator *op) {
-  const kq_tensor *a = op->input[0], *b = op->inputs > 1 ? op->input[1] : a, *y = op->output;
+  const kq_tensor *a = op->input[0], *b = op->kind == KQ_ADD ? op->input[KQ_ADD_SECOND_INPUT] : a, *y = op->output;
   const int frac_bits = a->frac_bits > b->frac_bits ? a->frac_bits : b->frac_bits;
   sums s = {
       .a_type = a->type,

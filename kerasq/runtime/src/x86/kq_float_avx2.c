@@ -25,7 +25,9 @@ static void run_add(const kq_operator *op, uint8_t *arena) {
   memcpy(y + i, rest_y, bytes - i);
 }
 
-static bool accepts_add(const kq_operator *op) { return op->input[1]->type == KQ_FLOAT32 && op->output->type == KQ_FLOAT32; }
+static bool accepts_add(const kq_operator *op) {
+  return op->input[KQ_ADD_SECOND_INPUT]->type == KQ_FLOAT32 && op->output->type == KQ_FLOAT32;
+}
 
 /* The largest of 8 channels under a window; a NaN among them is the largest. */
 KQ_INLINE __m256 largest_under(const kq_operator *op, const kq_pixel *pixel, size_t channel) {
