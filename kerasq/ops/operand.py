@@ -31,8 +31,8 @@ class Operand:
         families: Formats it may have, without their fractional bits.
         constant: Whether it is a constant; otherwise it is an activation.
         optional: Whether it may be `ABSENT`.
-        or_function: Whether it may be `ABSENT` in memory, where the operator holds a function in its place.
         trailing: Whether the inputs may end before it; there it is never `ABSENT`.
+        or_function: Whether it may be `ABSENT` in memory, where the operator holds a function in its place.
         per_channel: Whether it is a vector with one value for each output channel, which the accumulator proof reads for every
             operator that uses it.
         overlap: How it is read while the output is written; `NEVER` of a constant.
@@ -44,8 +44,8 @@ class Operand:
     families: tuple[str, ...] = ACTIVATIONS
     constant: bool = False
     optional: bool = False
-    or_function: bool = False
     trailing: bool = False
+    or_function: bool = False
     per_channel: bool = False
     overlap: Overlap = Overlap.NEVER
     since: int = 1

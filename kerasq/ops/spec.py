@@ -97,6 +97,13 @@ class OperatorSpec:
         """The operands that the operator lists, each with the index that it lists."""
         return zip(self.operands, operator.inputs, strict=False)
 
+    @property
+    def slots(self) -> tuple[Operand, ...]:
+        """The operands, by their name in version 0.1.0."""
+        return self.operands
+
+    given = listed  # its name in version 0.1.0
+
     @functools.cached_property
     def _positions(self) -> dict[str, int]:
         return {operand.name: position for position, operand in enumerate(self.operands)}

@@ -11,7 +11,7 @@ import pytest
 import kerasq
 import kerasq_convert
 from kerasq import ops
-from kerasq.format.model import ABSENT, Model, OperatorKind
+from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
 from kerasq.ops.softmax import exponentials
 from kerasq.qformat import QFormat
 from networks import NetworkBuilder, random_resnet23, random_stored
@@ -145,3 +145,16 @@ def test_operands_go_by_name():
         path.name: text[match.start() :].splitlines()[0] for path, text in sources.items() for match in places.finditer(text)
     }
     assert set(found) == {"spec.py", "checks.py"}, found  # the row itself, and whether there are as many as it has
+
+
+def test_rows_have_the_names_of_version_0_1_0_too():
+    operator = Operator(OperatorKind.DENSE, (0, 1, ABSENT, 2), (3,))
+    row = ops.TABLE[OperatorKind.DENSE]
+    assert row.slots == row.operands
+    assert [(slot.name, index) for slot, index in row.given(operator)] == [
+        ("input", 0),
+        ("kernel", 1),
+        ("multiplier", ABSENT),
+        ("bias", 2),
+    ]
+    assert ops.Slot("fifth input", ("FIXED8",), False, False, True) == ops.Operand("fifth input", ("FIXED8",), trailing=True)
