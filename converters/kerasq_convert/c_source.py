@@ -2,7 +2,8 @@
 
 A header with the sizes that the program needs as macros, and a source with the bytes as a constant array, which stays in flash,
 and the list of those kernels alone that the network uses: with -ffunction-sections and --gc-sections nothing else is linked.
-There are two lists, for processors with the DSP extension of Armv7E-M and Armv8-M, and for all others; the compiler chooses.
+There are two lists, for processors with the DSP extension of Armv7E-M and Armv8-M, and for all others; the compiler chooses. With
+KQ_PORTABLE defined it takes the latter everywhere.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kerasq.text import shown
 DEFAULT_NAME = "kerasq_model"
 _TYPES = {"FLOAT32": "float", "FIXED8": "int8_t", "UFIXED8": "uint8_t", "FIXED16": "int16_t", "UFIXED16": "uint16_t"}
 _WORDS_PER_LINE = 10
+_HAS_DSP = "#if defined(__ARM_FEATURE_DSP) && !defined(KQ_PORTABLE)"
 _LONGEST_NAME = 100
 # Files of the runtime that a model of the same name would replace, here or on a file system that does not tell cases apart; so
 # would the macros that guard them.
@@ -68,22 +70,22 @@ def c_source(content: bytes, name: str = DEFAULT_NAME, title: str = "a network")
     targets = {isa: Network(content, isa) for isa in ("portable", DSP)}
     origin = f"{comment(title)}, as C: written by kerasq-convert (kerasq {kerasq.__version__})."
     arena = _by_target(f"#define {name.upper()}_ARENA_BYTES {network.arena_bytes}u" for network in targets.values())
-    kernels = _by_target(map(_kernels, targets.values()))
+    kernels = _by_target(_kernels(network, targets["portable"]) for network in targets.values())
     header = _header(model, len(content), name, origin, arena)
     return {f"{name}.h": header.encode(), f"{name}.c": _array(content, kernels, name, origin).encode()}
 
 
-def _kernels(network: Network) -> str:
+def _kernels(network: Network, portable: Network) -> str:
     """The kernels that a network uses, as a list. Those for a processor come first: portable ones accept the same and more."""
-    names = dict.fromkeys(operator.kernel for operator in network.operators())
-    ordered = sorted(names, key=lambda name: not name.endswith(f"_{DSP}"))
+    names, everywhere = (dict.fromkeys(operator.kernel for operator in target.operators()) for target in (network, portable))
+    ordered = sorted(names, key=lambda name: name in everywhere)
     return f"static const kq_kernel *const kernels[] = {{{', '.join(f'&{name}' for name in ordered)}}};"
 
 
 def _by_target(lines: Iterable[str]) -> list[str]:
     """A line for processors without the DSP extension, and one for those with it: as one, where they are the same."""
     portable, dsp = lines
-    return [portable] if portable == dsp else ["#if defined(__ARM_FEATURE_DSP)", dsp, "#else", portable, "#endif"]
+    return [portable] if portable == dsp else [_HAS_DSP, dsp, "#else", portable, "#endif"]
 
 
 def check_name(name: str) -> None:

@@ -53,13 +53,16 @@ class Firmware:
     forbidden: list[str]
 
 
-def build(model: Model, cpu: str, examples: list[bytes], folder: pathlib.Path, optimize: str = "s") -> Firmware:
+def build(
+    model: Model, cpu: str, examples: list[bytes], folder: pathlib.Path, optimize: str = "s", portable: bool = False
+) -> Firmware:
     """A program that runs the test vector of `model` and then `examples`, stored values of its input.
 
     Args:
         cpu: `"m3"`, `"m4"` or `"m7"`.
         folder: An empty one for everything that is built.
         optimize: `-O` for the compiler.
+        portable: Whether to take the kernels in C99 although the processor has the DSP extension.
 
     Raises:
         BuildError: A tool is missing or reports an error.
@@ -69,7 +72,15 @@ def build(model: Model, cpu: str, examples: list[bytes], folder: pathlib.Path, o
         (folder / name).write_bytes(content)
     program = sorted(SOURCES.glob("*.c"))
     runtime = sorted(folder / name for name in generated if name.startswith("kq_") and name.endswith(".c"))
-    compiler = [f"{TOOLS}gcc", f"-mcpu=cortex-{cpu}", f"-O{optimize}", *COMPILE, *WARNINGS, f"-I{folder}"]
+    compiler = [
+        f"{TOOLS}gcc",
+        f"-mcpu=cortex-{cpu}",
+        f"-O{optimize}",
+        *COMPILE,
+        *WARNINGS,
+        f"-I{folder}",
+        *(["-DKQ_PORTABLE"] if portable else []),
+    ]
 
     def compile_one(source: pathlib.Path) -> str:
         standard = "-std=c99" if source in runtime else "-std=gnu11"

@@ -39,13 +39,14 @@ flags.DEFINE_multi_string("model", shipped, "A .kq file in fixed point throughou
 flags.DEFINE_integer("images", 3, "Images to classify.", lower_bound=1)
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 flags.DEFINE_enum("optimize", "s", ["s", "2", "3"], "The compiler's -O: s for little code, 2 or 3 for speed.")
+flags.DEFINE_boolean("portable", False, "The kernels in C99, although the processor has the DSP extension: smaller, and slower.")
 flags.DEFINE_boolean("per_operator", False, "Print the instructions of each operator, too.")
 flags.DEFINE_string("build", None, "Folder to keep what is built in. Default: a temporary one.")
 
 
 def kernels() -> str:
-    """Those that the processor has: a Cortex-M3 lacks the DSP extension."""
-    return "portable" if FLAGS.cpu == "m3" else DSP
+    """Those that the processor has (a Cortex-M3 lacks the DSP extension), unless others are asked for."""
+    return "portable" if FLAGS.portable or FLAGS.cpu == "m3" else DSP
 
 
 def load_images(model: Model, count: int, data_dir: str | None) -> np.ndarray:
@@ -108,7 +109,7 @@ def evaluate(path: str, folder: pathlib.Path) -> tuple[list[str], list[str]]:
     target = folder / f"{name}_{FLAGS.cpu}"
     target.mkdir(parents=True, exist_ok=True)
     examples = [stored(model, image[None]) for image in images]
-    firmware = build(with_selftest(model, [images]), FLAGS.cpu, examples, target, FLAGS.optimize)
+    firmware = build(with_selftest(model, [images]), FLAGS.cpu, examples, target, FLAGS.optimize, FLAGS.portable)
     outcome = simulate(firmware.path, FLAGS.cpu)
     wrong = problems(model, images, firmware, outcome)
     if outcome.status:

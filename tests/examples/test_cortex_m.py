@@ -55,13 +55,13 @@ def test_a_network_that_computes_in_float_is_refused():
     assert "without FLOAT32" in result.stderr
 
 
-@pytest.mark.parametrize(("cpu", "own"), [("m3", False), ("m4", True)])
-def test_only_the_kernels_of_the_processor_are_linked(cpu, own, tmp_path):
+@pytest.mark.parametrize(("cpu", "portable", "own"), [("m3", False, False), ("m4", False, True), ("m4", True, False)])
+def test_only_the_kernels_of_the_processor_are_linked(cpu, portable, own, tmp_path):
     from firmware import build
 
     model = random_resnet23(maps=16, size=8)
     example = bytes(model.tensors[model.inputs[0]].nbytes)
-    firmware = build(with_selftest(model, random_example(model, 0)), cpu, [example], tmp_path)
+    firmware = build(with_selftest(model, random_example(model, 0)), cpu, [example], tmp_path, portable=portable)
     symbols = subprocess.run(["arm-none-eabi-nm", str(firmware.path)], capture_output=True, text=True, check=True).stdout
     linked = {
         name
