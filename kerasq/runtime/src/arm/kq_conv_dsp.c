@@ -172,7 +172,8 @@ static void run_with(const kq_operator *op, uint8_t *arena, kq_arm_choose choose
     count = kq_arm_block_size(op, pixels - pixel, KQ_ARM_PIXELS);
     widen_windows(&conv, pixel, count);
     multiply(&conv, pixel, count);
-  }  kq_arm_limit(op, arena);
+  }
+  kq_arm_limit(op, arena);
 }
 
 static void run(const kq_operator *op, uint8_t *arena) { run_with(op, arena, kq_arm_choose_finish); }

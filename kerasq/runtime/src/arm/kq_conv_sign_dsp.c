@@ -216,7 +216,8 @@ static void run_with(const kq_operator *op, uint8_t *arena, kq_arm_choose choose
     sum_block(&conv, &cursor, count);
     finish_half(&conv, pixel, count < KQ_ARM_PIXELS ? count : KQ_ARM_PIXELS, 0);
     if (count > KQ_ARM_PIXELS) finish_half(&conv, pixel + KQ_ARM_PIXELS, count - KQ_ARM_PIXELS, 1);
-  }  kq_arm_limit(op, arena);
+  }
+  kq_arm_limit(op, arena);
 }
 
 static void run(const kq_operator *op, uint8_t *arena) { run_with(op, arena, kq_arm_choose_finish); }

@@ -75,7 +75,8 @@ static void run(const kq_operator *op, uint8_t *arena) {
       row.left = shape[2];
       kq_arm_depthwise_row(&row);
     }
-  }  kq_arm_limit(op, arena);
+  }
+  kq_arm_limit(op, arena);
 }
 
 #define KERNEL(x, x_type)                                       \

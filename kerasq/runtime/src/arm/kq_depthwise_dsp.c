@@ -152,7 +152,8 @@ static void run(const kq_operator *op, uint8_t *arena) {
       }
       run_row(&d, &row, i, i >= rows.first && i < rows.end ? columns : none, op->input[KQ_X]->offset + channel);
     }
-  }  kq_arm_limit(op, arena);
+  }
+  kq_arm_limit(op, arena);
 }
 
 #define KERNEL(x, x_type)                                       \

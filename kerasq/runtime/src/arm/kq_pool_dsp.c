@@ -44,14 +44,14 @@ static void run(const kq_operator *op, uint8_t *arena) {
 static uint32_t largest(const kq_operator *op, const window *taps) {
   (void)op;
   const uint8_t *row = taps->first;
-  uint32_t found = 0;
+  uint32_t most = 0;
   for (uint32_t rows = taps->rows; rows > 0; --rows, row += taps->next_row) {
     const uint8_t *tap = row;
     for (uint32_t columns = taps->columns; columns > 0; --columns, tap += taps->next_column) {
-      found = kq_larger_bytes(found, kq_load_word(tap) ^ taps->raise);
+      most = kq_larger_bytes(most, kq_load_word(tap) ^ taps->raise);
     }
   }
-  return found; /* raised, as kq_arm_limit takes it */
+  return most; /* raised, as kq_arm_limit takes it */
 }
 
 /* Of channels 0 and 2, and 1 and 3, as halfwords. */
