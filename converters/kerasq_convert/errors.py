@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
 import re
 from collections.abc import Iterable
+from typing import Any
 
 _TERMINAL_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _KERAS_PREAMBLE = "Exception encountered when calling"
@@ -23,6 +25,10 @@ class ConversionError(ValueError):
         else:
             listed = "".join(f"\n  - {problem}" for problem in self.problems)
             super().__init__(f"{what}: {len(self.problems)} problems{listed}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, for a process pool pickles what is raised, and `__init__` takes other arguments than the message."""
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
 class GoalsMissedError(ConversionError):

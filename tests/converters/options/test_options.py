@@ -1,7 +1,9 @@
 """Options: misspelt ones, ones that do nothing, and files that there are not, before a model is read."""
 
+import copy
 import dataclasses
 import inspect
+import pickle
 import pydoc
 from typing import Annotated
 
@@ -12,7 +14,7 @@ from absl import flags as absl_flags
 
 import kerasq
 from kerasq.qformat import QFormat
-from kerasq_convert import ConversionError
+from kerasq_convert import ConversionError, GoalsMissedError
 from kerasq_convert import command as convert_command
 from kerasq_convert.options import Options, OptionsError, check_options
 from kerasq_convert.options.flags import define_flags, flags_given, kept_files, options_from
@@ -64,8 +66,7 @@ def test_a_subclass_may_set_what_is_its_own_before_the_options_are_there():
         converter.stages = 1
 
 
-def test_options_come_as_options():
-    assert kerasq.Converter(None, Options(bits=16)).bits == 16
+def test_options_come_as_options_and_as_those_of_a_converter():
     assert kerasq.Converter(None, kerasq.Converter(1, Options(bits=16))).bits == 16
     with pytest.raises(TypeError, match=r"Options\(\.\.\.\) was expected\. Received: Goals"):
         kerasq.Converter(None, Goals())
@@ -213,3 +214,13 @@ def test_every_option_is_documented_and_has_a_flag():
 def test_a_converter_may_start_with_options():
     converter = kerasq.Converter(None, Options(bits=16, signature="serve"))
     assert (converter.bits, converter.signature, converter.criterion) == (16, "serve", "mse")
+
+
+@pytest.mark.parametrize(
+    "error", [ConversionError("net", ["a", "b"]), GoalsMissedError("net", ["a"]), OptionsError(["`bits`: 8"])]
+)
+def test_errors_are_pickled_and_copied_whole(error):
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        for twin in (pickle.loads(pickle.dumps(error, protocol)), copy.copy(error), copy.deepcopy(error)):
+            assert type(twin) is type(error)
+            assert (str(twin), vars(twin)) == (str(error), vars(error))
