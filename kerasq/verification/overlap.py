@@ -22,8 +22,8 @@ those behind begin as far behind the window's start. With sx and sy bytes per va
 and D is the sum above with c s in place of (c + 1) s, plus (C - 1) max(0, sy - sx). An element-wise operator is the same of one
 row with no window: D = (elements - 1) max(0, sy - sx), 0 where the output's values are no wider, so that it may take the
 input's place. A Dense layer reads everything for every output, CONCAT and TRANSPOSE write in another order than they read, MUL
-reads one value per channel for every pixel: their outputs lie elsewhere. Which
-of these an operator is, its row in kerasq.ops says, operand by operand (`Operand.overlap`).
+reads one value per channel for every pixel: their outputs lie elsewhere. Which of these an operator is, its row
+in kerasq.ops says, operand by operand (`Operand.overlap`).
 
 Each maximum is one of r a - b max(0, r stride - padding): a line less a convex function, hence largest at an end or on either
 side of the kink. The C runtime has the same in kq_overlap.c.

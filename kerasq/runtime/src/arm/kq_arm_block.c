@@ -12,14 +12,14 @@ kq_arm_cursor kq_arm_first_origin(const kq_operator *op) {
   kq_arm_cursor cursor = {0, {-op->padding[0], -op->padding[2]}, true};
   for (unsigned axis = 0; axis < 2; ++axis) {
     cursor.is_pointwise = cursor.is_pointwise && op->window[axis] == 1 && op->strides[axis] == 1 &&
-                          op->output->shape[1 + axis] == op->input[0]->shape[1 + axis];
+                          op->output->shape[1 + axis] == op->input[KQ_X]->shape[1 + axis];
   }
   return cursor;
 }
 
 bool kq_arm_next_origins(const kq_operator *op, kq_arm_cursor *cursor, uint32_t count, kq_arm_origin at[], uint32_t size) {
-  const int32_t bottom = (int32_t)op->input[0]->shape[1] - (op->window[0] - 1) * op->dilations[0];
-  const int32_t right = (int32_t)op->input[0]->shape[2] - (op->window[1] - 1) * op->dilations[1];
+  const int32_t bottom = (int32_t)op->input[KQ_X]->shape[1] - (op->window[0] - 1) * op->dilations[0];
+  const int32_t right = (int32_t)op->input[KQ_X]->shape[2] - (op->window[1] - 1) * op->dilations[1];
   const uint32_t width = op->output->shape[2];
   bool inside = true;
   for (uint32_t i = 0; i < size; ++i) {
@@ -38,7 +38,7 @@ bool kq_arm_next_origins(const kq_operator *op, kq_arm_cursor *cursor, uint32_t 
 
 /* One row of taps. */
 static void copy_row(const kq_operator *op, const uint8_t *line, int32_t column, uint8_t *to) {
-  const uint32_t width = op->input[0]->shape[2], channels = op->input[0]->shape[3], taps = op->window[1];
+  const uint32_t width = op->input[KQ_X]->shape[2], channels = op->input[KQ_X]->shape[3], taps = op->window[1];
   if (op->dilations[1] == 1 && column >= 0 && (uint32_t)column + taps <= width) {
     kq_arm_copy(to, line + (uint32_t)column * channels, taps * channels);
     return;
@@ -54,7 +54,7 @@ static void copy_row(const kq_operator *op, const uint8_t *line, int32_t column,
 }
 
 void kq_arm_copy_window(const kq_operator *op, const uint8_t *input, kq_arm_origin at, uint8_t *to, size_t bytes) {
-  const uint32_t *shape = op->input[0]->shape;
+  const uint32_t *shape = op->input[KQ_X]->shape;
   const uint32_t line = shape[2] * shape[3], row_bytes = op->window[1] * shape[3];
   uint8_t *const end = to + bytes;
   for (uint32_t row = 0; row < op->window[0]; ++row, to += row_bytes) {

@@ -223,26 +223,18 @@ static void run_with(const kq_operator *op, uint8_t *arena, kq_arm_choose choose
 static void run(const kq_operator *op, uint8_t *arena) { run_with(op, arena, kq_arm_choose_finish); }
 static void run_addend(const kq_operator *op, uint8_t *arena) { run_with(op, arena, kq_arm_choose_finish_with_addend); }
 
-#define KERNELS(x, type_of_x)                                   \
-  const kq_kernel kq_conv_2d_##x##_sign_dsp = {                 \
-      .name = "kq_conv_2d_" #x "_sign_dsp",                     \
+#define KERNEL(kernel, type_of_x, can, compute)                 \
+  const kq_kernel kernel = {                                    \
+      .name = #kernel,                                          \
       .kind = KQ_CONV_2D,                                       \
       .input_type = type_of_x,                                  \
       .weight_type = KQ_SIGN,                                   \
       .accumulator_bits = 32,                                   \
-      .accepts = accepts,                                       \
+      .accepts = can,                                           \
       .scratch_bytes = scratch_bytes,                           \
-      .run = run,                                               \
-  };                                                            \
-  const kq_kernel kq_conv_2d_##x##_sign_addend_dsp = {          \
-      .name = "kq_conv_2d_" #x "_sign_addend_dsp",              \
-      .kind = KQ_CONV_2D,                                       \
-      .input_type = type_of_x,                                  \
-      .weight_type = KQ_SIGN,                                   \
-      .accumulator_bits = 32,                                   \
-      .accepts = accepts_addend,                                \
-      .scratch_bytes = scratch_bytes,                           \
-      .run = run_addend,                                        \
+      .run = compute,                                           \
   };
-KERNELS(s8, KQ_FIXED8)
-KERNELS(u8, KQ_UFIXED8)
+KERNEL(kq_conv_2d_s8_sign_dsp, KQ_FIXED8, accepts, run)
+KERNEL(kq_conv_2d_s8_sign_addend_dsp, KQ_FIXED8, accepts_addend, run_addend)
+KERNEL(kq_conv_2d_u8_sign_dsp, KQ_UFIXED8, accepts, run)
+KERNEL(kq_conv_2d_u8_sign_addend_dsp, KQ_UFIXED8, accepts_addend, run_addend)

@@ -59,10 +59,13 @@ static void run(const kq_operator *op, uint8_t *arena) {
   const columns c = columns_of(op);
   kq_arm_group *const group = (kq_arm_group *)(void *)(arena + op->scratch);
   uint32_t *const packed = (uint32_t *)(void *)(group + 1), *const inside = packed + c.left * KQ_ARM_COLUMN_WORDS;
-  kq_arm_row row = {.weights = group->weights, .channels = group->channels, .next_pixel = channels, .next_input = 4 * KQ_ARM_COLUMN_WORDS * (op->strides[1] - KQ_ARM_COLUMNS)};
+  kq_arm_row row = {.weights = group->weights,
+                    .channels = group->channels,
+                    .next_pixel = channels,
+                    .next_input = 4 * KQ_ARM_COLUMN_WORDS * (op->strides[1] - KQ_ARM_COLUMNS)};
   kq_arm_source source = {.next = channels};
   kq_arm_choose_row_finish(&row);
-    memset(packed, 0, c.count * KQ_ARM_COLUMN_WORDS * sizeof *packed);
+  memset(packed, 0, c.count * KQ_ARM_COLUMN_WORDS * sizeof *packed);
   for (uint32_t channel = 0; channel < channels; channel += KQ_ARM_QUAD) {
     make_group(op, channel, group);
     source.input = kq_input_data(op, KQ_X, arena) + channel;
