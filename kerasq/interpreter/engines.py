@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -25,6 +25,24 @@ from kerasq.runtime import Network, available
 NAMES = ("native", "reference")
 
 
+class Example(Protocol):
+    """Stored values of one example's inputs, and of the outputs of its last run.
+
+    Attributes:
+        inputs: An array for each input. `set` replaces it, and nothing writes into it.
+        outputs: An array for each output, which the next run may write into.
+    """
+
+    inputs: list[np.ndarray]
+    outputs: list[np.ndarray]
+
+    def set(self, position: int, stored: np.ndarray) -> None: ...
+
+    def run(self) -> None: ...
+
+    def copy(self) -> Self: ...
+
+
 class Engine(Protocol):
     """What runs a network on batches of stored values. Threads may share it.
 
@@ -36,6 +54,8 @@ class Engine(Protocol):
     def arenas(self) -> int | None: ...
 
     def run(self, inputs: Sequence[np.ndarray], observe: Observer | None = None) -> list[np.ndarray]: ...
+
+    def example(self, inputs: Sequence[np.ndarray]) -> Example: ...
 
     def batch_size(self, examples: int, threads: int) -> int: ...
 

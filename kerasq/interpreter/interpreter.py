@@ -83,29 +83,33 @@ class Interpreter:
         self._engine_name = engines.choose(engine, isa)
         self._model, self._engine = engines.open_model(source, self._engine_name, isa, max_bytes)
         self._threads = memory.threads(num_threads, processors(), self._engine.arenas)
-        self._values: dict[int, np.ndarray] | None = None  # stored values of activations that are known
-        self._invoked: list[np.ndarray] | None = None  # inputs of the last invoke()
+        self._example: engines.Example | None = None
+        self._invoked: list[np.ndarray] | None = None  # inputs of the last invoke(): arrays that nothing writes into
+        self._within: dict[int, np.ndarray] = {}  # tensors inside the network, where they were asked for since
         self._chosen = {"engine": engine, "num_threads": num_threads, "isa": isa, "max_bytes": max_bytes}
 
     def __copy__(self) -> Interpreter:
         """An interpreter of the same network with the same values, which go their own way from now on."""
         twin = object.__new__(type(self))
         twin.__dict__ |= self.__dict__
-        twin._values = None if self._values is None else dict(self._values)  # the arrays are replaced, never written into
+        twin._example = None if self._example is None else self._example.copy()
+        twin._within = dict(self._within)
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Interpreter:
         twin = self.__copy__()  # engine and network hold no state of a run: threads share them anyway
         memo[id(self)] = twin
-        twin.__dict__ |= {name: copy.deepcopy(value, memo) for name, value in self.__dict__.items() if name not in _CHOSEN_ANEW}
+        shared = (*_CHOSEN_ANEW, "_example")  # the twin's own example is a copy already
+        twin.__dict__ |= {name: copy.deepcopy(value, memo) for name, value in self.__dict__.items() if name not in shared}
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
         if any(operator.function is not None for operator in self._model.operators):
             raise TypeError("This network computes functions that are in memory only, and no file holds: it can't be pickled")
         arguments = {"model_content": file_format.dumps(self._model), **self._chosen}
-        own = {name: value for name, value in self.__dict__.items() if name not in _CHOSEN_ANEW}
-        return _restored, (type(self), arguments, own)
+        values = None if self._example is None else (self._example.inputs, self._example.outputs)
+        own = {name: value for name, value in self.__dict__.items() if name not in (*_CHOSEN_ANEW, "_example")}
+        return _restored, (type(self), arguments, own, values)
 
     @property
     def model(self) -> Model:
@@ -119,8 +123,8 @@ class Interpreter:
 
     def allocate_tensors(self) -> None:
         """Prepare for `set_tensor` and `invoke`; inputs are 0 until they are set."""
-        inputs = ((index, self._model.tensors[index]) for index in self._model.inputs)
-        self._values = {index: np.zeros(tensor.shape, tensor.format.dtype) for index, tensor in inputs}
+        tensors = (self._model.tensors[index] for index in self._model.inputs)
+        self._example = self._engine.example([np.zeros(tensor.shape, tensor.format.dtype) for tensor in tensors])
         self._invoked = None
 
     def get_input_details(self) -> list[dict[str, Any]]:
@@ -153,19 +157,20 @@ class Interpreter:
             ValueError: Not an input of the network, or another shape or dtype.
             RuntimeError: Before `allocate_tensors()`.
         """
-        values, tensor = self._allocated(), self._tensor(tensor_index)
+        example, tensor = self._allocated(), self._tensor(tensor_index)
         if tensor_index not in self._model.inputs:
             names = {self._model.tensors[index].name: index for index in self._model.inputs}
             raise ValueError(
                 f"Only inputs of the network can be set: {names}. Received: tensor_index={tensor_index}, {tensor.name!r}"
             )
-        value = as_array(value, tensor.name)
+        if type(value) is not np.ndarray:
+            value = as_array(value, tensor.name)
         if value.dtype != tensor.format.dtype or value.shape != tensor.shape:
             raise ValueError(
                 f"Input {tensor.name!r} ({tensor.format}) must have dtype={tensor.format.dtype}, shape={tensor.shape}. "
                 f"Received: dtype={value.dtype}, shape={value.shape}"
             )
-        values[tensor_index] = value.copy()
+        example.set(self._model.inputs.index(tensor_index), value.copy())
 
     def invoke(self) -> None:
         """Compute every tensor from the inputs that are set.
@@ -173,12 +178,10 @@ class Interpreter:
         Raises:
             RuntimeError: Before `allocate_tensors()`.
         """
-        values = self._allocated()
-        inputs = [values[index] for index in self._model.inputs]
-        outputs = self._engine.run(inputs)
-        # set_tensor replaces arrays and never writes into them: these stay what they are.
-        self._values = dict(zip((*self._model.outputs, *self._model.inputs), (*outputs, *inputs), strict=True))
-        self._invoked = inputs
+        example = self._allocated()
+        example.run()
+        self._invoked = example.inputs[:]
+        self._within = {}
 
     def get_tensor(self, tensor_index: int) -> np.ndarray:
         """A copy of a tensor's stored values: a constant, an input, or what the last `invoke()` computed.
@@ -193,13 +196,19 @@ class Interpreter:
         tensor = self._tensor(tensor_index)
         if tensor.data is not None:
             return tensor.data.copy()
-        values = self._allocated()
-        if tensor_index not in values:
-            if self._invoked is None:
-                raise RuntimeError(f"Tensor {tensor.name!r} has no value yet: call invoke() first")
-            # setdefault: an input may have been set again since.
-            self._engine.run(self._invoked, values.setdefault)
-        return values[tensor_index].copy()
+        return self._value(tensor_index, tensor).copy()
+
+    def _value(self, index: int, tensor: Tensor) -> np.ndarray:
+        example = self._allocated()
+        if index in self._model.inputs:
+            return example.inputs[self._model.inputs.index(index)]
+        if self._invoked is None:
+            raise RuntimeError(f"Tensor {tensor.name!r} has no value yet: call invoke() first")
+        if index in self._model.outputs:
+            return example.outputs[self._model.outputs.index(index)]
+        if not self._within:
+            self._engine.run(self._invoked, self._within.setdefault)
+        return self._within[index]
 
     def predict(
         self, x: Any, batch_size: int | None = None, verbose: int = 0, raw: bool = False
@@ -295,10 +304,10 @@ class Interpreter:
             raise ValueError(f"Tensors are 0 to {len(self._model.tensors) - 1}. Received: tensor_index={index!r}")
         return self._model.tensors[index]
 
-    def _allocated(self) -> dict[int, np.ndarray]:
-        if self._values is None:
+    def _allocated(self) -> engines.Example:
+        if self._example is None:
             raise RuntimeError("Call allocate_tensors() first")
-        return self._values
+        return self._example
 
     def _details(self, index: int) -> dict[str, Any]:
         tensor = self._model.tensors[index]
@@ -312,11 +321,21 @@ class Interpreter:
         }
 
 
-def _restored(kind: type[Interpreter], arguments: dict[str, Any], own: dict[str, Any]) -> Interpreter:
+def _restored(
+    kind: type[Interpreter],
+    arguments: dict[str, Any],
+    own: dict[str, Any],
+    values: tuple[list[np.ndarray], list[np.ndarray]] | None,
+) -> Interpreter:
     """An interpreter out of a pickle. (A subclass has a constructor of its own, which is not called again.)"""
     interpreter = object.__new__(kind)
     Interpreter.__init__(interpreter, **arguments)
     interpreter.__dict__ |= own
+    if values is not None:
+        inputs, outputs = values
+        interpreter._example = interpreter._engine.example([array.copy() for array in inputs])
+        for array, stored in zip(interpreter._example.outputs, outputs, strict=True):
+            array[...] = stored
     return interpreter
 
 

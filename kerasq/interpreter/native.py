@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 
 import numpy as np
 
 from kerasq.format.model import Model
 from kerasq.interpreter import memory
+from kerasq.interpreter.arenas import Arenas
 from kerasq.interpreter.batches import Observer
 from kerasq.runtime import Network
 
@@ -37,10 +36,9 @@ class NativeEngine:
     def __init__(self, model: Model, network: Network, max_bytes: int | None = None) -> None:
         self.network = network
         self.arenas = memory.arenas(network.state_bytes, network.row_bytes, max_bytes)
-        self._free = None if self.arenas is None else threading.BoundedSemaphore(self.arenas)
+        self.pool = Arenas(network.arena, self.arenas)
         self._model = model
         self._operators = [operator.outputs[0] for operator in model.operators]
-        self._idle: list[np.ndarray] = []  # arenas; list.pop and list.append are atomic
 
     def batch_size(self, examples: int, threads: int) -> int:
         """Examples of a call: few enough that every thread has some, enough to be worth a call."""
@@ -64,14 +62,25 @@ class NativeEngine:
         if observe is not None:
             return self._observed(contiguous, observe)
         outputs = [self._empty(index, len(contiguous[0])) for index in self._model.outputs]
-        with self._arena() as arena:
-            self.network.run(arena, contiguous, outputs)
+        arena = self.pool.take()
+        try:
+            self.network.run(arena.memory, contiguous, outputs)
+        finally:
+            self.pool.give(arena)
         return outputs
+
+    def example(self, inputs: Sequence[np.ndarray]) -> NativeExample:
+        """One example, to be run again and again.
+
+        Args:
+            inputs: Stored values (1, ...) for each input of the network, C-contiguous.
+        """
+        return NativeExample(self, inputs, [self._empty(index, 1) for index in self._model.outputs])
 
     def _observed(self, inputs: Sequence[np.ndarray], observe: Observer) -> list[np.ndarray]:
         """`run`, all examples operator by operator: each has an arena of its own, in which tensors follow each other."""
         if self.arenas is not None:
-            self._idle.clear()  # these arenas may be all that there may be
+            self.pool.drop()  # these arenas may be all that there may be
         arenas = self.network.arena(len(inputs[0]))
         kept: dict[int, np.ndarray] = {}
 
@@ -99,15 +108,36 @@ class NativeEngine:
         tensor = self._model.tensors[index]
         return np.empty((examples, *tensor.shape[1:]), tensor.format.dtype)
 
-    @contextmanager
-    def _arena(self) -> Iterator[np.ndarray]:
-        """An arena that no other thread uses meanwhile; there are as many as threads ever ran at once, and may exist."""
-        with self._free or nullcontext():
-            try:
-                arena = self._idle.pop()
-            except IndexError:
-                arena = self.network.arena()
-            try:
-                yield arena
-            finally:
-                self._idle.append(arena)
+
+class NativeExample:
+    """Stored values of one example's inputs, and of the outputs of its last run.
+
+    All that a call of C needs is made when an input is set: a run takes an arena, and calls.
+
+    Attributes:
+        inputs: An array for each input; `set` replaces it.
+        outputs: An array for each output; `run` writes into it.
+    """
+
+    def __init__(self, engine: NativeEngine, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        self.inputs, self.outputs = list(inputs), list(outputs)
+        self._engine = engine
+        self._call = engine.network.example_call(self.inputs, self.outputs)
+
+    def set(self, position: int, stored: np.ndarray) -> None:
+        """Another array for an input: C-contiguous, and not written into from now on."""
+        self.inputs[position] = stored
+        self._call.set_input(position, stored)
+
+    def run(self) -> None:
+        """Compute the outputs."""
+        pool = self._engine.pool
+        arena = pool.take()
+        try:
+            self._call(arena.address)
+        finally:
+            pool.give(arena)
+
+    def copy(self) -> NativeExample:
+        """The same values, to go their own way."""
+        return NativeExample(self._engine, self.inputs, [array.copy() for array in self.outputs])

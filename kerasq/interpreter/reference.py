@@ -87,3 +87,28 @@ class ReferenceEngine:
             for index in step.released:
                 del values[index]
         return [values[index] for index in self._model.outputs]
+
+    def example(self, inputs: Sequence[np.ndarray]) -> ReferenceExample:
+        """One example, to be run again and again: as `NativeEngine.example`."""
+        tensors = (self._model.tensors[index] for index in self._model.outputs)
+        return ReferenceExample(self, inputs, [np.zeros(tensor.shape, tensor.format.dtype) for tensor in tensors])
+
+
+class ReferenceExample:
+    """`NativeExample` for this engine."""
+
+    def __init__(self, engine: ReferenceEngine, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        self.inputs, self.outputs = list(inputs), list(outputs)
+        self._engine = engine
+
+    def set(self, position: int, stored: np.ndarray) -> None:
+        """Another array for an input, not written into from now on."""
+        self.inputs[position] = stored
+
+    def run(self) -> None:
+        """Compute the outputs."""
+        self.outputs = self._engine.run(self.inputs)
+
+    def copy(self) -> ReferenceExample:
+        """The same values, to go their own way."""
+        return ReferenceExample(self._engine, self.inputs, self.outputs)

@@ -13,7 +13,9 @@ import functools
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import kerasq.runtime
 from kerasq.format.model import FORMAT_VERSION
@@ -147,6 +149,13 @@ def load() -> ctypes.CDLL:
         what = f"{file} is not the native library of this version of kerasq, for this processor: {error}"
         raise LibraryMissingError(f"{what}. Install kerasq again{otherwise}.") from error
     return library
+
+
+@functools.cache
+def plain_run() -> Callable[..., None]:
+    """kq_run by itself, called in two thirds of the time: for arguments that are C objects already (`ctypes.c_void_p` ...)."""
+    prototype: Any = ctypes.CFUNCTYPE(*_PROTOTYPES["kq_run"])  # type: ignore[arg-type]
+    return prototype(ctypes.cast(load().kq_run, _ADDRESS).value)
 
 
 class _OtherVersionError(Exception):

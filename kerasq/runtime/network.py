@@ -127,6 +127,17 @@ class Network:
         assert all(len(array) == examples and array.flags.c_contiguous for array in (*inputs, *outputs))
         self._library.kq_run(self._network, address(arena), _addresses(inputs), _addresses(outputs), examples)
 
+    def example_call(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> ExampleCall:
+        """`run` for one example with next to nothing around the C function, to be called with the address of an arena.
+
+        Args:
+            inputs: For each input of the network an array of stored values, C-contiguous: to be kept by the caller.
+            outputs: For each output such an array, to be filled.
+        """
+        assert len(inputs) == self._inputs
+        assert len(outputs) == self._outputs
+        return ExampleCall(self._network, inputs, outputs)
+
     def invoke_operator(self, index: int, arenas: np.ndarray) -> None:
         """Compute one operator from its inputs in the arena, for each example of `arenas`.
 
@@ -151,6 +162,23 @@ class Network:
         first = address(arenas)
         offset = self._library.kq_tensor_data(self._network, index, first) - first
         return arenas[:, offset : offset + self._library.kq_describe_tensor(self._network, index).bytes]
+
+
+class ExampleCall:
+    """A call of kq_run whose arguments are C objects already, all but the arena's address."""
+
+    def __init__(self, network: int, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        self._inputs, self._outputs = _addresses(inputs), _addresses(outputs)
+        places = map(ctypes.addressof, (self._inputs, self._outputs))
+        self._run, self._network = binding.plain_run(), ctypes.c_void_p(network)
+        self._ends = (*map(ctypes.c_void_p, places), ctypes.c_size_t(1))
+
+    def set_input(self, position: int, array: np.ndarray) -> None:
+        """Another array for an input."""
+        self._inputs[position] = address(array)
+
+    def __call__(self, arena: ctypes.c_void_p) -> None:
+        self._run(self._network, arena, *self._ends)
 
 
 def address(array: np.ndarray) -> int:
