@@ -1,4 +1,4 @@
-"""Compiles a network, the runtime and the program of firmware/ for a Cortex-M, and reads off what the runtime takes."""
+"""Compiles a network, the runtime and the program of firmware/ for a processor, and reads off what the runtime takes."""
 
 import dataclasses
 import os
@@ -9,17 +9,17 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from processors import PACKAGES, PROCESSORS, Processor
 
 from kerasq.format import Model, dumps
 from kerasq.format.packing import pack
 from kerasq_convert.c_source import DEFAULT_NAME, c_source, runtime_source
 
 SOURCES = pathlib.Path(__file__).parent / "firmware"
-TOOLS = "arm-none-eabi-"
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
-COMPILE = ("-mthumb", "-mfloat-abi=soft", "-ffunction-sections", "-fdata-sections")
+COMPILE = ("-ffunction-sections", "-fdata-sections")
 # No start-up code and no system calls of the C library: what little is needed, memcpy for one, are plain functions of it.
-LINK = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
+LINK = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
 
 # A line of the linker's map: section, address, size, object file. A long section name has a line of its own.
 _PLACED = re.compile(r"^ (\.[\w.$]+)\s+0x[0-9a-f]+\s+0x([0-9a-f]+) (\S+)$", re.MULTILINE)
@@ -53,13 +53,30 @@ class Firmware:
     forbidden: list[str]
 
 
+def program_sources(processor: Processor) -> list[pathlib.Path]:
+    """What is around the runtime: main.c, and what it needs of a board."""
+    return sorted([*SOURCES.glob("*.c"), *(SOURCES / processor.sources).glob("*.c")])
+
+
+def compiler(processor: Processor, optimize: str) -> list[str]:
+    """The compiler as a command; warnings are errors."""
+    options = [*processor.options, *(processor.small if optimize == "s" else ()), processor.library]
+    return [f"{processor.tools}gcc", *options, f"-O{optimize}", *COMPILE, *WARNINGS]
+
+
+def linking(processor: Processor) -> list[str]:
+    """What the compiler needs to link a program."""
+    boards = SOURCES / "boards"
+    return [*LINK, f"-L{boards}", "-T", str(boards / processor.script)]
+
+
 def build(
     model: Model, cpu: str, examples: list[bytes], folder: pathlib.Path, optimize: str = "s", portable: bool = False
 ) -> Firmware:
     """A program that runs the test vector of `model` and then `examples`, stored values of its input.
 
     Args:
-        cpu: `"m3"`, `"m4"` or `"m7"`.
+        cpu: A name of `PROCESSORS`.
         folder: An empty one for everything that is built.
         optimize: `-O` for the compiler.
         portable: Whether to take the kernels in C99 although the processor has the DSP extension.
@@ -70,29 +87,22 @@ def build(
     generated = {**c_source(dumps(model)), **runtime_source(), "images.h": _images(examples)}
     for name, content in generated.items():
         (folder / name).write_bytes(content)
-    program = sorted(SOURCES.glob("*.c"))
+    processor = PROCESSORS[cpu]
+    program = program_sources(processor)
     runtime = sorted(folder / name for name in generated if name.startswith("kq_") and name.endswith(".c"))
-    compiler = [
-        f"{TOOLS}gcc",
-        f"-mcpu=cortex-{cpu}",
-        f"-O{optimize}",
-        *COMPILE,
-        *WARNINGS,
-        f"-I{folder}",
-        *(["-DKQ_PORTABLE"] if portable else []),
-    ]
+    command = [*compiler(processor, optimize), f"-I{folder}", f"-I{SOURCES}", *(["-DKQ_PORTABLE"] if portable else [])]
 
     def compile_one(source: pathlib.Path) -> str:
         standard = "-std=c99" if source in runtime else "-std=gnu11"
-        return _call([*compiler, standard, "-c", str(source), "-o", str(folder / f"{source.stem}.o")])
+        return call([*command, standard, "-c", str(source), "-o", str(folder / f"{source.stem}.o")])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_one, (*runtime, *program, folder / f"{DEFAULT_NAME}.c")))
     path, map_file = folder / "firmware.elf", folder / "firmware.map"
     objects = [str(path) for path in sorted(folder.glob("*.o"))]
-    script = [f"-Wl,-T,{SOURCES / 'memory.ld'}", f"-Wl,-Map,{map_file}"]
-    _call([*compiler, *LINK, *script, *objects, "-o", str(path)])
-    return _measured(path, map_file.read_text())
+    call([*command, *linking(processor), f"-Wl,-Map,{map_file}", *objects, "-o", str(path)])
+    symbols = call([f"{processor.tools}nm", "--format=posix", str(path)])
+    return _measured(path, map_file.read_text(), symbols)
 
 
 def _images(examples: list[bytes]) -> bytes:
@@ -107,7 +117,7 @@ def stored(model: Model, array: np.ndarray) -> bytes:
     return pack(array if array.dtype == form.dtype else form.quantize(array), form)
 
 
-def _measured(path: pathlib.Path, map_text: str) -> Firmware:
+def _measured(path: pathlib.Path, map_text: str, symbols: str) -> Firmware:
     placed = map_text[map_text.index("Linker script and memory map") :]
     sizes = dict.fromkeys(("text", "rodata", "data", "bss"), 0)
     for section, size, source in _PLACED.findall(placed):
@@ -115,15 +125,26 @@ def _measured(path: pathlib.Path, map_text: str) -> Firmware:
         name = pathlib.PurePath(source).name
         if kind in sizes and (name.startswith("kq_") or ".a(" in name):
             sizes[kind] += int(size, 16)
-    symbols = _call([f"{TOOLS}nm", "--format=posix", str(path)]).splitlines()
-    forbidden = [name for name in (line.split()[0] for line in symbols if line) if _FORBIDDEN.search(name)]
+    names = (line.split()[0] for line in symbols.splitlines() if line)
+    forbidden = [name for name in names if _FORBIDDEN.search(name)]
     return Firmware(path, sizes["text"], sizes["rodata"], sizes["data"] + sizes["bss"], forbidden)
 
 
-def _call(command: list[str]) -> str:
-    if shutil.which(command[0]) is None:
-        raise BuildError(f"{command[0]} is not installed (Debian: gcc-arm-none-eabi and libnewlib-arm-none-eabi)")
+def call(command: list[str]) -> str:
+    """What a tool prints.
+
+    Raises:
+        BuildError: It is missing or reports an error.
+    """
+    check_installed(command[0])
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise BuildError(f"{' '.join(command)}\n{result.stderr}")
     return result.stdout
+
+
+def check_installed(tool: str) -> None:
+    """Raises BuildError where a program is missing."""
+    if shutil.which(tool) is None:
+        package = f" (Debian: {PACKAGES[tool]})" if tool in PACKAGES else ""
+        raise BuildError(f"{tool} is not installed{package}")

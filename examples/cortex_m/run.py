@@ -1,12 +1,13 @@
-"""Runs networks on a simulated Cortex-M3, M4 or M7, compares every score with the reference engine's, and measures.
+"""Runs networks on a simulated Cortex-M or RISC-V, compares every score with the reference engine's, and measures.
 
     python examples/cortex_m/run.py                                  # both ResNet23 of examples/cifar10, on a Cortex-M4
     python examples/cortex_m/run.py --cpu m7 --model model.kq --images 1
 
-Needs arm-none-eabi-gcc with newlib, and qemu-system-arm. For each network it embeds a test vector, writes the C files as
+Needs arm-none-eabi-gcc with newlib, and qemu-system-arm; for --cpu rv32 riscv64-unknown-elf-gcc with picolibc, and
+qemu-system-riscv32. For each network it embeds a test vector, writes the C files as
 kerasq-convert --emit_c does, compiles them with the runtime and the program in firmware/, and runs that. The exit status is 1 if
-a score differs, if the test vector fails, or if the runtime does not keep its promises: at most 16 KB of code, no variables, no
-heap, no floating point.
+a score differs, if the test vector fails, or if the runtime does not keep its promises: at most 16 KB of code (18 KB on RV32),
+no variables, no heap, no floating point.
 
 Images are CIFAR-10's from --data_dir or the folder that KERASQ_DATA_DIR names, else those of kerasq.datasets.shapes; a network
 that takes something else gets noise.
@@ -20,6 +21,7 @@ import tempfile
 import numpy as np
 from absl import app, flags
 from firmware import BuildError, Firmware, build, stored
+from processors import PROCESSORS
 from simulator import Outcome, simulate
 
 from kerasq.datasets import cifar10, shapes
@@ -30,10 +32,9 @@ from kerasq.selftest import random_example, with_selftest
 from kerasq.text import table
 
 MODELS = pathlib.Path(__file__).parents[1] / "cifar10" / "models"
-CODE_LIMIT = 16 * 1024
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("cpu", "m4", ["m3", "m4", "m7"], "Processor to compile for and to simulate.")
+flags.DEFINE_enum("cpu", "m4", list(PROCESSORS), "Processor to compile for and to simulate.")
 shipped = [str(MODELS / name) for name in ("resnet23.kq", "resnet23_binary.kq")]
 flags.DEFINE_multi_string("model", shipped, "A .kq file in fixed point throughout, with one input and one output.")
 flags.DEFINE_integer("images", 3, "Images to classify.", lower_bound=1)
@@ -45,8 +46,8 @@ flags.DEFINE_string("build", None, "Folder to keep what is built in. Default: a 
 
 
 def kernels() -> str:
-    """Those that the processor has (a Cortex-M3 lacks the DSP extension), unless others are asked for."""
-    return "portable" if FLAGS.portable or FLAGS.cpu == "m3" else DSP
+    """Those that the processor has, unless others are asked for."""
+    return DSP if PROCESSORS[FLAGS.cpu].dsp and not FLAGS.portable else "portable"
 
 
 def load_images(model: Model, count: int, data_dir: str | None) -> np.ndarray:
@@ -76,8 +77,9 @@ def problems(model: Model, images: np.ndarray, firmware: Firmware, outcome: Outc
     expected = Interpreter(model_content=model, engine="reference").predict(images, raw=True).reshape(len(images), -1)
     if [image.scores for image in outcome.images] != expected.tolist():
         found.append(f"scores differ from the reference engine's: {expected.tolist()}")
-    if firmware.code > CODE_LIMIT and FLAGS.optimize == "s":
-        found.append(f"{firmware.code:,} bytes of code; the limit is {CODE_LIMIT:,}")
+    limit = PROCESSORS[FLAGS.cpu].code_limit
+    if firmware.code > limit and FLAGS.optimize == "s":
+        found.append(f"{firmware.code:,} bytes of code; the limit is {limit:,}")
     if firmware.variables:
         found.append(f"{firmware.variables:,} bytes of variables in the runtime; there should be none")
     if firmware.forbidden:
@@ -122,7 +124,7 @@ def evaluate(path: str, folder: pathlib.Path) -> tuple[list[str], list[str]]:
     facts = outcome.facts
     stack = (facts["prepare stack"], facts["selftest stack"])
     numbers = (firmware.code, firmware.constants, facts["state"], facts["arena"], *stack, mean)
-    return [name, f"Cortex-{FLAGS.cpu.upper()}", *(f"{number:,}" for number in numbers)], [f"{path}: {text}" for text in wrong]
+    return [name, PROCESSORS[FLAGS.cpu].name, *(f"{number:,}" for number in numbers)], [f"{path}: {text}" for text in wrong]
 
 
 def main(argv: list[str]) -> None:

@@ -1,15 +1,12 @@
-"""Runs a firmware on QEMU's model of an MPS2 board and reads what it reports."""
+"""Runs a firmware on QEMU's model of a board and reads what it reports."""
 
 import dataclasses
 import pathlib
-import shutil
 import subprocess
 
-from firmware import BuildError
+from firmware import BuildError, check_installed
+from processors import PROCESSORS, Processor
 
-BOARDS = {"m3": "mps2-an385", "m4": "mps2-an386", "m7": "mps2-an500"}
-# With -icount shift=0 every instruction takes 1 ns of the simulated time, in which these boards' clock ticks at 25 MHz.
-INSTRUCTIONS_PER_TICK = 40
 TIMEOUT = 600
 
 
@@ -47,19 +44,19 @@ def simulate(program: pathlib.Path, cpu: str) -> Outcome:
     Raises:
         BuildError: The simulator is missing, or the firmware does not end.
     """
-    if shutil.which("qemu-system-arm") is None:
-        raise BuildError("qemu-system-arm is not installed (Debian: qemu-system-arm)")
-    command = ["qemu-system-arm", "-M", BOARDS[cpu], "-nographic", "-monitor", "none", "-serial", "none"]
+    processor = PROCESSORS[cpu]
+    check_installed(processor.simulator[0])
+    command = [*processor.simulator, "-nographic", "-monitor", "none", "-serial", "none"]
     command += ["-icount", "shift=0", "-semihosting-config", "enable=on,target=native", "-kernel", str(program)]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"the firmware did not end within {TIMEOUT} s: {error.stdout}") from error
     text = result.stdout + result.stderr
-    return Outcome(*_parsed(text.splitlines()), result.returncode, text)
+    return Outcome(*_parsed(text.splitlines(), processor), result.returncode, text)
 
 
-def _parsed(lines: list[str]) -> tuple[dict[str, int], list[Image], list[int]]:
+def _parsed(lines: list[str], processor: Processor) -> tuple[dict[str, int], list[Image], list[int]]:
     facts: dict[str, int] = {}
     images: list[Image] = []
     operators: list[int] = []
@@ -69,9 +66,9 @@ def _parsed(lines: list[str]) -> tuple[dict[str, int], list[Image], list[int]]:
         if name[:1] == ["scores"]:
             scores = [int(word) for word in line.split()[1:]]
         elif name == ["ticks"]:
-            images.append(Image(scores, facts.pop("class"), int(value) * INSTRUCTIONS_PER_TICK))
+            images.append(Image(scores, facts.pop("class"), processor.instructions(int(value))))
         elif name == ["operator", "ticks"]:
-            operators.append(int(value) * INSTRUCTIONS_PER_TICK)
+            operators.append(processor.instructions(int(value)))
         elif name and value.lstrip("-").isdigit():
             facts[" ".join(name)] = int(value)
     return facts, images, operators

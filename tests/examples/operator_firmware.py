@@ -1,4 +1,4 @@
-"""A program for a simulated Cortex-M that runs the test vectors of many networks."""
+"""A program for a simulated processor that runs the test vectors of many networks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from firmware import COMPILE, LINK, SOURCES, TOOLS, WARNINGS
+from firmware import SOURCES, compiler, linking, program_sources
+from processors import PROCESSORS
 from simulator import simulate
 
 from kerasq.format import Model, dumps
@@ -44,20 +45,12 @@ class Program:
 
     def __init__(self, folder: pathlib.Path, cpu: str, *options: str) -> None:
         self._folder, self._cpu = folder, cpu
+        processor = PROCESSORS[cpu]
         for name, content in runtime_source().items():
             (folder / name).write_bytes(content)
-        self._compile = [
-            f"{TOOLS}gcc",
-            f"-mcpu=cortex-{cpu}",
-            "-O2",
-            *COMPILE,
-            *WARNINGS,
-            "-std=gnu11",
-            f"-I{folder}",
-            f"-I{SOURCES}",
-            *options,
-        ]
-        sources = [*folder.glob("kq_*.c"), *(path for path in SOURCES.glob("*.c") if path.name != "main.c")]
+        self._compile = [*compiler(processor, "2"), "-std=gnu11", f"-I{folder}", f"-I{SOURCES}", *options]
+        self._linking = linking(processor)
+        sources = [*folder.glob("kq_*.c"), *(path for path in program_sources(processor) if path.name != "main.c")]
         subprocess.run([*self._compile, "-c", *sources], cwd=folder, check=True)
         self._objects = sorted(folder.glob("*.o"))
 
@@ -67,8 +60,8 @@ class Program:
         for batch in batches(networks):
             (self._folder / "networks.bin").write_bytes(b"".join(batch))
             path = self._folder / "operators.elf"
-            script = f"-Wl,-T,{SOURCES / 'memory.ld'}"
-            subprocess.run([*self._compile, *LINK, script, MAIN, *self._objects, "-o", path], cwd=self._folder, check=True)
+            command = [*self._compile, *self._linking, MAIN, *self._objects, "-o", path]
+            subprocess.run(command, cwd=self._folder, check=True)
             outcome = simulate(path, self._cpu)
             assert re.search(rf"^networks {len(batch)}$", outcome.text, re.MULTILINE), outcome.text
             found += [first + int(number) for number in re.findall(r"^failed (\d+)", outcome.text, re.MULTILINE)]

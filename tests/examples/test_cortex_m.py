@@ -1,4 +1,4 @@
-"""examples/cortex_m: both ResNet23 on a simulated Cortex-M, the reference engine's scores, within the stated memory."""
+"""examples/cortex_m: both ResNet23 on simulated processors, the reference engine's scores, within the stated memory."""
 
 from __future__ import annotations
 
@@ -35,18 +35,36 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
 
 
-@pytest.mark.parametrize("cpu", ["m4", "m7"])
+def sizes(text: str, name: str) -> tuple[int, ...]:
+    """Code, constants, state and arena of a network, from the table."""
+    row = re.search(rf"^{name} +\S+ +(.+)$", text, re.MULTILINE)
+    return tuple(int(number.replace(",", "")) for number in row[1].split()[:4])
+
+
+@pytest.mark.parametrize("cpu", ["m4", "m7", "m33"])
 def test_scores_code_and_memory(cpu):
     result = run("--cpu", cpu, "--images", "1")  # its exit status is 0 only if scores, code, variables and arena are right
     assert result.returncode == 0, result.stderr
     for name in ("resnet23", "resnet23_binary"):
-        row = re.search(rf"^{name} +Cortex-{cpu.upper()} +(.+)$", result.stdout, re.MULTILINE)
-        code, _, state, arena, *_ = (int(number.replace(",", "")) for number in row[1].split())
+        code, _, state, arena = sizes(result.stdout, name)
         assert code <= 16 * 1024
         assert state <= 8 * 1024
         assert arena <= MOST_ARENA[name]
         line = re.search(rf"^{name}, image 0: class \d, ([\d,]+) instructions", result.stdout, re.MULTILINE)
         assert int(line[1].replace(",", "")) <= MOST_INSTRUCTIONS[name]
+
+
+@pytest.mark.parametrize(("cpu", "most_code"), [("m0", 16 * 1024), ("m3", 16 * 1024), ("rv32", 18 * 1024)])
+def test_processors_without_the_dsp_extension(cpu, most_code):
+    tools = ("riscv64-unknown-elf-gcc", "qemu-system-riscv32") if cpu == "rv32" else ()
+    if any(shutil.which(tool) is None for tool in tools):
+        pytest.skip(f"needs {' and '.join(tools)}")
+    result = run("--cpu", cpu, "--images", "1", "--model", str(ROOT / "examples" / "cifar10" / "models" / "mobilenet.kq"))
+    assert result.returncode == 0, result.stderr
+    code, _, state, arena = sizes(result.stdout, "mobilenet")
+    assert code <= most_code
+    assert state <= 8 * 1024
+    assert arena == 8_208
 
 
 def test_a_network_that_computes_in_float_is_refused():

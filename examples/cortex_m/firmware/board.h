@@ -9,6 +9,9 @@ void print_text(const char *text);
 void print_number(int32_t value);
 _Noreturn void leave(int status);
 
+/* The call that these are made of: how it is done is the processor's matter. */
+void call_host(uint32_t operation, const void *argument);
+
 /* Ticks of the processor's clock since start_clock; wraps after 2^32. */
 void start_clock(void);
 uint32_t ticks(void);

@@ -1,15 +1,9 @@
-/* Semihosting on Armv7-M: the operation in r0, its argument in r1, then a breakpoint that the host answers. */
+/* What is said to the host, by semihosting: the debugger, or the simulator, answers. */
 #include "board.h"
 
 #define SYS_WRITE0 0x04        /* argument: a text that ends with 0 */
 #define SYS_EXIT_EXTENDED 0x20 /* argument: reason and exit status */
 #define ADP_STOPPED_APPLICATION_EXIT 0x20026u
-
-static void call_host(uint32_t operation, const void *argument) {
-  register uint32_t r0 __asm__("r0") = operation;
-  register const void *r1 __asm__("r1") = argument;
-  __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
-}
 
 void print_text(const char *text) { call_host(SYS_WRITE0, text); }
 
