@@ -22,7 +22,7 @@ int main(void) { return 0; }" KERASQ_X86_64)
 
 if(KERASQ_X86_64)
   set(avx2_flags -mavx2 -mfma)
-  set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni)
+  set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma)
   include(CheckCCompilerFlag)
   string(REPLACE ";" " " avx512_flags_as_one "${avx512_flags}")
   check_c_compiler_flag("-mavx2 -mfma" KERASQ_COMPILES_AVX2)

@@ -42,13 +42,17 @@ static inline uint32_t kq_step_places(kq_step_type type) { return type == KQ_STE
 /* From 16 sums of a pixel to stored outputs.
  *   FINISH_32   y = clamp((sum * factor + offset) >> shift) in 32 bits; without a multiplier offset is in the sum's start value
  *   FINISH_64   the same with a 64-bit product; the shifted result fits 32 bits
+ *   FINISH_FMA  the same where float32 is exact enough, with 2^shift and 2^addend_places divided by the smaller of them: sums and
+ *               factors are integers of at most 2^24, and so is what is left of the bias when the rest, as a multiple of the
+ *               factor, is in the sum's start value. Then sum * factor + offset is rounded once, downwards (kq_rounding.h), which
+ *               never crosses an integer up to 2^24, so that its floor is the exact one; beyond, it is saturated either way
  *   FINISH_ANY  everything else, one value at a time
  *   FINISH_FLOAT sums are floats
  *   FINISH_WIDE the sums have 64 bits: the same with 64-bit products of 64-bit sums, modulo 2^64; 0 <= shift
  * An addend, shifted left by `addend_places`, is added after the factor. It is read, 16 channels of a tile of pixels at a time,
  * before the outputs of the same places are written, but after others have been: the output may be exactly where the addend is,
  * or somewhere else altogether. */
-typedef enum { KQ_FINISH_32, KQ_FINISH_64, KQ_FINISH_ANY, KQ_FINISH_FLOAT, KQ_FINISH_WIDE } kq_finish_type;
+typedef enum { KQ_FINISH_32, KQ_FINISH_64, KQ_FINISH_FMA, KQ_FINISH_ANY, KQ_FINISH_FLOAT, KQ_FINISH_WIDE } kq_finish_type;
 
 typedef struct {
   uint32_t first_channel; /* of the output */
@@ -85,13 +89,13 @@ typedef struct {
   int32_t shift;
   bool has_factor, has_addend, wide; /* wide: sums have 64 bits */
   uint32_t halves;                   /* of the steps of a block, with weights of different size: 1 or 2 */
-  int32_t addend_places; /* FINISH_32 and FINISH_64 */
+  int32_t addend_places;
   const kq_block *block;
   const int32_t *place;    /* of each step's inputs: bytes from the window's first input */
   const uint8_t *weights;  /* KQ_STEP_BYTES for each step */
   const int32_t *start;    /* 16 per block: start values of sums */
-  const int32_t *factor;   /* 16 per block; FINISH_FLOAT: floats */
-  const int64_t *offset;   /* 16 per block; FINISH_FLOAT: floats, as many; FINISH_ANY where wide: to be added to the sums */
+  const int32_t *factor;   /* 16 per block; FINISH_FLOAT and FINISH_FMA: floats */
+  const int64_t *offset;   /* 16 per block; likewise; FINISH_ANY where wide: to be added to the sums */
 } kq_gemm;
 
 /* Whether an operator is computed as a matrix product, or as a depthwise convolution. */
@@ -125,6 +129,10 @@ uint32_t kq_blocks_of(const kq_operator *op);
 uint64_t kq_most_steps(const kq_operator *op);
 
 extern const kq_part kq_gemm_steps, kq_gemm_saturating_steps;
+
+/* kq_gemm_finish.c: how the sums of an operator become outputs; shift, addend_places, start, factor and offset. */
+kq_finish_type kq_choose_finish(const kq_operator *op, const kq_steps *steps);
+void kq_fill_finish(const kq_operator *op, kq_gemm *gemm, const kq_steps *steps);
 
 /* Orders the steps of a block so that those come first, two by two, whose 16-bit sums can be added; returns the number of pairs.
  * */

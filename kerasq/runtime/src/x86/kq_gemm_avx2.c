@@ -1,4 +1,5 @@
 /* Convolution and Dense for AVX2: tiles of 4 output pixels by 16 output channels. See kq_gemm.h. */
+#include "kq_rounding.h"
 #include "kq_wide.h"
 
 enum { TILE = 4, CHUNK_TILES = 32 };
@@ -217,7 +218,7 @@ static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t f
 }
 
 static void run(const kq_operator *op, uint8_t *arena) {
-  kq_gemm_each_chunk(op, arena, TILE * CHUNK_TILES, compute_chunk);
+  kq_run_rounded(op, arena, TILE * CHUNK_TILES, compute_chunk);
 }
 
 const kq_kernel kq_conv_2d_avx2 = {

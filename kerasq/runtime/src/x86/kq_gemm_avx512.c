@@ -1,10 +1,5 @@
 /* Convolution and Dense for AVX-512 VNNI: tiles of 8 output pixels by two blocks of 16 output channels. See kq_gemm.h. */
-#ifdef KQ_SIMDE /* the same functions in portable C: runs, slowly, on processors without AVX-512 */
-#define SIMDE_ENABLE_NATIVE_ALIASES
-#include <simde/x86/avx512.h>
-#endif
-
-#include "kq_wide.h"
+#include "kq_finish_avx512.h"
 
 enum { TILE = 8, CHUNK_TILES = 16 };
 
@@ -85,10 +80,13 @@ static add_steps inner_loop(kq_step_type type, bool pair, bool single) {
 /* Outputs of one of the two blocks. */
 KQ_INLINE void finish(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel, uint32_t count,
                       __m512i sum[][2], int which, uint8_t *output) {
+  if (kq_finishes_in_512(op, gemm)) {
+    kq_finish_512(op, gemm, target, pixel, count, sum, which, output);
+    return;
+  }
   __m256i halves[TILE][2];
   for (uint32_t p = 0; p < count; ++p) {
-    halves[p][0] = _mm512_castsi512_si256(sum[p][which]);
-    halves[p][1] = _mm512_extracti64x4_epi64(sum[p][which], 1);
+    for (int half = 0; half < 2; ++half) halves[p][half] = kq_half(sum[p][which], half);
   }
   kq_finish_tile(op, gemm, target, pixel, count, halves, output);
 }
@@ -109,8 +107,8 @@ static void add_wide(const work *w, uint32_t halves, uint32_t blocks, add_steps 
       add(&chunk, x, sum);
       for (uint32_t p = 0; p < count; ++p) {
         for (uint32_t b = 0; b < blocks; ++b) {
-          kq_widen(&wide[b][p][0], _mm512_castsi512_si256(sum[p][b]), half);
-          kq_widen(&wide[b][p][1], _mm512_extracti64x4_epi64(sum[p][b], 1), half);
+          kq_widen(&wide[b][p][0], kq_half(sum[p][b], 0), half);
+          kq_widen(&wide[b][p][1], kq_half(sum[p][b], 1), half);
         }
       }
     }
@@ -160,7 +158,7 @@ static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t f
 }
 
 static void run(const kq_operator *op, uint8_t *arena) {
-  kq_gemm_each_chunk(op, arena, TILE * CHUNK_TILES, compute_chunk);
+  kq_run_rounded(op, arena, TILE * CHUNK_TILES, compute_chunk);
 }
 
 const kq_kernel kq_conv_2d_avx512 = {

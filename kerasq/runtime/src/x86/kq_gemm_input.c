@@ -62,9 +62,14 @@ const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t
 
 void kq_gemm_places(const kq_gemm *gemm, uint32_t first, uint32_t count, uint32_t tile, const uint8_t *input,
                     const uint8_t **places) {
+  uint32_t column = first % gemm->columns;
+  const uint8_t *row = input + (size_t)(first / gemm->columns) * gemm->row_bytes;
   for (uint32_t i = 0; i < count; ++i) {
-    const uint32_t row = (first + i) / gemm->columns, column = (first + i) % gemm->columns;
-    places[i] = input + (size_t)row * gemm->row_bytes + (size_t)column * gemm->column_bytes;
+    places[i] = row + (size_t)column * gemm->column_bytes;
+    if (++column == gemm->columns) {
+      column = 0;
+      row += gemm->row_bytes;
+    }
   }
   for (uint32_t i = count; i % tile != 0; ++i) places[i] = places[count - 1];
 }

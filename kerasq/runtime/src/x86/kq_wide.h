@@ -4,7 +4,7 @@
 #ifndef KQ_WIDE_H
 #define KQ_WIDE_H
 
-#include "kq_simd.h"
+#include "kq_finish.h"
 
 /* Of 8 channels. */
 typedef struct {

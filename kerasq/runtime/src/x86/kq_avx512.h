@@ -1,0 +1,46 @@
+/* The functions of AVX-512: the processor's, or those of SIMDe, which run, slowly, on processors without AVX-512. */
+#ifndef KQ_AVX512_H
+#define KQ_AVX512_H
+
+#ifdef KQ_SIMDE
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#endif
+
+#include "kq_rounding.h"
+#include "kq_wide.h"
+
+KQ_INLINE __m512i kq_both_halves(__m256i low, __m256i high) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+KQ_INLINE __m256i kq_half(__m512i v, int half) {
+  return half == 0 ? _mm512_castsi512_si256(v) : _mm512_extracti64x4_epi64(v, 1);
+}
+
+/* sum * factor + offset of 16 integers and floats, rounded once in the rounding mode, then to an integer in it. And an arithmetic
+ * shift by a number that is the same for all. SIMDe lacks the conversions and the shift. */
+#ifdef KQ_SIMDE
+KQ_INLINE __m256 kq_half_floats(__m512 v, int half) { return _mm256_castsi256_ps(kq_half(_mm512_castps_si512(v), half)); }
+
+KQ_INLINE __m256i kq_rounded_half(__m512i sum, __m512 factor, __m512 offset, int half) {
+  return _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps(kq_half(sum, half)), kq_half_floats(factor, half),
+                                            kq_half_floats(offset, half)));
+}
+
+KQ_INLINE __m512i kq_rounded(__m512i sum, __m512 factor, __m512 offset) {
+  return kq_both_halves(kq_rounded_half(sum, factor, offset, 0), kq_rounded_half(sum, factor, offset, 1));
+}
+
+KQ_INLINE __m512i kq_shifted(__m512i v, __m128i places) {
+  return kq_both_halves(_mm256_sra_epi32(kq_half(v, 0), places), _mm256_sra_epi32(kq_half(v, 1), places));
+}
+#else
+KQ_INLINE __m512i kq_rounded(__m512i sum, __m512 factor, __m512 offset) {
+  return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factor, offset));
+}
+
+KQ_INLINE __m512i kq_shifted(__m512i v, __m128i places) { return _mm512_sra_epi32(v, places); }
+#endif
+
+#endif

@@ -1,0 +1,30 @@
+/* KQ_FINISH_FMA rounds downwards: the processor's rounding mode (MXCSR) around a kernel, with no exception raised. */
+#ifndef KQ_ROUNDING_H
+#define KQ_ROUNDING_H
+
+#include "kq_gemm.h"
+
+/* Memory is read and written on this side of them, and so is computed what depends on it. */
+static inline void kq_set_mxcsr(uint32_t mode) { __asm__ volatile("ldmxcsr %0" : : "m"(mode) : "memory"); }
+
+static inline uint32_t kq_mxcsr(void) {
+  uint32_t mode;
+  __asm__ volatile("stmxcsr %0" : "=m"(mode));
+  return mode;
+}
+
+/* Exceptions masked, rounding towards negative infinity, no flushing to zero. */
+enum { KQ_ROUND_DOWN = 0x3f80 };
+
+/* kq_gemm_each_chunk in the rounding mode that the finish takes. */
+static inline void kq_run_rounded(const kq_operator *op, uint8_t *arena, uint32_t pixels,
+                                  void (*compute)(const kq_operator *, const kq_gemm *, uint32_t first, uint32_t count,
+                                                  const uint8_t *input, uint8_t *output)) {
+  const kq_gemm *gemm = op->packed;
+  const uint32_t mode = kq_mxcsr();
+  if (gemm->finish == KQ_FINISH_FMA) kq_set_mxcsr(KQ_ROUND_DOWN);
+  kq_gemm_each_chunk(op, arena, pixels, compute);
+  if (gemm->finish == KQ_FINISH_FMA) kq_set_mxcsr(mode);
+}
+
+#endif
