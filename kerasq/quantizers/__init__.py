@@ -15,6 +15,8 @@ only by weight decay or by a constraint. `identity` never loses a weight.
 | `FixedPoint` | nearest multiple of 2^-frac_bits, limited to the range of `bits` bits | FIXED, UFIXED | fine_grained |
 | `BinaryConnect` | +1 or -1 | SIGN | identity |
 | `BinaryWeight` | +alpha or -alpha, alpha = mean \\|W\\| of the output channel | SIGN and a multiplier | identity |
+| `Ternary` | +alpha, 0 or -alpha, alpha = mean \\|W\\| of the channel's large weights | FIXED4_0 and a multiplier | identity |
+| `ScaledFixedPoint` | alpha times an integer of `bits` bits, one alpha per channel | FIXED4_0, FIXED8_0, the same | identity |
 
 What the forward pass computes with is *exactly* the stored value, not the value up to float rounding: the estimator is
 `stop_gradient(q) + (x - stop_gradient(x))`, whose bracket is a true zero, rather than `x + stop_gradient(q - x)`, which rounds
@@ -34,5 +36,7 @@ from kerasq.quantizers.binary_connect import BinaryConnect
 from kerasq.quantizers.binary_weight import BinaryWeight
 from kerasq.quantizers.fixed_point import FixedPoint
 from kerasq.quantizers.identifiers import QuantizerLike, get
+from kerasq.quantizers.scaled_fixed_point import ScaledFixedPoint
+from kerasq.quantizers.ternary import Ternary
 
-__all__ = ["BinaryConnect", "BinaryWeight", "FixedPoint", "Quantizer", "QuantizerLike", "get"]
+__all__ = ["BinaryConnect", "BinaryWeight", "FixedPoint", "Quantizer", "QuantizerLike", "ScaledFixedPoint", "Ternary", "get"]

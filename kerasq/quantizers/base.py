@@ -6,6 +6,7 @@ import abc
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasq.qformat import QFormat, fixed
@@ -79,7 +80,14 @@ class Quantizer(abc.ABC):
 
     @abc.abstractmethod
     def spec(self) -> QFormat:
-        """The format that stores the quantized values."""
+        """The format that stores the quantized values, up to the factor `alpha`."""
+
+    def alpha(self, weights: Any) -> Any:
+        """What the values of `spec` are multiplied by in each output channel, shape `(channels,)`; `None`: by nothing.
+
+        A quantizer with an alpha is for kernels: the factors become part of a per-channel multiplier.
+        """
+        return None
 
     def get_config(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -102,6 +110,20 @@ def signed_format(magnitude_bits: int, frac_bits: int | None) -> QFormat:
 def boolean_problems(name: str, value: Any) -> list[str]:
     """What is wrong with an argument that must be a boolean: an empty list, or one sentence."""
     return [] if isinstance(value, bool) else [f"`{name}` must be a boolean. Received: {name}={value!r}"]
+
+
+def integer_problems(name: str, value: Any, low: int, high: int) -> list[str]:
+    """What is wrong with an argument that must be an integer of a range: an empty list, or one sentence."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and low <= value <= high:
+        return []
+    return [f"`{name}` must be an integer in [{low}, {high}]. Received: {name}={value!r}"]
+
+
+def choice_problems(name: str, value: Any, choices: tuple[str, ...]) -> list[str]:
+    """What is wrong with an argument that must be one of a few words: an empty list, or one sentence."""
+    if isinstance(value, str) and value in choices:
+        return []
+    return [f"`{name}` must be one of {', '.join(map(repr, choices))}. Received: {name}={value!r}"]
 
 
 def raise_problems(owner: object, problems: list[str]) -> None:

@@ -25,11 +25,11 @@ import dataclasses
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
-from kerasq.quantizers.base import Quantizer, boolean_problems, signed_format
+from kerasq.quantizers.base import Quantizer, boolean_problems, integer_problems, signed_format
+from kerasq.quantizers.rounding import round_half_up
 from kerasq.quantizers.straight_through import FINE_GRAINED
 
 MIN_BITS = 2
@@ -70,12 +70,11 @@ class FixedPoint(Quantizer):
             object.__setattr__(self, name, int(getattr(self, name)))  # a NumPy integer would not serialize
 
     def problems(self) -> list[str]:
-        problems = []
-        for name, low, high in (("bits", MIN_BITS, MAX_BITS), ("frac_bits", MIN_FRAC_BITS, MAX_FRAC_BITS)):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
-                problems.append(f"`{name}` must be an integer in [{low}, {high}]. Received: {name}={value!r}")
-        return problems + boolean_problems("signed", self.signed)
+        return (
+            integer_problems("bits", self.bits, MIN_BITS, MAX_BITS)
+            + integer_problems("frac_bits", self.frac_bits, MIN_FRAC_BITS, MAX_FRAC_BITS)
+            + boolean_problems("signed", self.signed)
+        )
 
     @property
     def step(self) -> float:
@@ -93,10 +92,7 @@ class FixedPoint(Quantizer):
         return (2.0 ** (self.bits - self.signed) - 1) * self.step
 
     def quantize(self, x: Any, training: bool | None, seed: Any) -> Any:
-        scaled = ops.clip(x, self.min, self.max) * 2.0**self.frac_bits
-        whole = ops.floor(scaled)
-        rounded = whole + ops.cast(scaled - whole >= 0.5, x.dtype)
-        return rounded * self.step
+        return round_half_up(ops.clip(x, self.min, self.max) * 2.0**self.frac_bits) * self.step
 
     def outside(self, x: Any) -> Any:
         return ops.logical_or(x < self.min, x > self.max)

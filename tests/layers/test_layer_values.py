@@ -52,21 +52,27 @@ def test_a_layer_equals_that_of_keras_with_the_quantized_kernel(case, variant):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_quantized_values_are_stored_values(case):
     layer = built(case)
-    assert_stored(to_numpy(layer.kernel), layer.quantized_kernel, layer.kernel_format, layer.output_channels_last)
-    assert_stored(to_numpy(layer.bias), layer.quantized_bias, layer.bias_format, lambda bias: bias)
+    channels_last = layer.output_channels_last
+    assert_stored(channels_last(to_numpy(layer.kernel)), channels_last(layer.quantized_kernel), layer.kernel_format, layer)
+    assert_stored(to_numpy(layer.bias), layer.quantized_bias, layer.bias_format)
 
 
-def assert_stored(latent, quantized, format_, channels_last):
-    """Values are those of the format: for SIGN up to a magnitude for each output channel, with the signs of the latent ones."""
-    quantized = to_numpy(quantized)
+def assert_stored(latent, quantized, format_, layer=None):
+    """Values are those of the format, up to a factor for each output channel of a kernel whose quantizer has an alpha."""
+    latent, quantized = to_numpy(latent), to_numpy(quantized)
+    alpha = None if layer is None or layer.kernel_quantizer is None else layer.kernel_quantizer.alpha(latent)
     if format_ == FLOAT32:
         np.testing.assert_array_equal(quantized, latent)
         return
     assert not np.array_equal(latent, quantized)
     if format_.is_sign:
         np.testing.assert_array_equal(np.sign(quantized), np.where(latent >= 0, 1, -1))
-        magnitudes = np.abs(to_numpy(channels_last(quantized))).reshape(-1, 6)
+        magnitudes = np.abs(quantized).reshape(-1, 6)
         np.testing.assert_array_equal(magnitudes, np.broadcast_to(magnitudes[0], magnitudes.shape))
+    elif alpha is not None:
+        integers = np.rint(quantized / to_numpy(alpha))
+        assert np.all((format_.min <= integers) & (integers <= format_.max))
+        np.testing.assert_array_equal(integers.astype(np.float32) * to_numpy(alpha), quantized)
     else:
         np.testing.assert_array_equal(format_.dequantize(format_.quantize(quantized)), quantized)
 

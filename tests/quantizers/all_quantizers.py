@@ -37,7 +37,8 @@ def changed(quantizer):
     arguments = {}
     for field in dataclasses.fields(quantizer):
         value = field.default
-        candidates = [FINE_GRAINED, IDENTITY] if field.name == "straight_through" else [not value, -value, value - 1, value / 2]
+        words = [FINE_GRAINED, IDENTITY, "max", "mse"]
+        candidates = words if isinstance(value, str) else [not value, -value, value - 1, value / 2]
         arguments[field.name] = next(other for other in candidates if other != value and _accepts(quantizer, field.name, other))
     return quantizer(**arguments)
 

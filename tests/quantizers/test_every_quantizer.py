@@ -30,7 +30,7 @@ def latent(shape=(3, 3, 5, 7), seed=0):
 @pytest.mark.parametrize("quantizer", ALL, ids=repr)
 @pytest.mark.parametrize("shape", [(3, 3, 5, 7), (60, 4)])
 def test_values_are_those_of_the_format(quantizer, shape):
-    """For SIGN up to a magnitude per output channel, and a zero where a zero is let through; deterministic without a seed."""
+    """Up to a factor per output channel where there is an alpha; SIGN, too, with zeros that are let through. Deterministic."""
     weights = latent(shape)
     values = to_numpy(quantizer(weights))
     np.testing.assert_array_equal(values, to_numpy(quantizer(weights)))
@@ -41,8 +41,13 @@ def test_values_are_those_of_the_format(quantizer, shape):
         if format_.is_sign:
             magnitudes = np.abs(values).max(tuple(range(len(shape) - 1)))
             assert np.all((np.abs(values) == magnitudes) | (weights == 0))
-        else:
+        elif quantizer.alpha(weights) is None:
             np.testing.assert_array_equal(format_.dequantize(format_.quantize(values)), values)
+        else:
+            alpha = to_numpy(quantizer.alpha(weights))
+            integers = np.rint(values / alpha)
+            assert np.all((format_.min <= integers) & (integers <= format_.max))
+            np.testing.assert_array_equal(integers.astype(np.float32) * alpha, values)
     assert quantizer.constant_spec().signed
 
 

@@ -11,6 +11,9 @@ import numpy as np
 from kerasq.qformat import QFormat, blocks, fixed
 
 _BLOCK = 1 << 16  # values looked at together: most kernels that are neither tell so in the first of them
+_COUNTS = np.arange(1, 128)  # magnitudes of the integers of up to 8 bits
+_FIRST_LOOK = 16  # weights of a channel that rule out nearly all of those
+_EVIDENCE = 8  # non-zero weights, beside one per channel, that are all integers by chance less than once in 10^15
 
 
 def binary_scale(kernel: np.ndarray) -> np.ndarray | None:
@@ -48,6 +51,45 @@ def grid_of(kernel: np.ndarray, widths: tuple[int, ...] = (4, 8, 16)) -> QFormat
         if narrowest is None:  # what follows can only ask for more
             return None
     return narrowest
+
+
+def integers_and_scale(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The kernel as integers of at most 8 bits times a positive factor per output channel; else None.
+
+    That is what a quantizer with an alpha leaves. A channel's weight of largest magnitude is m times its factor; of all m that
+    make every weight of the channel an integer, up to float32's rounding of the products, the smallest is taken. Random weights
+    fail with the first few; a kernel of few non-zero weights, where chance could do it, says nothing: None.
+
+    Returns:
+        Integers, float32, in the shape of `kernel`, and the factors, float64 (1 where a channel is zero throughout).
+    """
+    rows = kernel.reshape(len(kernel), -1).astype(np.float64)
+    if np.count_nonzero(rows) - np.count_nonzero(rows.any(axis=1)) < _EVIDENCE:
+        return None
+    scale = np.ones(len(rows))
+    for channel, row in enumerate(rows):
+        largest = np.max(np.abs(row))
+        if not np.isfinite(largest):
+            return None
+        if largest > 0:
+            count = _integer_of_largest(row, largest)
+            if count is None:
+                return None
+            scale[channel] = largest / count
+    integers = np.rint(rows / scale[:, None]).astype(np.float32)
+    return integers.reshape(kernel.shape), scale
+
+
+def _integer_of_largest(row: np.ndarray, largest: float) -> int | None:
+    """The smallest m so that all weights are integers times `largest` / m."""
+    counts = _COUNTS
+    for start in (0, _FIRST_LOOK):
+        part = row[start : _FIRST_LOOK if start == 0 else None]
+        quotients = part / largest * counts[:, None]
+        counts = counts[np.all(np.abs(quotients - np.rint(quotients)) <= 2.0**-21 * counts[:, None], axis=1)]
+        if not counts.size:
+            return None
+    return int(counts[0])
 
 
 def _narrowest(widths: tuple[int, ...], frac_bits: int, low: float, high: float) -> QFormat | None:

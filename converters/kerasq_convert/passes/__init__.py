@@ -11,6 +11,7 @@ from kerasq_convert.graph import Graph
 from kerasq_convert.passes.axes import at_least_two_axes, check_axes
 from kerasq_convert.passes.batches import steps_out_of_batches
 from kerasq_convert.passes.curves import compose_curves
+from kerasq_convert.passes.factor_kernels import factor_kernels
 from kerasq_convert.passes.fold_affine import (
     affine_before_pooling,
     compose_affine,
@@ -37,6 +38,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     sink_reshapes,  # those between them
     fold_padding,
     fold_selections,
+    factor_kernels,  # before a BatchNorm could be folded into one
     fold_affine_into_producers,  # BatchNorm and biases after a convolution
     compose_affine,
     affine_before_pooling,

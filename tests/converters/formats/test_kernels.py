@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasq.qformat import QFormat
-from kerasq_convert.formats.kernels import binary_scale, grid_of, holds, only_moves
+from kerasq_convert.formats.kernels import binary_scale, grid_of, holds, integers_and_scale, only_moves
 
 
 def test_binary_kernel_has_one_magnitude_per_output_channel():
@@ -49,3 +49,26 @@ def test_kernels_that_only_move_values():
     assert only_moves(np.eye(4))
     assert only_moves(np.zeros((3, 2, 2, 1)))
     assert not only_moves(np.ones((2, 1, 1, 2)))
+
+
+@pytest.mark.parametrize("largest", [1, 7, 127])
+def test_a_kernel_of_integers_times_a_factor_per_channel_is_split(largest):
+    rng = np.random.default_rng(3)
+    integers = rng.integers(-largest, largest + 1, (5, 3, 3, 4)).astype(np.float32)
+    integers[:, 0, 0, 0], integers[:, 0, 0, 1], integers[2] = largest, 1, 0
+    alpha = rng.uniform(0.01, 3, 5).astype(np.float32)
+    split = integers_and_scale(integers * alpha.reshape(-1, 1, 1, 1))
+    assert split is not None
+    np.testing.assert_array_equal(split[0], integers)
+    np.testing.assert_allclose(split[1], np.where(np.arange(5) == 2, 1, alpha), rtol=1e-6)
+
+
+def test_kernels_that_are_no_such_product():
+    rng = np.random.default_rng(4)
+    kernel = (rng.integers(-7, 8, (4, 30)) * rng.uniform(0.1, 1, (4, 1))).astype(np.float32)
+    assert integers_and_scale(kernel) is not None
+    kernel[3, 29] *= 1 + 2.0**-12
+    assert integers_and_scale(kernel) is None
+    assert integers_and_scale(rng.normal(size=(4, 30)).astype(np.float32)) is None
+    assert integers_and_scale(np.array([[0.3, 0.6], [0.1, 0.2]], np.float32)) is None  # too few to say
+    assert integers_and_scale(np.full((2, 8), np.nan, np.float32)) is None
