@@ -20,6 +20,8 @@ import tempfile
 
 import numpy as np
 from absl import app, flags
+from counting import Counter
+from cycles import KINDS, MANUALS, Cycles
 from firmware import BuildError, Firmware, build, stored
 from processors import PROCESSORS
 from simulator import Outcome, simulate
@@ -41,7 +43,8 @@ flags.DEFINE_integer("images", 3, "Images to classify.", lower_bound=1)
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 flags.DEFINE_enum("optimize", "s", ["s", "2", "3"], "The compiler's -O: s for little code, 2 or 3 for speed.")
 flags.DEFINE_boolean("portable", False, "The kernels in C99, although the processor has the DSP extension: smaller, and slower.")
-flags.DEFINE_boolean("per_operator", False, "Print the instructions of each operator, too.")
+flags.DEFINE_boolean("per_operator", False, "Print instructions and cycles of each operator, too.")
+flags.DEFINE_boolean("cycles", True, "Model the cycles of a processor whose manual states them (m0, m3, m4; see cycles.py).")
 flags.DEFINE_string("build", None, "Folder to keep what is built in. Default: a temporary one.")
 
 
@@ -90,17 +93,45 @@ def problems(model: Model, images: np.ndarray, firmware: Firmware, outcome: Outc
     return found
 
 
-def print_operators(model: Model, outcome: Outcome) -> None:
-    """A table: kernel, multiply-accumulates and instructions of each operator."""
-    rows = []
+def counter_of(firmware: Firmware, folder: pathlib.Path) -> Counter | None:
+    """What counts instructions for a model of cycles; `None`, with a word why, where that can't be had."""
+    if not FLAGS.cycles or FLAGS.cpu not in MANUALS:
+        return None
+    try:
+        return Counter(firmware.path, PROCESSORS[FLAGS.cpu], folder)
+    except BuildError as error:
+        print(f"run.py: no cycles: {error}", file=sys.stderr)
+        return None
+
+
+def modelled(counter: Counter | None) -> list[dict[str, int]]:
+    """Cycles by kind of instruction: of preparing the network, of every image, of every operator."""
+    if counter is None:
+        return []
+    model = Cycles(MANUALS[FLAGS.cpu], counter.instructions())
+    return [model.of(records) for records in counter.pairs()]
+
+
+def print_operators(model: Model, outcome: Outcome, cycles: list[dict[str, int]]) -> None:
+    """Tables: kernel, multiply-accumulates, instructions and cycles of each operator, and its cycles by kind of instruction."""
+    rows, by_kind = [], []
     operators = Network(dumps(model), kernels()).operators()
     for position, (operator, instructions) in enumerate(zip(operators, outcome.operators, strict=True)):
         output = model.output(model.operators[position])
-        each = f"{instructions / operator.macs:.2f}" if operator.macs else ""
-        numbers = (f"{operator.macs:,}", f"{instructions:,}", each)
-        rows.append([str(position), operator.kernel, output.name, "x".join(map(str, output.shape[1:])), *numbers])
-    columns = ("#", "kernel", "output", "shape", "MACs", "instructions", "a MAC")
-    print(table(columns, rows, right=("#", *columns[-3:])))
+        name = [str(position), operator.kernel, output.name]
+        counts = [instructions, *([sum(cycles[position].values())] if cycles else [])]
+        numbers = [f"{operator.macs:,}", *(text for count in counts for text in (f"{count:,}", a_mac(count, operator.macs)))]
+        rows.append([*name, "x".join(map(str, output.shape[1:])), *numbers])
+        by_kind += [[*name, *(f"{cycles[position][kind]:,}" for kind in KINDS)]] if cycles else []
+    columns = ("#", "kernel", "output", "shape", "MACs", "instructions", "a MAC", *(("cycles", "per MAC") if cycles else ()))
+    print(table(columns, rows, right=("#", *columns[4:])))
+    if cycles:
+        print("\ncycles by kind of instruction:")
+        print(table(("#", "kernel", "output", *KINDS), by_kind, right=("#", *KINDS)))
+
+
+def a_mac(count: int, macs: int) -> str:
+    return f"{count / macs:.2f}" if macs else ""
 
 
 def evaluate(path: str, folder: pathlib.Path) -> tuple[list[str], list[str]]:
@@ -112,19 +143,26 @@ def evaluate(path: str, folder: pathlib.Path) -> tuple[list[str], list[str]]:
     target.mkdir(parents=True, exist_ok=True)
     examples = [stored(model, image[None]) for image in images]
     firmware = build(with_selftest(model, [images]), FLAGS.cpu, examples, target, FLAGS.optimize, FLAGS.portable)
-    outcome = simulate(firmware.path, FLAGS.cpu)
+    counter = counter_of(firmware, target)
+    outcome = simulate(firmware.path, FLAGS.cpu, counter.arguments if counter else ())
     wrong = problems(model, images, firmware, outcome)
     if outcome.status:
         return [], [f"{path}: {problem}" for problem in wrong]
     for position, image in enumerate(outcome.images):
         print(f"{name}, image {position}: class {image.best}, {image.instructions:,} instructions, scores {image.scores}")
+    cycles = modelled(counter)
+    of_images = [sum(kinds.values()) for kinds in cycles[1 : 1 + len(images)]]
+    macs = sum(operator.macs for operator in Network(dumps(model), kernels()).operators())
     if FLAGS.per_operator:
-        print_operators(model, outcome)
+        print_operators(model, outcome, cycles[1 + len(images) :])
     mean = sum(image.instructions for image in outcome.images) // len(outcome.images)
     facts = outcome.facts
     stack = (facts["prepare stack"], facts["selftest stack"])
-    numbers = (firmware.code, firmware.constants, facts["state"], facts["arena"], *stack, mean)
-    return [name, PROCESSORS[FLAGS.cpu].name, *(f"{number:,}" for number in numbers)], [f"{path}: {text}" for text in wrong]
+    mean_cycles = [sum(of_images) // len(images)] if cycles else []
+    numbers = (firmware.code, firmware.constants, facts["state"], facts["arena"], *stack, mean, *mean_cycles)
+    per_mac = [a_mac(mean_cycles[0], macs)] if cycles else []
+    row = [name, PROCESSORS[FLAGS.cpu].name, *(f"{number:,}" for number in numbers), *per_mac]
+    return row, [f"{path}: {text}" for text in wrong]
 
 
 def main(argv: list[str]) -> None:
@@ -149,10 +187,13 @@ def main(argv: list[str]) -> None:
         "stack to prepare",
         "to invoke",
         "instructions/image",
+        *(("cycles/image", "a MAC") if rows and len(rows[0]) > 9 else ()),
     )
     if rows:
         print("\nbytes of the runtime with the kernels that the network uses:")
         print(table(columns, rows, right=columns[2:]))
+    if len(columns) > 9:
+        print(f"\ncycles: a model (cycles.py) after the {MANUALS[FLAGS.cpu].source}; memory has no wait states in it")
     for problem in wrong:
         print(f"run.py: {problem}", file=sys.stderr)
     sys.exit(1 if wrong else 0)

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import subprocess
+from collections.abc import Sequence
 
 from firmware import BuildError, check_installed
 from processors import PROCESSORS, Processor
@@ -38,8 +39,12 @@ class Outcome:
     text: str
 
 
-def simulate(program: pathlib.Path, cpu: str) -> Outcome:
+def simulate(program: pathlib.Path, cpu: str, arguments: Sequence[str] = ()) -> Outcome:
     """Run a firmware to its end.
+
+    Args:
+        cpu: A name of `PROCESSORS`.
+        arguments: More of them for the simulator.
 
     Raises:
         BuildError: The simulator is missing, or the firmware does not end.
@@ -47,7 +52,7 @@ def simulate(program: pathlib.Path, cpu: str) -> Outcome:
     processor = PROCESSORS[cpu]
     check_installed(processor.simulator[0])
     command = [*processor.simulator, "-nographic", "-monitor", "none", "-serial", "none"]
-    command += ["-icount", "shift=0", "-semihosting-config", "enable=on,target=native", "-kernel", str(program)]
+    command += ["-icount", "shift=0", "-semihosting-config", "enable=on,target=native", *arguments, "-kernel", str(program)]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
     except subprocess.TimeoutExpired as error:

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 import kerasq.runtime
+from kerasq.format import dumps
 from kerasq.selftest import random_example, with_selftest
 from networks import random_resnet23
 
@@ -88,3 +89,19 @@ def test_only_the_kernels_of_the_processor_are_linked(cpu, portable, own, tmp_pa
     }
     assert {name.endswith("_dsp") for name in linked} == {own}
     assert (" kq_dot_" in symbols) is not own
+
+
+def test_cycles_of_images_and_operators_are_modelled(tmp_path):
+    path = tmp_path / "small.kq"
+    path.write_bytes(dumps(random_resnet23(maps=16, size=8)))
+    result = run("--model", str(path), "--images", "2", "--per_operator")
+    assert result.returncode == 0, result.stderr
+    *_, instructions, cycles, per_mac = re.search(r"^small +Cortex-M4 .*$", result.stdout, re.MULTILINE)[0].split()
+    instructions, cycles = (int(number.replace(",", "")) for number in (instructions, cycles))
+    assert 1.1 * instructions < cycles < 2.5 * instructions
+    assert "technical reference manual" in result.stdout
+    by_kind = result.stdout[result.stdout.index("cycles by kind") : result.stdout.index("bytes of the runtime")]
+    kinds = [int(number.replace(",", "")) for line in by_kind.splitlines()[2:] for number in line.split()[3:]]
+    assert sum(kinds) == pytest.approx(cycles, rel=0.05)  # of the operators of the first image
+    macs = sum(operator.macs for operator in kerasq.runtime.Network(path.read_bytes()).operators())
+    assert float(per_mac) == pytest.approx(cycles / macs, abs=0.01)
