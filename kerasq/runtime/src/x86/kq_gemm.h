@@ -105,6 +105,9 @@ bool kq_depthwise_accepts(const kq_operator *op);
 /* Its packing; the second for vpmaddubsw. */
 extern const kq_packing kq_gemm_packing, kq_gemm_saturating_packing;
 
+/* Its second part: what follows the sums, of whatever begins with a kq_steps. */
+extern const kq_part kq_gemm_finish_part;
+
 /* ---- Between kq_gemm_steps.c and kq_gemm_plan.c ---- */
 
 /* The input's geometry; a Dense input is one pixel of all its values. */

@@ -232,14 +232,3 @@ const kq_kernel kq_conv_2d_avx2 = {
     .scratch_bytes = kq_gemm_scratch_bytes,
     .run = run,
 };
-const kq_kernel kq_dense_avx2 = {
-    .name = "kq_dense_avx2",
-    .kind = KQ_DENSE,
-    .input_type = KQ_ANY,
-    .weight_type = KQ_ANY,
-    .accumulator_bits = KQ_ANY_BITS,
-    .accepts = kq_gemm_accepts,
-    .packing = &kq_gemm_saturating_packing,
-    .scratch_bytes = kq_gemm_scratch_bytes,
-    .run = run,
-};

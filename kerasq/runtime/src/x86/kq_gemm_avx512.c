@@ -172,14 +172,3 @@ const kq_kernel kq_conv_2d_avx512 = {
     .scratch_bytes = kq_gemm_scratch_bytes,
     .run = run,
 };
-const kq_kernel kq_dense_avx512 = {
-    .name = "kq_dense_avx512",
-    .kind = KQ_DENSE,
-    .input_type = KQ_ANY,
-    .weight_type = KQ_ANY,
-    .accumulator_bits = KQ_ANY_BITS,
-    .accepts = kq_gemm_accepts,
-    .packing = &kq_gemm_packing,
-    .scratch_bytes = kq_gemm_scratch_bytes,
-    .run = run,
-};

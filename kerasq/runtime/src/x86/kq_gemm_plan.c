@@ -101,8 +101,8 @@ static bool serves(const kq_operator *owner, const kq_operator *op) {
          (r == NULL || kq_has_format_of(r, s));
 }
 
-static const kq_part finish = {.most = bytes, .bytes = bytes, .serves = serves, .pack = pack};
+const kq_part kq_gemm_finish_part = {.most = bytes, .bytes = bytes, .serves = serves, .pack = pack};
 
-const kq_packing kq_gemm_packing = {.reserve = kq_reserve, .fill = kq_fill, .constants = &kq_gemm_steps, .finish = &finish};
+const kq_packing kq_gemm_packing = {.reserve = kq_reserve, .fill = kq_fill, .constants = &kq_gemm_steps, .finish = &kq_gemm_finish_part};
 const kq_packing kq_gemm_saturating_packing = {
-    .reserve = kq_reserve, .fill = kq_fill, .constants = &kq_gemm_saturating_steps, .finish = &finish};
+    .reserve = kq_reserve, .fill = kq_fill, .constants = &kq_gemm_saturating_steps, .finish = &kq_gemm_finish_part};

@@ -1,0 +1,139 @@
+/* DENSE for AVX-512 VNNI: up to 8 blocks of 16 output channels at once. See kq_dense_rows.h. */
+#ifdef KQ_SIMDE /* the same functions in portable C: runs, slowly, on processors without AVX-512 */
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#endif
+
+#include "kq_dense_rows.h"
+#include "kq_wide.h"
+
+enum { ROWS = 8 }; /* whose sums are in registers */
+
+/* 32 bits of input to all lanes. */
+KQ_INLINE __m512i broadcast(const uint8_t *x) {
+  int32_t bits;
+  memcpy(&bits, x, sizeof bits);
+  return _mm512_set1_epi32(bits);
+}
+
+/* sum + products of one row: four of 8 bits, two of 16, or with the low or high half of weights of 16; or a float. */
+KQ_INLINE __m512i multiply_u8(__m512i sum, __m512i x, __m512i w) { return _mm512_dpbusd_epi32(sum, x, w); }
+KQ_INLINE __m512i multiply_s16(__m512i sum, __m512i x, __m512i w) { return _mm512_dpwssd_epi32(sum, x, w); }
+KQ_INLINE __m512i multiply_low(__m512i sum, __m512i x, __m512i w) {
+  return _mm512_dpwssd_epi32(sum, x, _mm512_and_si512(w, _mm512_set1_epi16(255)));
+}
+KQ_INLINE __m512i multiply_high(__m512i sum, __m512i x, __m512i w) {
+  return _mm512_dpwssd_epi32(sum, x, _mm512_srai_epi16(w, 8));
+}
+KQ_INLINE __m512i multiply_f32(__m512i sum, __m512i x, __m512i w) {
+  return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(w), _mm512_castsi512_ps(sum)));
+}
+
+#define add_u8 _mm512_add_epi32
+#define add_s16 _mm512_add_epi32
+#define add_low _mm512_add_epi32
+#define add_high _mm512_add_epi32
+KQ_INLINE __m512i add_f32(__m512i a, __m512i b) {
+  return _mm512_castps_si512(_mm512_add_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
+}
+
+/* Makes sum[block] of some rows, of `together` blocks. Row number k of ROWS adds to a sum of its own, which is one of block k %
+ * together; they are variables, not arrays, as compilers keep only those in registers. */
+typedef void (*add_rows)(const uint8_t *x, const uint8_t *weights, uint32_t rows, __m512i sum[ROWS]);
+
+#define KQ_EACH(DO, type, together)                                                             \
+  DO(0, type, together) DO(1, type, together) DO(2, type, together) DO(3, type, together)       \
+  DO(4, type, together) DO(5, type, together) DO(6, type, together) DO(7, type, together)
+#define KQ_ZERO(k, type, together) __m512i a##k = _mm512_setzero_si512();
+#define KQ_ROW(k, type, together)                                                 \
+  a##k = multiply_##type(a##k, broadcast(x + 4 * (k / together)),                 \
+                         _mm512_loadu_si512(weights + (size_t)k * KQ_STEP_BYTES));
+#define KQ_LAST_ROW(k, type, together) \
+  if (k < rows) KQ_ROW(k, type, together)
+#define KQ_GIVE(k, type, together) sum[k % together] = k < together ? a##k : add_##type(sum[k % together], a##k);
+#define KQ_ROWS(type, together)                                                                            \
+  static void type##_##together(const uint8_t *x, const uint8_t *weights, uint32_t rows, __m512i sum[ROWS]) { \
+    KQ_EACH(KQ_ZERO, type, together)                                                                       \
+    for (; rows >= ROWS; rows -= ROWS, weights += ROWS * KQ_STEP_BYTES, x += 4 * ROWS / together) {        \
+      KQ_EACH(KQ_ROW, type, together)                                                                      \
+    }                                                                                                      \
+    KQ_EACH(KQ_LAST_ROW, type, together)                                                                   \
+    KQ_EACH(KQ_GIVE, type, together)                                                                       \
+  }
+#define KQ_ALL_ROWS(type) KQ_ROWS(type, 1) KQ_ROWS(type, 2) KQ_ROWS(type, 4) KQ_ROWS(type, 8)
+KQ_ALL_ROWS(u8)
+KQ_ALL_ROWS(s16)
+KQ_ALL_ROWS(f32)
+KQ_ALL_ROWS(low)
+KQ_ALL_ROWS(high)
+
+#define KQ_LOOPS(type) {[1] = type##_1, [2] = type##_2, [4] = type##_4, [8] = type##_8}
+static const add_rows loops[][KQ_MOST_TOGETHER + 1] = {
+    [KQ_STEP_U8] = KQ_LOOPS(u8), [KQ_STEP_S16] = KQ_LOOPS(s16), [KQ_STEP_F32] = KQ_LOOPS(f32)};
+static const add_rows halves[][KQ_MOST_TOGETHER + 1] = {KQ_LOOPS(low), KQ_LOOPS(high)};
+
+/* Sums of 64 bits, chunk by chunk, in registers of 256 bits, which is how they are finished. */
+static void add_wide(const kq_gemm *gemm, const uint8_t *x, const uint8_t *weights, uint32_t together,
+                     kq_wide wide[KQ_MOST_TOGETHER][1][2]) {
+  const uint32_t steps = kq_dense_rows_of(gemm)->steps;
+  memset(wide, 0, KQ_MOST_TOGETHER * sizeof wide[0]);
+  for (uint32_t done = 0; done < steps; done += KQ_HALF_CHUNK) {
+    const uint32_t count = steps - done < KQ_HALF_CHUNK ? steps - done : KQ_HALF_CHUNK;
+    for (uint32_t half = 0; half < gemm->halves; ++half) {
+      __m512i sum[ROWS];
+      const add_rows add = gemm->halves == 1 ? loops[KQ_STEP_S16][together] : halves[half][together];
+      add(x + (size_t)done * 4, weights + (size_t)done * together * KQ_STEP_BYTES, count * together, sum);
+      for (uint32_t b = 0; b < together; ++b) {
+        kq_widen(&wide[b][0][0], _mm512_castsi512_si256(sum[b]), half);
+        kq_widen(&wide[b][0][1], _mm512_extracti64x4_epi64(sum[b], 1), half);
+      }
+    }
+  }
+}
+
+/* Outputs of `together` blocks from number `number` on. */
+static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t together, const uint8_t *x,
+                           const uint8_t *weights, uint8_t *output) {
+  if (gemm->wide) {
+    kq_wide wide[KQ_MOST_TOGETHER][1][2];
+    add_wide(gemm, x, weights, together, wide);
+    for (uint32_t b = 0; b < together; ++b) {
+      const kq_target target = kq_target_of(op, gemm, number + b);
+      kq_finish_wide(op, gemm, &target, 0, 1, wide[b], output);
+    }
+    return;
+  }
+  __m512i sum[ROWS];
+  loops[gemm->step_type][together](x, weights, kq_dense_rows_of(gemm)->steps * together, sum);
+  for (uint32_t b = 0; b < together; ++b) {
+    const kq_target target = kq_target_of(op, gemm, number + b);
+    const __m512i start = _mm512_loadu_si512(gemm->start + (size_t)(number + b) * KQ_LANES);
+    const __m512i all = gemm->step_type == KQ_STEP_F32 ? sum[b] : _mm512_add_epi32(sum[b], start);
+    __m256i both[1][2] = {{_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1)}};
+    kq_finish_tile(op, gemm, &target, 0, 1, both, output);
+  }
+}
+
+static void run(const kq_operator *op, uint8_t *arena) {
+  const kq_gemm *gemm = op->packed;
+  const uint8_t *x = kq_gemm_input(op, gemm, arena), *weights = gemm->weights;
+  uint8_t *output = kq_output_data(op, arena);
+  for (uint32_t number = 0; number < gemm->blocks;) {
+    const uint32_t together = kq_together(gemm->blocks - number, KQ_MOST_TOGETHER);
+    compute_blocks(op, gemm, number, together, x, weights, output);
+    weights += (size_t)kq_dense_rows_of(gemm)->steps * together * KQ_STEP_BYTES;
+    number += together;
+  }
+}
+
+const kq_kernel kq_dense_avx512 = {
+    .name = "kq_dense_avx512",
+    .kind = KQ_DENSE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = kq_dense_accepts,
+    .packing = &kq_dense_packing,
+    .scratch_bytes = kq_gemm_scratch_bytes,
+    .run = run,
+};
