@@ -222,14 +222,15 @@ static void add_narrow(const kq_gemm *gemm, input x, const uint8_t *weights, uin
 }
 
 /* Outputs of `together` blocks from number `number` on. */
-static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t together, input x,
+static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t together, const void *x,
                            const uint8_t *weights, uint8_t *output) {
+  const input *in = x;
   __m256i sum[MOST][2];
   kq_wide wide[MOST][1][2];
   if (gemm->wide) {
-    add_wide(gemm, x.low, weights, together, wide);
+    add_wide(gemm, in->low, weights, together, wide);
   } else {
-    add_narrow(gemm, x, weights, together, sum);
+    add_narrow(gemm, *in, weights, together, sum);
   }
   for (uint32_t b = 0; b < together; ++b) {
     const kq_target target = kq_target_of(op, gemm, number + b);
@@ -246,16 +247,8 @@ static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t 
 }
 
 static void run(const kq_operator *op, uint8_t *arena) {
-  const kq_gemm *gemm = op->packed;
-  const input x = input_of(op, gemm, arena);
-  const uint8_t *weights = gemm->weights;
-  uint8_t *output = kq_output_data(op, arena);
-  for (uint32_t number = 0; number < gemm->blocks;) {
-    const uint32_t together = kq_together(gemm->blocks - number, MOST);
-    compute_blocks(op, gemm, number, together, x, weights, output);
-    weights += (size_t)kq_dense_rows_of(gemm)->steps * together * KQ_STEP_BYTES;
-    number += together;
-  }
+  const input x = input_of(op, op->packed, arena);
+  kq_dense_all(op, arena, MOST, &x, compute_blocks);
 }
 
 static size_t scratch_bytes(const kq_operator *op) {

@@ -1,11 +1,6 @@
 /* DENSE for AVX-512 VNNI: up to 8 blocks of 16 output channels at once. See kq_dense_rows.h. */
-#ifdef KQ_SIMDE /* the same functions in portable C: runs, slowly, on processors without AVX-512 */
-#define SIMDE_ENABLE_NATIVE_ALIASES
-#include <simde/x86/avx512.h>
-#endif
-
 #include "kq_dense_rows.h"
-#include "kq_wide.h"
+#include "kq_finish_avx512.h"
 
 enum { ROWS = 8 }; /* whose sums are in registers */
 
@@ -70,7 +65,7 @@ KQ_ALL_ROWS(high)
 #define KQ_LOOPS(type) {[1] = type##_1, [2] = type##_2, [4] = type##_4, [8] = type##_8}
 static const add_rows loops[][KQ_MOST_TOGETHER + 1] = {
     [KQ_STEP_U8] = KQ_LOOPS(u8), [KQ_STEP_S16] = KQ_LOOPS(s16), [KQ_STEP_F32] = KQ_LOOPS(f32)};
-static const add_rows halves[][KQ_MOST_TOGETHER + 1] = {KQ_LOOPS(low), KQ_LOOPS(high)};
+static const add_rows half_loops[][KQ_MOST_TOGETHER + 1] = {KQ_LOOPS(low), KQ_LOOPS(high)};
 
 /* Sums of 64 bits, chunk by chunk, in registers of 256 bits, which is how they are finished. */
 static void add_wide(const kq_gemm *gemm, const uint8_t *x, const uint8_t *weights, uint32_t together,
@@ -81,49 +76,75 @@ static void add_wide(const kq_gemm *gemm, const uint8_t *x, const uint8_t *weigh
     const uint32_t count = steps - done < KQ_HALF_CHUNK ? steps - done : KQ_HALF_CHUNK;
     for (uint32_t half = 0; half < gemm->halves; ++half) {
       __m512i sum[ROWS];
-      const add_rows add = gemm->halves == 1 ? loops[KQ_STEP_S16][together] : halves[half][together];
+      const add_rows add = gemm->halves == 1 ? loops[KQ_STEP_S16][together] : half_loops[half][together];
       add(x + (size_t)done * 4, weights + (size_t)done * together * KQ_STEP_BYTES, count * together, sum);
       for (uint32_t b = 0; b < together; ++b) {
-        kq_widen(&wide[b][0][0], _mm512_castsi512_si256(sum[b]), half);
-        kq_widen(&wide[b][0][1], _mm512_extracti64x4_epi64(sum[b], 1), half);
+        kq_widen(&wide[b][0][0], kq_half(sum[b], 0), half);
+        kq_widen(&wide[b][0][1], kq_half(sum[b], 1), half);
       }
     }
   }
 }
 
-/* Outputs of `together` blocks from number `number` on. */
-static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t together, const uint8_t *x,
-                           const uint8_t *weights, uint8_t *output) {
-  if (gemm->wide) {
-    kq_wide wide[KQ_MOST_TOGETHER][1][2];
-    add_wide(gemm, x, weights, together, wide);
-    for (uint32_t b = 0; b < together; ++b) {
-      const kq_target target = kq_target_of(op, gemm, number + b);
-      kq_finish_wide(op, gemm, &target, 0, 1, wide[b], output);
+/* Outputs of 8 bits, of four blocks at once: what four pixels are to a convolution. */
+static void finish_bytes(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t together, const __m512i sum[ROWS],
+                         uint8_t *output) {
+  const kq_addends none = {.first = NULL};
+  for (uint32_t b = 0; b < together; b += 4) {
+    const kq_target target = kq_target_of(op, gemm, number + b);
+    uint8_t *to = output + target.first;
+    __m512i y[4];
+    for (uint32_t i = 0; i < 4; ++i) {
+      const uint32_t here = b + i < together ? b + i : b, lane = (number + here) * KQ_LANES;
+      const __m512 factor = _mm512_loadu_ps((const float *)(const void *)(gemm->factor + lane));
+      const __m512 offset = _mm512_loadu_ps((const float *)(const void *)gemm->offset + lane);
+      y[i] = kq_requantize_512(gemm, &none, 0, factor, offset, sum[here]);
     }
+    const __m512i bytes = kq_four_pixels(&target, y[0], y[1], y[2], y[3]);
+    const __m256i halves[2] = {kq_half(bytes, 0), kq_half(bytes, 1)};
+    for (uint32_t i = 0; i < 4 && b + i < together; ++i) {
+      const __m256i half = halves[i / 2];
+      const __m128i block = i % 2 == 0 ? _mm256_castsi256_si128(half) : _mm256_extracti128_si256(half, 1);
+      kq_store_bytes(to + (size_t)i * KQ_LANES, block, gemm->block[number + b + i].channels);
+    }
+  }
+}
+
+static void finish_narrow(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t together, __m512i sum[ROWS],
+                          uint8_t *output) {
+  for (uint32_t b = 0; b < together && gemm->step_type != KQ_STEP_F32; ++b) {
+    sum[b] = _mm512_add_epi32(sum[b], _mm512_loadu_si512(gemm->start + (size_t)(number + b) * KQ_LANES));
+  }
+  if (kq_finishes_in_512(op, gemm)) {
+    finish_bytes(op, gemm, number, together, sum, output);
     return;
   }
-  __m512i sum[ROWS];
-  loops[gemm->step_type][together](x, weights, kq_dense_rows_of(gemm)->steps * together, sum);
   for (uint32_t b = 0; b < together; ++b) {
     const kq_target target = kq_target_of(op, gemm, number + b);
-    const __m512i start = _mm512_loadu_si512(gemm->start + (size_t)(number + b) * KQ_LANES);
-    const __m512i all = gemm->step_type == KQ_STEP_F32 ? sum[b] : _mm512_add_epi32(sum[b], start);
-    __m256i both[1][2] = {{_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1)}};
-    kq_finish_tile(op, gemm, &target, 0, 1, both, output);
+    __m256i halves[1][2] = {{kq_half(sum[b], 0), kq_half(sum[b], 1)}};
+    kq_finish_tile(op, gemm, &target, 0, 1, halves, output);
+  }
+}
+
+/* Outputs of `together` blocks from number `number` on. */
+static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t together, const void *x,
+                           const uint8_t *weights, uint8_t *output) {
+  __m512i sum[ROWS];
+  kq_wide wide[KQ_MOST_TOGETHER][1][2];
+  if (!gemm->wide) {
+    loops[gemm->step_type][together](x, weights, kq_dense_rows_of(gemm)->steps * together, sum);
+    finish_narrow(op, gemm, number, together, sum, output);
+    return;
+  }
+  add_wide(gemm, x, weights, together, wide);
+  for (uint32_t b = 0; b < together; ++b) {
+    const kq_target target = kq_target_of(op, gemm, number + b);
+    kq_finish_wide(op, gemm, &target, 0, 1, wide[b], output);
   }
 }
 
 static void run(const kq_operator *op, uint8_t *arena) {
-  const kq_gemm *gemm = op->packed;
-  const uint8_t *x = kq_gemm_input(op, gemm, arena), *weights = gemm->weights;
-  uint8_t *output = kq_output_data(op, arena);
-  for (uint32_t number = 0; number < gemm->blocks;) {
-    const uint32_t together = kq_together(gemm->blocks - number, KQ_MOST_TOGETHER);
-    compute_blocks(op, gemm, number, together, x, weights, output);
-    weights += (size_t)kq_dense_rows_of(gemm)->steps * together * KQ_STEP_BYTES;
-    number += together;
-  }
+  kq_dense_all(op, arena, KQ_MOST_TOGETHER, kq_gemm_input(op, op->packed, arena), compute_blocks);
 }
 
 const kq_kernel kq_dense_avx512 = {

@@ -14,7 +14,7 @@
 #ifndef KQ_DENSE_ROWS_H
 #define KQ_DENSE_ROWS_H
 
-#include "kq_gemm.h"
+#include "kq_rounding.h"
 
 enum { KQ_MOST_TOGETHER = 8, KQ_MOST_TOGETHER_AVX2 = 2, KQ_HALF_CHUNK = 127 };
 
@@ -33,6 +33,24 @@ typedef struct {
 } kq_dense_rows;
 
 static inline const kq_dense_rows *kq_dense_rows_of(const kq_gemm *gemm) { return gemm->shared.constants; }
+
+/* Computes the outputs of some blocks, from number `number` on, of an input in whatever form a tier takes it. */
+typedef void (*kq_compute_blocks)(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t together, const void *x,
+                                  const uint8_t *weights, uint8_t *output);
+
+/* All blocks, at most `most` together, in the rounding mode that the finish takes. */
+static inline void kq_dense_all(const kq_operator *op, uint8_t *arena, uint32_t most, const void *x, kq_compute_blocks compute) {
+  const kq_gemm *gemm = op->packed;
+  const uint8_t *weights = gemm->weights;
+  const uint32_t mode = kq_round_for(gemm);
+  for (uint32_t number = 0; number < gemm->blocks;) {
+    const uint32_t together = kq_together(gemm->blocks - number, most);
+    compute(op, gemm, number, together, x, weights, kq_output_data(op, arena));
+    weights += (size_t)kq_dense_rows_of(gemm)->steps * together * KQ_STEP_BYTES;
+    number += together;
+  }
+  kq_round_again(gemm, mode);
+}
 
 bool kq_dense_accepts(const kq_operator *op);
 

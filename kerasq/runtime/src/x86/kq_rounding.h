@@ -16,15 +16,26 @@ static inline uint32_t kq_mxcsr(void) {
 /* Exceptions masked, rounding towards negative infinity, no flushing to zero. */
 enum { KQ_ROUND_DOWN = 0x3f80 };
 
-/* kq_gemm_each_chunk in the rounding mode that the finish takes. */
+/* The rounding mode that the finish takes; returns the one before. And back to that. */
+static inline uint32_t kq_round_for(const kq_gemm *gemm) {
+  if (gemm->finish != KQ_FINISH_FMA) return 0;
+  const uint32_t mode = kq_mxcsr();
+  kq_set_mxcsr(KQ_ROUND_DOWN);
+  return mode;
+}
+
+static inline void kq_round_again(const kq_gemm *gemm, uint32_t mode) {
+  if (gemm->finish == KQ_FINISH_FMA) kq_set_mxcsr(mode);
+}
+
+/* kq_gemm_each_chunk in that mode. */
 static inline void kq_run_rounded(const kq_operator *op, uint8_t *arena, uint32_t pixels,
                                   void (*compute)(const kq_operator *, const kq_gemm *, uint32_t first, uint32_t count,
                                                   const uint8_t *input, uint8_t *output)) {
   const kq_gemm *gemm = op->packed;
-  const uint32_t mode = kq_mxcsr();
-  if (gemm->finish == KQ_FINISH_FMA) kq_set_mxcsr(KQ_ROUND_DOWN);
+  const uint32_t mode = kq_round_for(gemm);
   kq_gemm_each_chunk(op, arena, pixels, compute);
-  if (gemm->finish == KQ_FINISH_FMA) kq_set_mxcsr(mode);
+  kq_round_again(gemm, mode);
 }
 
 #endif
