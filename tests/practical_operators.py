@@ -49,7 +49,7 @@ def _weighted(rng: np.random.Generator, net: NetworkBuilder, x: int, shape: tupl
     return kernel, multiplier, bias, QFormat.parse(family).with_frac_bits(int(np.clip(total - places, -32, 63)))
 
 
-def _convolution(rng: np.random.Generator, families: tuple[str, ...], depthwise: bool) -> Model:
+def _convolution(rng: np.random.Generator, families: tuple[str, ...], depthwise: bool, over_time: bool = False) -> Model:
     net = NetworkBuilder()
     if rng.random() < 0.3 and not depthwise:
         size, strides = (1, 1), (int(rng.choice([1, 1, 2])),) * 2
@@ -58,10 +58,14 @@ def _convolution(rng: np.random.Generator, families: tuple[str, ...], depthwise:
     else:
         size, strides = tuple(rng.integers(1, 6, 2).tolist()), tuple(rng.integers(1, 4, 2).tolist())
     dilations = (1, 1) if rng.random() < 0.85 else tuple(rng.integers(1, 3, 2).tolist())
+    if over_time:
+        size, strides, dilations = ((pair[0], 1) for pair in ((int(rng.integers(1, 12)),), strides, dilations))
     extent = [dilation * (taps - 1) + 1 for taps, dilation in zip(size, dilations, strict=True)]
     padding = tuple(int(rng.integers(0, min(extent[axis], 3))) for axis in (0, 0, 1, 1))
     least = [max(1, extent[axis] - padding[2 * axis] - padding[2 * axis + 1]) for axis in (0, 1)]
     sizes = [low + int(rng.integers(0, 9)) for low in least]
+    if over_time:
+        sizes = [sizes[0] + int(rng.integers(0, 20)), 1]
     groups, inputs, outputs = 1, int(rng.integers(1, 71)), int(rng.integers(1, 71))
     if depthwise:
         inputs, outputs = 1, 1
@@ -97,6 +101,11 @@ def sign_convolution(rng: np.random.Generator) -> Model:
 
 def depthwise(rng: np.random.Generator) -> Model:
     return _convolution(rng, ("FIXED8",) * 6 + ("SIGN",), depthwise=True)
+
+
+def over_time(rng: np.random.Generator) -> Model:
+    """Depthwise, one column wide."""
+    return _convolution(rng, ("FIXED8",) * 6 + ("SIGN",), depthwise=True, over_time=True)
 
 
 def dense(rng: np.random.Generator) -> Model:
@@ -136,7 +145,7 @@ def add(rng: np.random.Generator) -> Model:
 
 
 KINDS: dict[str, Callable[[np.random.Generator], Model]] = {
-    maker.__name__: maker for maker in (convolution, sign_convolution, depthwise, dense, pooling, add)
+    maker.__name__: maker for maker in (convolution, sign_convolution, depthwise, over_time, dense, pooling, add)
 }
 
 

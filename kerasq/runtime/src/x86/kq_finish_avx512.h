@@ -38,7 +38,7 @@ KQ_INLINE __m512i kq_four_pixels(const kq_target *target, __m512i a, __m512i b, 
   return _mm512_min_epi8(_mm512_max_epi8(bytes, low), high);
 }
 
-/* Outputs of the `count` pixels from number `pixel` on from their sums, `count` at most a multiple of 4 that there are sums of. */
+/* Outputs of the `count` pixels from number `pixel` on from their sums. */
 KQ_INLINE void kq_finish_512(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel, uint32_t count,
                              __m512i sum[][2], int which, uint8_t *output) {
   const kq_addends addends = kq_addends_of(op, gemm, target, pixel, output);

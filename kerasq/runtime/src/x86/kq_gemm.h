@@ -133,6 +133,9 @@ uint64_t kq_most_steps(const kq_operator *op);
 
 extern const kq_part kq_gemm_steps, kq_gemm_saturating_steps;
 
+/* Sums of the weights of a block's channels, and of their magnitudes: of integers; floats need none. */
+void kq_fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum, float *magnitudes);
+
 /* kq_gemm_finish.c: how the sums of an operator become outputs; shift, addend_places, start, factor and offset. */
 kq_finish_type kq_choose_finish(const kq_operator *op, const kq_steps *steps);
 void kq_fill_finish(const kq_operator *op, kq_gemm *gemm, const kq_steps *steps);

@@ -48,9 +48,9 @@ static double total_bound(const kq_operator *op, const kq_steps *steps) {
 }
 
 /* What the copy of the input adds to its values. */
-static int32_t input_offset(const kq_operator *op) {
+static int32_t input_offset(const kq_operator *op, const kq_gemm *gemm) {
   const uint8_t type = op->input[KQ_X]->type;
-  return type == KQ_UFIXED16 ? -32768 : type == KQ_FIXED8 && kq_step_type_of(op) == KQ_STEP_U8 ? 128 : 0;
+  return type == KQ_UFIXED16 ? -32768 : type == KQ_FIXED8 && gemm->step_type == KQ_STEP_U8 ? 128 : 0;
 }
 
 /* ---- FINISH_FMA ---- */
@@ -95,7 +95,7 @@ static void fill_fma_lane(const kq_operator *op, const kq_gemm *gemm, const kq_t
   const int32_t factor = totals->multiplier.read(totals->multiplier.data, channel);
   const int64_t constant = kq_total(totals, channel, 0, 0) + (shift > 0 ? (int64_t)1 << (shift - 1) : 0);
   const int64_t moved = moved_constant(constant, factor);
-  const uint32_t start = (uint32_t)(0u - (uint64_t)weights * (uint64_t)(int64_t)input_offset(op) + (uint64_t)moved);
+  const uint32_t start = (uint32_t)(0u - (uint64_t)weights * (uint64_t)(int64_t)input_offset(op, gemm) + (uint64_t)moved);
   uint8_t *const scale = (uint8_t *)(uintptr_t)gemm->factor, *const offset = (uint8_t *)(uintptr_t)gemm->offset;
   memcpy((int32_t *)(uintptr_t)gemm->start + i, &start, sizeof start);
   kq_store_f32(scale + 4 * (size_t)i, (float)((double)factor * unit));
@@ -116,7 +116,7 @@ static void fill_lane(const kq_operator *op, const kq_gemm *gemm, const kq_total
                       uint32_t i) {
   int32_t *start = (int32_t *)(uintptr_t)gemm->start, *factor = (int32_t *)(uintptr_t)gemm->factor;
   int64_t *offset = (int64_t *)(uintptr_t)gemm->offset;
-  const uint64_t correction = 0u - (uint64_t)weights * (uint64_t)(int64_t)input_offset(op);
+  const uint64_t correction = 0u - (uint64_t)weights * (uint64_t)(int64_t)input_offset(op, gemm);
   uint64_t constant = (uint64_t)kq_total(totals, channel, 0, 0);
   uint32_t begin = (uint32_t)correction;
   factor[i] = totals->multiplier.data == NULL ? 1 : totals->multiplier.read(totals->multiplier.data, channel);

@@ -321,8 +321,7 @@ static layout lay_out_steps(const kq_operator *op, bool saturating) {
   return lay_out(op, steps, shares_places(op, saturating) ? steps / blocks : steps);
 }
 
-/* Sums of each channel's weights: of integers; floats need none. */
-static void fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum, float *magnitudes) {
+void kq_fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum, float *magnitudes) {
   const kq_tensor *kernel = op->input[KQ_KERNEL];
   const kq_rows rows = kq_rows_of(kernel);
   for (uint32_t lane = 0; lane < block->channels && op->is_integer; ++lane) {
@@ -367,7 +366,7 @@ static void pack_steps(const kq_operator *op, bool saturating, void *memory) {
     block[number].steps = list.count;
     steps += list.count;
     order_steps(op, &block[number], &list, saturating);
-    fill_sums(op, &block[number], sum + (size_t)number * KQ_LANES, magnitudes + (size_t)number * KQ_LANES);
+    kq_fill_sums(op, &block[number], sum + (size_t)number * KQ_LANES, magnitudes + (size_t)number * KQ_LANES);
   }
 }
 

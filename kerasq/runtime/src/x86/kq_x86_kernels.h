@@ -5,9 +5,10 @@
 #include "kerasq.h"
 
 #define KQ_AVX2_KERNELS(X)                                                                                             \
-  X(kq_conv_2d_avx2) X(kq_depthwise_conv_2d_avx2) X(kq_dense_avx2) X(kq_add_avx2) X(kq_add_float_avx2)                 \
-  X(kq_quantize_avx2) X(kq_max_pool_2d_avx2) X(kq_max_pool_2d_float_avx2) X(kq_average_pool_2d_avx2)
-#define KQ_AVX512_KERNELS(X) X(kq_conv_2d_avx512) X(kq_dense_avx512)
+  X(kq_conv_2d_avx2) X(kq_depthwise_bytes_avx2) X(kq_depthwise_conv_2d_avx2) X(kq_dense_avx2) X(kq_add_avx2)           \
+  X(kq_add_float_avx2) X(kq_quantize_avx2) X(kq_max_pool_2d_avx2) X(kq_max_pool_2d_float_avx2)                         \
+  X(kq_average_pool_2d_avx2)
+#define KQ_AVX512_KERNELS(X) X(kq_conv_2d_avx512) X(kq_depthwise_bytes_avx512) X(kq_dense_avx512)
 
 #define KQ_DECLARE_X86_KERNEL(name) extern const kq_kernel name;
 KQ_AVX2_KERNELS(KQ_DECLARE_X86_KERNEL)

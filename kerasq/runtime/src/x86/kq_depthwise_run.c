@@ -1,0 +1,130 @@
+/* A depthwise convolution of bytes, row by row: see kq_depthwise.h. */
+#include "kq_depthwise.h"
+#include "kq_rounding.h"
+
+/* What stands for 0 in a plane. */
+static uint8_t flip_of(const kq_operator *op) { return op->input[KQ_X]->type == KQ_FIXED8 ? 0x80 : 0; }
+
+/* The scratch memory in use. */
+typedef struct {
+  kq_depthwise_shape shape;
+  const uint8_t *input;
+  uint8_t *planes, *spare, *outputs;
+  size_t row_bytes; /* of the planes of a row of outputs */
+  uint8_t flip;
+} work;
+
+static work begin(const kq_operator *op, const kq_depthwise *plan, uint8_t *arena) {
+  work w = {.shape = kq_depthwise_shape_of(op), .input = kq_input_data(op, KQ_X, arena), .flip = flip_of(op)};
+  const size_t plane_bytes = kq_plane_bytes(&w.shape), spare_bytes = kq_spare_row_bytes(&w.shape);
+  uint8_t *const scratch = arena + op->scratch;
+  w.planes = scratch + (0u - (uintptr_t)scratch) % 64;
+  w.row_bytes = plan->planes * plane_bytes;
+  w.spare = w.planes + plan->rows * w.row_bytes;
+  w.outputs = w.spare + spare_bytes;
+  memset(w.spare, 0, spare_bytes);
+  if (w.shape.left > 0 && !w.shape.horizontal) {
+    for (uint32_t plane = 0; plane < plan->planes * plan->rows; ++plane) {
+      memset(w.planes + plane * plane_bytes, w.flip, 4 * (size_t)w.shape.left * w.shape.channels);
+    }
+  }
+  return w;
+}
+
+/* The planes under one row of outputs of a window of several rows. */
+static void interleave_rows(const work *w, const kq_depthwise *plan, const kq_depthwise_tier *tier, uint32_t row,
+                            uint8_t *planes) {
+  const kq_depthwise_shape *s = &w->shape;
+  const size_t line = (size_t)s->columns * s->channels, left = (size_t)s->left * s->channels;
+  const size_t right = (size_t)(s->staged_columns - s->left - s->columns) * s->channels;
+  for (uint32_t plane = 0; plane < plan->planes; ++plane) {
+    const uint8_t *source[4];
+    uint8_t *to = planes + plane * kq_plane_bytes(s) + 4 * left;
+    for (uint32_t slot = 0; slot < 4; ++slot) {
+      const uint32_t tap = 4 * plane + kq_slot_tap(kq_plane_taps(s, plane), slot);
+      const uint32_t under = row * s->stride[0] + tap * s->dilation[0] - s->top; /* above the first: large */
+      source[slot] = under < s->rows ? w->input + under * line : w->spare;
+    }
+    tier->interleave(source, w->flip, to, line);
+    if (right > 0) memset(to + 4 * line, w->flip, 4 * right);
+  }
+}
+
+/* The plane under one row of outputs of a window of one row. */
+static void interleave_columns(const work *w, const kq_depthwise_tier *tier, uint32_t row, uint8_t *planes) {
+  const kq_depthwise_shape *s = &w->shape;
+  const size_t line = (size_t)s->columns * s->channels;
+  const uint32_t under = row * s->stride[0] - s->top;
+  const uint8_t *source[4];
+  uint8_t *const inside = w->spare + (size_t)s->left * s->channels;
+  if (under < s->rows) {
+    memcpy(inside, w->input + under * line, line);
+  } else {
+    memset(inside, 0, line);
+  }
+  for (uint32_t slot = 0; slot < 4; ++slot) {
+    source[slot] = w->spare + (size_t)kq_slot_tap(kq_plane_taps(s, 0), slot) * s->dilation[1] * s->channels;
+  }
+  tier->interleave(source, w->flip, planes, (size_t)s->staged_columns * s->channels);
+}
+
+/* Pixels `first` and following of the first row of a batch of `rows`. */
+static void fill_batch(const work *w, const kq_depthwise *plan, uint32_t rows, uint32_t first, kq_depthwise_batch *batch) {
+  const uint32_t left = plan->pixels - first, pixels = left < KQ_DEPTHWISE_PIXELS ? left : KQ_DEPTHWISE_PIXELS;
+  uint32_t count = 0;
+  for (uint32_t row = 0; row < rows; ++row) {
+    for (uint32_t pixel = first; pixel < first + pixels; ++pixel, ++count) {
+      batch->input[count] = (int32_t)(row * w->row_bytes + (size_t)pixel * plan->pixel_bytes);
+      batch->output[count] = (int32_t)(row * plan->row_outputs + pixel * plan->pixel_outputs);
+    }
+  }
+  for (; count % KQ_DEPTHWISE_TILE != 0; ++count) {
+    batch->input[count] = batch->input[count - 1];
+    batch->output[count] = batch->output[count - 1];
+  }
+  batch->count = count;
+}
+
+/* `rows` rows of outputs from number `row` on. */
+static void run_rows(const kq_operator *op, const kq_depthwise *plan, const kq_depthwise_tier *tier, const work *w, uint32_t row,
+                     uint32_t rows, kq_depthwise_batch *batch, uint8_t *output) {
+  for (uint32_t i = 0; i < rows; ++i) {
+    uint8_t *const planes = w->planes + i * w->row_bytes;
+    if (w->shape.horizontal) {
+      interleave_columns(w, tier, row + i, planes);
+    } else {
+      interleave_rows(w, plan, tier, row + i, planes);
+    }
+  }
+  batch->planes = w->planes;
+  batch->outputs = plan->direct ? output : w->outputs;
+  for (uint32_t first = 0; first < plan->pixels; first += KQ_DEPTHWISE_PIXELS) {
+    if (first != 0 || rows != plan->rows || plan->pixels > KQ_DEPTHWISE_PIXELS) fill_batch(w, plan, rows, first, batch);
+    /* The last block first: it may write beyond its pixels. */
+    for (uint32_t block = plan->blocks; block-- > 0;) tier->compute(op, plan, batch, block);
+  }
+  if (!plan->direct) memcpy(output, w->outputs, (size_t)rows * plan->row_outputs);
+}
+
+void kq_depthwise_run(const kq_operator *op, uint8_t *arena, const kq_depthwise_tier *tier) {
+  const kq_depthwise *plan = op->packed;
+  const work w = begin(op, plan, arena);
+  uint8_t *output = kq_output_data(op, arena);
+  const uint32_t mode = kq_mxcsr(), all = w.shape.out_rows;
+  kq_depthwise_batch batch;
+  fill_batch(&w, plan, plan->rows, 0, &batch);
+  if (plan->gemm.finish == KQ_FINISH_FMA) kq_set_mxcsr(KQ_ROUND_DOWN);
+  for (uint32_t row = 0; row < all; row += plan->rows, output += (size_t)plan->rows * plan->row_outputs) {
+    run_rows(op, plan, tier, &w, row, all - row < plan->rows ? all - row : plan->rows, &batch, output);
+  }
+  if (plan->gemm.finish == KQ_FINISH_FMA) kq_set_mxcsr(mode);
+}
+
+void kq_depthwise_finish(const kq_operator *op, uint32_t block, const int32_t sums[KQ_LANES], uint8_t *to) {
+  const kq_totals totals = kq_totals_of(op, NULL);
+  const uint32_t channels = op->output->shape[3];
+  for (uint32_t lane = 0; lane < KQ_LANES; ++lane) {
+    const int64_t total = kq_total(&totals, (block * KQ_LANES + lane) % channels, 0, sums[lane]);
+    to[lane] = (uint8_t)kq_requantize(total, totals.shift, op->low.fixed, op->high.fixed);
+  }
+}
