@@ -8,17 +8,18 @@ KQ_PORTABLE defined it takes the latter everywhere.
 
 from __future__ import annotations
 
-import pathlib
 import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 import kerasq
-import kerasq.runtime
 from kerasq.format import Model, Tensor, loads
 from kerasq.runtime import DSP, Network
 from kerasq.text import shown
+from kerasq_convert.c_runtime import runtime_source
+
+__all__ = ["DEFAULT_NAME", "c_source", "check_name", "comment", "runtime_source"]
 
 DEFAULT_NAME = "kerasq_model"
 _TYPES = {"FLOAT32": "float", "FIXED8": "int8_t", "UFIXED8": "uint8_t", "FIXED16": "int16_t", "UFIXED16": "uint16_t"}
@@ -27,7 +28,7 @@ _HAS_DSP = "#if defined(__ARM_FEATURE_DSP) && !defined(KQ_PORTABLE)"
 _LONGEST_NAME = 100
 # Files of the runtime that a model of the same name would replace, here or on a file system that does not tell cases apart; so
 # would the macros that guard them.
-_TAKEN = ("kerasq", "kerasq_format", "kerasq_kernels", "kerasq_native")
+_TAKEN = ("kerasq", "kerasq_format", "kerasq_kernels", "kerasq_native", "kerasq_networks")
 # Headers of C and of C libraries, which a header of the same name hides from those that include them; names that Windows keeps.
 _HEADERS = (
     *(
@@ -103,22 +104,6 @@ def check_name(name: str) -> None:
         raise ValueError(f"the name of a model in C has at most {_LONGEST_NAME} characters. Received: {shown(name)}")
 
 
-def runtime_source() -> dict[str, bytes]:
-    """The headers and portable sources of the C runtime, by name: all that a firmware compiles besides the model.
-
-    Raises:
-        FileNotFoundError: They are not installed.
-    """
-    for root in map(pathlib.Path, kerasq.runtime.__path__):
-        headers = [path for path in sorted((root / "include").glob("*.h")) if path.name != "kerasq_native.h"]
-        sources = [path for path in sorted((root / "src").glob("kq_*.[ch]")) if path.stem not in ("kq_native", "kq_exports")]
-        dsp = sorted((root / "src" / "arm").glob("kq_*.[ch]"))
-        if headers and sources and dsp:
-            # All in one folder.
-            return {path.name: path.read_bytes().replace(b'#include "../', b'#include "') for path in (*headers, *sources, *dsp)}
-    raise FileNotFoundError("the sources of the C runtime are not installed with kerasq: install kerasq again")
-
-
 def _header(model: Model, size: int, name: str, origin: str, arena: list[str]) -> str:
     prefix = name.upper()
     sizes = {
@@ -143,7 +128,7 @@ def _header(model: Model, size: int, name: str, origin: str, arena: list[str]) -
         f" *     kq_prepare({name}_data, {prefix}_BYTES, &{name}_kernels, state, &state_bytes, &network, &error);",
         " *",
         f" * kerasq.h says the rest. To build, compile {name}.c and every .c file of the runtime's folder src, with its",
-        " * folder include on the path (--c_runtime writes all of them here). -ffunction-sections, -fdata-sections and the",
+        " * folder include on the path (--c_runtime writes a folder that builds). -ffunction-sections, -fdata-sections and the",
         " * linker's --gc-sections leave out what is not used. */",
         f"#ifndef {prefix}_H",
         f"#define {prefix}_H",
@@ -203,8 +188,10 @@ def _array(content: bytes, kernels: list[str], name: str, origin: str) -> str:
         *kernels,
         f"const kq_kernels {name}_kernels = {{kernels, sizeof kernels / sizeof kernels[0]}};",
         "",
-        "#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L",
-        "_Alignas(16) /* for speed */",
+        "#if defined(__cplusplus)",
+        "alignas(16) /* for speed */",
+        "#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L",
+        "_Alignas(16)",
         "#endif",
         f"const uint32_t {name}_data[] = {{",
         *(f"    {', '.join(f'0x{word:08x}' for word in row)}," for row in rows),

@@ -42,7 +42,10 @@ goes to standard output.
 For a port to check itself (kqrun selftest, or kq_selftest in firmware),
 --embed_test adds an example and the checksum of every tensor that it leads to.
 For firmware, --emit_c writes the model as a C array, with the sizes that it needs
-and a list of the kernels that it uses. MODEL may be a .kq file for these two; it
+and a list of the kernels that it uses; with --c_runtime the folder has the runtime's
+sources, too, and builds: with CMake, as a component of ESP-IDF, a module of Zephyr, a
+library of Arduino or PlatformIO. Several networks share a folder, each with a --c_name
+of its own, one command after the other. MODEL may be a .kq file for these two; it
 is changed only if --output names it. --replan gives a .kq file, as older versions
 wrote them, the memory plan that it would get today; every result stays what it was.
 """
@@ -61,7 +64,7 @@ from absl import flags
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.outputs import NETWORK, PAGE, SETTINGS, Output, check_outputs, report_stream
 from kerasq.commands.run import check_readable
-from kerasq_convert.commandline.c_files import c_files, check_c, write_all
+from kerasq_convert.commandline.c_files import CFiles, c_files, check_c, write_all
 from kerasq_convert.commandline.kq_files import RANDOM, replanned, with_test_vector
 from kerasq_convert.converter import Converter
 from kerasq_convert.errors import ConversionError, GoalsMissedError
@@ -85,7 +88,9 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string("embed_test", [], example, flag_values=values)  # absl adds that the flag may be repeated
     text("emit_c", "`FOLDER` for C files NAME.h and NAME.c. Needs the native library.")
     text("c_name", "`NAME` of these files, and of the symbols in them.", _C_NAME)
-    flags.DEFINE_bool("c_runtime", False, "Also write the C runtime's sources into that folder.", flag_values=values)
+    whole = "Make that a folder that builds, with the C runtime: CMake, ESP-IDF, Zephyr, Arduino, PlatformIO; see its README."
+    flags.DEFINE_bool("c_runtime", False, whole, flag_values=values)
+    flags.DEFINE_bool("overwrite", False, "Replace files of yours in such a folder, too.", flag_values=values)
     flags.DEFINE_bool("replan", False, "Plan the memory of a .kq file anew.", flag_values=values)
     flags.DEFINE_bool("json", False, "Print the report as JSON.", flag_values=values)
 
@@ -100,7 +105,8 @@ def _convert(values: flags.FlagValues, names: list[str]) -> None:
         if name != RANDOM:
             check_readable(name)  # now: a conversion may take long
     if values.emit_c:
-        check_c(values.c_name, pathlib.Path(values.emit_c))
+        how = {"runtime": values.c_runtime, "overwrite": values.overwrite}
+        check_c(values.c_name, pathlib.Path(values.emit_c), **how)
     content, converter = _read(source) if is_kq else _converted(source, options, values, report_stream(outputs))
     planned = ""
     if values.replan:
@@ -111,12 +117,12 @@ def _convert(values: flags.FlagValues, names: list[str]) -> None:
     if converter is not None:
         contents |= _described(converter, source, len(content), values)
     written = {output.path: contents[output.flag] for output in outputs}
+    c = None
     if values.emit_c:
-        title = outputs[0].name if outputs else source  # the .kq file comes first
-        written |= c_files(content, values.emit_c, values.c_name, pathlib.Path(title).name, runtime=values.c_runtime)
-    write_all(written, values.emit_c)
-    shown = {output.path: output.name for output in outputs}
-    _tell(converter, len(content), planned, outputs, [shown.get(path, str(path)) for path in written], values)
+        title = pathlib.Path(outputs[0].name if outputs else source).name  # the .kq file comes first
+        c = c_files(content, values.emit_c, values.c_name, title, **how)
+    write_all(written, c)
+    _tell(converter, len(content), planned, outputs, c, values)
 
 
 def _is_kq(source: pathlib.Path) -> bool:
@@ -129,6 +135,8 @@ def _checked(values: flags.FlagValues, names: list[str]) -> pathlib.Path:
         raise UsageError(f"one model is expected. Received: {len(names)}")
     if not values.emit_c and (values.c_runtime or values.c_name != _C_NAME):
         raise UsageError("--c_name and --c_runtime go with --emit_c")
+    if values.overwrite and not values.c_runtime:
+        raise UsageError("--overwrite goes with --c_runtime: other files are replaced anyway")
     source = pathlib.Path(names[0])
     if not _is_kq(source):
         if values.replan:
@@ -175,10 +183,16 @@ def _read_files(values: flags.FlagValues, source: pathlib.Path, is_kq: bool) -> 
 
 
 def _tell(
-    converter: Converter | None, size: int, planned: str, outputs: list[Output], written: list[str], values: flags.FlagValues
+    converter: Converter | None, size: int, planned: str, outputs: list[Output], c: CFiles | None, values: flags.FlagValues
 ) -> None:
     """What was done, as JSON or for a person; `size` is that of the .kq file."""
-    facts: dict[str, Any] = {"output": outputs[0].name if outputs else None, "written": written}
+    written = [output.name for output in outputs]
+    facts: dict[str, Any] = {
+        "output": outputs[0].name if outputs else None,
+        "written": [*written, *(str(path) for path in (c.files if c else ()))],
+    }
+    if c and c.whole:
+        facts["kept"] = [str(path) for path in c.kept]
     text, notes = [], []
     if converter is not None:
         report = dataclasses.replace(converter.report, model_bytes=size)
@@ -190,7 +204,8 @@ def _tell(
     if values.json:
         print(json.dumps(facts), file=report_stream(outputs))
     elif not values.quiet:
-        print("\n".join([*text, *(f"wrote {name}" for name in written), *notes]), file=report_stream(outputs))
+        lines = [*(f"wrote {name}" for name in written), *(c.told() if c else ())]
+        print("\n".join([*text, *lines, *notes]), file=report_stream(outputs))
 
 
 def _read(source: pathlib.Path) -> tuple[bytes, None]:

@@ -70,8 +70,9 @@ def convert(*arguments: str) -> int:
 def test_compiled_files_compute_what_the_reference_engine_computes(folder, model):
     flags = ["--emit_c=c", "--c_name=small_net", "--c_runtime", "--embed_test=images.npy"]
     assert convert("net.kq", *flags) == 0
-    (folder / "c" / "program.c").write_text(PROGRAM)
-    program = compile_program(sorted((folder / "c").glob("*.c")), folder / "program")
+    (folder / "program.c").write_text(PROGRAM)
+    sources = folder / "c" / "src"
+    program = compile_program([folder / "program.c", *sorted(sources.glob("*.c"))], folder / "program", f"-I{sources}")
     image = np.load("images.npy")[2:3]
     result = subprocess.run([program], input=image.tobytes(), capture_output=True, check=False, timeout=60)
     assert result.returncode == 0

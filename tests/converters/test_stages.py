@@ -43,7 +43,7 @@ ORDER = (
         "pipeline",
         "converter",
     ),
-    *("c_source", "commandline", "command"),
+    *("c_runtime", "c_source", "c_folder", "commandline", "command"),
 )
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(12, 6, 6, 2)).astype(np.float32)
