@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasq.format import Model, ModelError, dumps
+from kerasq.format.names import stripped
 from kerasq.statistics import Statistics
 from kerasq_convert.building import Builder, in_float
 from kerasq_convert.comparison.layers import Analysis, analyze_dataset
@@ -83,7 +84,7 @@ def run_stages(source: Any, options: Options) -> Conversion:
     verdict = searched.verdict(model, options.goals)
     repaired = built.replace(model)
     require_signal(repaired, network, observed)
-    content = dumps(model)
+    content = dumps(stripped(model) if options.strip else model)
     report = describe(repaired, len(content), scaled, observed, verdict, options)
     return Conversion(content, model, observed.statistics, report, verdict.missed)
 

@@ -24,8 +24,9 @@ import kerasq
 from kerasq import ops
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.plan_picture import LEGEND, picture
-from kerasq.format import load
+from kerasq.format import loads
 from kerasq.format.model import ABSENT, Model, Operator, Tensor
+from kerasq.format.reader import read_bytes, recorded_version
 from kerasq.text import printable, table
 from kerasq.verification import plan
 
@@ -179,8 +180,9 @@ def _inspect(options: flags.FlagValues, names: list[str]) -> None:
         raise UsageError("--against and --representative_dataset go together")
     path = Path(names[0])
     with naming(path):
-        model = load(path)
-        facts = {"file": str(path), "file_bytes": path.stat().st_size, **describe(model)}
+        content = read_bytes(path)
+        model = loads(content)
+        facts = {"file": str(path), "file_bytes": len(content), **describe(model), "version": recorded_version(content)}
     sections = [report(facts), memory_plan(model)]
     if options.against:
         analysis, text = _compared(model, options.against, options.representative_dataset)

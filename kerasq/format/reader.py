@@ -12,6 +12,8 @@ this one:
 * An operator without a Window has that table's defaults; a Clamp counts as min and max, or min_float and max_float where the
   operator's first output is FLOAT32; the other two are 0.
 * Metadata keys differ from each other.
+* An operator without outputs (since version 3) computes the first activation behind, in the order of the tensors, the one that
+  the operator before it computes; the first operator, the one behind the network's last input.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ def unverified(data: bytes) -> Model:
     """
     content = data if isinstance(data, bytes) else bytes(memoryview(data))  # a copy nobody else can change
     fields = parse(content)
+    _imply_outputs(fields)
     if not MIN_VERSION <= fields["version"] <= FORMAT_VERSION:
         raise ModelError([f"version {fields['version']} of the format: this is a reader of {MIN_VERSION}..{FORMAT_VERSION}"])
     damage = [*_code_problems(fields)]
@@ -80,6 +83,24 @@ def unverified(data: bytes) -> Model:
         input_names=tuple(fields["input_names"]),
         output_names=tuple(fields["output_names"]),
     )
+
+
+def recorded_version(content: bytes) -> int:
+    """The version of the format that a sound file records."""
+    return int(parse(content)["version"])
+
+
+def _imply_outputs(fields: dict[str, Any]) -> None:
+    """Gives operators without outputs theirs: the first activation behind the one before, or behind the last input."""
+    tensors = fields["tensors"]
+    before = fields["inputs"][-1] if fields["inputs"] else len(tensors)
+    for operator in fields["operators"]:
+        if not operator["outputs"]:
+            index = before + 1 if 0 <= before < len(tensors) else len(tensors)
+            while index < len(tensors) and tensors[index]["data"] is not None:
+                index += 1
+            operator["outputs"] = [index]
+        before = operator["outputs"][0]
 
 
 def _code_problems(fields: dict[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ the same rules in the same order. All integers are little endian, positions coun
    Fields that the schema doesn't know are ignored.
 5. Vector at its target p: a uint32 count at p, then the elements at p + 4, all inside the file; count at most the field's
    limit. The elements of a vector of tables or strings are references. As p is a multiple of 4, so is the position of the first
-   element: constant data can be read as 32-bit words. The schema's force_align is kept by the writer and not asked of a file.
+   element: constant data can be read as 32-bit words.
 6. String: a vector of bytes that are UTF-8 (RFC 3629: shortest form, no surrogates) without a zero byte, and
    one zero byte after them, inside the file.
 7. Reuse: tables, vectors (4 + their elements) and strings (4 + bytes + 1) may be referred to more than once, but their sizes,

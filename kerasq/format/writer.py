@@ -1,12 +1,18 @@
 """From a Model, verified or not, to the bytes of a .kq file: the same model gives the same bytes, always.
 
 Objects that come again are stored once: vtables (by the builder), shapes, lists of indices and Window tables. Constant
-data are aligned to 16 bytes as the schema asks; the names and shapes written between them fill the gaps.
+data are aligned to 16 bytes; the names and shapes written between them fill the gaps.
+
+A compact file, since version 3, is the same to every reader and has fewer bytes: constant data are aligned to 4 bytes, as much as
+readers rely on (structure.py, rule 5); constants that hold the same share them; what a reader can tell is left out: names that
+follow from others (names.py) and outputs of operators (reader.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import itertools
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import flatbuffers
 import numpy as np
@@ -18,14 +24,17 @@ from kerasq.format.generated import Operator as OperatorTable
 from kerasq.format.generated import SelfTest as SelfTestTable
 from kerasq.format.generated import Tensor as TensorTable
 from kerasq.format.generated import Window as WindowTable
-from kerasq.format.model import FILE_IDENTIFIER, Model, Operator, OperatorKind, SelfTest, Tensor
+from kerasq.format.model import ABSENT, FILE_IDENTIFIER, Model, Operator, OperatorKind, SelfTest, Tensor
+from kerasq.format.names import without_implied
 from kerasq.format.packing import pack
-from kerasq.format.schema import TYPES, WINDOW, Scalar
+from kerasq.format.schema import MAX_REUSE, TYPES, WINDOW, Scalar
 
-DATA_ALIGNMENT = 16
+DATA_ALIGNMENT, COMPACT_ALIGNMENT = 16, 4
+COMPACT_SINCE = 3  # version of the format in which outputs of operators, and names of tensors, may be left out
+SHARED = MAX_REUSE // 2  # tensors that may share their data, so that readers don't take the file for one that describes too much
 
 
-def unverified(model: Model, version: int) -> bytes:
+def unverified(model: Model, version: int, *, compact: bool = False) -> bytes:
     """The bytes of a file that holds `model`, whatever it breaks; not for use outside of kerasq.
 
     `kerasq.verification.files.dumps` sends a model through the verifier first.
@@ -33,22 +42,26 @@ def unverified(model: Model, version: int) -> bytes:
     Args:
         model: To write.
         version: Of the format, to record (`kerasq.verification.plan.needed_version`).
+        compact: Whether to write a compact file; its version is at least `COMPACT_SINCE`.
     """
+    if compact:
+        return Writer(max(version, COMPACT_SINCE), compact=True).model(without_implied(model))
     return Writer(version).model(model)
 
 
 class Writer:
     """One file in the making. The builder fills it from the end, so what is referred to is written first."""
 
-    def __init__(self, version: int) -> None:
-        self.version = version
+    def __init__(self, version: int, *, compact: bool = False) -> None:
+        self.version, self.compact = version, compact
+        self.data_uses: Counter[bytes] = Counter()
         self.builder = flatbuffers.Builder(1 << 12)
         self.written: dict[Hashable, int] = {}
 
     def model(self, model: Model) -> bytes:
         builder = self.builder
         metadata = self.references([self.metadata(*entry) for entry in sorted(model.metadata.items())])
-        operators = self.references([self.operator(operator, model.output(operator)) for operator in model.operators])
+        operators = self.references([self.operator(*written) for written in self.operators(model)])
         tensors = self.references([self.tensor(tensor) for tensor in model.tensors])
         inputs, outputs = self.numbers(model.inputs, "<i4"), self.numbers(model.outputs, "<i4")
         test = None if model.test is None else self.test(model.test)
@@ -74,10 +87,11 @@ class Writer:
     def tensor(self, tensor: Tensor) -> int:
         builder = self.builder
         data = None if tensor.data is None else self.data(pack(tensor.data, tensor.format))
-        name = builder.CreateString(tensor.name)
+        name = builder.CreateString(tensor.name) if tensor.name else None
         shape = self.numbers(tensor.shape, "<u4")
         TensorTable.Start(builder)
-        TensorTable.AddName(builder, name)
+        if name is not None:
+            TensorTable.AddName(builder, name)
         TensorTable.AddShape(builder, shape)
         if data is not None:
             TensorTable.AddData(builder, data)
@@ -87,14 +101,26 @@ class Writer:
         TensorTable.AddFracBits(builder, tensor.format.frac_bits)
         return TensorTable.End(builder)
 
+    def operators(self, model: Model) -> Iterator[tuple[Operator, Tensor]]:
+        """The operators as they are written, each with its output: without outputs where a reader knows it (reader.py)."""
+        activations = [index for index, tensor in enumerate(model.tensors) if not tensor.is_constant]
+        following = dict(itertools.pairwise(activations))
+        before = model.inputs[-1] if model.inputs else ABSENT
+        for operator in model.operators:
+            implied = self.compact and operator.outputs == (following.get(before),)
+            yield operator.replace(outputs=()) if implied else operator, model.output(operator)
+            before = operator.outputs[0]
+
     def operator(self, operator: Operator, output: Tensor) -> int:
         builder = self.builder
-        inputs, outputs = self.numbers(operator.inputs, "<i4"), self.numbers(operator.outputs, "<i4")
+        inputs = self.numbers(operator.inputs, "<i4")
+        outputs = self.numbers(operator.outputs, "<i4") if operator.outputs else None
         window = self.window(operator)
         clamp = None if operator.clamp is None else self.clamp(operator.clamp, output)
         OperatorTable.Start(builder)
         OperatorTable.AddInputs(builder, inputs)
-        OperatorTable.AddOutputs(builder, outputs)
+        if outputs is not None:
+            OperatorTable.AddOutputs(builder, outputs)
         if window is not None:
             OperatorTable.AddWindow(builder, window)
         if clamp is not None:
@@ -165,7 +191,14 @@ class Writer:
 
     def data(self, packed: bytes) -> int:
         """A vector of bytes, aligned (flatc 2.0.8 generates code that ignores force_align)."""
+        if not self.compact:
+            return self.aligned(packed, DATA_ALIGNMENT)
+        self.data_uses[packed] += 1
+        copy = (self.data_uses[packed] - 1) // SHARED
+        return self.once(("data", packed, copy), lambda: self.aligned(packed, COMPACT_ALIGNMENT))
+
+    def aligned(self, packed: bytes, alignment: int) -> int:
         builder = self.builder
         builder.Prep(4, len(packed))
-        builder.Prep(DATA_ALIGNMENT, len(packed))
+        builder.Prep(alignment, len(packed))
         return builder.CreateByteVector(packed)

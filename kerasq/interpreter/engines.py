@@ -17,6 +17,7 @@ import numpy as np
 from kerasq import format as file_format
 from kerasq.format.errors import ModelError, ModelTooLargeError
 from kerasq.format.model import Model
+from kerasq.format.names import named
 from kerasq.format.reader import read_bytes, unverified
 from kerasq.interpreter.batches import Observer
 from kerasq.interpreter.native import NativeEngine
@@ -119,7 +120,7 @@ def open_model(
             model = file_format.loads(content)
             return model, _reference(model, max_bytes)
         network = _prepare(content, isa, max_bytes)
-        model = unverified(content)
+        model = named(unverified(content))
         return model, NativeEngine(model, network, max_bytes)
     except ModelError as error:
         raise type(error)(error.problems, None if path is None else os.fspath(path)) from None

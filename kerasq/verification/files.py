@@ -9,6 +9,7 @@ from kerasq.files import write_whole
 from kerasq.format import reader, writer
 from kerasq.format.errors import ModelError
 from kerasq.format.model import Model
+from kerasq.format.names import named
 from kerasq.verification.plan import needed_version
 from kerasq.verification.verifier import verify
 
@@ -43,7 +44,7 @@ def loads(data: bytes) -> Model:
     Raises:
         ModelError: As `load`.
     """
-    model = reader.unverified(data)
+    model = named(reader.unverified(data))
     verify(model)
     return model
 
@@ -60,8 +61,13 @@ def dump(model: Model, path: str | os.PathLike[str]) -> None:
     write_whole(path, dumps(model))
 
 
-def dumps(model: Model) -> bytes:
+def dumps(model: Model, *, compact: bool = True) -> bytes:
     """The bytes of a file that holds `model`.
+
+    Args:
+        model: To write.
+        compact: Whether to leave out what readers since version 3 of the format can tell, and to align constants to 4 bytes
+            rather than 16. Without it older readers, too, read what has nothing else that is new to them.
 
     Raises:
         ModelError: The model breaks a rule of the format; all problems are listed.
@@ -69,7 +75,7 @@ def dumps(model: Model) -> bytes:
     verify(model)
     if problems := list(_functions(model)):
         raise ModelError(problems)
-    return writer.unverified(model, needed_version(model))
+    return writer.unverified(model, needed_version(model), compact=compact)
 
 
 def _functions(model: Model) -> Iterator[str]:

@@ -98,7 +98,7 @@ def savings(model: Model, spans: dict[int, tuple[int, int]]) -> list[int]:
 
 def needed_version(model: Model) -> int:
     """The oldest version of the format that has all that the model uses: kinds of operators and their operands, whose rows in
-    kerasq.ops say since when, and outputs that lie over inputs.
+    kerasq.ops say since when, and outputs that lie over inputs. (What a compact file leaves out is no part of a model.)
 
     The writer records it, so that older readers refuse what they can't run; readers look at what a file uses,
     whatever it records.

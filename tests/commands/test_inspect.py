@@ -36,7 +36,7 @@ def test_report(inspect, binary):
     status, text, errors = inspect(binary)
     assert (status, errors) == (0, "")
     lines = text.splitlines()
-    assert lines[0] == f"{binary}: {binary.stat().st_size:,} bytes, version 1"
+    assert lines[0] == f"{binary}: {binary.stat().st_size:,} bytes, version 3"
     assert lines[1] == "constants: 585 bytes (512 UFIXED16, 32 SIGN, 23 FIXED4, 10 FIXED16, 8 FIXED8)"
     assert lines[2] == "arena: 256 bytes, aligned to 16"
     assert lines[3] == "work: 8 operators, 4,335 multiply-accumulates"

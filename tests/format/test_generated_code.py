@@ -38,7 +38,7 @@ def test_enums_are_those_of_the_schema():
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_generated_accessors_read_our_files(sample):
     model = SAMPLES[sample]()
-    content = dumps(model)
+    content = dumps(model, compact=False)
     root = ModelTable.Model.GetRootAs(content)
     assert ModelTable.Model.ModelBufferHasIdentifier(content, 0)
     assert root.ArenaBytes() == model.arena_bytes
@@ -63,7 +63,7 @@ def test_generated_accessors_read_our_files(sample):
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_flatc_reads_and_writes_our_files(sample, tmp_path):
     model = SAMPLES[sample]()
-    (tmp_path / "model.kq").write_bytes(dumps(model))
+    (tmp_path / "model.kq").write_bytes(dumps(model, compact=False))
     flatc(tmp_path, "--json", "--strict-json", "--raw-binary", str(regenerate.SCHEMA), "--", "model.kq")
     text = (tmp_path / "model.json").read_text()  # not quite JSON where a clamp is infinite
     assert re.findall(r'"name": "(.*?)"', text) == [tensor.name for tensor in model.tensors]

@@ -108,7 +108,7 @@ def test_names_of_inputs_and_outputs_survive(names):
 
 def test_readers_that_know_no_names_read_files_with_names(monkeypatch):
     model = SAMPLES["named"]()
-    content = dumps(model)
+    content = dumps(model, compact=False)
     known = {name: field for name, field in schema.MODEL.fields.items() if not name.endswith("_names")}
     fields = structure.parse(content)
     monkeypatch.setattr(structure, "MODEL", schema.Table("Model", known))
@@ -117,7 +117,7 @@ def test_readers_that_know_no_names_read_files_with_names(monkeypatch):
 
 
 def test_files_without_names_are_the_bytes_that_they_were_before_there_were_names():
-    contents = [dumps(make()) for name, make in SAMPLES.items() if name in ("binary", "float", "wide")]
+    contents = [dumps(make(), compact=False) for name, make in SAMPLES.items() if name in ("binary", "float", "wide")]
     assert [zlib.crc32(content) for content in contents] == [2893196856, 3365806783, 2811151607]
 
 
@@ -162,15 +162,16 @@ def test_equal_parts_are_stored_once():
     assert layers(20) - layers(10) <= 10 * (operator + tensor + references + name + indices)
 
 
-def test_constants_are_aligned_and_packed():
+@pytest.mark.parametrize(("compact", "alignment"), [(False, 16), (True, 4)])
+def test_constants_are_aligned_and_packed(compact, alignment):
     model = SAMPLES["binary"]()
-    content = dumps(model)
+    content = dumps(model, compact=compact)
     kernel = model.tensor("conv/kernel")
     rows = np.pad(kernel.data.reshape(5, 27) > 0, ((0, 0), (0, 5)))
     packed = np.packbits(rows, axis=1, bitorder="little").tobytes()
     assert len(packed) == 20
     assert content.count(packed) == 1
-    assert content.index(packed) % 16 == 0
+    assert content.index(packed) % alignment == 0
 
 
 def test_loaded_constants_are_read_only():

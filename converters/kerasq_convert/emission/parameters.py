@@ -54,6 +54,8 @@ class Parameters:
             fractions.append(chosen)
         if node.bias is not None:
             chosen = self._format(roles.bias(node), node.bias, FIXED32, fractions)
+            if chosen.family == FIXED32.family and self._wanted(roles.bias(node)) is None:
+                chosen = _shorter_bias(node.bias, chosen, kernel.tensor, fractions, multiplier, output)
             self._check_bias(roles.bias(node), chosen, fractions)
             operands["bias"] = self._tensors.constant(roles.bias(node), chosen, node.bias)
         return operands
@@ -120,3 +122,35 @@ def _finer_grid(bias: np.ndarray, others: list[QFormat], output: QFormat) -> np.
     enough = grid >= frac_bits(step) + 4
     representable = np.all(np.ldexp(bias, grid) == np.floor(np.ldexp(bias, grid)))
     return None if enough or representable else np.ones(len(bias))
+
+
+def _shorter_bias(
+    bias: np.ndarray, full: QFormat, kernel: Tensor, factors: list[QFormat], multiplier: np.ndarray | None, output: QFormat
+) -> QFormat:
+    """16 bits for a bias where they hold as much, or where what they round away is little beside what is rounded anyway.
+
+    The rounding of a multiplier moves the sum by up to half of its step times the largest sum, that of the bias by half a step.
+    Where that is no more, and no more than a 32nd of the output's step, 16 bits are enough. What is exact stays exact: beside a
+    multiplier that its format holds, as beside none, a bias keeps every bit that the sum has.
+
+    Args:
+        bias: Its values.
+        full: The format that 32 bits have for them.
+        kernel: As it is stored.
+        factors: Formats of input, kernel and, where there is one, multiplier.
+        multiplier: The values of that.
+        output: The format of the output.
+    """
+    # One bit is for what corrections add to it (repair/bias_correction.py).
+    short = ranges.exact_as_possible(FIXED16, 2 * bias, frac_bits(full))
+    if frac_bits(short) == frac_bits(full):
+        return short
+    if multiplier is None or any(factor.is_float for factor in factors):
+        return full
+    source, _, format_ = factors
+    if np.array_equal(format_.dequantize(format_.quantize(multiplier), np.float64), multiplier):
+        return full
+    largest_sum = int(kernel.magnitudes.max()) * source.largest_magnitude
+    step = output if output.is_fixed else source
+    costs = frac_bits(short) >= frac_bits(*factors) - (largest_sum.bit_length() - 1)
+    return short if costs and frac_bits(short) + 1 >= frac_bits(step) + 5 else full

@@ -290,6 +290,14 @@ class Options:
             opened=_exists,
         ),
     ] = None
+    strip: Annotated[
+        bool,
+        Option(
+            "Whether the file keeps no names but those of inputs and outputs: firmware needs no others, and tools then say at "
+            "which operator a tensor is.",
+            flag="Keep no names in the file but those of inputs and outputs.",
+        ),
+    ] = False
     verbose: Annotated[bool, Option("Whether long work shows a progress bar.")] = False
 
     def __setattr__(self, name: str, value: Any) -> None:

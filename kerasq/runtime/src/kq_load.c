@@ -78,11 +78,14 @@ static kq_status load_activation(kq_tensor *tensor, const kq_network *network) {
   return tensor->offset % network->arena_alignment == 0 ? KQ_OK : KQ_BAD_PLACE;
 }
 
+/* The name of a tensor without one, its length before it as in a file. */
+static const char unnamed[8];
+
 static kq_status load_tensor(kq_tensor *tensor, const uint8_t *table, const kq_network *network) {
   const kq_vector name = kq_vector_field(table, TENSOR_NAME);
   if (!load_format(tensor, table)) return KQ_BAD_CODE;
-  if (name.count == 0 || name.count > KQ_MAX_NAME_BYTES) return KQ_BAD_TEXT;
-  tensor->name = (const char *)name.elements;
+  if (name.count > KQ_MAX_NAME_BYTES) return KQ_BAD_TEXT;
+  tensor->name = name.count == 0 ? unnamed + 4 : (const char *)name.elements;
   tensor->offset = kq_number(table, TENSOR_OFFSET, 4, 0);
   if (!load_shape(tensor, table)) return KQ_BAD_SHAPE;
   return kq_field(table, TENSOR_DATA) == NULL ? load_activation(tensor, network) : load_constant(tensor, table);
@@ -134,6 +137,22 @@ static bool load_clamp(kq_operator *op, const uint8_t *table) {
   return signed_number(kq_follow(field), unused) == 0 && signed_number(kq_follow(field), unused + 1) == 0;
 }
 
+/* The tensor that an operator without outputs computes (since version 3): the first activation behind what the operator before it
+ * computes, or behind the last input of the network. The number of tensors where there is none. */
+static uint32_t implied_output(const kq_network *network, const kq_operator *op) {
+  const uint32_t inputs = network->input_count;
+  uint32_t index = network->tensor_count;
+  if (op != network->operators) {
+    index = (uint32_t)(op[-1].output - network->tensors);
+  } else if (inputs != 0) {
+    index = kq_u32(network->inputs + 4 * (size_t)(inputs - 1));
+  }
+  if (index >= network->tensor_count) return network->tensor_count;
+  do ++index;
+  while (index < network->tensor_count && network->tensors[index].data != NULL);
+  return index;
+}
+
 static kq_status load_operator(kq_operator *op, const uint8_t *table, const kq_network *network) {
   const kq_vector inputs = kq_vector_field(table, OPERATOR_INPUTS), outputs = kq_vector_field(table, OPERATOR_OUTPUTS);
   const uint32_t kind = kq_number(table, OPERATOR_KIND, 1, 0);
@@ -146,8 +165,9 @@ static kq_status load_operator(kq_operator *op, const uint8_t *table, const kq_n
     if (index >= network->tensor_count) return KQ_BAD_LINK;
     op->input[i] = &network->tensors[index];
   }
-  if (outputs.count != 1 || kq_u32(outputs.elements) >= network->tensor_count) return KQ_BAD_LINK;
-  op->output = &network->tensors[kq_u32(outputs.elements)];
+  const uint32_t output = outputs.count == 0 ? implied_output(network, op) : kq_u32(outputs.elements);
+  if (outputs.count > 1 || output >= network->tensor_count) return KQ_BAD_LINK;
+  op->output = &network->tensors[output];
   op->inputs = (uint8_t)inputs.count;
   op->kind = (uint8_t)kind;
   op->accumulator_bits = (uint8_t)kq_number(table, OPERATOR_ACCUMULATOR_BITS, 1, 0);

@@ -38,12 +38,13 @@ void kq_arm_make_channels(const kq_operator *op, uint32_t first, uint32_t count,
   const int left = 32 - shift_of(op);
   const int places = bias == NULL ? 0 : kq_total_frac_bits(op) - bias->frac_bits + left;
   const uint64_t least = ((uint64_t)(op->output->type == KQ_FIXED8 ? 128 : 0) << 32) + ((uint64_t)1 << 31);
-  if (bias != NULL && bias->type == KQ_FIXED32 && places <= 30 && (multiplier == NULL || multiplier->type == KQ_FIXED16)) {
+  const uint32_t size = bias == NULL ? 0 : bias->type == KQ_FIXED16 ? 2 : bias->type == KQ_FIXED32 ? 4 : 0; /* of a bias's value */
+  if (size != 0 && places <= 30 && (multiplier == NULL || multiplier->type == KQ_FIXED16)) {
     /* Most often: no call for each channel, and one multiplication in place of a shift. */
-    const uint8_t *m = multiplier == NULL ? one : multiplier->data + 2 * (size_t)first, *b = bias->data + 4 * (size_t)first;
+    const uint8_t *m = multiplier == NULL ? one : multiplier->data + 2 * (size_t)first, *b = bias->data + size * (size_t)first;
     const int32_t unit = (int32_t)1 << places, step = multiplier == NULL ? 0 : 2;
-    for (; count > 0; --count, ++channels, m += step, b += 4) {
-      const uint64_t start = least + (uint64_t)((int64_t)(int32_t)kq_load_word(b) * unit);
+    for (; count > 0; --count, ++channels, m += step, b += size) {
+      const uint64_t start = least + (uint64_t)((int64_t)(size == 2 ? kq_load_s16(b) : (int32_t)kq_load_word(b)) * unit);
       set_channel(channels, (int32_t)((uint32_t)(int32_t)kq_load_s16(m) << left), start);
     }
     return;
