@@ -17,6 +17,8 @@ nnabla has are named forms of these, with the arguments of their quantizer as ar
 | `FixedPointQuantizedConv2D`, `FixedPointQuantizedDense` | multiples of 2^-frac_bits | FixedPointQuantizedConvolution, -Affine |
 | `FixedPointQuantize` | none: it quantizes activations | FixedPointQuantize |
 
+`Quantize` quantizes activations by any quantizer: positions that are learned, limits that are.
+
 The forward pass is a float32 computation on exact values. It equals the device's integers bit for bit, in whatever order the
 products are added, as long as every partial sum has a magnitude of at most 2^24 steps of a product: for 8-bit inputs, up to
 1,024 8-bit weights or 131,072 of BinaryConnect's per output (NUMERICS.md, section 4). Beyond that, for BinaryWeight, whose
@@ -31,6 +33,7 @@ The classes are registered with Keras when this module is imported: `import kera
 
 import kerasq.quiet_keras  # noqa: F401  (before Keras is imported)
 from kerasq.layers.activations.fixed_point_quantize import FixedPointQuantize
+from kerasq.layers.activations.quantize import Quantize
 from kerasq.layers.convolutional.binary_connect_conv2d import BinaryConnectConv2D
 from kerasq.layers.convolutional.binary_weight_conv2d import BinaryWeightConv2D
 from kerasq.layers.convolutional.fixed_point_quantized_conv2d import FixedPointQuantizedConv2D
@@ -50,6 +53,7 @@ __all__ = [
     "FixedPointQuantize",
     "FixedPointQuantizedConv2D",
     "FixedPointQuantizedDense",
+    "Quantize",
     "QuantizedConv1D",
     "QuantizedConv2D",
     "QuantizedDense",

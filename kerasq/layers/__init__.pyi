@@ -4,6 +4,7 @@
 from typing import Any
 
 from kerasq.layers.activations.fixed_point_quantize import FixedPointQuantize as _FixedPointQuantize
+from kerasq.layers.activations.quantize import Quantize as _Quantize
 from kerasq.layers.convolutional.binary_connect_conv2d import BinaryConnectConv2D as _BinaryConnectConv2D
 from kerasq.layers.convolutional.binary_weight_conv2d import BinaryWeightConv2D as _BinaryWeightConv2D
 from kerasq.layers.convolutional.fixed_point_quantized_conv2d import FixedPointQuantizedConv2D as _FixedPointQuantizedConv2D
@@ -24,6 +25,7 @@ __all__ = [
     "FixedPointQuantize",
     "FixedPointQuantizedConv2D",
     "FixedPointQuantizedDense",
+    "Quantize",
     "QuantizedConv1D",
     "QuantizedConv2D",
     "QuantizedDense",
@@ -198,6 +200,14 @@ class FixedPointQuantizedDense(_FixedPointQuantizedDense):
         bias_frac_bits: int = 8,
         bias_signed: bool = True,
         bias_straight_through: str = "fine_grained",
+        **kwargs: Any,
+    ) -> None: ...
+
+class Quantize(_Quantize):
+    def __init__(
+        self,
+        quantizer: QuantizerLike,
+        state_regularizer: Any = None,
         **kwargs: Any,
     ) -> None: ...
 

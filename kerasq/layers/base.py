@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from kerasq import quantizers
+from kerasq.layers.quantizer_state import at_state, quantized, state_of
 from kerasq.qformat import FLOAT32, QFormat
 from kerasq.quantizers import Quantizer, QuantizerLike
 
@@ -56,6 +57,8 @@ class QuantizedKernel(AlreadyQuantized):
         self._refuse_keras_quantization()
         self.kernel_quantizer: Any = quantizers.get(kernel_quantizer, "kernel_quantizer")
         self.bias_quantizer: Any = quantizers.get(bias_quantizer, "bias_quantizer")
+        self.kernel_state = state_of(self.kernel_quantizer, "kernel_state")
+        self.bias_state = state_of(self.bias_quantizer, "bias_state")
         self.seed = seed
         stochastic = any(
             quantizer is not None and quantizer.stochastic for quantizer in (self.kernel_quantizer, self.bias_quantizer)
@@ -86,6 +89,21 @@ class QuantizedKernel(AlreadyQuantized):
         """As Keras' own, but mixed precision does not cast the variable on reading: it is quantized first."""
         kwargs.setdefault("autocast", False)
         return super().add_weight(*args, **kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if self.kernel_state is not None:
+            latent = self.output_channels_last(self.kernel)
+            self.kernel_state.create(latent.shape[-1], lambda: self.output_channels_last(ops.convert_to_tensor(self.kernel)))
+        if self.bias_state is not None and self.use_bias:
+            self.bias_state.create(self.bias.shape[-1], lambda: ops.convert_to_tensor(self.bias))
+
+    def reset_quantizers(self) -> None:
+        """Sets what quantizers learn to what they begin with for the present kernel and bias: after `set_weights`, say."""
+        if self.kernel_state is not None:
+            self.kernel_state.begin(self.output_channels_last(self.kernel))
+        if self.bias_state is not None and self.use_bias:
+            self.bias_state.begin(self.bias)
 
     def linear(self, inputs: Any, kernel: Any) -> Any:
         """What the layer computes before it adds the bias. A kind of layer defines it; `kernel` is shaped as Keras' own."""
@@ -122,23 +140,25 @@ class QuantizedKernel(AlreadyQuantized):
     @property
     def kernel_format(self) -> QFormat:
         """The narrowest format that holds every possible `quantized_kernel` (SIGN: up to a factor per output channel)."""
-        return _constant_format(self.kernel_quantizer)
+        return _constant_format(at_state(self.kernel_quantizer, self.kernel_state))
 
     @property
     def bias_format(self) -> QFormat | None:
         """The format of `quantized_bias`; `None` without a bias."""
-        return _constant_format(self.bias_quantizer) if self.use_bias else None
+        return _constant_format(at_state(self.bias_quantizer, self.bias_state)) if self.use_bias else None
 
     def _quantize_kernel(self, training: bool | None) -> Any:
         kernel = ops.convert_to_tensor(self.kernel)
         if self.kernel_quantizer is None:
             return kernel
         latent = self.output_channels_last(kernel)
-        return self.as_kernel(self.kernel_quantizer(latent, training=training, seed=self.seed_generator))
+        return self.as_kernel(quantized(self.kernel_quantizer, self.kernel_state, latent, training, self.seed_generator))
 
     def _quantize_bias(self, training: bool | None) -> Any:
         bias = ops.convert_to_tensor(self.bias)
-        return bias if self.bias_quantizer is None else self.bias_quantizer(bias, training=training, seed=self.seed_generator)
+        if self.bias_quantizer is None:
+            return bias
+        return quantized(self.bias_quantizer, self.bias_state, bias, training, self.seed_generator)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.quantizer_config()}

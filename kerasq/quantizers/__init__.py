@@ -17,12 +17,16 @@ only by weight decay or by a constraint. `identity` never loses a weight.
 | `BinaryWeight` | +alpha or -alpha, alpha = mean \\|W\\| of the output channel | SIGN and a multiplier | identity |
 | `Ternary` | +alpha, 0 or -alpha, alpha = mean \\|W\\| of the channel's large weights | FIXED4_0 and a multiplier | identity |
 | `ScaledFixedPoint` | alpha times an integer of `bits` bits, one alpha per channel | FIXED4_0, FIXED8_0, the same | identity |
+| `LearnedFixedPoint` | as `FixedPoint`, at a position that is trained | FIXED, UFIXED | fine_grained |
+| `FollowingFixedPoint` | as `FixedPoint`, where a moving average of the data tells | FIXED, UFIXED | fine_grained |
+| `ClippedActivation` | as `FixedPoint` without a sign, up to a limit that is trained | UFIXED and a clamp | fine_grained |
 
 What the forward pass computes with is *exactly* the stored value, not the value up to float rounding: the estimator is
 `stop_gradient(q) + (x - stop_gradient(x))`, whose bracket is a true zero, rather than `x + stop_gradient(q - x)`, which rounds
 twice. A network so trained, and the integers of the converted file, can agree bit for bit (NUMERICS.md, section 4).
 
-Quantizers are immutable and hold no state. They know nothing of layers: call one on any float tensor. Every layer of
+Quantizers are immutable. What the last three learn is kept by the layers that they are used in (`StatefulQuantizer`), so that one
+object serves many layers. They know nothing of layers: call one on any float tensor. Every layer of
 `kerasq.layers` takes any of them, and those of one's own (`Quantizer` says how one is written), as an object, by its name or
 by its config: `get` makes one of each.
 
@@ -34,9 +38,26 @@ import kerasq.quiet_keras  # noqa: F401  (before Keras is imported)
 from kerasq.quantizers.base import Quantizer
 from kerasq.quantizers.binary_connect import BinaryConnect
 from kerasq.quantizers.binary_weight import BinaryWeight
+from kerasq.quantizers.clipped_activation import ClippedActivation
 from kerasq.quantizers.fixed_point import FixedPoint
+from kerasq.quantizers.following_fixed_point import FollowingFixedPoint
 from kerasq.quantizers.identifiers import QuantizerLike, get
+from kerasq.quantizers.learned_fixed_point import LearnedFixedPoint
 from kerasq.quantizers.scaled_fixed_point import ScaledFixedPoint
+from kerasq.quantizers.stateful import StatefulQuantizer
 from kerasq.quantizers.ternary import Ternary
 
-__all__ = ["BinaryConnect", "BinaryWeight", "FixedPoint", "Quantizer", "QuantizerLike", "ScaledFixedPoint", "Ternary", "get"]
+__all__ = [
+    "BinaryConnect",
+    "BinaryWeight",
+    "ClippedActivation",
+    "FixedPoint",
+    "FollowingFixedPoint",
+    "LearnedFixedPoint",
+    "Quantizer",
+    "QuantizerLike",
+    "ScaledFixedPoint",
+    "StatefulQuantizer",
+    "Ternary",
+    "get",
+]

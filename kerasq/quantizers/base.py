@@ -50,14 +50,15 @@ class Quantizer(abc.ABC):
         """What is wrong with the arguments of a subclass, a sentence for each: for it to override."""
         return []
 
-    def __call__(self, inputs: Any, training: bool | None = None, seed: Any = None) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None, seed: Any = None, state: dict[str, Any] | None = None) -> Any:
         """Quantized `inputs`.
 
         Args:
             inputs: Float tensor or `keras.Variable` of any shape. What is not float64 is quantized in float32.
             training: Whether random decisions may be taken; only stochastic quantizers look at it.
             seed: `keras.random.SeedGenerator` for a stochastic quantizer (an integer would draw the same numbers at
-                every call). Layers own the generator: quantizers have no state.
+                every call). Layers own the generator.
+            state: Parameters of a quantizer that has any (`StatefulQuantizer`), by name; layers own them, too.
 
         Returns:
             Tensor of the same shape and dtype (float32 for integer inputs).
@@ -65,10 +66,14 @@ class Quantizer(abc.ABC):
         inputs = ops.convert_to_tensor(inputs)
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         x = inputs if dtype == "float64" else ops.cast(inputs, "float32")
+        outputs = self.with_gradient(x, training, seed, state)
+        return ops.cast(outputs, dtype) if "float" in dtype else outputs
+
+    def with_gradient(self, x: Any, training: bool | None, seed: Any, state: dict[str, Any] | None) -> Any:
+        """The value of `quantize` with the gradient of the straight-through estimator; `x` is float32 or float64."""
         quantized = self.quantize(x, training, seed)
         outside = self.outside(x) if self.straight_through == FINE_GRAINED else None
-        outputs = straight_through(quantized, x, outside)
-        return ops.cast(outputs, dtype) if "float" in dtype else outputs
+        return straight_through(quantized, x, outside)
 
     @abc.abstractmethod
     def quantize(self, x: Any, training: bool | None, seed: Any) -> Any:

@@ -29,7 +29,7 @@ from keras import ops
 
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
 from kerasq.quantizers.base import Quantizer, boolean_problems, integer_problems, signed_format
-from kerasq.quantizers.rounding import round_half_up
+from kerasq.quantizers.rounding import rounded_between
 from kerasq.quantizers.straight_through import FINE_GRAINED
 
 MIN_BITS = 2
@@ -92,7 +92,7 @@ class FixedPoint(Quantizer):
         return (2.0 ** (self.bits - self.signed) - 1) * self.step
 
     def quantize(self, x: Any, training: bool | None, seed: Any) -> Any:
-        return round_half_up(ops.clip(x, self.min, self.max) * 2.0**self.frac_bits) * self.step
+        return rounded_between(x, self.min, self.max, 2.0**self.frac_bits, self.step)
 
     def outside(self, x: Any) -> Any:
         return ops.logical_or(x < self.min, x > self.max)

@@ -21,3 +21,11 @@ def all_but_channels(weights: Any) -> tuple[int, ...]:
 def divided(numerator: Any, denominator: Any) -> Any:
     """The quotient, and 0 where the denominator is 0."""
     return ops.where(denominator == 0, 0.0, numerator / ops.where(denominator == 0, 1.0, denominator))
+
+
+def rounded_between(x: Any, low: Any, high: Any, scale: Any, step: Any) -> Any:
+    """`x`, limited to [low, high] and rounded to the multiples of `step`; `scale` is 1 / `step`, both powers of two.
+
+    The converter knows this sequence of operations (frontend/quantizer_pattern.py).
+    """
+    return round_half_up(ops.clip(x, low, high) * scale) * step

@@ -12,8 +12,7 @@ import numpy as np
 
 from kerasq import layers
 from kerasq.quantizers import FixedPoint
-from quantizers.all_quantizers import CLASSES as CLASSES_OF_QUANTIZERS
-from quantizers.all_quantizers import changed
+from quantizers.all_quantizers import OF_KERNELS, changed
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 to_numpy = keras.ops.convert_to_numpy
@@ -157,7 +156,7 @@ def _generic(kind, quantizer):
     return Case(kind, kind.layer, {"kernel_quantizer": quantizer()}, other)
 
 
-GENERIC = [_generic(kind, quantizer) for kind in KINDS for quantizer in CLASSES_OF_QUANTIZERS]
+GENERIC = [_generic(kind, quantizer) for kind in KINDS for quantizer in OF_KERNELS]
 NAMED = [Case(kind, layer, {}, OWN_ARGUMENTS[family]) for kind in KINDS for family, layer in kind.named.items()]
 CASES = [*GENERIC, *NAMED]
 # One of every class, for what no quantizer changes.
@@ -171,9 +170,15 @@ def batch(kind, size=3, seed=0):
 def spread_weights(layer, seed=1):
     """Gives a built layer weights over twice a range of [-1, 1), and some beyond [-8, 8), so that some saturate."""
     rng = np.random.default_rng(seed)
-    for variable in layer.trainable_variables:
+    for variable in latents(layer):
         values = rng.uniform(-2, 2, variable.shape) * rng.choice([1, 5], variable.shape)
         variable.assign(values.astype(np.float32))
+    layer.reset_quantizers()
+
+
+def latents(layer):
+    """Kernel and bias."""
+    return [layer.kernel, *([layer.bias] if layer.use_bias else [])]
 
 
 def built(case, instance=None, **arguments):

@@ -107,7 +107,7 @@ def test_config_round_trip_of_fixed_point_quantize():
 
 
 def test_all_layers_are_tested_and_the_named_ones_are_names_of_the_package():
-    classes = {case.layer for case in CLASSES} | {layers.FixedPointQuantize}
+    classes = {case.layer for case in CLASSES} | {layers.FixedPointQuantize, layers.Quantize}
     assert {layer.__name__ for layer in classes} == set(layers.__all__)
     for layer in [*NAMED_LAYERS, layers.FixedPointQuantize]:
         assert getattr(kerasq, layer.__name__) is layer

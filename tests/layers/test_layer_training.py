@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from kerasq import layers
-from kerasq.quantizers import BinaryConnect, ScaledFixedPoint
+from kerasq.quantizers import BinaryConnect, LearnedFixedPoint, ScaledFixedPoint
 from layers.kinds import CASES, CLASSES, KINDS, TENSORFLOW, batch, built, to_numpy, trained
 from quantizers.gradients import layer_gradients
 
+FOLLOW_THE_WEIGHTS = (LearnedFixedPoint, ScaledFixedPoint)  # none need lie outside of their range
 needs_tensorflow = pytest.mark.skipif(not TENSORFLOW, reason="uses tf.function")
 
 
@@ -18,9 +19,11 @@ needs_tensorflow = pytest.mark.skipif(not TENSORFLOW, reason="uses tf.function")
 def test_one_step_moves_every_latent_weight(case):
     model, before = trained()
     layer = model.get_layer(case.name)
-    assert len(layer.trainable_variables) == 2
+    assert len(layer.trainable_variables) == 2 + getattr(layer.kernel_quantizer, "trains_state", False)
     for variable in layer.trainable_variables:
-        assert np.all(to_numpy(variable) != before[variable.path])
+        moved = to_numpy(variable) != before[variable.path]
+        # A range of the least squared error may leave out a few, which get no gradient.
+        assert moved.all() or (moved.mean() > 0.9 and isinstance(layer.kernel_quantizer, LearnedFixedPoint))
         assert np.all(np.isfinite(to_numpy(variable)))
 
 
@@ -34,13 +37,13 @@ def test_latent_gradient_is_that_of_the_quantized_kernel_masked(case, straight_t
     reference.build(inputs.shape)
     reference.set_weights([to_numpy(layer.quantized_kernel), to_numpy(layer.quantized_bias)])
     upstream = np.random.default_rng(2).normal(size=layer.compute_output_shape(inputs.shape)).astype(np.float32)
-    kernel, bias = layer_gradients(layer, inputs, upstream)
+    kernel, bias, *_ = layer_gradients(layer, inputs, upstream)
     expected_kernel, expected_bias = layer_gradients(reference, inputs, upstream)
     if straight_through == "fine_grained":
-        latent = layer.output_channels_last(to_numpy(layer.kernel))
+        latent = keras.ops.convert_to_tensor(layer.output_channels_last(to_numpy(layer.kernel)))
         outside = to_numpy(layer.as_kernel(layer.kernel_quantizer.outside(latent)))
         assert outside.mean() < 1
-        assert outside.any() or isinstance(layer.kernel_quantizer, ScaledFixedPoint)  # whose range follows the weights
+        assert outside.any() or isinstance(layer.kernel_quantizer, FOLLOW_THE_WEIGHTS)
         expected_kernel = np.where(outside, 0, expected_kernel)
         expected_bias = np.where(np.arange(6) % 5 == 0, 0, expected_bias) if layer.bias_quantizer is not None else expected_bias
     np.testing.assert_allclose(kernel, expected_kernel, rtol=1e-6, atol=1e-6)

@@ -30,6 +30,14 @@ class Halves(quantizers.Quantizer):
 _LISTED = [getattr(quantizers, name) for name in quantizers.__all__]
 PUBLISHED = [value for value in _LISTED if inspect.isclass(value) and not inspect.isabstract(value)]
 CLASSES = [*PUBLISHED, Halves]
+OF_KERNELS = [quantizer for quantizer in CLASSES if quantizer is not quantizers.ClippedActivation]
+
+
+def plain(quantizer, values):
+    """The quantizer without a state whose format stores what `quantizer` makes of these values."""
+    if not isinstance(quantizer, quantizers.StatefulQuantizer):
+        return quantizer
+    return quantizer.at(quantizer.initial_state(keras.ops.convert_to_tensor(values)))
 
 
 def changed(quantizer):
@@ -37,6 +45,9 @@ def changed(quantizer):
     arguments = {}
     for field in dataclasses.fields(quantizer):
         value = field.default
+        if value is None:
+            arguments[field.name] = 2
+            continue
         words = [FINE_GRAINED, IDENTITY, "max", "mse"]
         candidates = words if isinstance(value, str) else [not value, -value, value - 1, value / 2]
         arguments[field.name] = next(other for other in candidates if other != value and _accepts(quantizer, field.name, other))
