@@ -5,11 +5,13 @@ tests/random_operators.py goes to the ends of what the file format allows, with 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
-from kerasq.format.model import ABSENT, Model
+from kerasq.format.model import ABSENT, Layout, Model
+from kerasq.format.packing import pairs_problem
 from kerasq.qformat import QFormat
 from networks import NetworkBuilder, random_stored
 from random_operators import random_clamp
@@ -95,6 +97,16 @@ def convolution(rng: np.random.Generator) -> Model:
     return _convolution(rng, ("FIXED8", "FIXED8", "FIXED8", "FIXED4", "FIXED16"), depthwise=False)
 
 
+def paired_convolution(rng: np.random.Generator) -> Model:
+    """With rows of weights in pairs where these allow it."""
+    model = _convolution(rng, ("FIXED8",), depthwise=False)
+    kernel = model.operators[0].inputs[1]
+    tensors = list(model.tensors)
+    if pairs_problem(tensors[kernel].format, tensors[kernel].shape) is None:
+        tensors[kernel] = dataclasses.replace(tensors[kernel], layout=Layout.PAIRS)
+    return dataclasses.replace(model, tensors=tuple(tensors))
+
+
 def sign_convolution(rng: np.random.Generator) -> Model:
     return _convolution(rng, ("SIGN",), depthwise=False)
 
@@ -145,7 +157,8 @@ def add(rng: np.random.Generator) -> Model:
 
 
 KINDS: dict[str, Callable[[np.random.Generator], Model]] = {
-    maker.__name__: maker for maker in (convolution, sign_convolution, depthwise, over_time, dense, pooling, add)
+    maker.__name__: maker
+    for maker in (convolution, paired_convolution, sign_convolution, depthwise, over_time, dense, pooling, add)
 }
 
 

@@ -42,7 +42,8 @@ goes to standard output.
 For a port to check itself (kqrun selftest, or kq_selftest in firmware),
 --embed_test adds an example and the checksum of every tensor that it leads to.
 For firmware, --emit_c writes the model as a C array, with the sizes that it needs
-and a list of the kernels that it uses; with --c_runtime the folder has the runtime's
+and a list of the kernels that it uses. A --target with kernels of its own gets weights
+and memory as these want them. With --c_runtime the folder has the runtime's
 sources, too, and builds: with CMake, as a component of ESP-IDF, a module of Zephyr, a
 library of Arduino or PlatformIO. Several networks share a folder, each with a --c_name
 of its own, one command after the other. MODEL may be a .kq file for these two; it
@@ -64,6 +65,8 @@ from absl import flags
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.outputs import NETWORK, PAGE, SETTINGS, Output, check_outputs, report_stream
 from kerasq.commands.run import check_readable
+from kerasq.targets import PORTABLE, TARGETS
+from kerasq_convert.c_source import for_target
 from kerasq_convert.commandline.c_files import CFiles, c_files, check_c, write_all
 from kerasq_convert.commandline.kq_files import RANDOM, replanned, with_test_vector
 from kerasq_convert.converter import Converter
@@ -88,6 +91,8 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string("embed_test", [], example, flag_values=values)  # absl adds that the flag may be repeated
     text("emit_c", "`FOLDER` for C files NAME.h and NAME.c. Needs the native library.")
     text("c_name", "`NAME` of these files, and of the symbols in them.", _C_NAME)
+    processors = sorted(TARGETS)
+    flags.DEFINE_enum("target", PORTABLE, processors, "Processor that the C files are made for.", flag_values=values)
     whole = "Make that a folder that builds, with the C runtime: CMake, ESP-IDF, Zephyr, Arduino, PlatformIO; see its README."
     flags.DEFINE_bool("c_runtime", False, whole, flag_values=values)
     flags.DEFINE_bool("overwrite", False, "Replace files of yours in such a folder, too.", flag_values=values)
@@ -120,6 +125,8 @@ def _convert(values: flags.FlagValues, names: list[str]) -> None:
     c = None
     if values.emit_c:
         title = pathlib.Path(outputs[0].name if outputs else source).name  # the .kq file comes first
+        with naming(title):
+            content = for_target(content, values.target)
         c = c_files(content, values.emit_c, values.c_name, title, **how)
     write_all(written, c)
     _tell(converter, len(content), planned, outputs, c, values)
@@ -133,8 +140,8 @@ def _checked(values: flags.FlagValues, names: list[str]) -> pathlib.Path:
     """The model that is converted, if the flags go together."""
     if len(names) != 1:
         raise UsageError(f"one model is expected. Received: {len(names)}")
-    if not values.emit_c and (values.c_runtime or values.c_name != _C_NAME):
-        raise UsageError("--c_name and --c_runtime go with --emit_c")
+    if not values.emit_c and (values.c_runtime or values.c_name != _C_NAME or values.target != PORTABLE):
+        raise UsageError("--c_name, --c_runtime and --target go with --emit_c")
     if values.overwrite and not values.c_runtime:
         raise UsageError("--overwrite goes with --c_runtime: other files are replaced anyway")
     source = pathlib.Path(names[0])

@@ -27,11 +27,13 @@ from processors import PROCESSORS
 from simulator import Outcome, simulate
 
 from kerasq.datasets import cifar10, shapes
-from kerasq.format import Model, dumps, load
+from kerasq.format import Model, dumps, load, loads
 from kerasq.interpreter import Interpreter
 from kerasq.runtime import DSP, Network
 from kerasq.selftest import random_example, with_selftest
+from kerasq.targets import PORTABLE
 from kerasq.text import table
+from kerasq_convert.c_source import for_target
 
 MODELS = pathlib.Path(__file__).parents[1] / "cifar10" / "models"
 
@@ -50,7 +52,7 @@ flags.DEFINE_string("build", None, "Folder to keep what is built in. Default: a 
 
 def kernels() -> str:
     """Those that the processor has, unless others are asked for."""
-    return DSP if PROCESSORS[FLAGS.cpu].dsp and not FLAGS.portable else "portable"
+    return DSP if PROCESSORS[FLAGS.cpu].dsp and not FLAGS.portable else PORTABLE
 
 
 def load_images(model: Model, count: int, data_dir: str | None) -> np.ndarray:
@@ -69,7 +71,7 @@ def load_network(path: str) -> Model:
         raise BuildError(f"{path}: the firmware takes a network with one input and one output")
     if any(tensor.format.is_float for tensor in model.tensors):
         raise BuildError(f"{path}: the firmware takes a network without FLOAT32; convert it with --representative_dataset")
-    return model
+    return loads(for_target(dumps(model), PORTABLE if kernels() == PORTABLE else PROCESSORS[FLAGS.cpu].name.lower()))
 
 
 def problems(model: Model, images: np.ndarray, firmware: Firmware, outcome: Outcome) -> list[str]:

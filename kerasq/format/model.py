@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasq.format.generated.enums import Layout as Layout
 from kerasq.format.generated.enums import OperatorKind
 from kerasq.qformat import QFormat
 
@@ -35,6 +36,7 @@ class Tensor:
         format: How values are stored; never a family.
         data: Stored values, unpacked, of `format.dtype` (SIGN: +1 and -1 as int8); `None` for an activation.
         offset: Byte offset in the arena; `None` for a constant.
+        layout: How a file has the rows of a constant (kerasq.format.packing). `data` are always in their own order.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Tensor:
     format: QFormat
     data: np.ndarray | None = None
     offset: int | None = None
+    layout: Layout = Layout.ROWS
 
     @property
     def is_constant(self) -> bool:
@@ -98,6 +101,8 @@ class Operator:
             `None` where nothing is clamped beyond the format's own range.
         accumulator_bits: 32 or 64: the width that provably holds every intermediate sum (0 for float operators).
         total_bits: The same after the multiplier and the bias (CONV_2D and DENSE; 0 elsewhere).
+        scratch: Offset and bytes of memory in the arena that is nobody else's while the operator runs, for kernels that want
+            some. 0 bytes where none is planned; kernels then find a place of their own behind all.
         function: In memory only: what a LOOKUP computes from a FLOAT32 input. A file holds its table instead.
     """
 
@@ -112,6 +117,7 @@ class Operator:
     clamp: tuple[float, float] | None = None
     accumulator_bits: int = 0
     total_bits: int = 0
+    scratch: tuple[int, int] = (0, 0)
     function: Callable[[np.ndarray], np.ndarray] | None = None
 
     def replace(self, **changes: Any) -> Operator:

@@ -7,6 +7,11 @@ All numbers are little endian. Values that take less than a byte share bytes:
   channel) begins a new word, so that a kernel can work on whole words.
 
 Bits after the last value (of a row, for SIGN) are zero: a tensor has exactly one representation.
+
+Rows of FIXED8, the output channels of a kernel, may lie in pairs (`Layout.PAIRS`), in the order in which a processor that
+multiplies two halfwords by two others wants them: a value of the one and of the other in turn, so that bytes 0 and 2 of a word
+are two values of the first row, bytes 1 and 3 of the second; of each four values of a row 1 and 3 come before 0 and 2, as inputs
+come when a word of them is split in the same way. There is an even number of rows, of a multiple of four values.
 """
 
 from __future__ import annotations
@@ -16,6 +21,28 @@ import math
 import numpy as np
 
 from kerasq.qformat import QFormat
+
+_TURN = 4  # values of a row that change places
+_ORDER = (1, 3, 0, 2)
+
+
+def pairs_problem(format: QFormat, shape: tuple[int, ...]) -> str | None:
+    """Why rows of this format and shape can't lie in pairs; `None` where they can."""
+    if format.family == "FIXED8" and len(shape) > 1 and shape[0] % 2 == 0 and math.prod(shape[1:]) % _TURN == 0:
+        return None
+    return f"rows in pairs are FIXED8, an even number of them, of multiples of {_TURN} values. Received: {format}, shape={shape}"
+
+
+def paired(rows: np.ndarray) -> np.ndarray:
+    """The values of rows, the first axis, in pairs."""
+    parts = rows.reshape(len(rows) // 2, 2, -1, _TURN)[..., _ORDER]
+    return np.ascontiguousarray(parts.transpose(0, 2, 3, 1)).reshape(rows.shape)
+
+
+def unpaired(pairs: np.ndarray) -> np.ndarray:
+    """The inverse of `paired`."""
+    parts = pairs.reshape(len(pairs) // 2, -1, _TURN, 2).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(parts[..., np.argsort(_ORDER)]).reshape(pairs.shape)
 
 
 def pack(values: np.ndarray, format: QFormat) -> bytes:

@@ -7,6 +7,7 @@ this one:
 
 * version lies in MIN_VERSION..FORMAT_VERSION; otherwise only that is reported.
 * Type and operator kind are members of their enums; frac_bits lies in -32..63 and is 0 for FLOAT32 and SIGN.
+* Layout is a member of its enum; only a tensor with data has another one than ROWS, and one that its format and shape allow.
 * A tensor with data has exactly as many bytes as its format and shape take, bits after the last value are zero, and its
   offset is 0.
 * An operator without a Window has that table's defaults; a Clamp counts as min and max, or min_float and max_float where the
@@ -28,8 +29,8 @@ from typing import Any
 import numpy as np
 
 from kerasq.format.errors import ModelError
-from kerasq.format.model import FORMAT_VERSION, Model, Operator, OperatorKind, SelfTest, Tensor
-from kerasq.format.packing import unpack
+from kerasq.format.model import FORMAT_VERSION, Layout, Model, Operator, OperatorKind, SelfTest, Tensor
+from kerasq.format.packing import pairs_problem, unpack, unpaired
 from kerasq.format.schema import MAX_FILE_BYTES, TYPES
 from kerasq.format.shapes import shape_problems
 from kerasq.format.structure import parse
@@ -39,6 +40,7 @@ from kerasq.text import represented
 MIN_VERSION = 1
 _FAMILIES = tuple(QFormat.parse(name) for name in TYPES)
 _KINDS = tuple(OperatorKind)
+_LAYOUTS = tuple(Layout)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -114,6 +116,10 @@ def _code_problems(fields: dict[str, Any]) -> Iterator[str]:
         low, high = (MIN_FRAC_BITS, MAX_FRAC_BITS) if fixed else (0, 0)
         if not low <= tensor["frac_bits"] <= high:
             yield f"{label}: frac_bits of {TYPES[tensor['type']]} lie in {low}..{high}. Received: frac_bits={tensor['frac_bits']}"
+        if tensor["layout"] >= len(_LAYOUTS):
+            yield f"{label}: there are layouts 0..{len(_LAYOUTS) - 1}. Received: layout={tensor['layout']}"
+        elif tensor["layout"] and tensor["data"] is None:
+            yield f"{label}: only constants have a layout. Received: layout={tensor['layout']}"
     for position, operator in enumerate(fields["operators"]):
         if operator["kind"] >= len(_KINDS):
             yield f"operator {position}: there are kinds 0..{len(_KINDS) - 1}. Received: kind={operator['kind']}"
@@ -141,14 +147,14 @@ def _tensors(tables: list[dict[str, Any]]) -> tuple[tuple[Tensor, ...], list[str
     for index, table in enumerate(tables):
         shape = tuple(table["shape"])
         format = _format(table["type"], table["frac_bits"])
-        data = None
+        data, layout = None, _LAYOUTS[table["layout"]]
         offset = table["offset"] if table["data"] is None or table["offset"] else None
         try:
             if table["data"] is not None:
-                data = _unpack(table["data"], format, shape)
+                data = _unpack(table["data"], format, shape, layout)
         except ValueError as error:
             damage.append(f"tensor {index} {represented(table['name'])}: {error}")
-        tensors.append(Tensor(table["name"], shape, format, data, offset))
+        tensors.append(Tensor(table["name"], shape, format, data, offset, layout))
     return tuple(tensors), damage
 
 
@@ -158,10 +164,17 @@ def _format(type_code: int, frac_bits: int) -> QFormat:
     return family.with_frac_bits(frac_bits) if family.is_fixed else family
 
 
-def _unpack(data: memoryview, format: QFormat, shape: tuple[int, ...]) -> np.ndarray:
+def _unpack(data: memoryview, format: QFormat, shape: tuple[int, ...], layout: Layout) -> np.ndarray:
     for problem in shape_problems(shape):
         raise ValueError(problem)
-    return unpack(data, format, shape)
+    values = unpack(data, format, shape)
+    if layout == Layout.ROWS:
+        return values
+    if unfit := pairs_problem(format, shape):
+        raise ValueError(unfit)
+    rows = unpaired(values)
+    rows.setflags(write=False)
+    return rows
 
 
 def _operator(table: dict[str, Any], tensors: tuple[Tensor, ...]) -> Operator:
@@ -172,6 +185,7 @@ def _operator(table: dict[str, Any], tensors: tuple[Tensor, ...]) -> Operator:
         clamp=_clamp(table, tensors),
         accumulator_bits=table["accumulator_bits"],
         total_bits=table["total_bits"],
+        scratch=(table["scratch_offset"], table["scratch_bytes"]),
     )
     window = table["window"]
     if window is None:

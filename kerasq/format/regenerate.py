@@ -50,6 +50,7 @@ def enums(schema: str) -> str:
     bodies = dict(re.findall(r"^enum (\w+) [^{]*{(.*?)}", re.sub("//.*", "", schema), re.MULTILINE | re.DOTALL))
     lists = {name: re.findall(r"[A-Z]\w*", body) for name, body in bodies.items()}
     types = "".join(f'    "{name}",\n' for name in lists["Type"])
+    layouts = "".join(f'    {name} = "{name}"\n' for name in lists["Layout"])
     kinds = "".join(f'    {name} = "{name}"\n' for name in lists["OperatorKind"])
     return f'''"""Generated from kerasq.fbs by kerasq/format/regenerate.py."""
 
@@ -59,6 +60,11 @@ import enum
 TYPES = (
 {types})
 
+
+class Layout(enum.StrEnum):
+    """How the rows of a constant lie in a file, in the order of the schema's enum: kerasq/format/packing.py."""
+
+{layouts}
 
 class OperatorKind(enum.StrEnum):
     """The operators of the file format, in the order of the schema's enum. NUMERICS.md section 3 defines each."""

@@ -90,6 +90,7 @@ TENSOR = Table(
         "frac_bits": BYTE,
         "data": BYTES,
         "offset": UINT,
+        "layout": UBYTE,
     },
 )
 WINDOW = Table(
@@ -119,6 +120,8 @@ OPERATOR = Table(
         "clamp": CLAMP,
         "accumulator_bits": UBYTE,
         "total_bits": UBYTE,
+        "scratch_offset": UINT,
+        "scratch_bytes": UINT,
     },
 )
 METADATA = Table("Metadata", {"key": STRING, "value": STRING})

@@ -24,14 +24,15 @@ from kerasq.format.generated import Operator as OperatorTable
 from kerasq.format.generated import SelfTest as SelfTestTable
 from kerasq.format.generated import Tensor as TensorTable
 from kerasq.format.generated import Window as WindowTable
-from kerasq.format.model import ABSENT, FILE_IDENTIFIER, Model, Operator, OperatorKind, SelfTest, Tensor
+from kerasq.format.model import ABSENT, FILE_IDENTIFIER, Layout, Model, Operator, OperatorKind, SelfTest, Tensor
 from kerasq.format.names import without_implied
-from kerasq.format.packing import pack
+from kerasq.format.packing import pack, paired
 from kerasq.format.schema import MAX_REUSE, TYPES, WINDOW, Scalar
 
 DATA_ALIGNMENT, COMPACT_ALIGNMENT = 16, 4
 COMPACT_SINCE = 3  # version of the format in which outputs of operators, and names of tensors, may be left out
 SHARED = MAX_REUSE // 2  # tensors that may share their data, so that readers don't take the file for one that describes too much
+_LAYOUTS = tuple(Layout)
 
 
 def unverified(model: Model, version: int, *, compact: bool = False) -> bytes:
@@ -86,7 +87,7 @@ class Writer:
 
     def tensor(self, tensor: Tensor) -> int:
         builder = self.builder
-        data = None if tensor.data is None else self.data(pack(tensor.data, tensor.format))
+        data = None if tensor.data is None else self.data(_packed(tensor, tensor.data))
         name = builder.CreateString(tensor.name) if tensor.name else None
         shape = self.numbers(tensor.shape, "<u4")
         TensorTable.Start(builder)
@@ -99,6 +100,7 @@ class Writer:
             TensorTable.AddOffset(builder, int(tensor.offset or 0))
         TensorTable.AddType(builder, TYPES.index(tensor.format.family))
         TensorTable.AddFracBits(builder, tensor.format.frac_bits)
+        TensorTable.AddLayout(builder, _LAYOUTS.index(tensor.layout))
         return TensorTable.End(builder)
 
     def operators(self, model: Model) -> Iterator[tuple[Operator, Tensor]]:
@@ -128,6 +130,8 @@ class Writer:
         OperatorTable.AddKind(builder, tuple(OperatorKind).index(operator.kind))
         OperatorTable.AddAccumulatorBits(builder, operator.accumulator_bits)
         OperatorTable.AddTotalBits(builder, operator.total_bits)
+        OperatorTable.AddScratchOffset(builder, int(operator.scratch[0]))
+        OperatorTable.AddScratchBytes(builder, int(operator.scratch[1]))
         return OperatorTable.End(builder)
 
     def window(self, operator: Operator) -> int | None:
@@ -202,3 +206,7 @@ class Writer:
         builder.Prep(4, len(packed))
         builder.Prep(alignment, len(packed))
         return builder.CreateByteVector(packed)
+
+
+def _packed(tensor: Tensor, data: np.ndarray) -> bytes:
+    return pack(data if tensor.layout == Layout.ROWS else paired(data), tensor.format)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kerasq.format import schema
-from kerasq.format.model import FORMAT_VERSION, OperatorKind
+from kerasq.format.model import FORMAT_VERSION, Layout, OperatorKind
 from kerasq.ops import families
 from kerasq.ops.checks import ATTRIBUTES
 from kerasq.ops.operand import Operand, Overlap
@@ -29,7 +29,7 @@ _ORIGIN = "/* Generated from the table of operators in kerasq/ops: python -m ker
 _WIDTH = 120
 # Attributes that a file holds; a function, which only a network in memory has, is none.
 _STORED = tuple(name for name in ATTRIBUTES if name != "function")
-_FLAGS = ("constant", "optional", "trailing", "per_channel")
+_FLAGS = ("constant", "optional", "trailing", "per_channel", "paired")
 _LIMITS = ("MAX_FILE_BYTES", "MAX_RANK", "MAX_REUSE", "MAX_NAME_BYTES", "MIN_ALIGNMENT", "MAX_ALIGNMENT", "MAX_VECTOR_READS")
 _STRUCTS = """
 /* An operand: the types that it may have, a bit each; what it is, a bit of KQ_OPERAND each; and how it is read while the
@@ -94,6 +94,7 @@ def _header() -> Iterator[str]:
     yield from _wrapped("enum { KQ_INEXACT_IN_FLOAT =", inexact, "};", separator=" |")
     yield ""
     yield from _wrapped("enum {", [f"KQ_OPERAND_{flag.upper()} = {1 << bit}" for bit, flag in enumerate(_FLAGS)], "};")
+    yield from _wrapped("enum {", [*(f"KQ_LAYOUT_{layout}" for layout in Layout), "KQ_LAYOUTS"], "};")
     yield from _wrapped("enum {", [f"KQ_OVERLAP_{overlap}" for overlap in Overlap], "};")
     yield from _wrapped("enum {", [f"{_attribute(name)} = {1 << bit}" for bit, name in enumerate(_STORED)], "};")
     yield _STRUCTS

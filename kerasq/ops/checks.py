@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kerasq.format.model import ABSENT, Model, Operator, Tensor
+from kerasq.format.model import ABSENT, Layout, Model, Operator, Tensor
 from kerasq.ops.bounds import width
 from kerasq.ops.operand import Operand
 from kerasq.qformat import QFormat
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # Attributes of an operator by name, with the defaults that they have where a kind does not use them: kernels rely on it, none has
 # to ask whether a padding belongs to a window or lies about in an operator that has none. Every kind uses its clamp and its
-# accumulator_bits.
-_ALL_USE = ("clamp", "accumulator_bits")
+# accumulator_bits, and may have scratch memory.
+_ALL_USE = ("clamp", "accumulator_bits", "scratch")
 ATTRIBUTES = {
     field.name: field.default
     for field in dataclasses.fields(Operator)
@@ -79,6 +79,8 @@ def _tensor(operand: Operand, tensor: Tensor) -> Iterator[str]:
         yield f"the {operand.name}'s number of fractional bits is missing. Received: {tensor.format}"
     elif tensor.format.family not in operand.families:
         yield f"the {operand.name} must be one of {', '.join(operand.families)}. Received: {tensor.format}"
+    elif tensor.layout != Layout.ROWS and not operand.paired:
+        yield f"the {operand.name} must lie in rows. Received: layout={tensor.layout}"
 
 
 def _attributes(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:

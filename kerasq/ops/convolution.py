@@ -7,6 +7,7 @@ convolution has no such matrices and is summed tap by tap.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -131,7 +132,8 @@ SPEC = OperatorSpec(
     kind=OperatorKind.CONV_2D,
     operands=(
         Operand("input", overlap=Overlap.WINDOW),
-        *weighted.CONSTANTS,
+        dataclasses.replace(weighted.CONSTANTS[0], paired=True),
+        *weighted.CONSTANTS[1:],
         Operand("addend", trailing=True, overlap=Overlap.ELEMENT_WISE, since=2),
     ),
     output_shape=output_shape,

@@ -35,6 +35,7 @@ class Operand:
         or_function: Whether it may be `ABSENT` in memory, where the operator holds a function in its place.
         per_channel: Whether it is a vector with one value for each output channel, which the accumulator proof reads for every
             operator that uses it.
+        paired: Whether its rows may lie in pairs (`Layout.PAIRS`).
         overlap: How it is read while the output is written; `NEVER` of a constant.
         since: Version of the file format that it came with.
         in_place_since: Version of the file format since which the output may lie exactly in its place, where `overlap` allows it.
@@ -47,6 +48,7 @@ class Operand:
     trailing: bool = False
     or_function: bool = False
     per_channel: bool = False
+    paired: bool = False
     overlap: Overlap = Overlap.NEVER
     since: int = 1
     in_place_since: int = 2

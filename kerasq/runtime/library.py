@@ -60,7 +60,13 @@ class TensorInfo(ctypes.Structure):
 class KernelInfo(ctypes.Structure):
     """kq_operator_info."""
 
-    _fields_ = (("kind", ctypes.c_int), ("output", ctypes.c_uint32), ("kernel", ctypes.c_char_p), ("macs", ctypes.c_uint64))
+    _fields_ = (
+        ("kind", ctypes.c_int),
+        ("output", ctypes.c_uint32),
+        ("kernel", ctypes.c_char_p),
+        ("macs", ctypes.c_uint64),
+        ("scratch_bytes", ctypes.c_size_t),
+    )
 
 
 class Interface(ctypes.Structure):

@@ -23,11 +23,13 @@ class OperatorInfo(NamedTuple):
         output: Index of the tensor that it writes.
         kernel: Name of the kernel.
         macs: Multiply-accumulates, absent taps included.
+        scratch_bytes: What the kernel needs of the arena while it runs.
     """
 
     output: int
     kernel: str
     macs: int
+    scratch_bytes: int = 0
 
 
 class Network:
@@ -111,7 +113,7 @@ class Network:
         """What computes each operator."""
         count = self._library.kq_operators(self._network)
         described = (self._library.kq_describe_operator(self._network, index) for index in range(count))
-        return [OperatorInfo(info.output, info.kernel.decode(), info.macs) for info in described]
+        return [OperatorInfo(info.output, info.kernel.decode(), info.macs, info.scratch_bytes) for info in described]
 
     def run(self, arena: np.ndarray, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
         """Compute the outputs of some examples, one after the other.

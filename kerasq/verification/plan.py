@@ -3,19 +3,20 @@
 An activation occupies its bytes, rounded up to the arena's alignment, from the operator that writes it (inputs of the network:
 from before the first) to the last one that reads it (outputs: to the end). Tensors that are alive together may not overlap, with
 one exception: the output of an operator may lie over inputs that nobody needs later, as far below them as
-kerasq.verification.overlap says.
+kerasq.verification.overlap says. Scratch memory of an operator, for kernels that want some, overlaps nothing that is alive then.
 """
 
 from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kerasq import ops
-from kerasq.format.model import Model, Operator, Tensor
+from kerasq.format.model import Layout, Model, Operator, Tensor
 from kerasq.verification import overlap
 
+PLANNED_FOR_KERNELS_SINCE = 3  # scratch memory, and kernels whose rows lie in pairs
 OVERLAPS_SINCE = 2  # version of the file format in which an output may lie over an input but not exactly in its place
 
 
@@ -55,7 +56,8 @@ def together(output: int, inputs: list[tuple[int, int]]) -> int:
 
 
 def live_bytes(model: Model) -> list[int]:
-    """Bytes that the activations alive during each operator take at least, every tensor rounded up to `model.arena_alignment`.
+    """Bytes that the activations alive during each operator, and its scratch memory, take at least, rounded up each to
+    `model.arena_alignment`.
 
     Offsets are not looked at: they need not exist yet.
     """
@@ -79,7 +81,9 @@ def profile(model: Model) -> list[int]:
         changes[first + 1] += sizes[index]
         changes[last + 2] -= sizes[index]
     totals = list(itertools.accumulate(changes[:-1]))
-    return [total - saving for total, saving in zip(totals, [0, *savings(model, spans), 0], strict=True)]
+    scratch = [aligned(operator.scratch[1], model.arena_alignment) for operator in model.operators]
+    saved = [0, *(saving - more for saving, more in zip(savings(model, spans), scratch, strict=True)), 0]
+    return [total - saving for total, saving in zip(totals, saved, strict=True)]
 
 
 def savings(model: Model, spans: dict[int, tuple[int, int]]) -> list[int]:
@@ -103,6 +107,8 @@ def needed_version(model: Model) -> int:
     The writer records it, so that older readers refuse what they can't run; readers look at what a file uses,
     whatever it records.
     """
+    if any(operator.scratch[1] for operator in model.operators) or any(t.layout != Layout.ROWS for t in model.tensors):
+        return PLANNED_FOR_KERNELS_SINCE
     return max((_version_of(model, operator) for operator in model.operators), default=1)
 
 
@@ -156,8 +162,25 @@ def collisions(model: Model) -> Iterator[str]:
                     f"tensor {index} {model.tensors[index].name!r} at bytes {place[0]}..{place[1]} of the arena overlaps "
                     f"tensor {hit[2]} {model.tensors[hit[2]].name!r} at {hit[0]}..{hit[1]} while both are in use"
                 )
+        if 0 <= position < len(model.operators):
+            yield from _scratch_collisions(model, position, in_use, over)
         for index in deaths.get(position, ()):
             _remove(in_use, _place(model, index))
+
+
+def _scratch_collisions(model: Model, position: int, in_use: list[tuple[int, int, int]], over: Iterable[int]) -> Iterator[str]:
+    """What the scratch memory of an operator overlaps: `in_use`, sorted, or the inputs `over` which the output may lie."""
+    first, size = model.operators[position].scratch
+    if not size:
+        return
+    highest = bisect.bisect_left(in_use, (first + size, 0, 0)) - 1
+    beside = [*(in_use[highest : highest + 1] if highest >= 0 else ()), *(_place(model, index) for index in over)]
+    for begin, end, index in beside:
+        if begin < first + size and first < end:
+            yield (
+                f"the scratch memory of operator {position} at bytes {first}..{first + size} of the arena overlaps "
+                f"tensor {index} {model.tensors[index].name!r} at {begin}..{end} while both are in use"
+            )
 
 
 def _place(model: Model, index: int) -> tuple[int, int, int]:

@@ -15,7 +15,8 @@ with no check left to the kernels. `problems` reports everything at once. The ru
   once, by exactly one operator; constants are never written. Window sizes fit 16 bits, the clamp of a FLOAT32 output is
   two float32 values. The rest (arity, types, shapes, clamp, accumulator proof) is in kerasq.ops.
 * Plan: the alignment is a power of two in MIN_ALIGNMENT..MAX_ALIGNMENT (engines use 16- and 32-bit values where they lie), the
-  arena has fewer than 2**31 bytes, every activation lies inside it and is aligned, and plan.collisions finds nothing.
+  arena has fewer than 2**31 bytes, every activation lies inside it and is aligned, as does the scratch memory of an operator that
+  has some, and plan.collisions finds nothing.
 * Test vector, where there is one: as many bytes as all inputs of the network together, and one checksum per operator.
 
 The work is bounded: proofs read every kernel once, however many operators share it, and multipliers and biases once per
@@ -32,7 +33,8 @@ import numpy as np
 
 from kerasq import ops
 from kerasq.format.errors import ModelError
-from kerasq.format.model import ABSENT, Model, Operator, Tensor
+from kerasq.format.model import ABSENT, Layout, Model, Operator, Tensor
+from kerasq.format.packing import pairs_problem
 from kerasq.format.schema import (
     MAX_ALIGNMENT,
     MAX_METADATA,
@@ -149,6 +151,8 @@ def _tensor(tensor: Tensor) -> Iterator[str]:
     if tensor.data is not None:
         yield from _data(tensor, tensor.data)
         return
+    if tensor.layout != Layout.ROWS:
+        yield f"only constants have a layout. Received: layout={tensor.layout}"
     if tensor.format.family not in ACTIVATIONS:
         yield f"an activation is {', '.join(sorted(ACTIVATIONS))}. Received: format={tensor.format}"
     if len(tensor.shape) < 2 or tensor.shape[0] != 1:
@@ -158,6 +162,9 @@ def _tensor(tensor: Tensor) -> Iterator[str]:
 def _data(tensor: Tensor, data: np.ndarray) -> Iterator[str]:
     if tensor.offset is not None:
         yield f"a constant has no place in the arena. Received: offset={tensor.offset}"
+    problem = None if tensor.layout == Layout.ROWS else pairs_problem(tensor.format, tuple(tensor.shape))
+    if problem:
+        yield problem
     if data.dtype != tensor.format.dtype or data.shape != tuple(tensor.shape):
         yield (
             f"data of {tensor.format} must be an array of {tensor.format.dtype} and shape {tensor.shape}. "
@@ -265,10 +272,25 @@ def _operator(model: Model, position: int) -> Iterator[str]:
     if not all(is_integer(size) and 0 <= size <= MAX_SIZE for size in sizes):
         yield f"{label(model, position)}: strides, dilations, padding, window and groups are 16-bit numbers. Received: {sizes}"
         return
+    if problem := _scratch_problem(model, operator):
+        yield f"{label(model, position)}: {problem}"
+        return
     clamp = operator.clamp
     if clamp is not None and model.output(operator).format.is_float and not all(map(_is_float32, clamp)):
         yield f"{label(model, position)}: the clamp of a FLOAT32 output is two float32 values. Received: clamp={clamp}"
     yield from (f"operator {position}, {problem}" for problem in ops.TABLE[operator.kind].problems(model, operator))
+
+
+def _scratch_problem(model: Model, operator: Operator) -> str | None:
+    offset, size = operator.scratch
+    alignment = model.arena_alignment
+    sound = is_integer(offset) and is_integer(size) and offset >= 0 and 0 <= size <= model.arena_bytes - offset
+    if sound and is_integer(alignment) and alignment > 0 and offset % (alignment if size else offset + 1) == 0:
+        return None
+    return (
+        f"scratch memory lies inside the arena of {model.arena_bytes} bytes, at a multiple of {alignment}; of no bytes "
+        f"the offset is 0. Received: scratch={operator.scratch}"
+    )
 
 
 def _is_float32(value: float) -> bool:

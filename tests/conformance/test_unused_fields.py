@@ -1,7 +1,9 @@
 """Every field of a file is used and checked, or refused where it is set: Python's list of users and C's are the same."""
 
+import dataclasses
 import re
 
+import numpy as np
 import pytest
 
 from conformance.compared import unchecked, whole
@@ -13,9 +15,11 @@ from kerasq.format.schema import CLAMP, METADATA, MODEL, OPERATOR, SELF_TEST, TE
 from kerasq.format.structure import parse
 from kerasq.ops import TABLE
 from kerasq.ops.checks import ATTRIBUTES
+from networks import NetworkBuilder
 from ops.broken_operators import WINDOW_ATTRIBUTES, valid
 
-BAD_CODE, BAD_PLACE, BAD_LINK, BAD_ATTRIBUTE, OVERFLOW = "6", "11", "12", "15", "17"  # kq_status in kerasq.h
+BAD_CODE, BAD_DATA, BAD_PLACE, BAD_LINK, BAD_PLAN, BAD_OPERAND = "6", "10", "11", "12", "13", "14"  # kq_status in kerasq.h
+BAD_ATTRIBUTE, OVERFLOW = "15", "17"
 
 # The fields of a Window by attribute, in the schema's order; values that differ from the default.
 WINDOW_FIELDS = {
@@ -36,9 +40,9 @@ ALWAYS = [
 ]
 # The others: each has a test below.
 SOMETIMES = {
-    "Tensor": ("frac_bits", "data", "offset"),
+    "Tensor": ("frac_bits", "data", "offset", "layout"),
     "Clamp": ("min", "max", "min_float", "max_float"),
-    "Operator": ("total_bits",),
+    "Operator": ("total_bits", "scratch_offset", "scratch_bytes"),
 }
 
 
@@ -143,6 +147,7 @@ def test_limits_of_the_other_kind_of_output(kind, runtime):
         (True, {"offset": 16}, BAD_PLACE),
         (False, {"type": 0, "frac_bits": 1}, BAD_CODE),
         (False, {"data": bytes(60)}, BAD_LINK),
+        (False, {"layout": 1}, BAD_CODE),
         (False, {}, "ran"),
     ],
 )
@@ -151,4 +156,56 @@ def test_fields_of_tensors(is_constant, changes, status, runtime):
     fields = content("DENSE")
     tensor = next(t for t in fields["tensors"] if t["type"] == TYPES.index("SIGN" if is_constant else "FIXED8"))
     tensor.update(changes)
+    assert outcome(fields, runtime) == status
+
+
+def test_layouts_are_for_kernels_of_convolutions(runtime):
+    """Even numbers of rows, of multiples of four values, of FIXED8: everything else is refused."""
+    statuses = {}
+    for kind, family, shape in (
+        ("CONV_2D", "FIXED8_4", (2, 1, 1, 4)),
+        ("CONV_2D", "FIXED8_4", (3, 1, 1, 4)),
+        ("CONV_2D", "FIXED8_4", (2, 1, 1, 6)),
+        ("CONV_2D", "FIXED16_4", (2, 1, 1, 4)),
+        ("CONV_2D", "FIXED4_4", (2, 1, 1, 4)),
+        ("DENSE", "FIXED8_4", (2, 4)),
+    ):
+        net = NetworkBuilder()
+        x = net.activation("x", (1, 2, 2, shape[-1]) if kind == "CONV_2D" else (1, shape[-1]), "FIXED8_4")
+        kernel = net.constant("kernel", np.ones(shape), family)
+        fields = plain(parse(unchecked(net.build((x,), (net.apply(kind, (x, kernel, -1, -1), "FIXED8_3"),)))))
+        assert outcome(fields, runtime) == "ran"
+        fields["tensors"][kernel]["layout"] = 1
+        statuses[kind, family, shape] = outcome(fields, runtime)
+        fields["tensors"][kernel]["layout"] = 2
+        assert outcome(fields, runtime) == BAD_CODE
+    assert list(statuses.values()) == ["ran", BAD_DATA, BAD_DATA, BAD_DATA, BAD_DATA, BAD_OPERAND]
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "status"),
+    [
+        (144, 16, "ran"),
+        (144, 3, "ran"),
+        (160, 0, BAD_PLACE),
+        (152, 8, BAD_PLACE),
+        (144, 17, BAD_PLACE),
+        (160, 16, BAD_PLACE),
+        (2**32 - 16, 32, BAD_PLACE),
+        (128, 16, BAD_PLAN),
+        (128, 32, BAD_PLAN),
+        (0, 1, BAD_PLAN),
+        (0, 160, BAD_PLAN),
+    ],
+)
+def test_scratch_memory(offset, size, status, runtime):
+    """Inside the arena, aligned, and over nothing that is in use."""
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 64), "FIXED8_4")
+    model = net.build((x,), (net.apply("QUANTIZE", (x,), "FIXED8_3", shape=(1, 64)),))
+    model = dataclasses.replace(model, arena_bytes=160)
+    if status == BAD_PLAN and offset == 128:  # the output's last bytes
+        model = dataclasses.replace(model, tensors=(model.tensors[0], dataclasses.replace(model.tensors[1], offset=80)))
+    fields = plain(parse(unchecked(model)))
+    fields["operators"][0] |= {"scratch_offset": offset, "scratch_bytes": size}
     assert outcome(fields, runtime) == status

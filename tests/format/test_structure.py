@@ -16,7 +16,8 @@ from kerasq.format.structure import parse
 def test_values_arrive():
     read = parse(GOOD)
     assert read["version"] == 1
-    assert read["tensors"][0] == {"name": "x", "shape": [1, 8], "type": 2, "frac_bits": 4, "data": None, "offset": 0}
+    sound = {"name": "x", "shape": [1, 8], "type": 2, "frac_bits": 4, "data": None, "offset": 0, "layout": 0}
+    assert read["tensors"][0] == sound
     assert bytes(read["tensors"][2]["data"]) == MINIMAL["tensors"][2]["data"]
     assert read["operators"][0]["window"] is None
     assert read["metadata"] == [{"key": "producer", "value": "a test"}]

@@ -54,6 +54,7 @@ class _Search:
                 self.readers[i] |= 1 << position
             self.below.append({i: overlap.distance(model, operator, i) for i in self.reads[position]})
         self.producer = {output: 1 << position for position, output in enumerate(self.writes)}
+        self.scratch = [aligned(operator.scratch[1], model.arena_alignment) for operator in model.operators]
         self.kept = set(model.outputs)
         self.ends = max(sum(self.sizes[i] for i in model.inputs), sum(self.sizes[i] for i in model.outputs))
         self.at_first = sum(self.sizes[i] for i in model.inputs if self.readers[i] or i in self.kept)
@@ -70,7 +71,7 @@ class _Search:
         saved = output + sum(size for size, _ in over) - together(output, over) if over else 0
         unread = self.writes[position] not in self.kept and not self.readers[self.writes[position]]
         left = alive + (0 if unread else output) - sum(self.sizes[i] for i in dying)
-        return alive + output - saved, left
+        return alive + output - saved + self.scratch[position], left
 
     def ready(self, done: int) -> Iterator[int]:
         for position, reads in enumerate(self.reads):

@@ -1,13 +1,15 @@
 """The memory plan: the order of the operators, and where in the arena each activation lies.
 
 order.py looks for the order that keeps the fewest bytes alive, placement.py for the places. Outputs may lie over their inputs
-where kerasq.verification.overlap allows it: element-wise operators and reshapes work in place.
+where kerasq.verification.overlap allows it: element-wise operators and reshapes work in place. Scratch memory that operators ask
+for is a buffer that is alive during one of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Collection
 
 from kerasq.format import Model
 from kerasq.verification.plan import aligned, lower_bound, overlaps, profile
@@ -48,19 +50,30 @@ def plan_memory(model: Model) -> Model:
     return plan(model).model
 
 
-def plan(model: Model) -> Plan:
-    """`plan_memory`, and what is known of the smallest arena."""
+def plan(model: Model, apart: Collection[int] = ()) -> Plan:
+    """`plan_memory`, and what is known of the smallest arena.
+
+    Args:
+        model: To be planned; of an operator's scratch memory its size counts.
+        apart: Outputs of operators that may not lie over what these read.
+    """
     order, bound_of_orders = best_order(model)
     model = _ordered(model, order)
-    indices, problem = _problem(model)
+    indices, scratch, problem = _problem(model, apart)
     live = profile(model)
     placement = _placed(problem, lower_bound(model), live.index(max(live)) - 1)
-    offsets = dict(zip(indices, placement.offsets, strict=True))
+    offsets = dict(zip(indices, placement.offsets, strict=False))
     tensors = tuple(
         dataclasses.replace(tensor, offset=offsets[index]) if index in offsets else tensor
         for index, tensor in enumerate(model.tensors)
     )
-    return Plan(dataclasses.replace(model, tensors=tensors, arena_bytes=placement.height), placement.bound, bound_of_orders)
+    places = dict(zip(scratch, placement.offsets[len(indices) :], strict=True))
+    operators = tuple(
+        operator.replace(scratch=(places[position], operator.scratch[1])) if position in places else operator
+        for position, operator in enumerate(model.operators)
+    )
+    planned = dataclasses.replace(model, tensors=tensors, operators=operators, arena_bytes=placement.height)
+    return Plan(planned, placement.bound, bound_of_orders)
 
 
 def _ordered(model: Model, order: list[int]) -> Model:
@@ -70,18 +83,21 @@ def _ordered(model: Model, order: list[int]) -> Model:
     return dataclasses.replace(model, operators=tuple(model.operators[position] for position in order), test=test)
 
 
-def _problem(model: Model) -> tuple[list[int], Problem]:
-    """The activations of an ordered model as buffers to be placed."""
+def _problem(model: Model, apart: Collection[int]) -> tuple[list[int], list[int], Problem]:
+    """What is to be placed: the activations of an ordered model, and the operators with scratch memory, in this order."""
     spans = model.lifetimes()
     indices = list(spans)
     number = {index: k for k, index in enumerate(indices)}
     over = [
         ((number[operator.outputs[0]], number[index]), aligned(below, model.arena_alignment))
         for position, operator in enumerate(model.operators)
+        if operator.outputs[0] not in apart
         for index, below in overlaps(model, position, spans).items()
     ]
-    sizes = tuple(aligned(model.tensors[index].nbytes, model.arena_alignment) for index in indices)
-    return indices, Problem(sizes, tuple(spans.values()), tuple(over))
+    scratch = [position for position, operator in enumerate(model.operators) if operator.scratch[1]]
+    sizes = [model.tensors[index].nbytes for index in indices] + [model.operators[position].scratch[1] for position in scratch]
+    times = (*spans.values(), *((position, position) for position in scratch))
+    return indices, scratch, Problem(tuple(aligned(size, model.arena_alignment) for size in sizes), times, tuple(over))
 
 
 @functools.lru_cache(maxsize=64)

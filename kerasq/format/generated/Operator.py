@@ -125,7 +125,21 @@ class Operator(object):
             return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
         return 0
 
-def OperatorStart(builder): builder.StartObject(7)
+    # Operator
+    def ScratchOffset(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+    # Operator
+    def ScratchBytes(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
+        return 0
+
+def OperatorStart(builder): builder.StartObject(9)
 def Start(builder):
     return OperatorStart(builder)
 def OperatorAddKind(builder, kind): builder.PrependUint8Slot(0, kind, 0)
@@ -155,6 +169,12 @@ def AddAccumulatorBits(builder, accumulatorBits):
 def OperatorAddTotalBits(builder, totalBits): builder.PrependUint8Slot(6, totalBits, 0)
 def AddTotalBits(builder, totalBits):
     return OperatorAddTotalBits(builder, totalBits)
+def OperatorAddScratchOffset(builder, scratchOffset): builder.PrependUint32Slot(7, scratchOffset, 0)
+def AddScratchOffset(builder, scratchOffset):
+    return OperatorAddScratchOffset(builder, scratchOffset)
+def OperatorAddScratchBytes(builder, scratchBytes): builder.PrependUint32Slot(8, scratchBytes, 0)
+def AddScratchBytes(builder, scratchBytes):
+    return OperatorAddScratchBytes(builder, scratchBytes)
 def OperatorEnd(builder): return builder.EndObject()
 def End(builder):
     return OperatorEnd(builder)

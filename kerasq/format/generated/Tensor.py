@@ -110,7 +110,14 @@ class Tensor(object):
             return self._tab.Get(flatbuffers.number_types.Uint32Flags, o + self._tab.Pos)
         return 0
 
-def TensorStart(builder): builder.StartObject(6)
+    # Tensor
+    def Layout(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+def TensorStart(builder): builder.StartObject(7)
 def Start(builder):
     return TensorStart(builder)
 def TensorAddName(builder, name): builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
@@ -137,6 +144,9 @@ def StartDataVector(builder, numElems):
 def TensorAddOffset(builder, offset): builder.PrependUint32Slot(5, offset, 0)
 def AddOffset(builder, offset):
     return TensorAddOffset(builder, offset)
+def TensorAddLayout(builder, layout): builder.PrependUint8Slot(6, layout, 0)
+def AddLayout(builder, layout):
+    return TensorAddLayout(builder, layout)
 def TensorEnd(builder): return builder.EndObject()
 def End(builder):
     return TensorEnd(builder)

@@ -16,6 +16,13 @@ TYPES = (
 )
 
 
+class Layout(enum.StrEnum):
+    """How the rows of a constant lie in a file, in the order of the schema's enum: kerasq/format/packing.py."""
+
+    ROWS = "ROWS"
+    PAIRS = "PAIRS"
+
+
 class OperatorKind(enum.StrEnum):
     """The operators of the file format, in the order of the schema's enum. NUMERICS.md section 3 defines each."""
 

@@ -136,6 +136,7 @@ typedef struct {
   uint32_t output;          /* the tensor it writes */
   const char *kernel;       /* name of the kernel that computes it */
   uint64_t macs;            /* multiply-accumulates, absent taps included */
+  size_t scratch_bytes;     /* of the arena, that the kernel needs while it runs */
 } kq_operator_info;
 kq_operator_info kq_describe_operator(const kq_network *network, uint32_t index);
 

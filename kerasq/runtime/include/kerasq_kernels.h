@@ -17,7 +17,7 @@
   X(kind##_wide) X(kind##_to_float) X(kind##_float)
 
 #define KQ_OTHER_KERNELS(X)                                                                                 \
-  X(kq_add) X(kq_add_mixed) X(kq_max_pool_2d) X(kq_max_pool_2d_float) X(kq_average_pool_2d)                 \
+  X(kq_conv_2d_pairs) X(kq_add) X(kq_add_mixed) X(kq_max_pool_2d) X(kq_max_pool_2d_float) X(kq_average_pool_2d)                 \
   X(kq_average_pool_2d_mixed) X(kq_reshape) X(kq_reshape_float) X(kq_softmax) X(kq_softmax_float)           \
   X(kq_quantize) X(kq_quantize_mixed) X(kq_mul) X(kq_mul_mixed) X(kq_concat) X(kq_concat_mixed)             \
   X(kq_transpose) X(kq_transpose_float) X(kq_lookup)
@@ -29,6 +29,8 @@
  * for scratch memory in the arena. Other machines run them, too, in C. */
 #define KQ_DSP_KERNELS(X)                                                                                   \
   X(kq_conv_2d_s8_s8_dsp) X(kq_conv_2d_u8_s8_dsp) X(kq_conv_2d_s8_s8_addend_dsp) X(kq_conv_2d_u8_s8_addend_dsp)                 \
+  X(kq_conv_2d_s8_s8_pairs_dsp) X(kq_conv_2d_u8_s8_pairs_dsp)                                                \
+  X(kq_conv_2d_s8_s8_pairs_addend_dsp) X(kq_conv_2d_u8_s8_pairs_addend_dsp)                                  \
   X(kq_conv_2d_s8_sign_dsp) X(kq_conv_2d_u8_sign_dsp) X(kq_conv_2d_s8_sign_addend_dsp) X(kq_conv_2d_u8_sign_addend_dsp)         \
   X(kq_conv_2d_depthwise_3x3_s8_dsp) X(kq_conv_2d_depthwise_3x3_u8_dsp)                                        \
   X(kq_conv_2d_depthwise_s8_dsp) X(kq_conv_2d_depthwise_u8_dsp)                                             \

@@ -53,6 +53,7 @@ const kq_kernel kq_conv_2d_float = {
     .kind = KQ_CONV_2D,
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
+    .weight_layout = KQ_ANY_LAYOUT,
     .accumulator_bits = 0,
     .run = run,
 };

@@ -1,4 +1,5 @@
-/* CONV_2D where a sum may need 64 bits, or where the exact result becomes FLOAT32: every type through one slow loop. */
+/* CONV_2D where a sum may need 64 bits, where the exact result becomes FLOAT32, or where rows of weights lie in pairs, as some
+ * processors want them: every type through one slow loop. */
 #include "kq_conv.h"
 #include "kq_float.h"
 
@@ -58,7 +59,19 @@ const kq_kernel kq_conv_2d_wide = {
     .kind = KQ_CONV_2D,
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
+    .weight_layout = KQ_ANY_LAYOUT,
     .accumulator_bits = 64,
+    .accepts = kq_has_fixed_output,
+    .run = run,
+};
+
+const kq_kernel kq_conv_2d_pairs = {
+    .name = "kq_conv_2d_pairs",
+    .kind = KQ_CONV_2D,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_FIXED8,
+    .weight_layout = KQ_LAYOUT_PAIRS,
+    .accumulator_bits = 32,
     .accepts = kq_has_fixed_output,
     .run = run,
 };
@@ -68,6 +81,7 @@ const kq_kernel kq_conv_2d_to_float = {
     .kind = KQ_CONV_2D,
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
+    .weight_layout = KQ_ANY_LAYOUT,
     .accumulator_bits = KQ_ANY_BITS,
     .accepts = kq_is_integer_to_float,
     .run = run_to_float,

@@ -42,6 +42,7 @@ kq_operator_info kq_describe_operator(const kq_network *network, uint32_t index)
   info.output = (uint32_t)(op->output - network->tensors);
   info.kernel = op->kernel->name;
   info.macs = kq_macs(op);
+  info.scratch_bytes = op->kernel->scratch_bytes == NULL ? 0 : op->kernel->scratch_bytes(op);
   return info;
 }
 

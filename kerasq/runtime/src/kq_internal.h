@@ -25,6 +25,7 @@ typedef struct kq_tensor {
   uint8_t rank;
   uint8_t type; /* kq_type */
   int8_t frac_bits;
+  uint8_t layout; /* of a constant: KQ_LAYOUT_ROWS, or KQ_LAYOUT_PAIRS (kerasq/format/packing.py) */
 } kq_tensor;
 
 /* Limit of an operator's output: a stored integer, or a float for a FLOAT32 output. */
@@ -80,6 +81,7 @@ struct kq_kernel {
   uint8_t kind;                     /* kq_kind */
   int8_t input_type;                /* kq_type of input 0, or KQ_ANY */
   int8_t weight_type;               /* kq_type of input 1, or KQ_ANY */
+  uint8_t weight_layout;            /* of input 1; or KQ_ANY_LAYOUT */
   uint8_t accumulator_bits;         /* as recorded: 0 in float, 32, 64, or KQ_ANY_BITS */
   bool (*accepts)(const kq_operator *); /* further conditions; may be NULL */
   const struct kq_packing *packing; /* what it makes of constants; NULL for one that uses them as they are */
@@ -116,6 +118,9 @@ typedef struct kq_packing {
   const struct kq_part *constants, *finish;
 } kq_packing;
 #define KQ_ANY_BITS 255
+#define KQ_ANY_LAYOUT 255
+
+#define KQ_CACHE_LINE 64u
 
 static inline uint16_t kq_u16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
 
@@ -176,6 +181,15 @@ kq_status kq_read_structure(const uint8_t *bytes, size_t size, kq_network *netwo
 /* kq_load.c: fills network->tensors and network->operators, which have room for the counts, from a file of sound structure, and
  * refuses what reader.py and its own tables refuse (codes, texts, sizes of data). */
 kq_status kq_load(kq_network *network, const kq_tables *tables, kq_error *error);
+
+/* Memory in the arena that a file plans for an operator's kernel; 0 bytes where it plans none. The network's structure is sound. */
+typedef struct {
+  uint32_t offset, bytes;
+} kq_scratch;
+kq_scratch kq_planned_scratch(const kq_network *network, uint32_t index);
+
+/* Where a kernel finds so many bytes: where the file plans them, else behind what is in use meanwhile. */
+size_t kq_scratch_place(const kq_network *network, const kq_operator *op, size_t bytes);
 
 /* kq_verify.c: whether the loaded network runs in bounds and exactly (kerasq/verification/verifier.py and kerasq/ops). */
 kq_status kq_verify(kq_network *network, kq_error *error);

@@ -58,13 +58,19 @@ static bool has_sound_data(const kq_tensor *tensor) {
   return true;
 }
 
+/* Rows may lie in pairs if they are FIXED8, an even number of them, of a multiple of four values. */
+static bool may_lie_so(const kq_tensor *tensor) {
+  if (tensor->layout == KQ_LAYOUT_ROWS) return true;
+  return tensor->type == KQ_FIXED8 && tensor->rank > 1 && tensor->shape[0] % 2 == 0 && tensor->elements / tensor->shape[0] % 4 == 0;
+}
+
 static kq_status load_constant(kq_tensor *tensor, const uint8_t *table) {
   const kq_vector data = kq_vector_field(table, TENSOR_DATA);
   if (tensor->offset != 0) return KQ_BAD_PLACE;
   if (data.count != stored_bytes(tensor)) return KQ_BAD_DATA;
   tensor->data = data.elements;
   tensor->bytes = data.count;
-  return has_sound_data(tensor) ? KQ_OK : KQ_BAD_DATA;
+  return may_lie_so(tensor) && has_sound_data(tensor) ? KQ_OK : KQ_BAD_DATA;
 }
 
 /* Activations are FLOAT32, (U)FIXED8 or (U)FIXED16 and begin with the batch axis. */
@@ -73,6 +79,7 @@ static kq_status load_activation(kq_tensor *tensor, const kq_network *network) {
   tensor->data = NULL;
   tensor->bytes = (uint32_t)bytes;
   if (tensor->rank < 2 || tensor->shape[0] != 1) return KQ_BAD_SHAPE;
+  if (tensor->layout != KQ_LAYOUT_ROWS) return KQ_BAD_CODE;
   if (tensor->type == KQ_SIGN || tensor->type == KQ_FIXED32 || kq_bits(tensor->type) == 4) return KQ_BAD_CODE;
   if (tensor->offset + bytes > network->planned_bytes) return KQ_BAD_PLACE;
   return tensor->offset % network->arena_alignment == 0 ? KQ_OK : KQ_BAD_PLACE;
@@ -83,7 +90,8 @@ static const char unnamed[8];
 
 static kq_status load_tensor(kq_tensor *tensor, const uint8_t *table, const kq_network *network) {
   const kq_vector name = kq_vector_field(table, TENSOR_NAME);
-  if (!load_format(tensor, table)) return KQ_BAD_CODE;
+  tensor->layout = (uint8_t)kq_number(table, TENSOR_LAYOUT, 1, KQ_LAYOUT_ROWS);
+  if (!load_format(tensor, table) || tensor->layout >= KQ_LAYOUTS) return KQ_BAD_CODE;
   if (name.count > KQ_MAX_NAME_BYTES) return KQ_BAD_TEXT;
   tensor->name = name.count == 0 ? unnamed + 4 : (const char *)name.elements;
   tensor->offset = kq_number(table, TENSOR_OFFSET, 4, 0);
@@ -151,6 +159,26 @@ static uint32_t implied_output(const kq_network *network, const kq_operator *op)
   do ++index;
   while (index < network->tensor_count && network->tensors[index].data != NULL);
   return index;
+}
+
+kq_scratch kq_planned_scratch(const kq_network *network, uint32_t index) {
+  const kq_vector operators = kq_vector_field(kq_follow(network->model), MODEL_OPERATORS);
+  const uint8_t *table = kq_follow(operators.elements + 4 * (size_t)index);
+  const kq_scratch scratch = {kq_number(table, OPERATOR_SCRATCH_OFFSET, 4, 0), kq_number(table, OPERATOR_SCRATCH_BYTES, 4, 0)};
+  return scratch;
+}
+
+size_t kq_scratch_place(const kq_network *network, const kq_operator *op, size_t bytes) {
+  const kq_scratch planned = kq_planned_scratch(network, (uint32_t)(op - network->operators));
+  return bytes <= planned.bytes ? planned.offset : (op->scratch + KQ_CACHE_LINE - 1) / KQ_CACHE_LINE * KQ_CACHE_LINE;
+}
+
+/* Inside the arena, and aligned as all that lies there. */
+static bool has_sound_scratch(const kq_network *network, uint32_t index) {
+  const kq_scratch scratch = kq_planned_scratch(network, index);
+  if (scratch.bytes == 0) return scratch.offset == 0;
+  return scratch.offset % network->arena_alignment == 0 && scratch.offset <= network->planned_bytes &&
+         scratch.bytes <= network->planned_bytes - scratch.offset;
 }
 
 static kq_status load_operator(kq_operator *op, const uint8_t *table, const kq_network *network) {
@@ -221,6 +249,7 @@ kq_status kq_load(kq_network *network, const kq_tables *tables, kq_error *error)
     const uint8_t *table = kq_follow(tables->bytes + tables->operators + 4 * i);
     const kq_status status = load_operator(&network->operators[i], table, network);
     if (status != KQ_OK) return kq_fail(error, status, (int32_t)i, -1);
+    if (!has_sound_scratch(network, i)) return kq_fail(error, KQ_BAD_PLACE, (int32_t)i, -1);
   }
   if (!has_sound_metadata(tables)) return kq_fail(error, KQ_BAD_TEXT, -1, -1);
   const kq_status inputs = check_end_names(network, MODEL_INPUT_NAMES, network->input_count);

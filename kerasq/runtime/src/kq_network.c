@@ -1,8 +1,6 @@
 /* From bytes to a network that runs: memory for what is resolved, a kernel for each operator, and the calls of kerasq.h. */
 #include "kq_arithmetic.h"
 
-#define CACHE_LINE 64u
-
 /* The public constants that callers size their state by. */
 typedef char network_fits[sizeof(kq_network) <= KQ_NETWORK_BYTES ? 1 : -1];
 typedef char tensor_fits[sizeof(kq_tensor) <= KQ_TENSOR_BYTES ? 1 : -1];
@@ -10,7 +8,7 @@ typedef char operator_fits[sizeof(kq_operator) <= KQ_OPERATOR_BYTES ? 1 : -1];
 
 static size_t round_up(size_t size, size_t alignment) { return (size + alignment - 1) / alignment * alignment; }
 
-static size_t behind_plan(const kq_network *network) { return round_up(network->planned_bytes, CACHE_LINE); }
+static size_t behind_plan(const kq_network *network) { return round_up(network->planned_bytes, KQ_CACHE_LINE); }
 
 static bool is_aligned(const void *pointer, size_t alignment) { return (uintptr_t)pointer % alignment == 0; }
 
@@ -18,6 +16,7 @@ static bool suits(const kq_kernel *kernel, const kq_operator *op) {
   const kq_tensor *weights = op->input[1];
   return kernel->kind == op->kind && (kernel->input_type == KQ_ANY || kernel->input_type == (int)op->input[0]->type) &&
          (kernel->weight_type == KQ_ANY || (weights != NULL && kernel->weight_type == (int)weights->type)) &&
+         (weights == NULL || kernel->weight_layout == KQ_ANY_LAYOUT || kernel->weight_layout == weights->layout) &&
          (kernel->accumulator_bits == KQ_ANY_BITS || kernel->accumulator_bits == op->accumulator_bits) &&
          (kernel->accepts == NULL || kernel->accepts(op));
 }
@@ -33,19 +32,18 @@ static const kq_kernel *choose(kq_network *network, kq_operator *op, const kq_ke
   return NULL;
 }
 
-/* Gives every operator a kernel, and its scratch memory a place: behind what is in use meanwhile, or, where the kernel packs,
- * behind all. `packed_bytes` becomes the state that all of them need. */
+/* Gives every operator a kernel, and its scratch memory a place: where the file plans enough of it, else behind what is in use
+ * meanwhile, or, where the kernel packs, behind all. `packed_bytes` becomes the state that all of them need. */
 static kq_status choose_kernels(kq_network *network, const kq_kernels *kernels, size_t *packed_bytes, kq_error *error) {
   kq_budget budget = {.limit = 0, .used = 0};
   network->arena_bytes = network->planned_bytes;
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     kq_operator *op = &network->operators[i];
-    const size_t free_from = round_up(op->scratch, CACHE_LINE);
     op->kernel = choose(network, op, kernels, &budget);
     if (op->kernel == NULL) return kq_fail(error, KQ_NO_KERNEL, (int32_t)i, (int32_t)(op->output - network->tensors));
     const size_t needed = op->kernel->scratch_bytes == NULL ? 0 : op->kernel->scratch_bytes(op);
     const bool packs = op->kernel->packing != NULL;
-    const size_t scratch = packs ? behind_plan(network) : free_from;
+    const size_t scratch = packs ? behind_plan(network) : kq_scratch_place(network, op, needed);
     if (!packs) op->scratch = scratch;
     if (needed != 0 && scratch + needed > network->arena_bytes) network->arena_bytes = scratch + needed;
   }
@@ -95,10 +93,10 @@ static kq_status prepare(const uint8_t *bytes, size_t size, const kq_kernels *ke
   size_t packed_bytes = 0;
   if (status == KQ_OK) status = choose_kernels(network, kernels, &packed_bytes, error);
   if (status == KQ_OK && packed_bytes != 0) {
-    *state_bytes = place.packed + CACHE_LINE + packed_bytes;
+    *state_bytes = place.packed + KQ_CACHE_LINE + packed_bytes;
     if (state_size < *state_bytes) return kq_fail(error, KQ_STATE_TOO_SMALL, -1, -1);
     uint8_t *memory = state + place.packed;
-    pack(network, memory + (CACHE_LINE - (uintptr_t)memory % CACHE_LINE) % CACHE_LINE);
+    pack(network, memory + (KQ_CACHE_LINE - (uintptr_t)memory % KQ_CACHE_LINE) % KQ_CACHE_LINE);
   }
   for (uint32_t i = 0; status == KQ_OK && i < network->operator_count; ++i) {
     kq_operator *op = &network->operators[i];
@@ -120,7 +118,7 @@ kq_status kq_prepare(const void *model, size_t model_bytes, const kq_kernels *ke
 size_t kq_arena_bytes(const kq_network *network) { return network->arena_bytes; }
 
 size_t kq_arena_alignment(const kq_network *network) {
-  return network->arena_bytes > network->planned_bytes && network->arena_alignment < CACHE_LINE ? CACHE_LINE
+  return network->arena_bytes > network->planned_bytes && network->arena_alignment < KQ_CACHE_LINE ? KQ_CACHE_LINE
                                                                                                 : network->arena_alignment;
 }
 

@@ -87,9 +87,25 @@ static size_t top(const plan *p, const kq_operator *op) {
   return end;
 }
 
-static bool sweep_operator(plan *p, kq_operator *op, int32_t position) {
+/* Whether planned scratch memory overlaps nothing that is in use. Of that, the highest tensor that begins below its end ends highest,
+ * too. */
+static bool is_free(const plan *p, kq_scratch scratch) {
+  uint32_t low = 0, high = scratch.bytes == 0 ? 0 : p->in_use;
+  while (low < high) {
+    const uint32_t middle = (low + high) / 2;
+    if (in_use(p, middle)->offset < scratch.offset + scratch.bytes) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low == 0 || end_of(in_use(p, low - 1)) <= scratch.offset;
+}
+
+static bool sweep_operator(plan *p, kq_operator *op, int32_t position, kq_scratch scratch) {
+  const bool is_apart = is_free(p, scratch); /* from all that is read */
   release(p, op, position, true);
-  if (!place(p, op->output)) return false;
+  if (!is_apart || !place(p, op->output) || !is_free(p, scratch)) return false;
   op->scratch = top(p, op);
   release(p, op, position, false);
   if (op->output->last == position) count_in(p, op->output, -1);
@@ -107,7 +123,7 @@ static kq_status sweep(plan *p, const kq_network *network, kq_error *error) {
   }
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     kq_operator *op = &network->operators[i];
-    if (!sweep_operator(p, op, (int32_t)i)) return kq_fail(error, KQ_BAD_PLAN, (int32_t)i, (int32_t)(op->output - p->tensors));
+    if (!sweep_operator(p, op, (int32_t)i, kq_planned_scratch(network, i))) return kq_fail(error, KQ_BAD_PLAN, (int32_t)i, (int32_t)(op->output - p->tensors));
   }
   return KQ_OK;
 }

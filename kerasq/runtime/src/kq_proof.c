@@ -8,9 +8,11 @@ enum { SUMS = 16 }; /* channels whose weights are summed before operators look a
 static uint64_t weight_sum(const kq_tensor *kernel, uint32_t channel) {
   const uint32_t weights = kernel->elements / kernel->shape[0];
   if (kernel->type == KQ_SIGN) return weights;
+  const bool in_pairs = kernel->layout == KQ_LAYOUT_PAIRS; /* then every other value from the beginning of the pair, or the next */
+  const uint32_t place = in_pairs ? channel / 2 * 2 * weights + channel % 2 : channel * weights;
   const kq_reader read = kq_reader_of(kernel->type);
   uint64_t total = 0;
-  for (uint32_t i = 0; i < weights; ++i) total += kq_magnitude(read(kernel->data, channel * weights + i));
+  for (uint32_t i = 0; i < weights; ++i) total += kq_magnitude(read(kernel->data, place + (in_pairs ? 2 * i : i)));
   return total;
 }
 

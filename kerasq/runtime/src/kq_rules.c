@@ -16,7 +16,8 @@ static bool fits_signature(const kq_operator *op) {
     const bool is_constant = (operand->flags & KQ_OPERAND_CONSTANT) != 0;
     if (tensor == NULL) {
       if ((operand->flags & KQ_OPERAND_OPTIONAL) == 0) return false;
-    } else if (is_constant != (tensor->data != NULL) || (operand->types >> tensor->type & 1) == 0) {
+    } else if (is_constant != (tensor->data != NULL) || (operand->types >> tensor->type & 1) == 0 ||
+               (tensor->layout != KQ_LAYOUT_ROWS && (operand->flags & KQ_OPERAND_PAIRED) == 0)) {
       return false;
     }
   }

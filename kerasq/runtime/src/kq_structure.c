@@ -28,14 +28,15 @@ typedef struct {
 
 static const field_type tensor_fields[TENSOR_SLOTS] = {
     [TENSOR_NAME] = TEXT, [TENSOR_SHAPE] = NUMBERS_UP_TO(2), [TENSOR_TYPE] = U8, [TENSOR_FRAC_BITS] = U8, [TENSOR_DATA] = RAW,
-    [TENSOR_OFFSET] = U32};
+    [TENSOR_OFFSET] = U32, [TENSOR_LAYOUT] = U8};
 static const field_type window_fields[WINDOW_SLOTS] = {
     [WINDOW_SIZE] = U16, U16, [WINDOW_STRIDES] = U16, U16, [WINDOW_DILATIONS] = U16, U16, [WINDOW_PADDING] = U16, U16, U16, U16,
     [WINDOW_GROUPS] = U16};
 static const field_type clamp_fields[CLAMP_SLOTS] = {[CLAMP_FIXED] = U32, U32, [CLAMP_FLOAT] = U32, U32};
 static const field_type operator_fields[OPERATOR_SLOTS] = {
     [OPERATOR_KIND] = U8, [OPERATOR_INPUTS] = INDICES, [OPERATOR_OUTPUTS] = INDICES, [OPERATOR_WINDOW] = ONE(WINDOW),
-    [OPERATOR_CLAMP] = ONE(CLAMP), [OPERATOR_ACCUMULATOR_BITS] = U8, [OPERATOR_TOTAL_BITS] = U8};
+    [OPERATOR_CLAMP] = ONE(CLAMP), [OPERATOR_ACCUMULATOR_BITS] = U8, [OPERATOR_TOTAL_BITS] = U8,
+    [OPERATOR_SCRATCH_OFFSET] = U32, [OPERATOR_SCRATCH_BYTES] = U32};
 static const field_type metadata_fields[METADATA_SLOTS] = {[METADATA_KEY] = TEXT, [METADATA_VALUE] = TEXT};
 static const field_type test_fields[TEST_SLOTS] = {[TEST_INPUT] = RAW, [TEST_CHECKSUMS] = NUMBERS_UP_TO(16)};
 static const field_type model_fields[MODEL_SLOTS] = {

@@ -36,10 +36,17 @@ int64_t kq_total(const kq_totals *totals, uint32_t channel, uint32_t place, int6
 
 kq_rows kq_rows_of(const kq_tensor *kernel) {
   kq_rows rows = {.data = kernel->data, .read = kq_reader_of(kernel->type)};
-  if (kq_bits(kernel->type) == 4) {
+  if (kernel->layout == KQ_LAYOUT_PAIRS) {
+    rows.paired = kernel->elements / kernel->shape[0];
+  } else if (kq_bits(kernel->type) == 4) {
     rows.values = kernel->elements / kernel->shape[0];
   } else {
     rows.bytes = kernel->bytes / kernel->shape[0];
   }
   return rows;
+}
+
+uint32_t kq_place_in_pairs(uint32_t weights, uint32_t channel, uint32_t index) {
+  static const uint8_t places[] = {2, 0, 3, 1}; /* of four weights */
+  return 2 * (channel / 2 * weights + (index & ~3u) + places[index % 4]) + channel % 2;
 }

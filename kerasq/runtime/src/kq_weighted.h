@@ -47,11 +47,14 @@ typedef struct {
   const uint8_t *data;
   kq_reader read;
   uint32_t bytes, values; /* one of them is 0 */
+  uint32_t paired;        /* weights of an output channel, where two lie in one (KQ_LAYOUT_PAIRS); then both are 0 */
 } kq_rows;
 kq_rows kq_rows_of(const kq_tensor *kernel);
 
 /* Weight number `index` of an output channel, of a fixed type or SIGN: a stored integer, +1 or -1. */
+uint32_t kq_place_in_pairs(uint32_t weights, uint32_t channel, uint32_t index);
 static inline int32_t kq_weight(const kq_rows *rows, uint32_t channel, uint32_t index) {
+  if (rows->paired != 0) return rows->read(rows->data, kq_place_in_pairs(rows->paired, channel, index));
   return rows->read(rows->data + (size_t)channel * rows->bytes, channel * rows->values + index);
 }
 

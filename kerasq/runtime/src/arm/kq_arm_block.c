@@ -9,8 +9,8 @@ bool kq_arm_addend_allows_blocks(const kq_operator *op, uint32_t pixels) {
 }
 
 kq_arm_cursor kq_arm_first_origin(const kq_operator *op) {
-  kq_arm_cursor cursor = {0, {-op->padding[0], -op->padding[2]}, true};
-  for (unsigned axis = 0; axis < 2; ++axis) {
+  kq_arm_cursor cursor = {0, {-op->padding[0], -op->padding[2]}, KQ_UNROLL(true, false)};
+  for (unsigned axis = 0; axis < 2 && cursor.is_pointwise; ++axis) {
     cursor.is_pointwise = cursor.is_pointwise && op->window[axis] == 1 && op->strides[axis] == 1 &&
                           op->output->shape[1 + axis] == op->input[KQ_X]->shape[1 + axis];
   }

@@ -5,7 +5,7 @@
 
 #include "kq_arm_finish.h"
 
-enum { KQ_ARM_ROWS = 3, KQ_ARM_ROW_STEP = 8, KQ_ARM_STEPS_AT_ONCE = KQ_UNROLL(8, 1) }; /* rows of weights, inputs of a step */
+enum { KQ_ARM_ROWS = 3, KQ_ARM_ROW_STEP = 8, KQ_ARM_STEPS_AT_ONCE = KQ_UNROLL(4, 1) }; /* rows of weights, inputs of a step */
 
 /* The assembly knows the places of the first fields. */
 typedef struct kq_arm_dense {

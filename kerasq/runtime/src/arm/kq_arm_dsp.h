@@ -14,7 +14,7 @@
 #define KQ_TEXT(tokens) KQ_TEXT_OF(tokens)
 #endif
 
-/* How often inner loops are unrolled: by the first number for speed, by the second for little code. */
+/* How often inner loops are unrolled, or whether a case has code of its own: the first for speed, the second for little code. */
 #ifdef __OPTIMIZE_SIZE__
 #define KQ_UNROLL(fast, small) small
 #else

@@ -33,14 +33,15 @@ static void set_channel(kq_arm_channel *channel, int32_t factor, uint64_t start)
 }
 
 void kq_arm_make_channels(const kq_operator *op, uint32_t first, uint32_t count, kq_arm_channel *channels) {
-  static const uint8_t one[] = {1, 0};
   const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS];
   const int left = 32 - shift_of(op);
   const int places = bias == NULL ? 0 : kq_total_frac_bits(op) - bias->frac_bits + left;
   const uint64_t least = ((uint64_t)(op->output->type == KQ_FIXED8 ? 128 : 0) << 32) + ((uint64_t)1 << 31);
+#ifndef __OPTIMIZE_SIZE__
   const uint32_t size = bias == NULL ? 0 : bias->type == KQ_FIXED16 ? 2 : bias->type == KQ_FIXED32 ? 4 : 0; /* of a bias's value */
   if (size != 0 && places <= 30 && (multiplier == NULL || multiplier->type == KQ_FIXED16)) {
     /* Most often: no call for each channel, and one multiplication in place of a shift. */
+    static const uint8_t one[] = {1, 0};
     const uint8_t *m = multiplier == NULL ? one : multiplier->data + 2 * (size_t)first, *b = bias->data + size * (size_t)first;
     const int32_t unit = (int32_t)1 << places, step = multiplier == NULL ? 0 : 2;
     for (; count > 0; --count, ++channels, m += step, b += size) {
@@ -49,6 +50,7 @@ void kq_arm_make_channels(const kq_operator *op, uint32_t first, uint32_t count,
     }
     return;
   }
+#endif
   for (; count > 0; --count, ++channels, ++first) {
     const int32_t m = multiplier == NULL ? 1 : kq_stored(multiplier->type, multiplier->data, first);
     const int32_t b = bias == NULL ? 0 : kq_stored(bias->type, bias->data, first);

@@ -1,8 +1,9 @@
 /* Four pixels by all output channels: sums of products of 8-bit inputs, widened to 16 bits once for all channels, by 8-bit weights
- * as they are stored.
+ * as they are stored, of a channel, or of two at a time where their rows lie in pairs.
  *
  * Widened inputs come in turns of four values k0..k3 of four pixels: eight words, (k1, k3) of each pixel, then (k0, k2) of each, as
- * halfwords. SXTB16 of a word of weights, and of the word rotated by a byte, gives the same pairs, so nothing else is rearranged. */
+ * halfwords. SXTB16 of a word of weights, and of the word rotated by a byte, gives the same pairs, so nothing else is rearranged. Of
+ * rows in pairs it gives such a pair of each of both channels, so that inputs are loaded half as often. */
 #ifndef KQ_ARM_PRODUCTS_H
 #define KQ_ARM_PRODUCTS_H
 
@@ -28,8 +29,10 @@ typedef struct kq_arm_block {
   const kq_operator *op;
 } kq_arm_block;
 
-/* Every channel from block->channel on. `next` is set. */
+/* Every channel from block->channel on; of rows in pairs, an even number of them. `next` is set. */
+typedef void (*kq_arm_multiply)(kq_arm_block *block);
 void kq_arm_products(kq_arm_block *block);
+void kq_arm_products_of_pairs(kq_arm_block *block);
 
 /* How the results of an operator are finished, without and with an addend: sets `op`, `finish` and `addend_factor`. */
 typedef void (*kq_arm_choose)(const kq_operator *op, kq_arm_block *block);
