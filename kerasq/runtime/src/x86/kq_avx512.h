@@ -18,8 +18,8 @@ KQ_INLINE __m256i kq_half(__m512i v, int half) {
   return half == 0 ? _mm512_castsi512_si256(v) : _mm512_extracti64x4_epi64(v, 1);
 }
 
-/* sum * factor + offset of 16 integers and floats, rounded once in the rounding mode, then to an integer in it. And an arithmetic
- * shift by a number that is the same for all. SIMDe lacks the conversions and the shift. */
+/* sum * factor + offset of 16 integers and floats, rounded once in the rounding mode, then to an integer in it; 16 bytes as
+ * integers; an arithmetic shift by a number that is the same for all. SIMDe lacks these. */
 #ifdef KQ_SIMDE
 KQ_INLINE __m256 kq_half_floats(__m512 v, int half) { return _mm256_castsi256_ps(kq_half(_mm512_castps_si512(v), half)); }
 
@@ -32,12 +32,22 @@ KQ_INLINE __m512i kq_rounded(__m512i sum, __m512 factor, __m512 offset) {
   return kq_both_halves(kq_rounded_half(sum, factor, offset, 0), kq_rounded_half(sum, factor, offset, 1));
 }
 
+KQ_INLINE __m512i kq_widened_bytes(bool is_signed, __m128i bytes) {
+  const __m128i high = _mm_srli_si128(bytes, 8);
+  return is_signed ? kq_both_halves(_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(high))
+                   : kq_both_halves(_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(high));
+}
+
 KQ_INLINE __m512i kq_shifted(__m512i v, __m128i places) {
   return kq_both_halves(_mm256_sra_epi32(kq_half(v, 0), places), _mm256_sra_epi32(kq_half(v, 1), places));
 }
 #else
 KQ_INLINE __m512i kq_rounded(__m512i sum, __m512 factor, __m512 offset) {
   return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), factor, offset));
+}
+
+KQ_INLINE __m512i kq_widened_bytes(bool is_signed, __m128i bytes) {
+  return is_signed ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
 }
 
 KQ_INLINE __m512i kq_shifted(__m512i v, __m128i places) { return _mm512_sra_epi32(v, places); }

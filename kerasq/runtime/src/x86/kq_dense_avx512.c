@@ -95,10 +95,9 @@ static void finish_bytes(const kq_operator *op, const kq_gemm *gemm, uint32_t nu
     uint8_t *to = output + target.first;
     __m512i y[4];
     for (uint32_t i = 0; i < 4; ++i) {
-      const uint32_t here = b + i < together ? b + i : b, lane = (number + here) * KQ_LANES;
-      const __m512 factor = _mm512_loadu_ps((const float *)(const void *)(gemm->factor + lane));
-      const __m512 offset = _mm512_loadu_ps((const float *)(const void *)gemm->offset + lane);
-      y[i] = kq_requantize_512(gemm, &none, 0, factor, offset, sum[here]);
+      const uint32_t here = b + i < together ? b + i : b;
+      const kq_finish_terms terms = kq_finish_terms_of(gemm, number + here, none);
+      y[i] = kq_requantize_512(&terms, gemm->finish == KQ_FINISH_FMA, KQ_NO_ADDEND, 0, sum[here]);
     }
     const __m512i bytes = kq_four_pixels(&target, y[0], y[1], y[2], y[3]);
     const __m256i halves[2] = {kq_half(bytes, 0), kq_half(bytes, 1)};

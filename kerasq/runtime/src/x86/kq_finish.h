@@ -73,6 +73,27 @@ KQ_INLINE void kq_multiply_fma(const kq_gemm *gemm, uint32_t lane, uint32_t coun
   }
 }
 
+KQ_INLINE void kq_add_to_both(__m256i sum[2], const __m256i r[2], __m128i places) {
+  sum[0] = _mm256_add_epi32(sum[0], _mm256_sll_epi32(r[0], places));
+  sum[1] = _mm256_add_epi32(sum[1], _mm256_sll_epi32(r[1], places));
+}
+
+KQ_INLINE void kq_add_addends(const kq_gemm *gemm, uint32_t count, const kq_addends *addends, __m256i sum[][2]) {
+  const __m128i places = _mm_cvtsi32_si128(gemm->addend_places);
+  __m256i r[2];
+  if (addends->type == KQ_UFIXED8 && addends->channels == KQ_LANES) { /* as behind most activations */
+    for (uint32_t p = 0; p < count; ++p) {
+      kq_load_16(KQ_UFIXED8, addends->first + p * addends->step, 0, r);
+      kq_add_to_both(sum[p], r, places);
+    }
+    return;
+  }
+  for (uint32_t p = 0; p < count; ++p) {
+    kq_load_addends(addends, p, r);
+    kq_add_to_both(sum[p], r, places);
+  }
+}
+
 /* Shifted sums of `count` pixels, with their rounding half already in them. */
 KQ_INLINE void kq_requantize_tile(const kq_gemm *gemm, uint32_t number, uint32_t count, const kq_addends *addends,
                                   __m256i sum[][2]) {
@@ -90,13 +111,7 @@ KQ_INLINE void kq_requantize_tile(const kq_gemm *gemm, uint32_t number, uint32_t
     kq_multiply_32(gemm, lane, count, 0, sum);
     kq_multiply_32(gemm, lane + 8, count, 1, sum);
   }
-  const __m128i places = _mm_cvtsi32_si128(gemm->addend_places);
-  for (uint32_t p = 0; p < count && addends->first != NULL; ++p) {
-    __m256i r[2];
-    kq_load_addends(addends, p, r);
-    sum[p][0] = _mm256_add_epi32(sum[p][0], _mm256_sll_epi32(r[0], places));
-    sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_sll_epi32(r[1], places));
-  }
+  if (addends->first != NULL) kq_add_addends(gemm, count, addends, sum);
   const __m128i shift = _mm_cvtsi32_si128(gemm->shift);
   for (uint32_t p = 0; p < count; ++p) {
     sum[p][0] = _mm256_sra_epi32(sum[p][0], shift);

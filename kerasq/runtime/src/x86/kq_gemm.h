@@ -13,7 +13,8 @@
  * (accumulator_bits is 32), it is exact whatever the order, though the constant alone may not fit.
  *
  * vpmaddubsw (AVX2) adds two products in 16 bits and saturates: u * w0 + u' * w1 stays within 255 * 128 while |w0| + |w1| <=
- * 128. A step that breaks this for one of its channels is split in two, w = a + b with |a|, |b| <= 64, both at the same place.
+ * 128. A step that breaks this for one of its channels is *wide*: its inputs of even and of odd number are multiplied as 16-bit
+ * values (vpmaddwd), for 10 instructions instead of 6. Its weights have those of even numbers first, for every 8 channels.
  * Where weights are so small that sums of several steps fit 16 bits (SIGN: 64 steps), `chunk` says how many, and they are
  * widened once per chunk; else steps are paired (kq_gemm_pairs.c). vpdpbusd (AVX-512 VNNI) adds four products in 32 bits and
  * needs neither.
@@ -61,6 +62,7 @@ typedef struct {
   uint32_t steps;
   uint32_t chunk;      /* steps whose sums fit 16 bits; KQ_WIDE_CHUNK where sums have 64 */
   uint32_t pairs;      /* the first 2 * pairs steps, two by two: their sums fit 16 bits together */
+  uint32_t wide;       /* the last steps: multiplied as 16-bit values */
   uint32_t first_step; /* number of the block's first step among those of all blocks */
   uint32_t first_place; /* of its first step's first place: blocks with the same places, nearly always, share them */
 } kq_block;
@@ -128,7 +130,7 @@ bool kq_is_wide(const kq_operator *op);
 uint32_t kq_halves(const kq_operator *op);
 uint32_t kq_blocks_of(const kq_operator *op);
 
-/* Steps of a block at most, those that are split counted twice. */
+/* Steps of a block. */
 uint64_t kq_most_steps(const kq_operator *op);
 
 extern const kq_part kq_gemm_steps, kq_gemm_saturating_steps;
@@ -140,9 +142,9 @@ void kq_fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum, fl
 kq_finish_type kq_choose_finish(const kq_operator *op, const kq_steps *steps);
 void kq_fill_finish(const kq_operator *op, kq_gemm *gemm, const kq_steps *steps);
 
-/* Orders the steps of a block so that those come first, two by two, whose 16-bit sums can be added; returns the number of pairs.
- * */
-uint32_t kq_gemm_pair_steps(int32_t *place, uint8_t *weights, uint32_t steps);
+/* Orders the steps of a block so that those come first, two by two, whose 16-bit sums can be added, and those last that are wide;
+ * counts both. */
+void kq_gemm_pair_steps(int32_t *place, uint8_t *weights, kq_block *block);
 
 /* Blocks with at least such a chunk are widened chunk by chunk. */
 enum { KQ_MIN_CHUNK = 4 };

@@ -16,7 +16,7 @@ typedef struct {
   const int32_t *place;
   const uint8_t *weights;
   const int32_t *start;
-  uint32_t steps, chunk, pairs;
+  uint32_t steps, chunk, pairs, wide;
 } work;
 
 KQ_INLINE __m256i weights_at(const uint8_t *weights, int half) {
@@ -69,10 +69,31 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m256i sum[]
     a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w0), ones));   \
     b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w1), ones));   \
   }
+
+/* Inputs of even number, and of odd number, as 16-bit values: any weights. */
+#define KQ_LINE_EVEN(p)                                                       \
+  {                                                                           \
+    const __m256i v = _mm256_and_si256(broadcast(x##p + place), low);         \
+    a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(v, w0));                  \
+    b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(v, w1));                  \
+  }
+#define KQ_LINE_ODD(p)                                                        \
+  {                                                                           \
+    const __m256i v = _mm256_srli_epi16(broadcast(x##p + place), 8);          \
+    a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(v, w2));                  \
+    b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(v, w3));                  \
+  }
+
+/* 16 weights of bytes as 16-bit values. */
+KQ_INLINE __m256i widened(const uint8_t *weights) {
+  return _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(const void *)weights));
+}
+
 #define KQ_STEPS_U8(name, EACH)                                                                   \
   static void name(const work *w, const uint8_t *const x[], __m256i sum[][2]) {                   \
-    const __m256i ones = _mm256_set1_epi16(1);                                                    \
+    const __m256i ones = _mm256_set1_epi16(1), low = _mm256_set1_epi16(0xFF);                     \
     const uint8_t *weights = w->weights, *const end = weights + (size_t)w->steps * KQ_STEP_BYTES; \
+    const uint8_t *const wide = end - (size_t)w->wide * KQ_STEP_BYTES;                            \
     const uint8_t *const alone = weights + (size_t)w->pairs * 2 * KQ_STEP_BYTES;                  \
     const int32_t *next = w->place;                                                               \
     EACH(KQ_POINT) EACH(KQ_TAKE)                                                                  \
@@ -82,10 +103,17 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m256i sum[]
       next += 2;                                                                                  \
       EACH(KQ_LINE_PAIR)                                                                          \
     }                                                                                             \
-    for (; weights != end; weights += KQ_STEP_BYTES) {                                            \
+    for (; weights != wide; weights += KQ_STEP_BYTES) {                                           \
       const ptrdiff_t place = *next++;                                                            \
       const __m256i w0 = weights_at(weights, 0), w1 = weights_at(weights, 1);                     \
       EACH(KQ_LINE_U8)                                                                            \
+    }                                                                                             \
+    for (; weights != end; weights += KQ_STEP_BYTES) {                                            \
+      const ptrdiff_t place = *next++;                                                            \
+      const __m256i w0 = widened(weights), w1 = widened(weights + 32);                            \
+      EACH(KQ_LINE_EVEN)                                                                          \
+      const __m256i w2 = widened(weights + 16), w3 = widened(weights + 48);                       \
+      EACH(KQ_LINE_ODD)                                                                           \
     }                                                                                             \
     EACH(KQ_GIVE)                                                                                 \
   }
@@ -187,6 +215,7 @@ static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t n
       .steps = block->steps,
       .chunk = block->chunk,
       .pairs = block->pairs,
+      .wide = block->wide,
   };
   const kq_target target = kq_target_of(op, gemm, number);
   const add_steps add = inner_loop(gemm, block, false), add_single = inner_loop(gemm, block, true);

@@ -4,7 +4,8 @@
  * Two steps whose 16-bit sums can be added before, whatever the inputs, share it: three multiplications do the work of four. As
  * the weights are constants it is known which: in each of the 32 lanes, |w0| + |w1| of both steps together must not exceed 128.
  * Steps may be taken in any order, so that those with large weights find partners with small ones: the larger of a pair takes
- * the largest partner that fits. Of a float-trained 8-bit network, 70 to 90 % of the steps find one. */
+ * the largest partner that fits. Of a float-trained 8-bit network, 70 to 90 % of the steps find one. Steps that are wide (kq_gemm.h)
+ * are moved behind all others before. */
 #include "kq_gemm.h"
 
 enum { SEGMENT = 512, PAIRS = 2 * KQ_LANES, LIMIT = 128 };
@@ -92,23 +93,56 @@ static void reorder(const segment *s, int32_t *place, uint8_t *weights) {
   }
 }
 
-/* Moves the unpaired steps [begin, end) behind the steps up to `last`. */
+static void swap_steps(int32_t *place, uint8_t *weights, uint32_t a, uint32_t b) {
+  uint8_t kept[KQ_STEP_BYTES];
+  const int32_t kept_place = place[a];
+  memcpy(kept, weights + (size_t)a * KQ_STEP_BYTES, KQ_STEP_BYTES);
+  memcpy(weights + (size_t)a * KQ_STEP_BYTES, weights + (size_t)b * KQ_STEP_BYTES, KQ_STEP_BYTES);
+  memcpy(weights + (size_t)b * KQ_STEP_BYTES, kept, KQ_STEP_BYTES);
+  place[a] = place[b];
+  place[b] = kept_place;
+}
+
+/* Moves the unpaired steps [begin, end) behind the steps up to `last`; their order among themselves does not matter. */
 static void rotate(int32_t *place, uint8_t *weights, uint32_t begin, uint32_t end, uint32_t last) {
-  for (uint32_t i = begin, j = end; j < last; ++i, ++j) { /* swap: their order among themselves does not matter */
-    uint8_t kept[KQ_STEP_BYTES];
-    uint8_t *a = weights + (size_t)i * KQ_STEP_BYTES, *b = weights + (size_t)j * KQ_STEP_BYTES;
-    const int32_t kept_place = place[i];
-    memcpy(kept, a, KQ_STEP_BYTES);
-    memcpy(a, b, KQ_STEP_BYTES);
-    memcpy(b, kept, KQ_STEP_BYTES);
-    place[i] = place[j];
-    place[j] = kept_place;
+  for (uint32_t i = begin, j = end; j < last; ++i, ++j) swap_steps(place, weights, i, j);
+}
+
+static bool is_wide(const uint8_t *weights) {
+  for (uint32_t pair = 0; pair < PAIRS; ++pair, weights += 2) {
+    if (magnitude(weights[0]) + magnitude(weights[1]) > LIMIT) return true;
+  }
+  return false;
+}
+
+/* The weights of even numbers of 8 channels, then those of odd ones. */
+static void part_weights(uint8_t *weights) {
+  for (int half = 0; half < 2; ++half, weights += KQ_STEP_BYTES / 2) {
+    uint8_t kept[KQ_STEP_BYTES / 2];
+    memcpy(kept, weights, sizeof kept);
+    for (uint32_t i = 0; i < sizeof kept; ++i) weights[i % 2 * 16 + i / 2] = kept[i];
   }
 }
 
-uint32_t kq_gemm_pair_steps(int32_t *place, uint8_t *weights, uint32_t steps) {
+/* Moves wide steps to the end; returns how many there are. */
+static uint32_t part_wide(int32_t *place, uint8_t *weights, uint32_t steps) {
+  uint32_t narrow = steps;
+  for (uint32_t step = 0; step < narrow;) {
+    if (!is_wide(weights + (size_t)step * KQ_STEP_BYTES)) {
+      ++step;
+      continue;
+    }
+    swap_steps(place, weights, step, --narrow);
+    part_weights(weights + (size_t)narrow * KQ_STEP_BYTES);
+  }
+  return steps - narrow;
+}
+
+void kq_gemm_pair_steps(int32_t *place, uint8_t *weights, kq_block *block) {
   segment s;
   uint32_t pairs = 0;
+  block->wide = part_wide(place, weights, block->steps);
+  const uint32_t steps = block->steps - block->wide;
   for (uint32_t begin = 0; begin < steps; begin += SEGMENT) {
     const uint32_t left = steps - begin;
     read_sums(&s, weights + (size_t)begin * KQ_STEP_BYTES, left < SEGMENT ? left : SEGMENT);
@@ -118,5 +152,5 @@ uint32_t kq_gemm_pair_steps(int32_t *place, uint8_t *weights, uint32_t steps) {
     rotate(place, weights, 2 * pairs, begin, begin + 2 * matched);
     pairs += matched;
   }
-  return pairs;
+  block->pairs = pairs;
 }

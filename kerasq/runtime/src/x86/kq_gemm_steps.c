@@ -113,28 +113,6 @@ static void read_step(const kq_operator *op, const kq_block *block, const shape 
   }
 }
 
-/* Largest |w0| + |w1| of the pairs that vpmaddubsw adds. */
-static uint32_t largest_pair(const step_weights *w) {
-  uint32_t largest = 0;
-  for (int lane = 0; lane < KQ_LANES; ++lane) {
-    for (int pair = 0; pair < 2; ++pair) {
-      const uint32_t sum = kq_magnitude(w->integer[lane][2 * pair]) + kq_magnitude(w->integer[lane][2 * pair + 1]);
-      if (sum > largest) largest = sum;
-    }
-  }
-  return largest;
-}
-
-/* w = a + b, halves of it. */
-static void split(const step_weights *w, step_weights *a, step_weights *b) {
-  for (int lane = 0; lane < KQ_LANES; ++lane) {
-    for (int i = 0; i < 4; ++i) {
-      a->integer[lane][i] = w->integer[lane][i] / 2;
-      b->integer[lane][i] = w->integer[lane][i] - a->integer[lane][i];
-    }
-  }
-}
-
 /* Where a block's steps go to; NULL pointers only count them. */
 typedef struct {
   int32_t *place;
@@ -193,14 +171,7 @@ static void list_depthwise_steps(const kq_operator *op, const kq_block *block, s
   }
 }
 
-static void append_split(const step_weights *w, int32_t place, step_list *list) {
-  step_weights a, b;
-  split(w, &a, &b);
-  append(list, KQ_STEP_U8, place, &a);
-  append(list, KQ_STEP_U8, place, &b);
-}
-
-static void list_steps(const kq_operator *op, const kq_block *block, bool saturating, step_list *list) {
+static void list_steps(const kq_operator *op, const kq_block *block, step_list *list) {
   if (kq_is_depthwise(op)) {
     list_depthwise_steps(op, block, list);
     return;
@@ -214,11 +185,7 @@ static void list_steps(const kq_operator *op, const kq_block *block, bool satura
       step_weights w;
       read_step(op, block, &s, run % s.runs, first, run / s.runs, &w);
       const int32_t here = place + (int32_t)(first * bytes);
-      if (saturating && type == KQ_STEP_U8 && largest_pair(&w) > LARGEST_PAIR) {
-        append_split(&w, here, list);
-      } else {
-        append(list, type, here, &w);
-      }
+      append(list, type, here, &w);
     }
   }
 }
@@ -250,7 +217,7 @@ static void order_steps(const kq_operator *op, kq_block *block, const step_list 
   if (kq_is_wide(op)) block->chunk = KQ_WIDE_CHUNK;
   if (!saturating || kq_step_type_of(op) != KQ_STEP_U8) return;
   block->chunk = chunk_of(list->weights, block->steps);
-  if (block->chunk < KQ_MIN_CHUNK) block->pairs = kq_gemm_pair_steps(list->place, list->weights, block->steps);
+  if (block->chunk < KQ_MIN_CHUNK) kq_gemm_pair_steps(list->place, list->weights, block);
 }
 
 static kq_block block_of(const shape *s, uint32_t number, kq_step_type type) {
@@ -271,11 +238,6 @@ static kq_block block_of(const shape *s, uint32_t number, kq_step_type type) {
 typedef struct {
   size_t block, sum, magnitude, place, weights, end;
 } layout;
-
-/* Whether some steps may be split in two, which makes them differ from block to block. */
-static bool may_split(const kq_operator *op) {
-  return kq_step_type_of(op) == KQ_STEP_U8 && op->input[KQ_KERNEL]->type == KQ_FIXED8;
-}
 
 /* Whether all blocks have the same places in the same order. */
 static bool shares_places(const kq_operator *op, bool saturating) { return !saturating || kq_step_type_of(op) != KQ_STEP_U8; }
@@ -302,23 +264,13 @@ uint64_t kq_most_steps(const kq_operator *op) {
   const shape s = shape_of(op);
   const kq_step_type type = kq_step_type_of(op);
   const uint32_t values = type == KQ_STEP_DEPTHWISE ? 2 : type == KQ_STEP_DEPTHWISE_F32 ? 1 : 4 / kq_step_value_bytes(type);
-  return (uint64_t)s.runs * ((s.run_values + values - 1) / values) * (may_split(op) ? 2 : kq_halves(op));
+  return (uint64_t)s.runs * ((s.run_values + values - 1) / values) * kq_halves(op);
 }
 
-/* The memory of the steps, to be counted where they may be split. */
+/* The memory of the steps. */
 static layout lay_out_steps(const kq_operator *op, bool saturating) {
-  const uint32_t blocks = kq_blocks_of(op);
-  const uint64_t most = kq_most_steps(op);
-  if (!may_split(op)) return lay_out(op, blocks * most, shares_places(op, saturating) ? most : blocks * most);
-  const shape s = shape_of(op);
-  uint64_t steps = 0;
-  for (uint32_t number = 0; number < blocks; ++number) {
-    const kq_block block = block_of(&s, number, kq_step_type_of(op));
-    step_list list = {.count = 0};
-    list_steps(op, &block, saturating, &list);
-    steps += list.count;
-  }
-  return lay_out(op, steps, shares_places(op, saturating) ? steps / blocks : steps);
+  const uint64_t blocks = kq_blocks_of(op), steps = kq_most_steps(op);
+  return lay_out(op, blocks * steps, shares_places(op, saturating) ? steps : blocks * steps);
 }
 
 void kq_fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum, float *magnitudes) {
@@ -362,7 +314,7 @@ static void pack_steps(const kq_operator *op, bool saturating, void *memory) {
         .place = place + block[number].first_place,
         .weights = base + l.weights + (size_t)steps * KQ_STEP_BYTES,
     };
-    list_steps(op, &block[number], saturating, &list);
+    list_steps(op, &block[number], &list);
     block[number].steps = list.count;
     steps += list.count;
     order_steps(op, &block[number], &list, saturating);
@@ -370,10 +322,6 @@ static void pack_steps(const kq_operator *op, bool saturating, void *memory) {
   }
 }
 
-static size_t most_bytes(const kq_operator *op) {
-  const uint64_t steps = kq_blocks_of(op) * kq_most_steps(op);
-  return may_split(op) ? lay_out(op, steps, steps).end : lay_out_steps(op, true).end;
-}
 static size_t bytes(const kq_operator *op) { return lay_out_steps(op, false).end; }
 static size_t bytes_saturating(const kq_operator *op) { return lay_out_steps(op, true).end; }
 static void pack(const kq_operator *op, const void *constants, void *memory) {
@@ -393,6 +341,6 @@ static bool serves(const kq_operator *owner, const kq_operator *op) {
          memcmp(owner->dilations, op->dilations, sizeof op->dilations) == 0;
 }
 
-const kq_part kq_gemm_steps = {.most = most_bytes, .bytes = bytes, .serves = serves, .pack = pack};
+const kq_part kq_gemm_steps = {.most = bytes, .bytes = bytes, .serves = serves, .pack = pack};
 const kq_part kq_gemm_saturating_steps = {
-    .most = most_bytes, .bytes = bytes_saturating, .serves = serves, .pack = pack_saturating};
+    .most = bytes_saturating, .bytes = bytes_saturating, .serves = serves, .pack = pack_saturating};
