@@ -1,4 +1,4 @@
-/* ADD and QUANTIZE of fixed values for AVX2: 16 or 32 values at a time, in 32 or, where everything fits, in 16 bits. */
+/* ADD, QUANTIZE, CONCAT and MUL of fixed values for AVX2: 16 or 32 values at a time, in 32 or, where everything fits, in 16 bits. */
 #include "kq_simd.h"
 
 /* y = clamp(((a << left) + (b << right) + half) >> shift), or with a left shift instead: `shift` < 0. */
@@ -46,8 +46,8 @@ static bool is_byte(uint8_t type) { return kq_value_bytes(type) == 1; }
 
 /* The output may lie over either input, place by place: each group of values is read before it is written. The last, shorter
  * group is computed in a buffer. */
-static void add_all(const kq_operator *op, const sums *s, const uint8_t *a, const uint8_t *b, uint8_t *y, int32_t bound) {
-  const size_t count = op->output->elements, y_bytes = kq_value_bytes(s->y_type), a_bytes = kq_value_bytes(s->a_type);
+static void add_all(size_t count, const sums *s, const uint8_t *a, const uint8_t *b, uint8_t *y, int32_t bound) {
+  const size_t y_bytes = kq_value_bytes(s->y_type), a_bytes = kq_value_bytes(s->a_type);
   size_t i = 0;
   if (b != NULL && is_byte(s->a_type) && is_byte(s->b_type) && is_byte(s->y_type) && bound < 1 << 15) {
     for (; i + 32 <= count; i += 32) add_32_narrow(s, a + i, b + i, y + i);
@@ -63,8 +63,9 @@ static void add_all(const kq_operator *op, const sums *s, const uint8_t *a, cons
   memcpy(y + i * y_bytes, rest_y, (count - i) * y_bytes);
 }
 
-static sums sums_of(const kq_operator *op) {
-  const kq_tensor *a = op->input[0], *b = op->kind == KQ_ADD ? op->input[KQ_ADD_SECOND_INPUT] : a, *y = op->output;
+/* Of two inputs, or twice the same. */
+static sums sums_of(const kq_operator *op, const kq_tensor *a, const kq_tensor *b) {
+  const kq_tensor *y = op->output;
   const int frac_bits = a->frac_bits > b->frac_bits ? a->frac_bits : b->frac_bits;
   sums s = {
       .a_type = a->type,
@@ -80,23 +81,114 @@ static sums sums_of(const kq_operator *op) {
   return s;
 }
 
+static bool shifts_right(const sums *s) { return s->shift >= 0 && s->shift < 32 && s->left < 32 && s->right < 32; }
+
 /* Sums that fit 32 bits (as recorded), shifted right. */
 static bool accepts(const kq_operator *op) {
-  const sums s = sums_of(op);
-  return kq_is_fixed_throughout(op) && s.shift >= 0 && s.shift < 32 &&
-         s.left < 32 && s.right < 32;
+  const sums s = sums_of(op, op->input[0], op->input[op->kind == KQ_ADD ? KQ_ADD_SECOND_INPUT : 0]);
+  return kq_is_fixed_throughout(op) && shifts_right(&s);
 }
 
 static void run_add(const kq_operator *op, uint8_t *arena) {
-  const sums s = sums_of(op);
+  const sums s = sums_of(op, op->input[KQ_ADD_FIRST_INPUT], op->input[KQ_ADD_SECOND_INPUT]);
   const int64_t largest_a = kq_max_magnitude(s.a_type), largest_b = kq_max_magnitude(s.b_type);
   const int32_t bound = (int32_t)((largest_a << s.left) + (largest_b << s.right) + s.half);
-  add_all(op, &s, kq_input_data(op, 0, arena), kq_input_data(op, 1, arena), kq_output_data(op, arena), bound);
+  add_all(op->output->elements, &s, kq_input_data(op, 0, arena), kq_input_data(op, 1, arena), kq_output_data(op, arena), bound);
 }
 
 static void run_quantize(const kq_operator *op, uint8_t *arena) {
-  const sums s = sums_of(op);
-  add_all(op, &s, kq_input_data(op, 0, arena), NULL, kq_output_data(op, arena), 0);
+  const sums s = sums_of(op, op->input[0], op->input[0]);
+  add_all(op->output->elements, &s, kq_input_data(op, 0, arena), NULL, kq_output_data(op, arena), 0);
+}
+
+/* ---- CONCAT: each input's channels of every pixel are quantized into their place ---- */
+
+static bool concat_accepts(const kq_operator *op) {
+  if (!kq_is_fixed_throughout(op)) return false;
+  for (uint32_t i = 0; i < op->inputs; ++i) {
+    const sums s = sums_of(op, op->input[i], op->input[i]);
+    if (!shifts_right(&s)) return false;
+  }
+  return true;
+}
+
+/* Few bytes, without a call. */
+KQ_INLINE void move(uint8_t *to, const uint8_t *from, size_t bytes) {
+  for (; bytes >= 16; bytes -= 16, to += 16, from += 16) {
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_loadu_si128((const __m128i *)(const void *)from));
+  }
+  for (; bytes != 0; --bytes) *to++ = *from++;
+}
+
+static void run_concat(const kq_operator *op, uint8_t *arena) {
+  const kq_tensor *y = op->output;
+  const size_t y_bytes = kq_value_bytes(y->type), y_step = y->shape[y->rank - 1] * y_bytes;
+  uint8_t *first = kq_output_data(op, arena);
+  for (uint32_t i = 0; i < op->inputs; ++i) {
+    const kq_tensor *x = op->input[i];
+    const sums s = sums_of(op, x, x);
+    const uint32_t channels = x->shape[x->rank - 1];
+    const size_t x_step = channels * kq_value_bytes(x->type);
+    const bool moves = kq_has_format_of(x, y) && !op->has_clamp;
+    const uint8_t *from = kq_input_data(op, i, arena);
+    uint8_t *to = first;
+    for (uint32_t pixel = 0; pixel < x->elements / channels; ++pixel, from += x_step, to += y_step) {
+      if (moves) {
+        move(to, from, x_step);
+      } else {
+        add_all(channels, &s, from, NULL, to, 0);
+      }
+    }
+    first += channels * y_bytes;
+  }
+}
+
+/* ---- MUL: products that fit 32 bits with the rounding half, as recorded ---- */
+
+static int mul_shift(const kq_operator *op) {
+  return op->input[KQ_MUL_FIRST_INPUT]->frac_bits + op->input[KQ_MUL_SECOND_INPUT]->frac_bits - op->output->frac_bits;
+}
+
+static bool mul_accepts(const kq_operator *op) {
+  return kq_is_fixed_throughout(op) && mul_shift(op) >= 0 && mul_shift(op) < 32;
+}
+
+KQ_INLINE void multiply_16(const sums *s, const uint8_t *a, const uint8_t *b, size_t i, uint8_t *to) {
+  __m256i u[2], v[2];
+  kq_load_16(s->a_type, a, i, u);
+  kq_load_16(s->b_type, b, i, v);
+  const __m128i shift = _mm_cvtsi32_si128(s->shift);
+  for (int h = 0; h < 2; ++h) {
+    u[h] = _mm256_sra_epi32(_mm256_add_epi32(_mm256_mullo_epi32(u[h], v[h]), _mm256_set1_epi32(s->half)), shift);
+  }
+  kq_store_16(s->range, to, u[0], u[1]);
+}
+
+/* `count` values, as add_all. */
+static void multiply_all(size_t count, const sums *s, const uint8_t *a, const uint8_t *b, uint8_t *y) {
+  const size_t a_bytes = kq_value_bytes(s->a_type), b_bytes = kq_value_bytes(s->b_type), y_bytes = kq_value_bytes(s->y_type);
+  uint8_t rest_a[32] = {0}, rest_b[32] = {0}, rest_y[32];
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16) multiply_16(s, a, b, i, y + i * y_bytes);
+  if (i == count) return;
+  memcpy(rest_a, a + i * a_bytes, (count - i) * a_bytes);
+  memcpy(rest_b, b + i * b_bytes, (count - i) * b_bytes);
+  multiply_16(s, rest_a, rest_b, 0, rest_y);
+  memcpy(y + i * y_bytes, rest_y, (count - i) * y_bytes);
+}
+
+/* The second input is as large as the first, or has a value for each channel, which every pixel is multiplied by. */
+static void run_mul(const kq_operator *op, uint8_t *arena) {
+  const kq_tensor *a = op->input[KQ_MUL_FIRST_INPUT], *b = op->input[KQ_MUL_SECOND_INPUT];
+  const size_t a_step = b->elements * kq_value_bytes(a->type), y_step = b->elements * kq_value_bytes(op->output->type);
+  const uint8_t *from = kq_input_data(op, KQ_MUL_FIRST_INPUT, arena), *by = kq_input_data(op, KQ_MUL_SECOND_INPUT, arena);
+  uint8_t *to = kq_output_data(op, arena);
+  sums s = sums_of(op, a, b);
+  s.shift = mul_shift(op);
+  s.half = s.shift > 0 ? (int32_t)(1u << (s.shift - 1)) : 0;
+  for (uint32_t first = 0; first < a->elements; first += b->elements, from += a_step, to += y_step) {
+    multiply_all(b->elements, &s, from, by, to);
+  }
 }
 
 const kq_kernel kq_add_avx2 = {
@@ -116,4 +208,22 @@ const kq_kernel kq_quantize_avx2 = {
     .accumulator_bits = 32,
     .accepts = accepts,
     .run = run_quantize,
+};
+const kq_kernel kq_concat_avx2 = {
+    .name = "kq_concat_avx2",
+    .kind = KQ_CONCAT,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 32,
+    .accepts = concat_accepts,
+    .run = run_concat,
+};
+const kq_kernel kq_mul_avx2 = {
+    .name = "kq_mul_avx2",
+    .kind = KQ_MUL,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = 32,
+    .accepts = mul_accepts,
+    .run = run_mul,
 };

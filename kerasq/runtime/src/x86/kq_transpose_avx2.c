@@ -1,0 +1,104 @@
+/* TRANSPOSE of runs of few bytes, and SOFTMAX, for x86-64: loops that know at compile time what a call would ask for each value. */
+#include "../kq_transpose.h"
+#include "kq_simd.h"
+
+/* ---- TRANSPOSE ---- */
+
+KQ_INLINE void swap_runs(const kq_operator *op, uint8_t *arena, size_t run) {
+  const uint8_t *x = kq_input_data(op, 0, arena);
+  uint8_t *y = kq_output_data(op, arena);
+  const uint32_t rows = op->window[0], columns = op->window[1];
+  const size_t image = run * rows * columns, row = run * columns;
+  for (size_t first = 0; first < op->output->bytes; first += image) {
+    for (uint32_t c = 0; c < columns; ++c) {
+      const uint8_t *from = x + first + c * run;
+      for (uint32_t b = 0; b < rows; ++b, y += run, from += row) memcpy(y, from, run);
+    }
+  }
+}
+
+static size_t run_of(const kq_operator *op) { return (size_t)op->groups * kq_value_bytes(op->output->type); }
+
+static void run_transpose(const kq_operator *op, uint8_t *arena) {
+  switch (run_of(op)) {
+    case 1: swap_runs(op, arena, 1); break;
+    case 2: swap_runs(op, arena, 2); break;
+    case 4: swap_runs(op, arena, 4); break;
+    case 8: swap_runs(op, arena, 8); break;
+    case 16: swap_runs(op, arena, 16); break;
+    case 32: swap_runs(op, arena, 32); break;
+    default: swap_runs(op, arena, 64); break;
+  }
+}
+
+static bool accepts_transpose(const kq_operator *op) {
+  const size_t run = run_of(op);
+  return kq_has_fixed_output(op) && !op->has_clamp && run <= 64 && (run & (run - 1)) == 0;
+}
+
+/* ---- SOFTMAX of 8-bit scores ---- */
+
+enum { CLASSES = 1024 };
+
+/* floor(a / b + 1/2) as floor((2 a + b) / 2 b): both are integers below 2^53, and a quotient below 2^18 that is not an integer is
+ * further from the next one than a rounding of doubles, 1 / 2 b >= 2^-33, as the integer kernel's bounds say. */
+KQ_INLINE int32_t share_of(uint32_t e, uint32_t sum, int frac_bits) {
+  const double numerator = (double)(((uint64_t)e << (frac_bits + 1)) + sum);
+  return (int32_t)(numerator / (2.0 * (double)sum));
+}
+
+static void softmax_row(const kq_operator *op, const uint8_t *x, uint8_t *y, uint32_t classes) {
+  const uint8_t *table = op->input[KQ_SOFTMAX_TABLE]->data, flip = op->input[KQ_SOFTMAX_INPUT]->type == KQ_FIXED8 ? 0x80 : 0;
+  const bool narrow = kq_value_bytes(op->output->type) == 1;
+  const int frac_bits = op->output->frac_bits;
+  uint16_t e[CLASSES];
+  uint32_t sum = 0;
+  uint8_t largest = 0;
+  for (uint32_t i = 0; i < classes; ++i) largest = (x[i] ^ flip) > largest ? (uint8_t)(x[i] ^ flip) : largest;
+  for (uint32_t i = 0; i < classes; ++i) {
+    e[i] = kq_load_u16(table + 2 * (size_t)(largest - (uint8_t)(x[i] ^ flip)));
+    sum += e[i];
+  }
+  for (uint32_t i = 0; i < classes; ++i) {
+    const int32_t value = (int32_t)kq_clamp(share_of(e[i], sum, frac_bits), op->low.fixed, op->high.fixed);
+    if (narrow) {
+      y[i] = (uint8_t)value;
+    } else {
+      kq_store_16_bits(y + 2 * (size_t)i, value);
+    }
+  }
+}
+
+static void run_softmax(const kq_operator *op, uint8_t *arena) {
+  const uint32_t classes = op->output->shape[op->output->rank - 1];
+  const size_t y_step = (size_t)classes * kq_value_bytes(op->output->type);
+  const uint8_t *x = kq_input_data(op, KQ_SOFTMAX_INPUT, arena);
+  uint8_t *y = kq_output_data(op, arena);
+  for (uint32_t first = 0; first < op->output->elements; first += classes, x += classes, y += y_step) {
+    softmax_row(op, x, y, classes);
+  }
+}
+
+static bool accepts_softmax(const kq_operator *op) {
+  return op->is_integer && kq_value_bytes(op->input[KQ_SOFTMAX_INPUT]->type) == 1 &&
+         op->output->shape[op->output->rank - 1] <= CLASSES;
+}
+
+const kq_kernel kq_transpose_avx2 = {
+    .name = "kq_transpose_avx2",
+    .kind = KQ_TRANSPOSE,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_ANY,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = accepts_transpose,
+    .run = run_transpose,
+};
+const kq_kernel kq_softmax_avx2 = {
+    .name = "kq_softmax_avx2",
+    .kind = KQ_SOFTMAX,
+    .input_type = KQ_ANY,
+    .weight_type = KQ_UFIXED16,
+    .accumulator_bits = KQ_ANY_BITS,
+    .accepts = accepts_softmax,
+    .run = run_softmax,
+};

@@ -1,0 +1,100 @@
+"""LOOKUP, CONCAT, MUL, TRANSPOSE and SOFTMAX around the sizes of their vectors: in every tier the integers of the reference."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import kerasq
+from kerasq.format import dumps
+from kerasq.format.model import Model
+from kerasq.interpreter.reference import ReferenceEngine
+from kerasq.qformat import QFormat
+from kerasq.runtime import Network
+from networks import NetworkBuilder, random_stored
+
+pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
+
+TIERS = kerasq.runtime.tiers() if kerasq.runtime.available() else ()
+VECTORS = "avx2" in TIERS
+RNG = np.random.default_rng(0)
+
+
+def network(kind: str, inputs, form: str, constant=None, **attributes) -> Model:
+    """An operator of some inputs, (shape, format) each, and maybe of a constant (values, format)."""
+    net = NetworkBuilder()
+    x = [net.activation(f"x{position}", *entry) for position, entry in enumerate(inputs)]
+    constants = [] if constant is None else [net.constant("constant", *constant)]
+    return net.build(tuple(x), (net.apply(kind, (*x, *constants), form, "y", **attributes),))
+
+
+def assert_equal(model: Model, kernel: str) -> None:
+    """In every tier; the fastest computes it by the kernel of that name."""
+    tensors = [model.tensors[index] for index in model.inputs]
+    inputs = [random_stored(RNG, tensor.format, (3, *tensor.shape[1:])) for tensor in tensors]
+    (expected,) = ReferenceEngine(model).run(inputs)
+    for tier in TIERS:
+        found = kerasq.Interpreter(model_content=model, isa=tier, num_threads=1).predict(inputs, raw=True)
+        np.testing.assert_array_equal(found, expected, err_msg=f"{tier}: {model.operators}, {tensors}")
+    if VECTORS:
+        assert Network(dumps(model)).operators()[0].kernel == kernel
+
+
+def clamps(form: str):
+    """None, and limits within the format."""
+    parsed = QFormat.parse(form)
+    return None, (parsed.min_int // 2 + 3, parsed.max_int // 3)
+
+
+@pytest.mark.parametrize("size", [1, 31, 33, 255, 256, 299, 1000])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_lookup(bits, size):
+    for x, y in itertools.product((f"FIXED{bits}_4", f"UFIXED{bits}_4"), ("FIXED8_2", "UFIXED8_2", "FIXED16_6", "UFIXED16_6")):
+        table = random_stored(RNG, QFormat.parse(y), (256 if bits == 8 else 513,))
+        kernel = "kq_lookup_words_avx2" if bits == 16 else "kq_lookup_bytes_avx2" if "8_2" in y else "kq_lookup"
+        for clamp in clamps(y):
+            assert_equal(network("LOOKUP", [((1, size), x)], y, (table, y), clamp=clamp), kernel)
+
+
+@pytest.mark.parametrize("channels", [(1, 2), (15, 16), (17, 3, 40)])
+@pytest.mark.parametrize("y", ["FIXED8_3", "UFIXED8_3", "FIXED16_3", "UFIXED16_3"])
+def test_concat(y, channels):
+    for x, clamp in itertools.product((y, "FIXED8_5", "UFIXED16_4"), clamps(y)):
+        inputs = [((1, 3, 5, count), x if position else y) for position, count in enumerate(channels)]
+        assert_equal(network("CONCAT", inputs, y, clamp=clamp), "kq_concat_avx2")
+
+
+@pytest.mark.parametrize("channels", [1, 7, 16, 33])
+@pytest.mark.parametrize("second", ["full", "channels"])
+def test_mul(second, channels):
+    shape = (1, 3, 5, channels)
+    forms = ("FIXED8_4", "UFIXED8_6", "FIXED16_4")
+    for a, b, y in itertools.product(forms, forms, ("FIXED8_2", "UFIXED8_5", "UFIXED16_3")):
+        other = shape if second == "full" else (1, 1, 1, channels)
+        wide = a.startswith("FIXED16") and b.startswith("FIXED16")
+        for clamp in clamps(y):
+            model = network("MUL", [(shape, a), (other, b)], y, clamp=clamp)
+            assert_equal(model, "kq_mul_avx2" if model.operators[0].accumulator_bits == 32 else "kq_mul")
+            assert wide or model.operators[0].accumulator_bits == 32
+
+
+@pytest.mark.parametrize("form", ["FIXED8_3", "UFIXED16_3"])
+@pytest.mark.parametrize("run", [1, 2, 3, 4, 8, 16, 32, 64])
+def test_transpose(run, form):
+    for window, clamp in itertools.product(((1, 1), (5, 3), (12, 6)), clamps(form)):
+        shape = (1, window[0], 2, window[1] * run)
+        size = run * QFormat.parse(form).bits // 8
+        fast = clamp is None and size <= 64 and size & (size - 1) == 0
+        model = network("TRANSPOSE", [(shape, form)], form, shape=(1, *shape[1:]), window=window, groups=run, clamp=clamp)
+        assert_equal(model, "kq_transpose_avx2" if fast else "kq_transpose")
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10, 100, 1024, 1025])
+@pytest.mark.parametrize("x", ["FIXED8_4", "UFIXED8_4"])
+def test_softmax(x, classes):
+    table = np.round(np.exp(-np.arange(256) / 16) * 32768).astype(np.uint16)
+    for y in ("UFIXED8_8", "FIXED8_7", "UFIXED16_16"):
+        model = network("SOFTMAX", [((1, 2, classes), x)], y, (table, "UFIXED16_15"))
+        assert_equal(model, "kq_softmax_avx2" if classes <= 1024 else "kq_softmax")
