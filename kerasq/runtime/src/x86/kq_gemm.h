@@ -14,7 +14,9 @@
  *
  * vpmaddubsw (AVX2) adds two products in 16 bits and saturates: u * w0 + u' * w1 stays within 255 * 128 while |w0| + |w1| <=
  * 128. A step that breaks this for one of its channels is *wide*: its inputs of even and of odd number are multiplied as 16-bit
- * values (vpmaddwd), for 10 instructions instead of 6. Its weights have those of even numbers first, for every 8 channels.
+ * values (vpmaddwd), for 10 instructions instead of 6. Its weights have those of even numbers first, for every 8 channels. Where
+ * many steps are wide the copy of the input is *doubled*, 16 bits for each value, and all steps are multiplied like this, for 8
+ * instructions: the first two weights of every channel first.
  * Where weights are so small that sums of several steps fit 16 bits (SIGN: 64 steps), `chunk` says how many, and they are
  * widened once per chunk; else steps are paired (kq_gemm_pairs.c). vpdpbusd (AVX-512 VNNI) adds four products in 32 bits and
  * needs neither.
@@ -70,6 +72,7 @@ typedef struct {
 /* What is made of a kernel alone (kq_gemm_steps.c), 64-byte aligned; the arrays follow it. */
 typedef struct {
   uint32_t blocks;
+  bool doubled; /* weights are for inputs of 16 bits */
   const kq_block *block;
   const int32_t *place;   /* of each step's inputs: bytes from the window's first input */
   const uint8_t *weights; /* KQ_STEP_BYTES for each step */
@@ -83,6 +86,7 @@ typedef struct {
   kq_step_type step_type;
   kq_finish_type finish;
   bool staged;
+  bool doubled; /* staged as 16-bit values, places twice as far apart */
   uint32_t value_bytes;              /* of an input value as it is multiplied */
   uint32_t staged_rows, staged_columns; /* with margins */
   uint32_t row_bytes, column_bytes;  /* from one output row's or column's window to the next */
@@ -146,6 +150,12 @@ void kq_fill_finish(const kq_operator *op, kq_gemm *gemm, const kq_steps *steps)
  * counts both. */
 void kq_gemm_pair_steps(int32_t *place, uint8_t *weights, kq_block *block);
 
+/* Instructions for a pixel and the steps of a block, in tenths of what they take as they are, and doubled. And the weights for
+ * the latter. */
+uint64_t kq_gemm_cost(const kq_block *block);
+uint64_t kq_gemm_doubled_cost(const kq_block *block);
+void kq_gemm_double_steps(uint8_t *weights, const kq_block *block);
+
 /* Blocks with at least such a chunk are widened chunk by chunk. */
 enum { KQ_MIN_CHUNK = 4 };
 
@@ -154,6 +164,7 @@ enum { KQ_WIDE_CHUNK = 255, KQ_WIDE_CHUNKS = 255 };
 
 /* Scratch for the copy of the input, and room to read past the last value. */
 size_t kq_gemm_scratch_bytes(const kq_operator *op);
+size_t kq_gemm_doubled_scratch_bytes(const kq_operator *op); /* where it may be doubled */
 
 /* The input as it is to be multiplied: the copy in the scratch memory, or where it is. */
 const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t *arena);

@@ -129,6 +129,50 @@ KQ_STEPS_U8(add_steps_u8_1, KQ_EACH_1)
 KQ_STEPS(add_steps_s16_4, KQ_EACH_4, KQ_LINE_S16)
 KQ_STEPS(add_steps_s16_1, KQ_EACH_1, KQ_LINE_S16)
 
+/* Weights of bytes, inputs doubled. */
+#define KQ_LINE_DOUBLED(p)                                               \
+  {                                                                      \
+    const __m256i v = broadcast(x##p + place);                           \
+    a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(v, w0));             \
+    b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(v, w1));             \
+    const __m256i u = broadcast(x##p + place + 4);                       \
+    a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(u, w2));             \
+    b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(u, w3));             \
+  }
+#define KQ_STEPS_DOUBLED(name, EACH)                                                              \
+  static void name(const work *w, const uint8_t *const x[], __m256i sum[][2]) {                   \
+    const uint8_t *weights = w->weights, *const end = weights + (size_t)w->steps * KQ_STEP_BYTES; \
+    const int32_t *next = w->place;                                                               \
+    EACH(KQ_POINT) EACH(KQ_TAKE)                                                                  \
+    for (; weights != end; weights += KQ_STEP_BYTES) {                                            \
+      const ptrdiff_t place = 2 * (ptrdiff_t)*next++;                                             \
+      const __m256i w0 = widened(weights), w1 = widened(weights + 32);                            \
+      const __m256i w2 = widened(weights + 16), w3 = widened(weights + 48);                       \
+      EACH(KQ_LINE_DOUBLED)                                                                       \
+    }                                                                                             \
+    EACH(KQ_GIVE)                                                                                 \
+  }
+KQ_STEPS_DOUBLED(add_steps_doubled_4, KQ_EACH_4)
+KQ_STEPS_DOUBLED(add_steps_doubled_1, KQ_EACH_1)
+
+/* The same of blocks of up to 8 channels. */
+#define KQ_LINE_HALF(p)                                                                             \
+  a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(broadcast(x##p + place), w0));                    \
+  a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(broadcast(x##p + place + 4), widened(weights + 16)));
+#define KQ_STEPS_HALF(name, EACH)                                                                 \
+  static void name(const work *w, const uint8_t *const x[], __m256i sum[][2]) {                   \
+    const uint8_t *weights = w->weights, *const end = weights + (size_t)w->steps * KQ_STEP_BYTES; \
+    const int32_t *next = w->place;                                                               \
+    EACH(KQ_POINT) EACH(KQ_TAKE)                                                                  \
+    for (; weights != end; weights += KQ_STEP_BYTES) {                                            \
+      const ptrdiff_t place = 2 * (ptrdiff_t)*next++;                                             \
+      const __m256i w0 = widened(weights);                                                        \
+      EACH(KQ_LINE_HALF)                                                                          \
+    }                                                                                             \
+    EACH(KQ_GIVE)                                                                                 \
+  }
+KQ_STEPS_HALF(add_steps_half_4, KQ_EACH_4)
+
 #define KQ_FMA(v, w, sum) \
   _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(v), _mm256_castsi256_ps(w), _mm256_castsi256_ps(sum)))
 #define KQ_LINE_F32(p)                         \
@@ -177,6 +221,8 @@ KQ_CHUNKS(add_chunks_1, KQ_EACH_1)
 
 /* The inner loop for a block, for a tile of 4 pixels or of 1. */
 static add_steps inner_loop(const kq_gemm *gemm, const kq_block *block, bool single) {
+  if (gemm->doubled && block->channels <= 8) return add_steps_half_4;
+  if (gemm->doubled) return single ? add_steps_doubled_1 : add_steps_doubled_4;
   static const add_steps loops[4][2] = {{add_steps_u8_4, add_steps_u8_1},
                                         {add_steps_s16_4, add_steps_s16_1},
                                         {add_steps_f32_4, add_steps_f32_1},
@@ -218,12 +264,13 @@ static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t n
       .wide = block->wide,
   };
   const kq_target target = kq_target_of(op, gemm, number);
+  const uint32_t x_offset = block->x_offset * (gemm->doubled ? 2 : 1);
   const add_steps add = inner_loop(gemm, block, false), add_single = inner_loop(gemm, block, true);
   for (uint32_t i = 0; i < count; i += TILE) {
     const uint8_t *x[TILE];
     __m256i sum[TILE][2];
     const uint32_t left = count - i;
-    for (int p = 0; p < TILE; ++p) x[p] = places[i + (uint32_t)p] + block->x_offset;
+    for (int p = 0; p < TILE; ++p) x[p] = places[i + (uint32_t)p] + x_offset;
     if (gemm->wide) {
       kq_wide wide[TILE][2];
       add_wide(&w, gemm->halves, add, x, wide);
@@ -258,6 +305,6 @@ const kq_kernel kq_conv_2d_avx2 = {
     .accumulator_bits = KQ_ANY_BITS,
     .accepts = kq_gemm_accepts,
     .packing = &kq_gemm_saturating_packing,
-    .scratch_bytes = kq_gemm_scratch_bytes,
+    .scratch_bytes = kq_gemm_doubled_scratch_bytes,
     .run = run,
 };

@@ -27,6 +27,13 @@ static void convert(const kq_tensor *x, const uint8_t *restrict from, uint32_t f
   }
 }
 
+/* Bytes as 16-bit values. */
+static void convert_doubled(const kq_tensor *x, const uint8_t *restrict from, uint32_t first, uint8_t *restrict to,
+                            size_t count) {
+  const uint8_t *source = from + first, flip = x->type == KQ_FIXED8 ? 0x80 : 0;
+  for (size_t i = 0; i < count; ++i) kq_store_16_bits(to + 2 * i, source[i] ^ flip);
+}
+
 /* Margins: the bits of 0, `count` values. */
 static void fill(const kq_tensor *x, const kq_gemm *gemm, uint8_t *to, size_t count) {
   if (x->type == KQ_UFIXED16 && gemm->value_bytes == 2) {
@@ -34,6 +41,10 @@ static void fill(const kq_tensor *x, const kq_gemm *gemm, uint8_t *to, size_t co
       to[i] = 0;
       to[i + 1] = 0x80;
     }
+    return;
+  }
+  if (gemm->doubled) {
+    for (size_t i = 0; i < count; ++i) kq_store_16_bits(to + 2 * i, x->type == KQ_FIXED8 ? 0x80 : 0);
     return;
   }
   memset(to, gemm->step_type == KQ_STEP_U8 && x->type == KQ_FIXED8 ? 0x80 : 0, count * gemm->value_bytes);
@@ -52,7 +63,11 @@ const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t
   to += op->padding[0] * (left + line + right) * bytes;
   for (uint32_t row = 0; row < rows; ++row) {
     fill(x, gemm, to, left);
-    convert(x, source, row * (uint32_t)line, to + left * bytes, line, gemm->step_type);
+    if (gemm->doubled) {
+      convert_doubled(x, source, row * (uint32_t)line, to + left * bytes, line);
+    } else {
+      convert(x, source, row * (uint32_t)line, to + left * bytes, line, gemm->step_type);
+    }
     fill(x, gemm, to + (left + line) * bytes, right);
     to += (left + line + right) * bytes;
   }

@@ -115,12 +115,17 @@ static bool is_wide(const uint8_t *weights) {
   return false;
 }
 
-/* The weights of even numbers of 8 channels, then those of odd ones. */
-static void part_weights(uint8_t *weights) {
+/* Where weight number k of channel l is among those of 8 channels: as the others are; with even numbers first; with the first two
+ * first. */
+static uint32_t natural_place(uint32_t l, uint32_t k) { return 4 * l + k; }
+static uint32_t parted_place(uint32_t l, uint32_t k) { return k % 2 * 16 + 2 * l + k / 2; }
+static uint32_t doubled_place(uint32_t l, uint32_t k) { return k / 2 * 16 + 2 * l + k % 2; }
+
+static void rearrange(uint8_t *weights, uint32_t (*from)(uint32_t, uint32_t), uint32_t (*to)(uint32_t, uint32_t)) {
   for (int half = 0; half < 2; ++half, weights += KQ_STEP_BYTES / 2) {
     uint8_t kept[KQ_STEP_BYTES / 2];
     memcpy(kept, weights, sizeof kept);
-    for (uint32_t i = 0; i < sizeof kept; ++i) weights[i % 2 * 16 + i / 2] = kept[i];
+    for (uint32_t i = 0; i < sizeof kept; ++i) weights[to(i / 4, i % 4)] = kept[from(i / 4, i % 4)];
   }
 }
 
@@ -133,7 +138,7 @@ static uint32_t part_wide(int32_t *place, uint8_t *weights, uint32_t steps) {
       continue;
     }
     swap_steps(place, weights, step, --narrow);
-    part_weights(weights + (size_t)narrow * KQ_STEP_BYTES);
+    rearrange(weights + (size_t)narrow * KQ_STEP_BYTES, natural_place, parted_place);
   }
   return steps - narrow;
 }
@@ -153,4 +158,17 @@ void kq_gemm_pair_steps(int32_t *place, uint8_t *weights, kq_block *block) {
     pairs += matched;
   }
   block->pairs = pairs;
+}
+
+uint64_t kq_gemm_cost(const kq_block *block) {
+  const uint64_t steps = block->steps, pairs = block->pairs, wide = block->wide;
+  return block->chunk >= KQ_MIN_CHUNK ? 40 * steps : 100 * pairs + 60 * (steps - 2 * pairs - wide) + 110 * wide;
+}
+
+uint64_t kq_gemm_doubled_cost(const kq_block *block) { return (uint64_t)90 * block->steps; }
+
+void kq_gemm_double_steps(uint8_t *weights, const kq_block *block) {
+  for (uint32_t step = 0; step < block->steps; ++step, weights += KQ_STEP_BYTES) {
+    rearrange(weights, step < block->steps - block->wide ? natural_place : parted_place, doubled_place);
+  }
 }

@@ -12,13 +12,21 @@ static bool needs_staging(const kq_operator *op) {
          kq_share_bytes(x, op->output);
 }
 
-static uint64_t staged_bytes(const kq_operator *op) {
+static uint64_t staged_values(const kq_operator *op) {
   const kq_image in = kq_image_of(op);
   const uint64_t rows = in.padding[0] + in.rows + in.padding[1], columns = kq_staged_columns(&in);
-  return needs_staging(op) ? rows * columns * in.channels * kq_step_value_bytes(kq_step_type_of(op)) : 0;
+  return rows * columns * in.channels;
+}
+
+static uint64_t staged_bytes(const kq_operator *op) {
+  return needs_staging(op) ? staged_values(op) * kq_step_value_bytes(kq_step_type_of(op)) : 0;
 }
 
 size_t kq_gemm_scratch_bytes(const kq_operator *op) { return (size_t)staged_bytes(op) + SLACK; }
+
+size_t kq_gemm_doubled_scratch_bytes(const kq_operator *op) {
+  return kq_step_type_of(op) == KQ_STEP_U8 ? 2 * (size_t)staged_values(op) + SLACK : kq_gemm_scratch_bytes(op);
+}
 
 /* A window much larger than its input, legal if odd, would take a copy that is almost all margin. */
 static bool is_worth_staging(const kq_operator *op) {
@@ -47,8 +55,8 @@ bool kq_depthwise_accepts(const kq_operator *op) { return kq_is_depthwise(op) &&
 
 static void fill_geometry(const kq_operator *op, kq_gemm *gemm) {
   const kq_image in = kq_image_of(op);
-  gemm->value_bytes = kq_step_value_bytes(gemm->step_type);
-  gemm->staged = needs_staging(op);
+  gemm->value_bytes = gemm->doubled ? 2 : kq_step_value_bytes(gemm->step_type);
+  gemm->staged = gemm->doubled || needs_staging(op);
   gemm->staged_rows = in.padding[0] + in.rows + in.padding[1];
   gemm->staged_columns = kq_staged_columns(&in);
   const uint32_t pixel_bytes = in.channels * gemm->value_bytes;
@@ -79,6 +87,7 @@ static void pack(const kq_operator *op, const void *constants, void *memory) {
   gemm->has_addend = op->input[KQ_ADDEND] != NULL;
   gemm->wide = kq_is_wide(op);
   gemm->halves = kq_halves(op);
+  gemm->doubled = steps->doubled;
   gemm->blocks = steps->blocks;
   gemm->block = steps->block;
   gemm->place = steps->place;

@@ -287,6 +287,19 @@ void kq_fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum, fl
   }
 }
 
+/* Doubles inputs where that is faster. */
+static void choose_doubling(const kq_operator *op, kq_steps *steps, uint8_t *weights) {
+  uint64_t cost = 0, doubled = 0;
+  for (uint32_t number = 0; number < steps->blocks; ++number) {
+    cost += kq_gemm_cost(&steps->block[number]);
+    doubled += kq_gemm_doubled_cost(&steps->block[number]);
+  }
+  steps->doubled = kq_step_type_of(op) == KQ_STEP_U8 && doubled < cost;
+  for (uint32_t number = 0; number < steps->blocks && steps->doubled; ++number) {
+    kq_gemm_double_steps(weights + (size_t)steps->block[number].first_step * KQ_STEP_BYTES, &steps->block[number]);
+  }
+}
+
 static void pack_steps(const kq_operator *op, bool saturating, void *memory) {
   const shape s = shape_of(op);
   const layout l = lay_out_steps(op, saturating);
@@ -320,6 +333,7 @@ static void pack_steps(const kq_operator *op, bool saturating, void *memory) {
     order_steps(op, &block[number], &list, saturating);
     kq_fill_sums(op, &block[number], sum + (size_t)number * KQ_LANES, magnitudes + (size_t)number * KQ_LANES);
   }
+  if (saturating) choose_doubling(op, memory, base + l.weights);
 }
 
 static size_t bytes(const kq_operator *op) { return lay_out_steps(op, false).end; }
