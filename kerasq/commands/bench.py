@@ -19,9 +19,15 @@ Prints
     measured in turn: the ratio of the medians, below 1 where the first is faster,
     and the quartiles of the ratios of the pairs.
 
-Inputs are random. Every time is a median over --runs samples of at least 10 ms.
---json prints an object with the keys model, inputs, macs, processors, isa, peak,
-engines, operators and peer; times are in seconds, peak in MACs per second, and
+Several networks at once, kerasq-bench a.kq b.kq --peer a.tflite b.tflite, make a
+table with a row for each: latency in one thread, that of its peer, and the ratio.
+
+Inputs are random. Every time is a median over --runs samples of at least 10 ms,
+those of the operators over as many runs of the network between them, with its
+quartiles beside it; where these say that the machine is too busy to tell, the
+last lines do, too. --json prints an object, for several networks a list of them,
+with the keys model, inputs, macs, processors, isa, peak, engines, operators and
+peer, all samples and doubts; times are in seconds, peak in MACs per second, and
 what was not measured is null.
 """
 
@@ -30,7 +36,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +45,21 @@ from absl import flags
 
 from kerasq import runtime
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
+from kerasq.commands.bench_report import comparison, doubts, report
 from kerasq.commands.peer import open_kq, open_peer
-from kerasq.commands.timing import in_turn, median_seconds, sample
+from kerasq.commands.timing import in_turn, quartiles, samples_of
 from kerasq.format import load
 from kerasq.format.model import Model
 from kerasq.format.reader import read_bytes
 from kerasq.interpreter import Interpreter
 from kerasq.interpreter.batches import processors
+from kerasq.interpreter.profile import described
 from kerasq.progress import Progress
-from kerasq.text import printable, table
 
 _BATCH_SECONDS = 0.05  # about what a batch takes whose examples are counted per second
 _MAX_EXAMPLES = 4096
 _PEAK_ROUNDS = 1 << 20
-_CLOCK = 1e-8  # seconds: an operator is not faster than the clock can tell
+_RUNS_BETWEEN = 6  # runs of which operators are timed between two samples of the latency; the first is not counted
 
 
 def random_inputs(model: Model, examples: int) -> list[np.ndarray]:
@@ -69,58 +76,74 @@ def random_inputs(model: Model, examples: int) -> list[np.ndarray]:
     return arrays
 
 
-def measure_engine(content: bytes, engine: str, tier: str | None, threads: int, runs: int) -> dict[str, Any]:
-    """Latency (in one thread: one example has work for no more) and throughput of an engine."""
+def measure_engine(
+    content: bytes, engine: str, tier: str | None, threads: int, runs: int, between: Callable[[], object] | None = None
+) -> dict[str, Any]:
+    """Latency (in one thread: one example has work for no more) and throughput of an engine.
+
+    Args:
+        content: Bytes of a .kq file.
+        engine, tier, threads: What runs it.
+        runs: Samples of each time.
+        between: Called before each sample of the latency.
+    """
     interpreter = Interpreter(model_content=content, engine=engine, isa=tier, num_threads=threads)
-    alone = median_seconds(_invoke(interpreter), runs)
-    examples = int(np.clip(round(_BATCH_SECONDS / alone), 1, _MAX_EXAMPLES // threads)) * threads
+    alone = samples_of(_invoke(interpreter), runs, between)
+    examples = int(np.clip(round(_BATCH_SECONDS / statistics.median(alone)), 1, _MAX_EXAMPLES // threads)) * threads
     inputs = random_inputs(interpreter.model, examples)
     x = inputs if len(inputs) > 1 else inputs[0]
-    batch = median_seconds(lambda: interpreter.predict(x, raw=True), runs)
+    rates = [examples / seconds for seconds in samples_of(lambda: interpreter.predict(x, raw=True), runs)]
+    single = threads == 1
     return {
         "engine": engine,
         "isa": tier,
         "threads": threads,
-        "latency": alone if threads == 1 else None,
+        "latency": statistics.median(alone) if single else None,
+        "latency_quartiles": list(quartiles(alone)) if single else None,
+        "latency_samples": alone if single else None,
         "examples": examples,
-        "examples_per_second": examples / batch,
+        "examples_per_second": statistics.median(rates),
+        "examples_per_second_quartiles": list(quartiles(rates)),
+        "examples_per_second_samples": rates,
     }
 
 
-def _invoke(interpreter: Interpreter) -> Any:
+def _invoke(interpreter: Interpreter) -> Callable[[], None]:
     interpreter.allocate_tensors()
     for index, stored in zip(interpreter.model.inputs, random_inputs(interpreter.model, 1), strict=True):
         interpreter.set_tensor(index, stored)
     return interpreter.invoke
 
 
-def measure_operators(model: Model, network: runtime.Network, runs: int) -> list[dict[str, Any]]:
-    """Kernel, MACs and median seconds of every operator, each after the one before it as in a real run."""
-    arena = network.arena()
-    for index, stored in zip(model.inputs, random_inputs(model, 1), strict=True):
-        network.tensor(index, arena)[:] = stored.reshape(1, -1).view(np.uint8)
-    operators = network.operators()
-    calls = [network.empty_call(), *(network.operator_call(position, arena) for position in range(len(operators)))]
-    passes = [[sample(call, 1) for call in calls] for _ in range(1 + 5 * runs)]
-    overhead, *gross = (statistics.median(column) for column in zip(*passes[1:], strict=True))
-    times = [max(seconds - overhead, _CLOCK) for seconds in gross]
-    return [
-        {
-            "kind": str(operator.kind),
-            "output": model.output(operator).name,
-            "kernel": info.kernel,
-            "macs": info.macs,
-            "seconds": seconds,
-            "share": seconds / sum(times),
-        }
-        for operator, info, seconds in zip(model.operators, operators, times, strict=True)
-    ]
+class Operators:
+    """Times of a network's operators, taken a few runs at a time: between the samples of the latency that they are beside.
+
+    Args:
+        model: The network.
+        network: The same in the runtime.
+    """
+
+    def __init__(self, model: Model, network: runtime.Network) -> None:
+        self._model, self._network = model, network
+        self._inputs, self._arena = random_inputs(model, 1), network.arena()
+        self._seconds: list[np.ndarray] = []
+        network.operator_times(self._arena, self._inputs, 1)
+
+    def measure(self) -> None:
+        """Some more runs."""
+        self._seconds.append(self._network.operator_times(self._arena, self._inputs, _RUNS_BETWEEN)[1:])
+
+    def described(self) -> list[dict[str, Any]]:
+        """Kernel, MACs and times of each operator."""
+        return described(self._model, self._network, np.concatenate(self._seconds))
 
 
-def measure_peak(tier: str, runs: int) -> float | None:
-    """MACs per second of nothing but the multiply instruction of a tier; `None` for a tier without one."""
+def measure_peak(tier: str, runs: int) -> list[float] | None:
+    """Samples of the MACs per second of nothing but the multiply instruction of a tier; `None` for a tier without one."""
     done = runtime.multiply(tier, _PEAK_ROUNDS)
-    return done / median_seconds(lambda: runtime.multiply(tier, _PEAK_ROUNDS), runs) if done else None
+    if not done:
+        return None
+    return [done / seconds for seconds in samples_of(lambda: runtime.multiply(tier, _PEAK_ROUNDS), runs)]
 
 
 def measure_peer(content: bytes, path: Path, tier: str | None, runs: int) -> dict[str, Any]:
@@ -139,6 +162,8 @@ def measure_peer(content: bytes, path: Path, tier: str | None, runs: int) -> dic
         "ratio": latencies.ratio,
         "ratio_quartiles": [latencies.low, latencies.high],
         "pairs": latencies.pairs,
+        "samples": [first for first, _ in latencies.samples],
+        "peer_samples": [second for _, second in latencies.samples],
     }
 
 
@@ -150,8 +175,8 @@ def _configurations(threads: int) -> Iterator[tuple[str, str | None, int]]:
         yield from ((engine, tier, count) for count in counts)
 
 
-def measure(path: Path, peer: Path | None, tier: str | None, threads: int, runs: int) -> dict[str, Any]:
-    """All that the command shows, as plain values for JSON.
+def measure(path: Path, peer: Path | None, tier: str | None, threads: int, runs: int, *, brief: bool = False) -> dict[str, Any]:
+    """All that the command shows, as plain values for JSON; `brief`: of the fastest engine in one thread alone.
 
     Raises:
         CommandError: The model, the peer or the kernels can't be had.
@@ -160,28 +185,31 @@ def measure(path: Path, peer: Path | None, tier: str | None, threads: int, runs:
         model, content = load(path), read_bytes(path)
     network = _network(content, tier, needed=bool(tier or peer))
     beside = None if peer is None else measure_peer(content, peer, tier, 5 * runs)
-    configurations = list(_configurations(threads))
+    operators = None if network is None else Operators(model, network)
+    peaks = measure_peak(network.isa, runs) if network else None
+    configurations = [("native", network.isa, 1)] if brief and network else list(_configurations(1 if brief else threads))
     engines = []
-    with Progress("measuring", len(configurations) + 1, "measurements") as progress:
-        operators = measure_operators(model, network, runs) if network else []
-        peak = measure_peak(network.isa, runs) if network else None
-        progress.advance()
+    with Progress("measuring", len(configurations), "measurements") as progress:
         for configuration in configurations:
             # The reference is there to be right: fewer runs tell its time well enough.
             few = max(runs // 5, 1) if configuration[0] == "reference" else runs
-            engines.append(measure_engine(content, *configuration, few))
+            own = operators is not None and network is not None and configuration == ("native", network.isa, 1)
+            engines.append(measure_engine(content, *configuration, few, operators.measure if own else None))  # type: ignore[union-attr]
             progress.advance()
-    return {
+    table = [] if operators is None else operators.described()
+    facts = {
         "model": str(path),
         "inputs": {model.tensors[index].name: list(model.tensors[index].shape) for index in model.inputs},
-        "macs": sum(operator["macs"] for operator in operators) if network else None,
+        "macs": sum(operator["macs"] for operator in table) if network else None,
         "processors": processors(),
         "isa": network.isa if network else None,
-        "peak": peak,
+        "peak": statistics.median(peaks) if peaks else None,
+        "peak_samples": peaks,
         "engines": engines,
-        "operators": operators,
+        "operators": table,
         "peer": beside,
     }
+    return facts | {"doubts": doubts(facts, runs)}
 
 
 def _network(content: bytes, tier: str | None, needed: bool) -> runtime.Network | None:
@@ -196,82 +224,13 @@ def _network(content: bytes, tier: str | None, needed: bool) -> runtime.Network 
         raise CommandError(str(error)) from error
 
 
-def report(facts: dict[str, Any]) -> str:
-    """What `measure` found, as text."""
-    inputs = ", ".join(f"{printable(name)} {'x'.join(map(str, shape))}" for name, shape in facts["inputs"].items())
-    header = f"{printable(facts['model'])}: {inputs}"
-    if facts["macs"] is not None:
-        header += f", {facts['macs']:,} MACs"
-    sections = [f"{header}; {facts['processors']} processors", _engine_table(facts)]
-    sections.append(
-        _operator_table(facts)
-        if facts["operators"]
-        else "the native engine is not installed: install a C compiler and then kerasq again"
-    )
-    if facts["peer"]:
-        peer = facts["peer"]
-        low, high = peer["ratio_quartiles"]
-        other = peer["peer_engine"]
-        names = (Path(facts["model"]).name, Path(peer["peer"]).name) if other == "kerasq" else ("kerasq", other)
-        sections.append(
-            f"{printable(peer['peer'])} in {other}, 1 thread: {1000 * peer['peer_latency']:.3f} ms; "
-            f"kerasq, {facts['isa']}: {1000 * peer['latency']:.3f} ms\n"
-            f"{printable(' / '.join(names))}: {peer['ratio']:.3f} "
-            f"(quartiles {low:.3f} .. {high:.3f} over {peer['pairs']} pairs)"
-        )
-    return "\n\n".join(sections)
-
-
-def _engine_table(facts: dict[str, Any]) -> str:
-    rows = [
-        [
-            entry["engine"],
-            entry["isa"] or "",
-            str(entry["threads"]),
-            "" if entry["latency"] is None else f"{1000 * entry['latency']:.3f}",
-            f"{entry['examples_per_second']:,.1f}",
-            _giga(facts["macs"] and facts["macs"] * entry["examples_per_second"]),
-        ]
-        for entry in facts["engines"]
-    ]
-    header = ("engine", "kernels", "threads", "latency ms", "examples/s", "GMAC/s")
-    return table(header, rows, right=header[2:])
-
-
-def _operator_table(facts: dict[str, Any]) -> str:
-    def rate(macs: int, seconds: float) -> list[str]:
-        per_second = macs / seconds
-        return [_giga(per_second), f"{100 * per_second / facts['peak']:.0f}" if macs and facts["peak"] else ""]
-
-    rows = [
-        [
-            str(index),
-            entry["kind"],
-            printable(entry["output"]),
-            entry["kernel"],
-            f"{1e6 * entry['seconds']:.1f}",
-            f"{100 * entry['share']:.1f}",
-            f"{entry['macs']:,}" if entry["macs"] else "",
-            *rate(entry["macs"], entry["seconds"]),
-        ]
-        for index, entry in enumerate(facts["operators"])
-    ]
-    seconds = sum(entry["seconds"] for entry in facts["operators"])
-    rows.append(["", "all", "", "", f"{1e6 * seconds:.1f}", "", f"{facts['macs']:,}", *rate(facts["macs"], seconds)])
-    header = ("#", "operator", "output", f"kernel ({facts['isa']})", "us", "%", "MACs", "GMAC/s", "% of peak")
-    lines = table(header, rows, right=("#", *header[4:]))
-    return f"{lines}\npeak, 1 thread: {_giga(facts['peak'])} GMAC/s" if facts["peak"] else lines
-
-
-def _giga(per_second: float | None) -> str:
-    return f"{per_second / 1e9:.2f}" if per_second else ""
-
-
 def _define(options: flags.FlagValues) -> None:
     def define(kind: Any, name: str, default: Any, meaning: str, **limits: int) -> None:
         kind(name, default, meaning, flag_values=options, **limits)
 
-    define(flags.DEFINE_string, "peer", None, "A .tflite or .kq `FILE` of the same network to compare with.")
+    define(
+        flags.DEFINE_multi_string, "peer", None, "A .tflite or .kq `FILE` of the same network to compare with, for each model."
+    )
     kernels = "`KERNELS` of the operators' table and of --peer: portable, avx2 or avx512vnni; the fastest unless given."
     define(flags.DEFINE_string, "isa", None, kernels)
     define(flags.DEFINE_integer, "num_threads", None, "Up to `N` threads, not one for each processor.", lower_bound=1)
@@ -280,12 +239,31 @@ def _define(options: flags.FlagValues) -> None:
 
 
 def _bench(options: flags.FlagValues, names: list[str]) -> None:
-    if len(names) != 1:
-        raise UsageError("one model is expected")
-    peer = Path(options.peer) if options.peer else None
-    facts = measure(Path(names[0]), peer, options.isa, options.num_threads or processors(), options.runs)
-    print(json.dumps(facts, indent=2) if options.json else report(facts))
+    models, peers = _pairs(names, options.peer or [])
+    threads = options.num_threads or processors()
+    several = len(models) > 1
+    found = [
+        measure(model, peer, options.isa, threads, options.runs, brief=several) for model, peer in zip(models, peers, strict=True)
+    ]
+    if options.json:
+        print(json.dumps(found if several else found[0], indent=2))
+    else:
+        print(comparison(found) if several else report(found[0]))
 
 
-COMMAND = Command("kerasq-bench", "model.kq [--peer FILE] [--json] ...", __doc__, _define, _bench, tensorflow=True)
+def _pairs(names: list[str], peers: list[str]) -> tuple[list[Path], list[Path | None]]:
+    """The models, and the peer of each. What follows `--peer FILE` without a flag comes as names behind those of the models."""
+    if not peers:
+        if not names:
+            raise UsageError("at least one model is expected")
+        return [Path(name) for name in names], [None] * len(names)
+    models = (len(names) + len(peers)) // 2
+    others = [*peers, *names[models:]]
+    if not names or len(others) != models:
+        expected = "as many peers as models are expected: kerasq-bench a.kq b.kq --peer a.tflite b.tflite"
+        raise UsageError(f"{expected}. Received: {len(names) + len(peers)} files")
+    return [Path(name) for name in names[:models]], [Path(name) for name in others]
+
+
+COMMAND = Command("kerasq-bench", "model.kq [...] [--peer FILE [...]] [--json] ...", __doc__, _define, _bench, tensorflow=True)
 main, run = COMMAND.main, COMMAND.run

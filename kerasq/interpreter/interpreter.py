@@ -12,8 +12,9 @@ import numpy as np
 from kerasq import format as file_format
 from kerasq.format.model import Model, Tensor
 from kerasq.inputs import as_array
-from kerasq.interpreter import engines, memory
+from kerasq.interpreter import engines, memory, profile
 from kerasq.interpreter.batches import Batches, fast_batch_size, processors, slices
+from kerasq.interpreter.native import NativeEngine
 from kerasq.progress import Progress
 
 _CHOSEN_ANEW = ("_model", "_engine", "_engine_name", "_threads")  # where an interpreter is unpickled
@@ -281,6 +282,34 @@ class Interpreter:
         pieces: dict[str, list[np.ndarray]] = {}
         self.observe(x, lambda name, stored: pieces.setdefault(name, []).append(stored))
         return {name: np.concatenate(arrays) for name, arrays in pieces.items()}
+
+    def profile(self, runs: int = 100) -> list[dict[str, Any]]:
+        """The time of each operator of the native engine, in one thread, in whole runs on the inputs that are set.
+
+        Args:
+            runs: Runs that are timed.
+
+        Returns:
+            A dict for each operator, in the order of execution: `kind`; `output`, the tensor that it writes; `kernel`,
+            the name of what computes it; `macs`, its multiply-accumulates; `seconds`, the median; `share` of the sum of medians;
+            `quartiles` of the seconds; and `samples`, the seconds of each run.
+
+        Raises:
+            RuntimeError: Before `allocate_tensors()`, or the reference engine runs the network: its time says nothing.
+            ValueError, TypeError: `runs` is no positive integer.
+
+        Example:
+
+        >>> for operator in sorted(interpreter.profile(), key=lambda operator: -operator["seconds"])[:3]:
+        ...     print(f"{1e6 * operator['seconds']:8.1f} us  {operator['output']}  {operator['kernel']}")
+        """
+        _check_count("runs", 0 if runs is None else runs)
+        example = self._allocated()
+        if not isinstance(self._engine, NativeEngine):
+            raise RuntimeError("Only the native engine has kernels to take the time of. Received: engine='reference'")
+        network = self._engine.network
+        network.operator_times(network.arena(), example.inputs, 1)  # the first run warms up what there is to warm up
+        return profile.described(self._model, network, network.operator_times(network.arena(), example.inputs, runs))
 
     def _each(self, compute: Callable[[slice], int], pieces: Sequence[slice]) -> Iterator[int]:
         """`compute` of every piece, in several threads (NumPy and the runtime compute without the interpreter lock)."""

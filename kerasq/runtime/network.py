@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -151,13 +150,27 @@ class Network:
         for example in range(len(arenas)):
             self._library.kq_invoke_operator(self._network, index, first + example * row)
 
-    def operator_call(self, index: int, arena: np.ndarray) -> Callable[[], None]:
-        """`invoke_operator` for one example with next to nothing around the C function: for taking its time."""
-        return functools.partial(self._library.kq_invoke_operator, self._network, index, address(arena))
+    def operator_times(self, arena: np.ndarray, inputs: Sequence[np.ndarray], runs: int) -> np.ndarray:
+        """Seconds that each operator takes in whole runs, one after the other as in `run`, a look at the clock between them.
 
-    def empty_call(self) -> Callable[[], None]:
-        """A call of a C function that does nothing: what `operator_call` costs itself."""
-        return functools.partial(self._library.kq_operators, self._network)
+        Args:
+            arena: From `arena()`.
+            inputs: Stored values of one example for each input of the network, set anew before each run.
+            runs: How many.
+
+        Returns:
+            Array (runs, operators): what a look takes is taken off.
+        """
+        stored = [np.ascontiguousarray(array).reshape(1, -1).view(np.uint8) for array in inputs]
+        tensors = [self._library.kq_input(self._network, position) for position in range(self._inputs)]
+        places = [self.tensor(index, arena) for index in tensors]
+        times = np.zeros((runs, self._library.kq_operators(self._network) + 2), np.uint64)
+        for row in times:
+            for place, values in zip(places, stored, strict=True):
+                place[:] = values
+            self._library.kq_native_times(self._network, address(arena), address(row))
+        spans = np.diff(times.astype(np.int64), axis=1)
+        return np.maximum(spans[:, 1:] - np.median(spans[:, 0]), 1) * 1e-9
 
     def tensor(self, index: int, arenas: np.ndarray) -> np.ndarray:
         """The bytes (examples, bytes) where an activation lies in each of `arenas`: stored values while it is in use."""

@@ -12,7 +12,7 @@ import pytest
 import kerasq
 from kerasq import format as file_format
 from kerasq import ops
-from kerasq.commands import timing
+from kerasq.commands import bench_report, timing
 from kerasq.commands.bench import main, random_inputs
 from kerasq.format.model import ABSENT
 from kerasq.runtime import library
@@ -136,7 +136,8 @@ def test_tables(folder, capsys):
     captured = capsys.readouterr()
     header, engines, operators = captured.out.split("\n\n")
     assert header.startswith(r"two.kq: a 1x4, b\n 1x4, 16 MACs; ")
-    assert engines.splitlines()[0].split() == ["engine", "kernels", "threads", "latency", "ms", "examples/s", "GMAC/s"]
+    columns = ["engine", "kernels", "threads", "latency ms", "quartiles", "examples/s", "its quartiles", "GMAC/s"]
+    assert engines.splitlines()[0].split() == " ".join(columns).split()
     assert len(engines.splitlines()) == 1 + 2 * (1 + len(kerasq.runtime.tiers()))
     assert [line.split()[:3] for line in operators.splitlines()[1:3]] == [["0", "DENSE", "scores"], ["1", "ADD", "total"]]
     last = [line.split()[0] for line in operators.splitlines()[-2:]]
@@ -237,7 +238,13 @@ def test_failures_are_one_line(folder, capsys, arguments, message):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("net.kq", "two.kq"), ("net.kq", "--wrong"), pytest.param(("net.kq", "--isa=mmx"), marks=needs_native)],
+    [
+        (),
+        ("net.kq", "two.kq", "--peer=x.kq"),
+        ("--peer=x.kq",),
+        ("net.kq", "--wrong"),
+        pytest.param(("net.kq", "--isa=mmx"), marks=needs_native),
+    ],
 )
 def test_wrong_usage(folder, capsys, arguments):
     assert run(*arguments) == 2
@@ -303,3 +310,80 @@ def test_the_peer_may_be_another_kq_file(folder, capsys):
     file_format.dump(random_resnet23("FIXED8", maps=8, size=16), "other.kq")
     assert run("net.kq", "--peer=other.kq") == 1
     assert "compare the same network" in capsys.readouterr().err
+
+
+@needs_native
+@pytest.mark.parametrize("order", [("net.kq", "wide.kq", "--peer", "wide.kq", "net.kq"), None])
+def test_several_networks_each_beside_its_peer(folder, capsys, order):
+    file_format.dump(random_resnet23("FIXED8", "FIXED16", maps=8, size=8), "wide.kq")
+    files = order or ("net.kq", "--peer=wide.kq", "--peer=net.kq", "wide.kq")
+    assert run(*files, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(entry["model"], entry["peer"]["peer"]) for entry in found] == [("net.kq", "wide.kq"), ("wide.kq", "net.kq")]
+    assert run(*files) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:4] == ["network", "MACs", "kernels", "kerasq"]
+    assert [line.split()[0] for line in lines[1:3]] == ["net.kq", "wide.kq"]
+
+
+@needs_native
+def test_several_networks_alone(folder, capsys):
+    assert run("net.kq", "two.kq", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    best = kerasq.runtime.tiers()[-1]
+    assert [[(entry["isa"], entry["threads"]) for entry in facts["engines"]] for facts in found] == [[(best, 1)]] * 2
+    assert run("net.kq", "two.kq") == 0
+    assert "ratio" not in capsys.readouterr().out.splitlines()[0]
+
+
+@needs_native
+def test_samples_and_quartiles_of_every_figure(folder, capsys):
+    file_format.dump(file_format.load("net.kq"), "other.kq")
+    assert main(["kerasq-bench", "net.kq", "--peer=other.kq", "--runs=3", "--num_threads=1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    def consistent(median, quartiles, samples):
+        assert min(samples) <= quartiles[0] <= median <= quartiles[1] <= max(samples)
+        assert len(samples) > 1
+
+    for entry in found["engines"]:
+        if entry["engine"] == "native":
+            consistent(entry["latency"], entry["latency_quartiles"], entry["latency_samples"])
+            keys = [f"examples_per_second{end}" for end in ("", "_quartiles", "_samples")]
+            consistent(*(entry[key] for key in keys))
+    for entry in found["operators"]:
+        consistent(entry["seconds"], entry["quartiles"], entry["samples"])
+    peer = found["peer"]
+    ratios = [first / second for first, second in zip(peer["samples"], peer["peer_samples"], strict=True)]
+    consistent(np.median(ratios), peer["ratio_quartiles"], ratios)
+    assert peer["pairs"] == len(ratios)
+    assert len(found["peak_samples"] or [0, 0, 0]) == 3
+
+
+def doubtful(latencies, operators, runs=10, peer=None):
+    engine = {"isa": "avx2", "latency": float(np.median(latencies)), "latency_samples": latencies}
+    facts = {"isa": "avx2", "engines": [engine], "operators": [{"seconds": seconds} for seconds in operators], "peer": peer}
+    return bench_report.doubts(facts, runs)
+
+
+def test_a_machine_that_is_too_busy_to_tell():
+    steady, busy = [1.0, 1.01, 0.99, 1.02, 1.0], [1.0, 2.0, 3.0, 1.1, 5.0]
+    assert doubtful(steady, [0.5, 0.45]) == []
+    assert ["latency" in doubt for doubt in doubtful(busy, [1.0, 1.0])] == [True]
+    assert ["3.33 times the sum" in doubt for doubt in doubtful(steady, [0.2, 0.1])] == [True]
+    assert doubtful([1e-6] * 5, [1e-7]) == []  # the call, not the machine
+    ratios = doubtful(steady, [1.0], peer={"samples": busy, "peer_samples": steady})
+    assert ["the ratio" in doubt for doubt in ratios] == [True]
+    assert doubtful(busy, [1.0], runs=4) == []  # too few samples to have quartiles
+
+
+def test_a_sample_is_not_what_other_programs_make_of_it(clock):
+    """For a moment, one of many calls takes a thousand times as long."""
+    calls = 0
+
+    def call():
+        nonlocal calls
+        calls += 1
+        clock.now += 1.0 if calls == 57 else 0.001
+
+    assert timing.sample(call, 400) == pytest.approx(0.001)

@@ -449,3 +449,35 @@ def test_a_model_that_breaks_a_rule_is_refused(Interpreter):
     broken = Model(model.tensors, (model.operators[0].replace(accumulator_bits=0),), model.inputs, (3,), model.arena_bytes)
     with pytest.raises(file_format.ModelError, match="accumulator_bits must be 32 or 64"):
         Interpreter(model_content=broken)
+
+
+@pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
+def test_profile():
+    model = random_resnet23("SIGN", **SMALL)
+    interpreter = kerasq.Interpreter(model_content=model, engine="native")
+    with pytest.raises(RuntimeError, match="allocate_tensors"):
+        interpreter.profile()
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(model.inputs[0], images(1))
+    table = interpreter.profile(runs=7)
+    assert [entry["output"] for entry in table] == [model.output(operator).name for operator in model.operators]
+    assert [entry["kind"] for entry in table] == [operator.kind for operator in model.operators]
+    assert sum(entry["share"] for entry in table) == pytest.approx(1)
+    for entry in table:
+        assert entry["kernel"].startswith("kq_")
+        assert len(entry["samples"]) == 7
+        assert 0 < min(entry["samples"]) <= entry["quartiles"][0] <= entry["seconds"] <= entry["quartiles"][1]
+    interpreter.invoke()  # no run of the profile is one of the interpreter's
+    np.testing.assert_array_equal(
+        interpreter.get_tensor(model.outputs[0]), kerasq.Interpreter(model_content=model).predict(images(1), raw=True)
+    )
+    for wrong, error in ((0, ValueError), (None, ValueError), (2.5, TypeError)):
+        with pytest.raises(error, match="runs"):
+            interpreter.profile(runs=wrong)
+
+
+def test_the_reference_has_no_profile():
+    interpreter = kerasq.Interpreter(model_content=two_ends(), engine="reference")
+    interpreter.allocate_tensors()
+    with pytest.raises(RuntimeError, match="native engine"):
+        interpreter.profile()

@@ -11,7 +11,7 @@ extern "C" {
 /* What a program that loads the library at run time must have been made for: it calls kq_native_interface before anything else,
  * which is the one function that no version changes, and uses no library that answers something else. `number` changes with the
  * declarations of kerasq.h and this file, the others are there to notice it where it was forgotten. */
-#define KQ_INTERFACE 2
+#define KQ_INTERFACE 3
 typedef struct {
   uint32_t number; /* KQ_INTERFACE */
   uint32_t format_version; /* KQ_VERSION */
@@ -30,6 +30,10 @@ const kq_kernels *kq_native_kernels(const char *isa, const char **chosen);
  * vpdpbusd) on registers, as many as its pipelines take at once, for a caller to time. Returns the multiply-accumulates done; 0
  * for "portable" and for tiers that don't run here. */
 uint64_t kq_native_peak(const char *isa, uint32_t rounds);
+
+/* kq_invoke with a look at the clock between operators, in nanoseconds: twice before the first, which says what a look takes, then
+ * after each. `times` has room for kq_operators() + 2. */
+void kq_native_times(const kq_network *network, void *arena, uint64_t *times);
 
 /* Tier number 0, 1, ... of those that run here, the best last; NULL from their number on. */
 const char *kq_native_tier(uint32_t index);

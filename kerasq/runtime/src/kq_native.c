@@ -1,5 +1,10 @@
-/* Which kernels this processor runs. */
+/* Which kernels this processor runs, and how long they take. */
+#if !defined(_WIN32) && !defined(_POSIX_C_SOURCE)
+#define _POSIX_C_SOURCE 199309L /* clock_gettime */
+#endif
 #include "kerasq_native.h"
+
+#include <time.h>
 
 #include "kerasq_kernels.h"
 #include "kq_internal.h"
@@ -85,4 +90,24 @@ uint64_t kq_native_peak(const char *isa, uint32_t rounds) {
     if (strcmp(isa, tiers[i].name) == 0 && tiers[i].peak != NULL && tiers[i].runs_here()) return tiers[i].peak(rounds);
   }
   return 0;
+}
+
+static uint64_t nanoseconds(void) {
+  struct timespec now;
+#ifdef _WIN32
+  timespec_get(&now, TIME_UTC);
+#else
+  clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void kq_native_times(const kq_network *network, void *arena, uint64_t *times) {
+  const uint32_t count = kq_operators(network);
+  *times++ = nanoseconds();
+  *times++ = nanoseconds();
+  for (uint32_t i = 0; i < count; ++i) {
+    kq_invoke_operator(network, i, arena);
+    *times++ = nanoseconds();
+  }
 }
