@@ -27,6 +27,7 @@ from kerasq_convert.repair.silence import require_signal
 from kerasq_convert.report.describe import describe
 from kerasq_convert.report.report import Report
 from kerasq_convert.search.formats import search_formats
+from kerasq_convert.search.speed import for_speed
 from kerasq_convert.settings import Settings
 
 
@@ -71,10 +72,11 @@ def run_stages(source: Any, options: Options) -> Conversion:
     graph = read_model(source, options.signature, InputSizes(options.input_shape))
     network = simplify(graph, settings, equalized=options.equalize)
     observed = observe(network, trained, options)
-    scaled = with_multipliers(network, settings, options.per_channel, observed=observed.statistics is not None)
+    correction = bias_correction(network, observed, options)
+    accurate = with_multipliers(network, settings, options.per_channel, observed=observed.statistics is not None)
+    scaled = for_speed(network, accurate, settings, observed, correction, options)
 
     build = Builder.of(scaled, settings, observed.statistics, options)  # chooses formats, emits operators, plans memory
-    correction = bias_correction(network, observed, options)
     searched = search_formats(build, observed, correction, options)
     built = build(searched.decided)
     if observed.statistics is not None and not options.allow_float:

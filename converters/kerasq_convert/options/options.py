@@ -18,6 +18,7 @@ from kerasq_convert.formats.choice import BITS
 from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.frontend import input_sizes
 from kerasq_convert.options.option import Option, document, options_of, unknown_option
+from kerasq_convert.options.preference import Preference
 from kerasq_convert.settings.settings import Settings, nearest
 
 Path = str | os.PathLike
@@ -45,6 +46,14 @@ def _criterion(value: Any, _: "Options") -> Iterator[str]:
     if value not in list(Criterion):
         hint = nearest(value, map(str, Criterion))
         yield f"`criterion`: one of {', '.join(Criterion)} was expected. Received: {shown(value)}{hint}"
+
+
+def _prefer(value: Any, options: "Options") -> Iterator[str]:
+    if value not in list(Preference):
+        hint = nearest(value, map(str, Preference))
+        yield f"`prefer`: one of {', '.join(Preference)} was expected. Received: {shown(value)}{hint}"
+    elif value == Preference.SPEED and options.representative_dataset is None:
+        yield '`prefer="speed"` compares outputs: give `representative_dataset`'
 
 
 def _bits(value: Any, options: "Options") -> Iterator[str]:
@@ -204,6 +213,16 @@ class Options:
             flag="A multiplier for each output channel of float kernels. Default: where it gains a bit.",
         ),
     ] = None
+    prefer: Annotated[
+        str,
+        Option(
+            'What kernels with multipliers are made for: `"accuracy"`, their full range, or `"speed"`, weights that processors '
+            "without VNNI multiply faster, as many kernels as stay within 0.1 dB at the outputs of `representative_dataset`.",
+            flag="What kernels with multipliers are made for; speed: AVX2 without VNNI, within 0.1 dB at the outputs.",
+            choices=tuple(map(str, Preference)),
+            check=_prefer,
+        ),
+    ] = Preference.ACCURACY
     correct_bias: Annotated[
         bool,
         Option(

@@ -4,6 +4,9 @@ A tensor has one format, and where channels differ in size (depthwise kernels, k
 keep few of its bits. With w = r·w', one r per output channel, x·w = (x·w')·r: the runtime's multiplier costs two bytes per
 channel and one multiplication per output. Whether that pays is measured: `scale_channels` can leave alone the kernels that
 would gain little.
+
+Weights of full range are slower where a processor adds the products of two neighbours in 16 bits (vpmaddubsw of AVX2): any two
+of at most PAIR together can't overflow there. *Narrow* kernels have a scale that keeps all pairs below, and a bit less precision.
 """
 
 from __future__ import annotations
@@ -16,16 +19,20 @@ from kerasq.qformat import fixed
 from kerasq_convert.formats import ranges
 from kerasq_convert.formats.kernels import binary_scale, grid_of
 from kerasq_convert.formats.weights import automatic_kernel, folded_kernel, largest_of
-from kerasq_convert.graph import Graph, Node, WeightedNode, replace
+from kerasq_convert.graph import Convolution, Graph, Node, WeightedNode, replace
 
 FORMAT = fixed(8, 7)
 WORTHWHILE_DB = 6.0  # a bit: what a multiplier has to gain where nobody asked for it
 _BLOCK = 1 << 18  # weights that are looked at together
+PAIR = 128  # |w0| + |w1|, as stored, times 255 and in 16 bits
 SHRINKS = np.linspace(1.0, 0.7, 13)  # of the range, that a row's largest weights may be saturated to
 
 
 def scale_channels(
-    graph: Graph, least_gain_db: float = -np.inf, allowed: Callable[[WeightedNode], bool] = lambda _: True
+    graph: Graph,
+    least_gain_db: float = -np.inf,
+    allowed: Callable[[WeightedNode], bool] = lambda _: True,
+    narrow: Callable[[WeightedNode], bool] = lambda _: False,
 ) -> Graph:
     """Kernels that are free of any grid, rounded to FIXED8_7 channel by channel, with the channels' sizes as multipliers.
 
@@ -35,11 +42,12 @@ def scale_channels(
         graph: The network.
         least_gain_db: Kernels whose channels would gain less, in signal-to-noise ratio, stay as they are.
         allowed: Which nodes may be changed at all.
+        narrow: Which of those that are changed get narrow kernels.
     """
 
     def rewritten(node: Node) -> Node:
         if isinstance(node, WeightedNode) and is_free(node) and allowed(node):
-            return _scaled_if_worth(node, least_gain_db)
+            return _scaled_if_worth(node, least_gain_db, pair_run(node) if narrow(node) else None)
         return node
 
     return graph.with_nodes(rewritten(node) for node in graph.nodes)
@@ -52,7 +60,26 @@ def is_free(node: Node) -> bool:
     return binary_scale(node.kernel) is None and grid_of(node.kernel, (8, 16)) is None
 
 
-def _scaled_if_worth(node: WeightedNode, least_gain_db: float) -> WeightedNode:
+def pair_run(node: WeightedNode) -> int | None:
+    """How many weights of an output channel are multiplied by neighbouring inputs, two by two; `None` where none are."""
+    if not isinstance(node, Convolution):
+        return node.kernel[0].size
+    _, _, width, inputs = node.kernel.shape
+    if inputs == 1 and node.groups > 1:
+        return None  # depthwise
+    return width * inputs if node.groups == 1 and node.dilations[1] == 1 else inputs
+
+
+def largest_pairs(rows: np.ndarray, run: int) -> np.ndarray:
+    """The largest |w0| + |w1| of every row, whose weights are paired in runs: the first and second, third and fourth, ..."""
+    runs = np.abs(rows).reshape(len(rows), -1, run)
+    even, odd = runs[:, :, 0::2], runs[:, :, 1::2]
+    sums = even.copy()
+    sums[:, :, : odd.shape[2]] += odd
+    return sums.max(axis=(1, 2))
+
+
+def _scaled_if_worth(node: WeightedNode, least_gain_db: float, run: int | None) -> WeightedNode:
     if ranges.exceeds(FORMAT, largest_of(folded_kernel(node))):
         return node  # refused where it is written, by its name
     together = automatic_kernel(node).format
@@ -60,10 +87,12 @@ def _scaled_if_worth(node: WeightedNode, least_gain_db: float) -> WeightedNode:
     scales, plain, apart = [], 0.0, 0.0
     for rows, places in _blocks(node, scaled):
         values, scale = _scaled(rows)
-        places[:] = values
-        scales.append(scale)
         plain += _noise(rows, together.dequantize(together.quantize(rows), np.float64))
         apart += _noise(rows, values * scale[:, None])
+        if run is not None:
+            values, scale = _scaled(rows, largest_pairs(rows, run) * PAIR / (PAIR - 1))  # rounding adds a half, twice
+        places[:] = values
+        scales.append(scale)
     if plain <= apart * 10 ** (least_gain_db / 10):
         return node
     return replace(node, kernel=scaled, multiplier=np.concatenate(scales), rounded=FORMAT)
@@ -86,13 +115,13 @@ def _noise(rows: np.ndarray, rounded: np.ndarray) -> float:
     return float(np.sum(noise[signal > 0] / signal[signal > 0]))
 
 
-def _scaled(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows rounded to FORMAT, and the scale of each that gives back its size."""
+def _scaled(rows: np.ndarray, least: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows rounded to FORMAT, and the scale of each that gives back its size, at least `least`."""
     largest = np.max(np.abs(rows), axis=1)
     largest[largest == 0] = 1.0
     best, error, chosen = np.zeros_like(rows), np.full(len(rows), np.inf), largest
     for shrink in SHRINKS:
-        scale = shrink * largest / FORMAT.max
+        scale = np.maximum(shrink * largest / FORMAT.max, least)
         values = FORMAT.dequantize(FORMAT.quantize(rows / scale[:, None]), np.float64)
         noise = np.sum((values * scale[:, None] - rows) ** 2, axis=1)
         better = noise < error
