@@ -27,6 +27,7 @@ _NAMES = {
     "Converter": "kerasq_convert",
     "compare_with_float": "kerasq_convert",
     "convert": "kerasq_convert",
+    "fit_on": "kerasq_convert",
     "load_keras_file": "kerasq_convert",
     "serving_function": "kerasq_convert",
 }

@@ -26,6 +26,7 @@ from kerasq_convert import ConversionError as ConversionError
 from kerasq_convert import Converter as Converter
 from kerasq_convert import compare_with_float as compare_with_float
 from kerasq_convert import convert as convert
+from kerasq_convert import fit_on as fit_on
 from kerasq_convert import load_keras_file as load_keras_file
 from kerasq_convert import serving_function as serving_function
 
@@ -44,6 +45,7 @@ __all__ = [
     "Converter",
     "compare_with_float",
     "convert",
+    "fit_on",
     "load_keras_file",
     "serving_function",
     "callbacks",

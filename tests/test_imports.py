@@ -36,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "runtime": FILES,
     "interpreter": VERIFIED | {"runtime"},
     "selftest": ENGINES,
+    "footprint": VERIFIED | {"runtime"},
     "plots": VERIFIED,
     "evaluation": ENGINES | {"kerasq_convert"},
     "quantizers": BASE,
@@ -43,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "models": BASE | {"quantizers", "layers"},
     "callbacks": BASE,
     "datasets": BASE,
-    "commands": ENGINES | {"selftest", "plots", "evaluation", "datasets", "kerasq_convert"},
+    "commands": ENGINES | {"selftest", "footprint", "plots", "evaluation", "datasets", "kerasq_convert"},
     "__main__": {"commands"},
     "conformance": ENGINES | {"selftest"},
 }

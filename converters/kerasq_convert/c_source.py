@@ -14,12 +14,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 import kerasq
-from kerasq.format import Model, Tensor, dumps, loads
+from kerasq.format import Model, Tensor, loads
 from kerasq.runtime import DSP, Network
-from kerasq.targets import TARGETS
 from kerasq.text import shown
 from kerasq_convert.c_runtime import runtime_source
-from kerasq_convert.memory.target import planned_for
+from kerasq_convert.memory.target import for_target
 
 __all__ = ["DEFAULT_NAME", "c_source", "check_name", "comment", "for_target", "runtime_source"]
 
@@ -76,21 +75,6 @@ def c_source(content: bytes, name: str = DEFAULT_NAME, title: str = "a network")
     kernels = _by_target(_kernels(network, targets["portable"]) for network in targets.values())
     header = _header(model, len(content), name, origin, arena)
     return {f"{name}.h": header.encode(), f"{name}.c": _array(content, kernels, name, origin).encode()}
-
-
-def for_target(content: bytes, target: str) -> bytes:
-    """A .kq file with weights and memory as the kernels of a target want them: the same file, where these take any.
-
-    Args:
-        content: Bytes of a .kq file.
-        target: One of `kerasq.targets.TARGETS`.
-
-    Raises:
-        kerasq.format.ModelError: The file is refused.
-        kerasq.runtime.LibraryMissingError: The native library, which knows what kernels there are, is not installed.
-    """
-    isa = TARGETS[target].isa
-    return dumps(planned_for(loads(content), isa)) if isa == DSP else content
 
 
 def _kernels(network: Network, portable: Network) -> str:

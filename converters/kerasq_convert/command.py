@@ -65,7 +65,9 @@ from absl import flags
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.outputs import NETWORK, PAGE, SETTINGS, Output, check_outputs, report_stream
 from kerasq.commands.run import check_readable
-from kerasq.targets import PORTABLE, TARGETS
+from kerasq.footprint import Board, FootprintError, board_or_core
+from kerasq.runtime import LibraryMissingError
+from kerasq.targets import PORTABLE
 from kerasq_convert.c_source import for_target
 from kerasq_convert.commandline.c_files import CFiles, c_files, check_c, write_all
 from kerasq_convert.commandline.kq_files import RANDOM, replanned, with_test_vector
@@ -73,6 +75,7 @@ from kerasq_convert.converter import Converter
 from kerasq_convert.errors import ConversionError, GoalsMissedError
 from kerasq_convert.options import Options, OptionsError
 from kerasq_convert.options.flags import define_flags, flags_given, kept_files, options_from
+from kerasq_convert.report.fit import fit_on
 from kerasq_convert.report.html_report import html_report
 
 _C_NAME = "kerasq_model"
@@ -91,8 +94,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string("embed_test", [], example, flag_values=values)  # absl adds that the flag may be repeated
     text("emit_c", "`FOLDER` for C files NAME.h and NAME.c. Needs the native library.")
     text("c_name", "`NAME` of these files, and of the symbols in them.", _C_NAME)
-    processors = sorted(TARGETS)
-    flags.DEFINE_enum("target", PORTABLE, processors, "Processor that the C files are made for.", flag_values=values)
+    text("target", "Processor, or a `BOARD`, that C files are made for, and of which --report tells what it takes.", PORTABLE)
     whole = "Make that a folder that builds, with the C runtime: CMake, ESP-IDF, Zephyr, Arduino, PlatformIO; see its README."
     flags.DEFINE_bool("c_runtime", False, whole, flag_values=values)
     flags.DEFINE_bool("overwrite", False, "Replace files of yours in such a folder, too.", flag_values=values)
@@ -120,16 +122,26 @@ def _convert(values: flags.FlagValues, names: list[str]) -> None:
         content = with_test_vector(content, source, values.embed_test)
     contents: dict[str, bytes] = {"--output": content}
     if converter is not None:
-        contents |= _described(converter, source, len(content), values)
+        contents |= _described(converter, source, content, values)
     written = {output.path: contents[output.flag] for output in outputs}
     c = None
     if values.emit_c:
         title = pathlib.Path(outputs[0].name if outputs else source).name  # the .kq file comes first
         with naming(title):
-            content = for_target(content, values.target)
+            content = for_target(content, board.core if (board := _board(values)) else PORTABLE)
         c = c_files(content, values.emit_c, values.c_name, title, **how)
     write_all(written, c)
     _tell(converter, len(content), planned, outputs, c, values)
+
+
+def _board(values: flags.FlagValues) -> Board | None:
+    """What --target names; `None` for any processor."""
+    if values.target == PORTABLE:
+        return None
+    try:
+        return board_or_core(values.target)
+    except ValueError as error:
+        raise UsageError(f"--target: {error}") from error
 
 
 def _is_kq(source: pathlib.Path) -> bool:
@@ -140,8 +152,11 @@ def _checked(values: flags.FlagValues, names: list[str]) -> pathlib.Path:
     """The model that is converted, if the flags go together."""
     if len(names) != 1:
         raise UsageError(f"one model is expected. Received: {len(names)}")
-    if not values.emit_c and (values.c_runtime or values.c_name != _C_NAME or values.target != PORTABLE):
-        raise UsageError("--c_name, --c_runtime and --target go with --emit_c")
+    if not values.emit_c and (values.c_runtime or values.c_name != _C_NAME):
+        raise UsageError("--c_name and --c_runtime go with --emit_c")
+    if values.target != PORTABLE and not values.emit_c and not values.report:
+        raise UsageError("--target goes with --emit_c or --report")
+    _board(values)
     if values.overwrite and not values.c_runtime:
         raise UsageError("--overwrite goes with --c_runtime: other files are replaced anyway")
     source = pathlib.Path(names[0])
@@ -241,14 +256,18 @@ def _converted(
     return content, converter
 
 
-def _described(converter: Converter, source: pathlib.Path, size: int, values: flags.FlagValues) -> dict[str, bytes]:
-    """The files that tell what a conversion did, by the flags that ask for them; `size` is that of the .kq file."""
+def _described(converter: Converter, source: pathlib.Path, content: bytes, values: flags.FlagValues) -> dict[str, bytes]:
+    """The files that tell what a conversion to a .kq file, `content`, did, by the flags that ask for them."""
     files = {}
     if values.write_settings:
         files["--write_settings"] = converter.settings_template().encode()
     if values.report:
-        report = dataclasses.replace(converter.report, model_bytes=size)
-        files["--report"] = html_report(source.resolve().name, report, converter.figures()).encode()
+        report, board = dataclasses.replace(converter.report, model_bytes=len(content)), _board(values)
+        try:
+            fit = fit_on(content, board) if board else None
+        except (FootprintError, LibraryMissingError) as error:
+            raise CommandError(f"--target: {error}\nnothing was written") from error
+        files["--report"] = html_report(source.resolve().name, report, converter.figures(), fit).encode()
     return files
 
 

@@ -11,6 +11,7 @@ from kerasq_convert.options import Options
 from kerasq_convert.options.option import document, options_of
 from kerasq_convert.pipeline import Conversion, run_stages
 from kerasq_convert.report.figures import figures
+from kerasq_convert.report.fit import fit_on
 from kerasq_convert.report.html_report import html_report
 from kerasq_convert.report.report import Report
 from kerasq_convert.report.template import settings_template
@@ -85,9 +86,18 @@ class Converter(Options):
         last = self._last("figures")
         return figures(last.model, last.statistics)
 
-    def html_report(self, title: str = "network") -> str:
-        """One HTML file with the report of the last `convert()` and its pictures."""
-        return html_report(title, self.report, self.figures())
+    def html_report(self, title: str = "network", target: str | None = None) -> str:
+        """One HTML file with the report of the last `convert()` and its pictures.
+
+        Args:
+            title: Name of the network.
+            target: A board or core, as kerasq-inspect takes it: what the network takes there is a part of the report, too.
+
+        Raises:
+            ValueError: There is no such board, or the network computes in float.
+        """
+        fit = fit_on(self._last("report").content, target) if target else None
+        return html_report(title, self.report, self.figures(), fit)
 
     def settings_template(self) -> str:
         """The YAML text of a settings file with the formats of the last `convert()`."""

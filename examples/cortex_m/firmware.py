@@ -23,6 +23,7 @@ LINK = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,--fatal-warnings")
 
 # A line of the linker's map: section, address, size, object file. A long section name has a line of its own.
 _PLACED = re.compile(r"^ (\.[\w.$]+)\s+0x[0-9a-f]+\s+0x([0-9a-f]+) (\S+)$", re.MULTILINE)
+_KINDS = ("text", "rodata", "data", "bss")
 # Floating point in software, the mathematical library, the heap.
 _FORBIDDEN = re.compile(
     r"__aeabi_[fd]|__aeabi_u?[il]2[fd]|__\w+[sd]f[23]$|^(malloc|calloc|realloc|free|_?sbrk|_malloc_r|exp|expf|ldexp)$"
@@ -117,14 +118,22 @@ def stored(model: Model, array: np.ndarray) -> bytes:
     return pack(array if array.dtype == form.dtype else form.quantize(array), form)
 
 
-def _measured(path: pathlib.Path, map_text: str, symbols: str) -> Firmware:
+def kept_sections(map_text: str) -> dict[tuple[str, str, str], int]:
+    """Bytes of what is linked of the runtime and of libraries, by kind (text, rodata, data, bss), name and object file."""
     placed = map_text[map_text.index("Linker script and memory map") :]
-    sizes = dict.fromkeys(("text", "rodata", "data", "bss"), 0)
+    sizes: dict[tuple[str, str, str], int] = {}
     for section, size, source in _PLACED.findall(placed):
-        kind = section.split(".")[1]
-        name = pathlib.PurePath(source).name
-        if kind in sizes and (name.startswith("kq_") or ".a(" in name):
-            sizes[kind] += int(size, 16)
+        kind, name = section.split(".")[1], pathlib.PurePath(source).name
+        if kind in _KINDS and (name.startswith("kq_") or ".a(" in name):
+            key = (kind, section, name)
+            sizes[key] = sizes.get(key, 0) + int(size, 16)
+    return sizes
+
+
+def _measured(path: pathlib.Path, map_text: str, symbols: str) -> Firmware:
+    sizes = dict.fromkeys(_KINDS, 0)
+    for (kind, _, _), size in kept_sections(map_text).items():
+        sizes[kind] += size
     names = (line.split()[0] for line in symbols.splitlines() if line)
     forbidden = [name for name in names if _FORBIDDEN.search(name)]
     return Firmware(path, sizes["text"], sizes["rodata"], sizes["data"] + sizes["bss"], forbidden)

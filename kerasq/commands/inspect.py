@@ -5,6 +5,11 @@ formats of all that it touches, window, clamp, accumulator width,
 multiply-accumulates; and the memory plan as a picture, with the least that any
 plan would need.
 
+--target says whether it fits a board or a core, with --flash and --ram other limits
+than the board's: what it takes of both with the C runtime, instructions of each
+operator, and time where the manual of the core states cycles. Instructions and
+cycles are estimates. The exit status is 1 if it does not fit.
+
 --against compares it with the float network that it was converted from, on the
 examples of --representative_dataset: the error of every layer, what saturates, and
 what 16 bits would cost and give.
@@ -24,9 +29,12 @@ import kerasq
 from kerasq import ops
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.plan_picture import LEGEND, picture
+from kerasq.footprint import Board, Footprint, FootprintError, board_or_core
+from kerasq.footprint.report import fit_report, parsed_size
 from kerasq.format import loads
 from kerasq.format.model import ABSENT, Model, Operator, Tensor
 from kerasq.format.reader import read_bytes, recorded_version
+from kerasq.runtime import LibraryMissingError
 from kerasq.text import printable, table
 from kerasq.verification import plan
 
@@ -169,6 +177,10 @@ def _define(options: flags.FlagValues) -> None:
     flags.DEFINE_bool("json", False, "Print the same facts, but for the picture, as one JSON object.", flag_values=options)
     model = "SavedModel `FOLDER`, .keras or .h5 file that this file was converted from."
     flags.DEFINE_string("against", None, model, flag_values=options)
+    target = "A core (cortex-m4, rv32imc ...) or a `BOARD`: whether the network fits."
+    flags.DEFINE_string("target", None, target, flag_values=options)
+    flags.DEFINE_string("flash", None, "`BYTES` that there are for --target, 256K for one.", flag_values=options)
+    flags.DEFINE_string("ram", None, "`BYTES` that there are for --target, 64K for one.", flag_values=options)
     examples = "`FILE` (.npy) with examples of what the network will see, for --against; the first 256 are used."
     flags.DEFINE_string("representative_dataset", None, examples, flag_values=options)
 
@@ -178,17 +190,45 @@ def _inspect(options: flags.FlagValues, names: list[str]) -> None:
         raise UsageError(f"one file is expected. Received: {len(names)}")
     if bool(options.against) != bool(options.representative_dataset):
         raise UsageError("--against and --representative_dataset go together")
+    board, limits = _wanted_board(options)
     path = Path(names[0])
     with naming(path):
         content = read_bytes(path)
         model = loads(content)
         facts = {"file": str(path), "file_bytes": len(content), **describe(model), "version": recorded_version(content)}
     sections = [report(facts), memory_plan(model)]
+    fit = None
+    if board is not None:
+        fit = _footprint(content, board, **limits)
+        facts["fit"] = fit.to_dict()
+        sections.append(fit_report(fit))
     if options.against:
         analysis, text = _compared(model, options.against, options.representative_dataset)
         facts["analysis"] = analysis
         sections.append(text)
     print(json.dumps(facts, indent=2) if options.json else "\n\n".join(sections))
+    if fit is not None and fit.problems:
+        raise CommandError(*(f"{printable(str(path))} does not fit {fit.board.name}: {problem}" for problem in fit.problems))
+
+
+def _wanted_board(options: flags.FlagValues) -> tuple[Board | None, dict[str, int]]:
+    """The board of --target, and the limits that the command line sets."""
+    limits = {name: options[name].value for name in ("flash", "ram") if options[name].value is not None}
+    if options.target is None:
+        if limits:
+            raise UsageError(f"--{next(iter(limits))} goes with --target")
+        return None, {}
+    try:
+        return board_or_core(options.target), {name: parsed_size(text) for name, text in limits.items()}
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _footprint(content: bytes, board: Board, **limits: int) -> Footprint:
+    try:
+        return kerasq.fit_on(content, board, **limits)
+    except (FootprintError, LibraryMissingError) as error:
+        raise CommandError(f"--target: {error}") from error
 
 
 def _compared(model: Model, source: str, dataset: str) -> tuple[dict[str, Any], str]:
@@ -202,7 +242,7 @@ def _compared(model: Model, source: str, dataset: str) -> tuple[dict[str, Any], 
 
 COMMAND = Command(
     "kerasq-inspect",
-    "model.kq [--json] [--against saved_model --representative_dataset images.npy]",
+    "model.kq [--json] [--target BOARD [--flash 256K] [--ram 64K]] [--against saved_model --representative_dataset images.npy]",
     __doc__,
     _define,
     _inspect,

@@ -2,13 +2,18 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
 from kerasq.commands.inspect import main
 from kerasq.conformance.samples import SAMPLES, ModelBuilder
+from kerasq.footprint import BOARDS
+from kerasq.footprint.boards import CORES
+from kerasq.footprint.report import parsed_size
 from kerasq.format import OperatorKind, dump, dumps
 from kerasq.verification import plan
+from kerasq_convert.memory.target import for_target
 
 
 @pytest.fixture
@@ -155,3 +160,88 @@ def test_names_are_escaped(inspect, tmp_path):
     assert "\x07" not in text
     assert r"x\x1b[2J\n" in text
     assert "größe" in text
+
+
+@pytest.fixture
+def fixed(tmp_path):
+    """A convolution, whose instructions are estimated everywhere."""
+    net = ModelBuilder()
+    x = net.activation("x", "FIXED8_4", 1, 8, 8, 4)
+    kernel = net.constant("conv/kernel", "FIXED8_7", 8, 3, 3, 4)
+    y = net.activation("conv/output", "FIXED8_3", 1, 6, 6, 8)
+    net.operator(OperatorKind.CONV_2D, {"input": x, "kernel": kernel}, y)
+    path = tmp_path / "fixed.kq"
+    dump(net.model([x]), path)
+    return path
+
+
+def test_a_network_that_fits(inspect, fixed):
+    status, text, errors = inspect(fixed, "--target", "stm32l4r5")
+    assert (status, errors) == (0, "")
+    assert "on STM32L4R5 (cortex-m4, 120 MHz)" in text
+    made = for_target(fixed.read_bytes(), "cortex-m4")
+    assert re.search(r"^flash +network +([\d,]+)$", text, re.MULTILINE)[1] == f"{len(made):,}"
+    assert re.search(r"^RAM +all +[\d,]+ +655,360 ", text, re.MULTILINE)
+    assert re.search(r"million cycles by a model .* ms at 120 MHz", text)
+    assert "are left for the rest of the program" in text.splitlines()[-1]
+
+
+def test_a_network_that_does_not_fit(inspect, fixed):
+    size = fixed.stat().st_size
+    status, text, errors = inspect(fixed, "--target", "cortex-m3", "--flash", "1K", "--ram", "1M")
+    assert status == 1
+    flash = int(re.search(r"^flash +all +([\d,]+)", text, re.MULTILINE)[1].replace(",", ""))
+    assert flash > size + 10_000
+    reason = f"flash takes {flash:,} bytes, {flash - 1024:,} more than the 1,024 that there are"
+    assert errors == f"kerasq-inspect: {fixed} does not fit cortex-m3: {reason}\n"
+    assert inspect(fixed, "--target", "cortex-m3", "--flash", str(flash), "--ram", "1M")[0] == 0
+    assert inspect(fixed, "--target", "cortex-m3", "--flash", str(flash - 1), "--ram", "1M")[0] == 1
+
+
+def test_fit_as_json(inspect, fixed):
+    status, text, errors = inspect(fixed, "--target", "Arduino Nano 33 BLE", "--json", "--ram", "100")
+    assert status == 1
+    fit = json.loads(text)["fit"]
+    assert (fit["core"], fit["fits"], fit["ram"]["limit"]) == ("cortex-m4", False, 100)
+    assert fit["flash"]["total"] == sum(fit["flash"][part] for part in ("network", "code", "constants"))
+    assert fit["instructions"] == sum(operator["instructions"] for operator in fit["operators"])
+    assert fit["milliseconds"] == pytest.approx(fit["cycles"] / 64e3)
+    assert json.loads(errors)["exit_status"] == 1
+    assert "fit" not in json.loads(inspect(fixed, "--json")[1])
+
+
+@pytest.mark.parametrize("board", [*CORES, *BOARDS])
+def test_every_board_has_what_it_takes(inspect, fixed, board):
+    status, text, errors = inspect(fixed, "--target", board, "--json")
+    assert (status, errors) == (0, "")
+    fit = json.loads(text)["fit"]
+    assert fit["instructions"] > fit["operators"][0]["macs"] > 0
+    assert (fit["cycles"] is not None) == (fit["core"] in ("cortex-m0+", "cortex-m3", "cortex-m4"))
+    assert fit["fits"] is (None if board in CORES else True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target", "stm32l4r6"], "no board or core is called 'stm32l4r6': did you mean STM32L4R5"),
+        (["--flash", "64K"], "--flash goes with --target"),
+        (["--target", "m4", "--ram", "much"], "a number of bytes such as 65536, 64K or 1M was expected. Received: 'much'"),
+    ],
+)
+def test_wrong_targets(inspect, fixed, arguments, message):
+    status, text, errors = inspect(fixed, *arguments)
+    assert (status, text) == (2, "")
+    assert message in errors
+
+
+def test_of_a_network_in_float_nothing_is_said(inspect, tmp_path):
+    path = tmp_path / "float.kq"
+    dump(SAMPLES["float"](), path)
+    status, text, errors = inspect(path, "--target", "cortex-m4")
+    assert (status, text) == (1, "")
+    assert "representative dataset" in errors
+
+
+@pytest.mark.parametrize(("text", "size"), [("65536", 65536), ("64K", 65536), ("1.5 MB", 3 << 19), ("2kib", 2048)])
+def test_sizes(text, size):
+    assert parsed_size(text) == size

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from kerasq.format import Model, dumps
+from kerasq.format import Model, dumps, loads
 from kerasq.format.model import ABSENT, Layout
 from kerasq.format.packing import pairs_problem
 from kerasq.ops import operand_index
-from kerasq.runtime import Network
+from kerasq.runtime import DSP, Network
 from kerasq.runtime.network import OperatorInfo
+from kerasq.targets import TARGETS
 from kerasq.verification.plan import aligned
 from kerasq_convert.memory.plan import plan
 
@@ -26,6 +27,21 @@ _UNITS = (16, 32, 64, 128, 256)
 _OF_PAIRS = {
     f"kq_conv_2d_{x}_s8_{addend}dsp": f"kq_conv_2d_{x}_s8_pairs_{addend}dsp" for x in ("s8", "u8") for addend in ("", "addend_")
 }
+
+
+def for_target(content: bytes, target: str) -> bytes:
+    """A .kq file with weights and memory as the kernels of a target want them: the same file, where these take any.
+
+    Args:
+        content: Bytes of a .kq file.
+        target: One of `kerasq.targets.TARGETS`.
+
+    Raises:
+        kerasq.format.ModelError: The file is refused.
+        kerasq.runtime.LibraryMissingError: The native library, which knows what kernels there are, is not installed.
+    """
+    isa = TARGETS[target].isa
+    return dumps(planned_for(loads(content), isa)) if isa == DSP else content
 
 
 def planned_for(model: Model, isa: str) -> Model:

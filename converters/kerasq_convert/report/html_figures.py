@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from kerasq_convert.comparison.analysis_text import EMPTY_DB, FULL_DB, decibels, filled, percent, share_percent
@@ -15,6 +16,12 @@ COLORS = 8  # of tensors, classes c0 to c7 of the style sheet
 
 def escape(text: object) -> str:
     return html.escape(str(text), quote=True)
+
+
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def tip(text: str) -> str:

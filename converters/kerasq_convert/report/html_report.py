@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.resources
 import math
-from collections.abc import Sequence
 from typing import Any
 
+from kerasq.footprint import Footprint
+from kerasq.footprint.report import fit_title
 from kerasq_convert.comparison.analysis_text import (
     PROMOTIONS,
     SATURATION,
@@ -17,21 +18,24 @@ from kerasq_convert.comparison.analysis_text import (
     verdict,
 )
 from kerasq_convert.comparison.layers import Analysis
-from kerasq_convert.report.html_figures import buffer_bars, distribution, error_bars, escape, memory_map, trade_off
+from kerasq_convert.report.html_figures import buffer_bars, distribution, error_bars, escape, html_table, memory_map, trade_off
+from kerasq_convert.report.html_fit import fit_section
 from kerasq_convert.report.report import Report, TensorRow
 from kerasq_convert.search.search import TradeOff
 
 
-def html_report(title: str, report: Report, figures: dict[str, Any]) -> str:
+def html_report(title: str, report: Report, figures: dict[str, Any], fit: Footprint | None = None) -> str:
     """A whole document.
 
     Args:
         title: Name of the network.
         report: What the conversion did.
         figures: `kerasq_convert.figures.figures` of the same network.
+        fit: What it takes on a board, where one is named.
     """
     sections = [
         _section("Summary", _summary(report, figures)),
+        *([_section(f"Fit {fit_title(fit)}", fit_section(fit), "fit")] if fit else []),
         *_accuracy(report.analysis),
         *_trade_off(report.trade_off),
         *_distributions(figures),
@@ -49,8 +53,8 @@ def html_report(title: str, report: Report, figures: dict[str, Any]) -> str:
     )
 
 
-def _section(title: str, content: str) -> str:
-    return f'<section id="{title.lower().replace(" ", "-")}"><h2>{title}</h2>{content}</section>\n'
+def _section(title: str, content: str, name: str | None = None) -> str:
+    return f'<section id="{name or title.lower().replace(" ", "-")}"><h2>{title}</h2>{content}</section>\n'
 
 
 def _summary(report: Report, figures: dict[str, Any]) -> str:
@@ -84,10 +88,10 @@ def _accuracy(analysis: Analysis | None) -> list[str]:
     saturating, promoted = saturation_rows(analysis), promotion_rows(analysis)
     if saturating:
         key = '<p class="key">values beyond the ends of the format, and values stored at its ends, in % of all</p>'
-        sections.append(_section("Saturation", key + _table(SATURATION, saturating)))
+        sections.append(_section("Saturation", key + html_table(SATURATION, saturating)))
     if promoted:
         key = '<p class="key">what 16 bits would give, in dB at the layer itself, and cost in bytes; the noisiest layer first</p>'
-        sections.append(_section("16 bits instead of 8", key + _table(PROMOTIONS, promoted)))
+        sections.append(_section("16 bits instead of 8", key + html_table(PROMOTIONS, promoted)))
     return sections
 
 
@@ -119,16 +123,12 @@ def _tensors(report: Report) -> str:
     parts = []
     for title, rows in (("activations", report.buffers), ("parameters", report.parameters)):
         header = ("name", "shape", "format", "range", "bytes", "why")
-        parts.append(f"<details><summary>{len(rows)} {title}</summary>{_table(header, [_cells(row) for row in rows])}</details>")
+        parts.append(
+            f"<details><summary>{len(rows)} {title}</summary>{html_table(header, [_cells(row) for row in rows])}</details>"
+        )
     return "".join(parts)
 
 
 def _cells(row: TensorRow) -> list[str]:
     span = "" if row.low is None else f"{row.low:.4g} .. {row.high:.4g}"
     return [row.name, "x".join(map(str, row.shape)), row.format, span, f"{row.nbytes:,}", row.reason]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

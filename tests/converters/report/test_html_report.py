@@ -276,3 +276,32 @@ def test_report_needs_a_conversion():
     for call in (converter.figures, converter.html_report):
         with pytest.raises(RuntimeError, match="convert"):
             call()
+
+
+def test_what_it_takes_on_a_board():
+    converter = Converter.from_keras_model(build("groups"))
+    converter.representative_dataset = images(8)
+    converter.convert()
+    found = Page(converter.html_report("net", target="nrf52840")).sections["fit"]
+    assert any("nRF52840 (cortex-m4, 64 MHz)" in text for text in found)
+    assert any("ms at 64 MHz" in text for text in found)
+    assert any(text.startswith("fits:") for text in found)
+    assert any(re.fullmatch(r"[\d,]+ of 1,048,576 bytes · \d+%", text) for text in found)
+    assert any(text.startswith("kq_conv_2d_") for text in found)
+    assert "fit" not in Page(converter.html_report("net")).sections
+    with pytest.raises(ValueError, match="no board or core"):
+        converter.html_report("net", target="abacus")
+
+
+def test_the_command_tells_what_it_takes_on_a_board(tmp_path, capsys):
+    build("groups").save(tmp_path / "net.keras")
+    np.save(tmp_path / "images.npy", images(8))
+    command = ["kerasq-convert", str(tmp_path / "net.keras"), "--output", str(tmp_path / "net.kq"), "--target", "RP2040"]
+    examples = ["--representative_dataset", str(tmp_path / "images.npy")]
+    assert main([*command, *examples]) == 2
+    assert "--target goes with --emit_c or --report" in capsys.readouterr().err
+    assert main([*command, "--report", str(tmp_path / "report.html")]) == 1
+    assert "representative dataset" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+    assert main([*command, *examples, "--report", str(tmp_path / "report.html")]) == 0
+    assert any("RP2040 (cortex-m0+, 133 MHz)" in text for text in Page((tmp_path / "report.html").read_text()).sections["fit"])
