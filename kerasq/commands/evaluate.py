@@ -2,7 +2,8 @@
 
     kerasq-eval float.keras saved_model/ model.kq --data_dir ~/data
 
-A MODEL is a .kq, .keras or .h5 file or a SavedModel folder that takes an image of
+A MODEL is a .kq, .keras or .h5 file, a .tflite file (pip install 'kerasq[bench]',
+it runs in LiteRT) or a SavedModel folder that takes an image of
 shape (32, 32, 3) with pixels 0..255 and gives ten class scores; where it has other
 outputs beside them, --output names the one with the scores. The images are
 CIFAR-10's 10,000 test images: from --data_dir, else from the folder that the
@@ -13,7 +14,7 @@ For each model, the table has
 
     top-1            share of images whose highest score is that of their class,
                      ± its standard error sqrt(p (1 - p) / n)
-    model bytes      size of a .kq file; 4 bytes for each value that a float model
+    model bytes      size of a .kq or .tflite file; 4 bytes for each value that a float model
                      needs for inference
     arena bytes      working memory for one image; of a float model that of its
                      conversion with FLOAT32 activations, - where there is none

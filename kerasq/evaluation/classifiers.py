@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasq.evaluation.sources import Input, Source, open_source
+from kerasq.evaluation.source import Input, Source
+from kerasq.evaluation.sources import open_source
 from kerasq.inputs import listed
 
 
@@ -58,10 +59,10 @@ def open_classifiers(
     """Opens all models and runs each on one black image.
 
     Args:
-        paths: .kq, .keras and .h5 files and SavedModel folders.
+        paths: .kq, .keras, .h5 and .tflite files and SavedModel folders.
         image_shape: Height, width and channels.
         classes: Number of classes.
-        num_threads: Threads of the .kq interpreter; `None` for the number of processors.
+        num_threads: Threads of the interpreters of .kq and .tflite files; `None` for the number of processors.
         output: Name, or number from 0, of the output with the class scores, where models have several.
 
     Raises:

@@ -1,19 +1,19 @@
-"""The kinds of models that can be evaluated: .kq files, Keras' own files, SavedModel folders.
+"""The kinds of models that can be evaluated: .kq files, Keras' own files, SavedModel folders, .tflite files in LiteRT.
 
 Each opener returns a `Source`; it raises `ValueError` with one sentence, the remedy included, where a file is damaged.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import kerasq
+from kerasq.evaluation.source import Input, Source
+from kerasq.evaluation.tflite import open_tflite
 from kerasq.format import ModelError, loads
 from kerasq.interpreter import Interpreter
 from kerasq.quiet import import_quietly
@@ -22,40 +22,11 @@ from kerasq.text import first_of
 _FLOAT_BYTES = 4
 
 
-class Input(NamedTuple):
-    """An input of a model: `None` in place of a size, or of all, stands for any."""
-
-    name: str
-    shape: tuple[int | None, ...] | None
-    dtype: np.dtype
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """A model as it was found in its file.
-
-    Attributes:
-        inputs: What it takes; `None` where only running the model would tell.
-        run: Takes a batch of the only input and returns the outputs: one array, or a list or dict of arrays.
-        model_bytes: Bytes of the .kq file, or of the values that a float model needs for inference, as float32.
-        arena_bytes: Computes the bytes of working memory for one image; `None` where that is not known.
-        pixels: Whether pixels are what it stores: it takes uint8 images too, without a conversion.
-        outputs: Names of the outputs, where `run` returns a list.
-    """
-
-    inputs: Sequence[Input] | None
-    run: Callable[[np.ndarray], Any]
-    model_bytes: int
-    arena_bytes: Callable[[], int | None]
-    pixels: bool = False
-    outputs: Sequence[str] | None = None
-
-
 def open_source(path: str | os.PathLike[str], num_threads: int | None = None) -> Source:
     """Opens the model in a file or folder, by the end of its name.
 
     Args:
-        num_threads: Threads of the .kq interpreter; `None` for the number of processors.
+        num_threads: Threads of the interpreters of .kq and .tflite files; `None` for the number of processors.
 
     Raises:
         ValueError: There is no model, or none that can be loaded.
@@ -67,9 +38,11 @@ def open_source(path: str | os.PathLike[str], num_threads: int | None = None) ->
         return _open_saved_model(place)
     if place.suffix == ".kq":
         return _open_kq(place, num_threads)
+    if place.suffix == ".tflite":
+        return open_tflite(place, num_threads)
     if place.suffix in (".keras", ".h5", ".hdf5"):
         return _open_keras(place)
-    raise ValueError("a model is a .kq, .keras or .h5 file or a SavedModel folder: rename the file if it is one of them")
+    raise ValueError("a model is a .kq, .keras, .h5 or .tflite file or a SavedModel folder: rename the file if it is one of them")
 
 
 def _open_kq(path: pathlib.Path, num_threads: int | None) -> Source:

@@ -136,7 +136,7 @@ def bad_files(folder):
         write_kq_picker(folder / "grey.kq", shape=(32, 32, 1)): "it takes (batch, 32, 32, 1), the images are (batch, 32, 32, 3)",
         write_kq_picker(folder / "flat.kq", shape=(3072,)): "it takes (batch, 3072), the images are",
         write_kq_picker(folder / "four.kq", outputs=4): "it gives (batch, 4), the images have 10 classes",
-        folder / "notes.txt": "a model is a .kq, .keras or .h5 file or a SavedModel folder",
+        folder / "notes.txt": "a model is a .kq, .keras, .h5 or .tflite file or a SavedModel folder",
         folder / "garbage.keras": "Keras can't load it",
         folder / "garbage.h5": "Keras can't load it",
         folder / "empty": "no saved_model.pb",

@@ -5,7 +5,7 @@ import pytest
 
 from kerasq.conformance.samples import SAMPLES
 from kerasq.evaluation import Classifier, EvaluationError, Result, compare, evaluate, format_table, open_classifiers
-from kerasq.evaluation.sources import Source
+from kerasq.evaluation.source import Source
 from kerasq.format import dump
 from kerasq.runtime import library
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.qformat import QFormat
 from kerasq.runtime import Network
 from kerasq.verification import verifier
-from networks import NetworkBuilder, random_stored
+from networks import NetworkBuilder, random_resnet23, random_stored
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
 
@@ -225,3 +226,30 @@ def test_the_reference_shares_kernels():
     stages = [ops.weighted.stages(*pair) for pair in zip(operands, model.operators, strict=True)]
     first = stages[0].arranged("rows", np.array)
     assert all(stage.arranged("rows", np.array) is first for stage in stages)
+
+
+def state_for_each_weight(model: Model, tier: str) -> float:
+    """Bytes of state beyond 64 KB for each value of a kernel, however many operators use it."""
+    kernels = {ops.operand_index(operator, "kernel") for operator in model.operators} - {ABSENT}
+    weights = sum(int(np.prod(model.tensors[index].shape)) for index in kernels)
+    return (Network(file_format.dumps(model), tier).state_bytes - FREE) / weights
+
+
+@pytest.mark.parametrize("tier", VECTOR_TIERS)
+@pytest.mark.parametrize("kernels", ["FIXED8", "SIGN", "FIXED16"])
+@pytest.mark.parametrize(("buffers", "most"), [("FIXED8", 1.2), ("FIXED16", 2.3)])
+def test_state_in_proportion_to_the_weights(buffers, most, kernels, tier):
+    """1.5 million weights, beside which 64 KB hide nothing; a small network; and Dense layers of many sizes."""
+    assert state_for_each_weight(random_resnet23(kernels, buffers, maps=256), tier) <= most
+    assert state_for_each_weight(random_resnet23(kernels, buffers, maps=32), tier) <= most
+    fan = Fan((1, 640), f"{buffers}_4")
+    for outputs in (8, 100, 128, 640):
+        fan.apply("DENSE", (0, fan.constant((outputs, 640), "FIXED8_6"), ABSENT, ABSENT))
+    assert state_for_each_weight(fan.model(), tier) <= most
+
+
+@pytest.mark.parametrize("tier", VECTOR_TIERS)
+def test_state_of_the_networks_that_are_shipped(tier):
+    folder = Path(__file__).parents[2] / "examples" / "cifar10" / "models"
+    for name in ("resnet23", "resnet23_binary", "mobilenet"):
+        assert state_for_each_weight(file_format.load(folder / f"{name}.kq"), tier) <= 1.2
