@@ -3,11 +3,12 @@
     python examples/benchmarks/make.py --output work/benchmarks
     python examples/benchmarks/make.py --output work/benchmarks --only kws --only ad
 
-leaves NAME.keras, NAME.npy (representative examples) and NAME.kq, converted as by default, for every network of standins.py, and
-prints what conversion kept: right answers among 500 generated test examples, in float and converted (for the
+leaves NAME.keras, NAME.npy (representative examples), NAME.kq, converted as by default, and NAME.json (scores) for every network
+of standins.py, and prints what conversion kept: right answers among 500 generated test examples, in float and converted (for the
 autoencoder the area under the ROC curve), and how many have the answer of the float network. One to two minutes.
 """
 
+import json
 import pathlib
 import sys
 
@@ -24,16 +25,18 @@ FLAGS = flags.FLAGS
 
 
 def make(name: str, network: Network, folder: pathlib.Path) -> list[str]:
-    """Writes the three files of a network. Returns the row of the table."""
+    """Writes the files of a network. Returns the row of the table."""
     model, representative = trained(network), network.representative()
     model.save(folder / f"{name}.keras")
     np.save(folder / f"{name}.npy", representative)
     content = kerasq.convert(model, representative_dataset=representative)
     write_whole(folder / f"{name}.kq", content)
-    return [name, network.title, *compared(network, model, content), f"{len(content):,}"]
+    scores, agreement = compared(network, model, content)
+    write_whole(folder / f"{name}.json", json.dumps(scores).encode())
+    return [name, network.title, *(f"{value:.1f} %" for value in scores.values()), agreement, f"{len(content):,}"]
 
 
-def compared(network: Network, model: keras.Model, content: bytes) -> list[str]:
+def compared(network: Network, model: keras.Model, content: bytes) -> tuple[dict[str, float], str]:
     """Scores in float and converted, and the share of examples with the same answer (of an autoencoder the ratio to noise)."""
     examples, labels = network.test()
     wanted = model.predict(examples, verbose=0)
@@ -43,7 +46,7 @@ def compared(network: Network, model: keras.Model, content: bytes) -> list[str]:
         agreement = f"{10 * np.log10(ratio):.1f} dB"
     else:
         agreement = f"{100 * np.mean(outputs.argmax(-1) == wanted.argmax(-1)):.1f} %"
-    return [f"{score(scores, examples, labels):.1f} %" for scores in (wanted, outputs)] + [agreement]
+    return {"float": score(wanted, examples, labels), "converted": score(outputs, examples, labels)}, agreement
 
 
 def main(argv: list[str]) -> None:

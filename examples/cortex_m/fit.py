@@ -14,6 +14,7 @@ import json
 import pathlib
 import tempfile
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 from absl import app, flags
@@ -103,6 +104,14 @@ def fit(samples: list[Sample], counts: np.ndarray) -> dict[str, dict[str, dict[s
     return kernels
 
 
+def lines_of(costs: dict[str, Any]) -> str:
+    """JSON with a line for each part of the runtime and each kernel, so that a new table shows what has changed."""
+    small = ",\n".join(f' "{name}": {json.dumps(costs[name])}' for name in ("stack", "state"))
+    code = ",\n".join(f"  {json.dumps(part)}" for part in costs["code"])
+    kernels = ",\n".join(f"  {json.dumps(name)}: {json.dumps(weights)}" for name, weights in costs["kernels"].items())
+    return f'{{\n{small},\n "code": [\n{code}\n ],\n "kernels": {{\n{kernels}\n }}\n}}\n'
+
+
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"processors go with --cpu. Received: {' '.join(argv[1:])}")
@@ -120,7 +129,7 @@ def main(argv: list[str]) -> None:
                 "code": code_sizes(cpu, isa),
                 "kernels": fit(samples[isa], counts),
             }
-        write_whole(TABLES / f"{cpu}.json", (json.dumps(fitted_costs, indent=1) + "\n").encode())
+        write_whole(TABLES / f"{cpu}.json", lines_of(fitted_costs).encode())
 
 
 if __name__ == "__main__":
