@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import collections
 import os
+import pathlib
 
 import numpy as np
 import pytest
 
 import kerasq
-from kerasq.format import dumps
+from kerasq.format import dumps, loads
 from kerasq.format.model import Model
 from kerasq.runtime import Network
 from networks import random_stored
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the nati
 TIERS = tuple(tier for tier in kerasq.runtime.tiers() if tier != "portable") if kerasq.runtime.available() else ()
 COUNT = int(os.environ.get("KERASQ_RANDOM_GRAPHS", "300")) // 4
 BATCH = 17
+SHIPPED = sorted(pathlib.Path(__file__).parents[2].glob("examples/cifar10/models/*.kq"))
 
 
 def inputs_of(model: Model, examples: int) -> np.ndarray | list[np.ndarray]:
@@ -71,3 +73,11 @@ def test_the_kernels_for_weights_are_among_them(tier):
             used.update(operator.kernel for operator in Network(dumps(practical_model(kind, seed)), tier).operators())
     families = {name.rpartition("_")[0] for name in used if name.endswith(("_avx2", "_avx512"))}
     assert families >= {"kq_conv_2d", "kq_dense", "kq_depthwise_bytes"}
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("path", [path for path in SHIPPED if "parameters" not in path.stem], ids=lambda path: path.stem)
+def test_the_state_takes_little_more_than_a_byte_a_weight(path, tier):
+    content = path.read_bytes()
+    kernels = [tensor for tensor in loads(content).tensors if tensor.is_constant and len(tensor.shape) > 1]
+    assert Network(content, tier).state_bytes <= 1.2 * sum(np.prod(tensor.shape) for tensor in kernels) + (1 << 16)

@@ -16,7 +16,9 @@ static uint32_t blocks_of(const kq_operator *op) {
 }
 
 /* So many chunks' sums can be added up (kq_wide.h). */
-bool kq_dense_accepts(const kq_operator *op) { return !kq_is_wide(op) || steps_of(op) <= KQ_HALF_CHUNK * KQ_WIDE_CHUNKS; }
+bool kq_dense_accepts(const kq_operator *op) {
+  return !kq_is_wide(op) || (steps_of(op) <= KQ_HALF_CHUNK * KQ_WIDE_CHUNKS && kq_sums_fit(op));
+}
 
 /* ---- The weights of a channel ---- */
 
@@ -88,9 +90,9 @@ static layout lay_out(const kq_operator *op) {
   const size_t blocks = blocks_of(op), lanes = blocks * KQ_LANES;
   layout l;
   l.block = kq_aligned(sizeof(kq_dense_rows));
-  l.sum = l.block + kq_aligned(blocks * sizeof(kq_block));
-  l.magnitude = l.sum + lanes * sizeof(int64_t);
-  l.weights = l.magnitude + lanes * sizeof(float);
+  l.sum = l.block + blocks * sizeof(kq_block);
+  l.magnitude = l.sum + lanes * sizeof(int32_t);
+  l.weights = kq_aligned(l.magnitude + lanes * sizeof(uint16_t));
   l.end = l.weights + blocks * steps_of(op) * KQ_STEP_BYTES;
   return l;
 }
@@ -102,8 +104,8 @@ static void pack_rows(const kq_operator *op, uint32_t most, void *memory) {
   const uint32_t blocks = blocks_of(op), steps = steps_of(op), outputs = op->input[KQ_KERNEL]->shape[0];
   uint8_t *base = memory, *first = base + l.weights;
   kq_block *block = (kq_block *)(void *)(base + l.block);
-  int64_t *sum = (int64_t *)(void *)(base + l.sum);
-  float *magnitude = (float *)(void *)(base + l.magnitude);
+  int32_t *sum = (int32_t *)(void *)(base + l.sum);
+  uint16_t *magnitude = (uint16_t *)(void *)(base + l.magnitude);
   channel_weights w = weights_of(op);
   uint32_t largest_pair = 0;
   memset(base, 0, l.end);
@@ -120,8 +122,8 @@ static void pack_rows(const kq_operator *op, uint32_t most, void *memory) {
           fill_step(&w, step, to);
           if (op->is_integer) count_step(w.type, to, &f);
         }
-        sum[w.channel] = f.sum;
-        magnitude[w.channel] = (float)f.magnitudes * 1.00001f;
+        sum[w.channel] = (int32_t)f.sum;
+        magnitude[w.channel] = kq_upper_half((float)f.magnitudes);
         largest_pair = f.largest_pair;
       }
     }

@@ -90,9 +90,9 @@ static layout lay_out(const kq_depthwise_shape *s) {
   const size_t blocks = blocks_of(s), real = real_blocks_of(s), steps = steps_of(s);
   layout l;
   l.block = kq_aligned(sizeof(kq_depthwise_steps));
-  l.sum = l.block + kq_aligned(real * sizeof(kq_block));
-  l.magnitude = l.sum + real * KQ_LANES * sizeof(int64_t);
-  l.narrow = l.magnitude + real * KQ_LANES * sizeof(float);
+  l.sum = l.block + real * sizeof(kq_block);
+  l.magnitude = l.sum + real * KQ_LANES * sizeof(int32_t);
+  l.narrow = l.magnitude + real * KQ_LANES * sizeof(uint16_t);
   l.step = l.narrow + blocks * sizeof(uint16_t);
   l.weights = kq_aligned(l.step + blocks * steps * sizeof(uint16_t));
   l.end = l.weights + blocks * steps * KQ_STEP_BYTES;
@@ -162,8 +162,8 @@ static void pack_steps(const kq_operator *op, const void *constants, void *memor
   (void)constants;
   memset(base, 0, l.end);
   kq_block *block = (kq_block *)(void *)(base + l.block);
-  int64_t *sum = (int64_t *)(void *)(base + l.sum);
-  float *magnitude = (float *)(void *)(base + l.magnitude);
+  int32_t *sum = (int32_t *)(void *)(base + l.sum);
+  uint16_t *magnitude = (uint16_t *)(void *)(base + l.magnitude);
   uint16_t *narrow = (uint16_t *)(void *)(base + l.narrow), *step = (uint16_t *)(void *)(base + l.step);
   for (uint32_t i = 0; i < real; ++i) {
     const uint32_t left = s.channels - i * KQ_LANES;

@@ -76,8 +76,8 @@ typedef struct {
   const kq_block *block;
   const int32_t *place;   /* of each step's inputs: bytes from the window's first input */
   const uint8_t *weights; /* KQ_STEP_BYTES for each step */
-  const int64_t *sum;     /* 16 per block: of a channel's weights */
-  const float *magnitude; /* 16 per block: of their magnitudes, or a little more */
+  const int32_t *sum;     /* 16 per block: of a channel's weights */
+  const uint16_t *magnitude; /* 16 per block: of their magnitudes, see kq_upper_half */
 } kq_steps;
 
 /* What is made of all that an operator says (kq_gemm_plan.c), likewise. */
@@ -139,8 +139,26 @@ uint64_t kq_most_steps(const kq_operator *op);
 
 extern const kq_part kq_gemm_steps, kq_gemm_saturating_steps;
 
+/* The upper half of the next float above with no other bits: an upper bound of which two bytes are enough. And back. */
+static inline uint16_t kq_upper_half(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return (uint16_t)((bits >> 16) + 1);
+}
+static inline float kq_from_upper_half(uint16_t half) {
+  const uint32_t bits = (uint32_t)half << 16;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+/* Whether the sums of its weights, of at most 2^15 each, fit 32 bits, whatever they are. */
+static inline bool kq_sums_fit(const kq_operator *op) {
+  return op->input[KQ_KERNEL]->elements / op->input[KQ_KERNEL]->shape[0] <= UINT16_MAX;
+}
+
 /* Sums of the weights of a block's channels, and of their magnitudes: of integers; floats need none. */
-void kq_fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum, float *magnitudes);
+void kq_fill_sums(const kq_operator *op, const kq_block *block, int32_t *sum, uint16_t *magnitudes);
 
 /* kq_gemm_finish.c: how the sums of an operator become outputs; shift, addend_places, start, factor and offset. */
 kq_finish_type kq_choose_finish(const kq_operator *op, const kq_steps *steps);

@@ -25,7 +25,7 @@ static channel_terms terms_of(const kq_operator *op, const kq_steps *steps, cons
   const channel_terms terms = {
       .factor = (double)kq_total(totals, channel, 0, 1) - bias,
       .constant = bias + (totals->shift > 0 ? kq_power_of_two(totals->shift - 1) : 0.0),
-      .largest_sum = (double)steps->magnitude[number * KQ_LANES + lane] * kq_max_magnitude(op->input[KQ_X]->type),
+      .largest_sum = (double)kq_from_upper_half(steps->magnitude[number * KQ_LANES + lane]) * kq_max_magnitude(op->input[KQ_X]->type),
   };
   return terms;
 }

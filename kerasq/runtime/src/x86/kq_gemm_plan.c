@@ -44,7 +44,8 @@ static bool has_safe_addend(const kq_operator *op) {
 
 /* The sums of so many chunks can be added up (kq_wide.h). */
 static bool has_few_chunks(const kq_operator *op) {
-  return !kq_is_wide(op) || kq_most_steps(op) <= KQ_WIDE_CHUNK * KQ_WIDE_CHUNKS * kq_halves(op);
+  if (!kq_is_wide(op)) return true;
+  return kq_most_steps(op) <= KQ_WIDE_CHUNK * KQ_WIDE_CHUNKS * kq_halves(op) && kq_sums_fit(op);
 }
 
 static bool accepts(const kq_operator *op) { return is_worth_staging(op) && has_safe_addend(op) && has_few_chunks(op); }

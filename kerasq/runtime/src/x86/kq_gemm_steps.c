@@ -247,10 +247,10 @@ static layout lay_out(const kq_operator *op, uint64_t steps, uint64_t places) {
   const size_t blocks = kq_blocks_of(op), lanes = blocks * KQ_LANES;
   layout l;
   l.block = kq_aligned(sizeof(kq_steps));
-  l.sum = l.block + kq_aligned(blocks * sizeof(kq_block));
-  l.magnitude = l.sum + lanes * sizeof(int64_t);
-  l.place = l.magnitude + lanes * sizeof(float);
-  l.weights = l.place + kq_aligned((size_t)places * kq_step_places(kq_step_type_of(op)) * sizeof(int32_t));
+  l.sum = l.block + blocks * sizeof(kq_block);
+  l.magnitude = l.sum + lanes * sizeof(int32_t);
+  l.place = l.magnitude + lanes * sizeof(uint16_t);
+  l.weights = kq_aligned(l.place + (size_t)places * kq_step_places(kq_step_type_of(op)) * sizeof(int32_t));
   l.end = l.weights + (size_t)steps * KQ_STEP_BYTES;
   return l;
 }
@@ -273,7 +273,7 @@ static layout lay_out_steps(const kq_operator *op, bool saturating) {
   return lay_out(op, blocks * steps, shares_places(op, saturating) ? steps : blocks * steps);
 }
 
-void kq_fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum, float *magnitudes) {
+void kq_fill_sums(const kq_operator *op, const kq_block *block, int32_t *sum, uint16_t *magnitudes) {
   const kq_tensor *kernel = op->input[KQ_KERNEL];
   const kq_rows rows = kq_rows_of(kernel);
   for (uint32_t lane = 0; lane < block->channels && op->is_integer; ++lane) {
@@ -283,7 +283,7 @@ void kq_fill_sums(const kq_operator *op, const kq_block *block, int64_t *sum, fl
       sum[lane] += weight;
       all += kq_magnitude(weight);
     }
-    magnitudes[lane] = (float)all * 1.00001f;
+    magnitudes[lane] = kq_upper_half((float)all);
   }
 }
 
@@ -307,8 +307,8 @@ static void pack_steps(const kq_operator *op, bool saturating, void *memory) {
   uint8_t *base = memory;
   memset(base, 0, l.end);
   kq_block *block = (kq_block *)(void *)(base + l.block);
-  int64_t *sum = (int64_t *)(void *)(base + l.sum);
-  float *magnitudes = (float *)(void *)(base + l.magnitude);
+  int32_t *sum = (int32_t *)(void *)(base + l.sum);
+  uint16_t *magnitudes = (uint16_t *)(void *)(base + l.magnitude);
   int32_t *place = (int32_t *)(void *)(base + l.place);
   *(kq_steps *)memory = (kq_steps){
       .blocks = blocks,
