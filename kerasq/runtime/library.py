@@ -82,7 +82,7 @@ class Interface(ctypes.Structure):
 
 
 # KQ_INTERFACE and what goes with it: a library that says something else was built from other sources, and is not called.
-INTERFACE = Interface(3, FORMAT_VERSION, *map(ctypes.sizeof, (Error, TensorInfo, KernelInfo)))
+INTERFACE = Interface(4, FORMAT_VERSION, *map(ctypes.sizeof, (Error, TensorInfo, KernelInfo)))
 
 _ADDRESS, _COUNT, _SIZE = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t
 _PROTOTYPES = {
@@ -102,6 +102,7 @@ _PROTOTYPES = {
     "kq_invoke": (None, _ADDRESS, _ADDRESS),
     "kq_invoke_operator": (None, _ADDRESS, _COUNT, _ADDRESS),
     "kq_run": (None, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _SIZE),
+    "kq_run_together": (None, _ADDRESS, _ADDRESS, _SIZE, _COUNT, _ADDRESS, _ADDRESS, _SIZE),
     "kq_tensors": (_COUNT, _ADDRESS),
     "kq_operators": (_COUNT, _ADDRESS),
     "kq_inputs": (_COUNT, _ADDRESS),

@@ -115,10 +115,10 @@ class Network:
         return [OperatorInfo(info.output, info.kernel.decode(), info.macs, info.scratch_bytes) for info in described]
 
     def run(self, arena: np.ndarray, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
-        """Compute the outputs of some examples, one after the other.
+        """Compute the outputs of some examples: one after the other, or where there are several arenas as many at once.
 
         Args:
-            arena: From `arena()`; not used by another thread meanwhile.
+            arena: From `arena()` or `arena(examples)`; not used by another thread meanwhile.
             inputs: For each input of the network an array (examples, ...) of stored values, C-contiguous. Not modified.
             outputs: For each output such an array, to be filled.
         """
@@ -126,7 +126,11 @@ class Network:
         assert len(outputs) == self._outputs
         examples = len(inputs[0])
         assert all(len(array) == examples and array.flags.c_contiguous for array in (*inputs, *outputs))
-        self._library.kq_run(self._network, address(arena), _addresses(inputs), _addresses(outputs), examples)
+        ends = _addresses(inputs), _addresses(outputs), examples
+        if len(arena) == 1:
+            self._library.kq_run(self._network, address(arena), *ends)
+        else:
+            self._library.kq_run_together(self._network, address(arena), arena.strides[0], len(arena), *ends)
 
     def example_call(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> ExampleCall:
         """`run` for one example with next to nothing around the C function, to be called with the address of an arena.

@@ -43,9 +43,10 @@ def values(model: Model, examples: int) -> np.ndarray:
 
 def assert_equal(model: Model, tier: str) -> None:
     x = values(model, 3)
-    found = kerasq.Interpreter(model_content=model, isa=tier, num_threads=1).predict(x, raw=True)
     (expected,) = ReferenceEngine(model).run([x])
-    np.testing.assert_array_equal(found, expected)
+    interpreter = kerasq.Interpreter(model_content=model, isa=tier, num_threads=1)
+    for batch_size in (1, 7, None):  # alone, a few and a rest, and all at once
+        np.testing.assert_array_equal(interpreter.predict(x, batch_size=batch_size, raw=True), expected)
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -75,3 +76,23 @@ def test_state_for_each_weight(x, kernel, tier):
     byte = QFormat.parse(x).bits == 8 and kernel != "FIXED16_12"
     state = Network(kerasq.format.dumps(model), tier).state_bytes
     assert state <= (1.1 if byte else 2.1) * 1000 * 512
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_any_number_of_examples_at_once(tier):
+    """Several operators, one of them no Dense layer, and inputs that outputs are written over."""
+    rng, net = np.random.default_rng(2), NetworkBuilder()
+    x = net.activation("x", (1, 70), "FIXED8_4")
+    form = QFormat.parse("FIXED8_6")
+    kernels = [net.constant(f"k{size}", random_stored(rng, form, size), form) for size in ((90, 70), (5, 90))]
+    hidden = net.apply("DENSE", (x, kernels[0], ABSENT, ABSENT), "UFIXED8_2", "hidden")
+    moved = net.apply("QUANTIZE", (hidden,), "FIXED8_1", "moved")
+    model = net.build((x,), (net.apply("DENSE", (moved, kernels[1], ABSENT, ABSENT), "FIXED16_2", "y"), moved))
+    stored = random_stored(rng, QFormat.parse("FIXED8_4"), (40, 70))
+    expected = ReferenceEngine(model).run([stored])
+    for memory in (None, 1 << 18):
+        interpreter = kerasq.Interpreter(model_content=model, isa=tier, num_threads=2, max_bytes=memory)
+        for count in (*range(1, 18), 40):
+            outputs = interpreter.predict(stored[:count], batch_size=count, raw=True)
+            for found, wanted in zip(outputs, expected, strict=True):
+                np.testing.assert_array_equal(found, wanted[:count])

@@ -108,6 +108,12 @@ void kq_invoke_operator(const kq_network *network, uint32_t index, void *arena);
  * outputs[o] takes those of output o. */
 void kq_run(const kq_network *network, void *arena, const void *const *inputs, void *const *outputs, size_t examples);
 
+/* The same for up to `together` examples at once, operator by operator, so that weights are read once for several of them: what
+ * pays where nearly all the work is in Dense layers. `arenas` is memory for as many arenas, each `step` bytes, a multiple of the
+ * alignment and no less than kq_arena_bytes says, behind the one before. */
+void kq_run_together(const kq_network *network, void *arenas, size_t step, uint32_t together, const void *const *inputs,
+                     void *const *outputs, size_t examples);
+
 /* Counts, and the tensors that are the network's inputs and outputs. */
 uint32_t kq_tensors(const kq_network *network);
 uint32_t kq_operators(const kq_network *network);

@@ -11,7 +11,7 @@ extern "C" {
 /* What a program that loads the library at run time must have been made for: it calls kq_native_interface before anything else,
  * which is the one function that no version changes, and uses no library that answers something else. `number` changes with the
  * declarations of kerasq.h and this file, the others are there to notice it where it was forgotten. */
-#define KQ_INTERFACE 3
+#define KQ_INTERFACE 4
 typedef struct {
   uint32_t number; /* KQ_INTERFACE */
   uint32_t format_version; /* KQ_VERSION */

@@ -87,6 +87,8 @@ struct kq_kernel {
   const struct kq_packing *packing; /* what it makes of constants; NULL for one that uses them as they are */
   size_t (*scratch_bytes)(const kq_operator *); /* NULL: none */
   void (*run)(const kq_operator *, uint8_t *arena);
+  /* `run` for several examples, each in an arena of its own, `step` bytes behind the one before; NULL: one after the other. */
+  void (*run_several)(const kq_operator *, uint8_t *arenas, size_t step, uint32_t examples);
   void (*inner)(void); /* the inner loop that `run` is to use, cast to its own type there; may be NULL */
 };
 #define KQ_ANY (-1)

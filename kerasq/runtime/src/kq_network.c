@@ -131,16 +131,42 @@ void kq_invoke(const kq_network *network, void *arena) {
   for (uint32_t i = 0; i < network->operator_count; ++i) kq_invoke_operator(network, i, arena);
 }
 
+static void set_inputs(const kq_network *network, uint8_t *arena, const void *const *inputs, size_t example) {
+  for (uint32_t i = 0; i < network->input_count; ++i) {
+    const kq_tensor *tensor = &network->tensors[kq_input(network, i)];
+    memcpy(arena + tensor->offset, (const uint8_t *)inputs[i] + example * tensor->bytes, tensor->bytes);
+  }
+}
+
+static void get_outputs(const kq_network *network, const uint8_t *arena, void *const *outputs, size_t example) {
+  for (uint32_t i = 0; i < network->output_count; ++i) {
+    const kq_tensor *tensor = &network->tensors[kq_output(network, i)];
+    memcpy((uint8_t *)outputs[i] + example * tensor->bytes, arena + tensor->offset, tensor->bytes);
+  }
+}
+
 void kq_run(const kq_network *network, void *arena, const void *const *inputs, void *const *outputs, size_t examples) {
   for (size_t example = 0; example < examples; ++example) {
-    for (uint32_t i = 0; i < network->input_count; ++i) {
-      const kq_tensor *tensor = &network->tensors[kq_input(network, i)];
-      memcpy((uint8_t *)arena + tensor->offset, (const uint8_t *)inputs[i] + example * tensor->bytes, tensor->bytes);
-    }
+    set_inputs(network, arena, inputs, example);
     kq_invoke(network, arena);
-    for (uint32_t i = 0; i < network->output_count; ++i) {
-      const kq_tensor *tensor = &network->tensors[kq_output(network, i)];
-      memcpy((uint8_t *)outputs[i] + example * tensor->bytes, (const uint8_t *)arena + tensor->offset, tensor->bytes);
+    get_outputs(network, arena, outputs, example);
+  }
+}
+
+void kq_run_together(const kq_network *network, void *arenas, size_t step, uint32_t together, const void *const *inputs,
+                     void *const *outputs, size_t examples) {
+  uint8_t *first = arenas;
+  for (size_t done = 0; done < examples; done += together) {
+    const uint32_t count = examples - done < together ? (uint32_t)(examples - done) : together;
+    for (uint32_t e = 0; e < count; ++e) set_inputs(network, first + e * step, inputs, done + e);
+    for (uint32_t i = 0; i < network->operator_count; ++i) {
+      const kq_operator *op = &network->operators[i];
+      if (op->kernel->run_several != NULL) {
+        op->kernel->run_several(op, first, step, count);
+        continue;
+      }
+      for (uint32_t e = 0; e < count; ++e) op->kernel->run(op, first + e * step);
     }
+    for (uint32_t e = 0; e < count; ++e) get_outputs(network, first + e * step, outputs, done + e);
   }
 }

@@ -142,6 +142,84 @@ static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t 
   }
 }
 
+/* ---- Several examples: a product of matrices, every weight read once for EXAMPLES of them ---- */
+
+enum { EXAMPLES = 4, QUARTER = 4 /* blocks */ };
+
+/* Makes sum[example][block] of 1, 2 or 4 blocks that lie side by side in rows of `row_bytes` for each step. */
+typedef void (*add_examples)(const uint8_t *const x[EXAMPLES], const uint8_t *weights, uint32_t steps, size_t row_bytes,
+                             __m512i sum[EXAMPLES][ROWS]);
+
+#define KQ_FOR_EXAMPLES(DO, type, b) DO(0, type, b) DO(1, type, b) DO(2, type, b) DO(3, type, b)
+#define KQ_FOR_1(DO, type) KQ_FOR_EXAMPLES(DO, type, 0)
+#define KQ_FOR_2(DO, type) KQ_FOR_1(DO, type) KQ_FOR_EXAMPLES(DO, type, 1)
+#define KQ_FOR_4(DO, type) KQ_FOR_2(DO, type) KQ_FOR_EXAMPLES(DO, type, 2) KQ_FOR_EXAMPLES(DO, type, 3)
+#define KQ_BEGIN(e, type, b) __m512i s##e##b = _mm512_setzero_si512();
+#define KQ_ADD(e, type, b) \
+  s##e##b = multiply_##type(s##e##b, v##e, _mm512_loadu_si512(weights + (size_t)b * KQ_STEP_BYTES));
+#define KQ_END(e, type, b) sum[e][b] = s##e##b;
+#define KQ_EXAMPLES(type, blocks)                                                                                       \
+  static void examples_##type##_##blocks(const uint8_t *const x[EXAMPLES], const uint8_t *weights, uint32_t steps,      \
+                                         size_t row_bytes, __m512i sum[EXAMPLES][ROWS]) {                               \
+    KQ_FOR_##blocks(KQ_BEGIN, type)                                                                                     \
+    for (size_t place = 0; place < 4 * (size_t)steps; place += 4, weights += row_bytes) {                               \
+      const __m512i v0 = broadcast(x[0] + place), v1 = broadcast(x[1] + place);                                         \
+      const __m512i v2 = broadcast(x[2] + place), v3 = broadcast(x[3] + place);                                         \
+      KQ_FOR_##blocks(KQ_ADD, type)                                                                                     \
+    }                                                                                                                   \
+    KQ_FOR_##blocks(KQ_END, type)                                                                                       \
+  }
+#define KQ_ALL_EXAMPLES(type) KQ_EXAMPLES(type, 1) KQ_EXAMPLES(type, 2) KQ_EXAMPLES(type, 4)
+KQ_ALL_EXAMPLES(u8)
+KQ_ALL_EXAMPLES(s16)
+KQ_ALL_EXAMPLES(f32)
+
+#define KQ_EXAMPLE_LOOPS(type) {[1] = examples_##type##_1, [2] = examples_##type##_2, [4] = examples_##type##_4}
+static const add_examples example_loops[][QUARTER + 1] = {[KQ_STEP_U8] = KQ_EXAMPLE_LOOPS(u8),
+                                                          [KQ_STEP_S16] = KQ_EXAMPLE_LOOPS(s16),
+                                                          [KQ_STEP_F32] = KQ_EXAMPLE_LOOPS(f32)};
+
+/* Inputs of EXAMPLES examples, the last of which may be one example again, and where the outputs of `count` of them begin. */
+typedef struct {
+  const uint8_t *x[EXAMPLES];
+  uint8_t *output;
+  size_t step;
+  uint32_t count;
+} some_examples;
+
+/* kq_compute_blocks for some examples. */
+static void compute_examples(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t together, const void *x,
+                             const uint8_t *weights, uint8_t *output) {
+  const some_examples *some = x;
+  const uint32_t blocks = together < QUARTER ? together : QUARTER;
+  (void)output;
+  for (uint32_t b = 0; b < together; b += blocks) {
+    __m512i sum[EXAMPLES][ROWS];
+    example_loops[gemm->step_type][blocks](some->x, weights + (size_t)b * KQ_STEP_BYTES, kq_dense_rows_of(gemm)->steps,
+                                           (size_t)together * KQ_STEP_BYTES, sum);
+    for (uint32_t e = 0; e < some->count; ++e) {
+      finish_narrow(op, gemm, number + b, blocks, sum[e], some->output + e * some->step);
+    }
+  }
+}
+
+static void run_several(const kq_operator *op, uint8_t *arenas, size_t step, uint32_t examples) {
+  const kq_gemm *gemm = op->packed;
+  for (uint32_t first = 0; first < examples; first += EXAMPLES) {
+    uint8_t *arena = arenas + first * step;
+    some_examples some = {.output = kq_output_data(op, arena), .step = step, .count = examples - first};
+    if (some.count > EXAMPLES) some.count = EXAMPLES;
+    if (gemm->wide || some.count == 1) {
+      for (uint32_t e = 0; e < some.count; ++e) op->kernel->run(op, arena + e * step);
+      continue;
+    }
+    for (uint32_t e = 0; e < EXAMPLES; ++e) {
+      some.x[e] = e < some.count ? kq_gemm_input(op, gemm, arena + e * step) : some.x[0];
+    }
+    kq_dense_all(op, arena, KQ_MOST_TOGETHER, &some, compute_examples);
+  }
+}
+
 static void run(const kq_operator *op, uint8_t *arena) {
   kq_dense_all(op, arena, KQ_MOST_TOGETHER, kq_gemm_input(op, op->packed, arena), compute_blocks);
 }
@@ -156,4 +234,5 @@ const kq_kernel kq_dense_avx512 = {
     .packing = &kq_dense_packing,
     .scratch_bytes = kq_gemm_scratch_bytes,
     .run = run,
+    .run_several = run_several,
 };
