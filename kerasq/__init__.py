@@ -29,7 +29,9 @@ _NAMES = {
     "convert": "kerasq_convert",
     "fit_on": "kerasq_convert",
     "load_keras_file": "kerasq_convert",
+    "quantize_model": "kerasq_convert",
     "serving_function": "kerasq_convert",
+    "strip": "kerasq_convert",
 }
 _MODULES = (
     "callbacks",

@@ -28,7 +28,9 @@ from kerasq_convert import compare_with_float as compare_with_float
 from kerasq_convert import convert as convert
 from kerasq_convert import fit_on as fit_on
 from kerasq_convert import load_keras_file as load_keras_file
+from kerasq_convert import quantize_model as quantize_model
 from kerasq_convert import serving_function as serving_function
+from kerasq_convert import strip as strip
 
 __all__ = [
     "__version__",
@@ -47,7 +49,9 @@ __all__ = [
     "convert",
     "fit_on",
     "load_keras_file",
+    "quantize_model",
     "serving_function",
+    "strip",
     "callbacks",
     "datasets",
     "format",

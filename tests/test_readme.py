@@ -22,7 +22,7 @@ def run_example(capsys):
     text = README.read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     commands = [shlex.split(line) for line in text.splitlines() if re.match(r" {4}kerasq-", line)]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     assert {arguments[0] for arguments in commands} == set(MAINS)
     names: dict = {}
     exec(blocks[0], names)
@@ -30,6 +30,8 @@ def run_example(capsys):
         assert MAINS[arguments[0]](arguments) == 0, capsys.readouterr().err
     exec(blocks[1], names)
     assert "model.kq" in capsys.readouterr().out
+    exec(blocks[2], names)
+    assert pathlib.Path("quantized.kq").stat().st_size < 2 * pathlib.Path("model.kq").stat().st_size
     return names
 
 

@@ -8,6 +8,7 @@ from kerasq_convert.errors import ConversionError, GoalsMissedError
 from kerasq_convert.frontend.frozen import serving_function
 from kerasq_convert.frontend.sources import load_keras_file
 from kerasq_convert.pipeline import compare_with_float, float_model
+from kerasq_convert.quantization import quantize_model, strip
 from kerasq_convert.report.fit import fit_on
 
 __all__ = [
@@ -19,5 +20,7 @@ __all__ = [
     "fit_on",
     "float_model",
     "load_keras_file",
+    "quantize_model",
     "serving_function",
+    "strip",
 ]

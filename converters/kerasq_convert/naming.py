@@ -67,11 +67,11 @@ class Names:
         return (self[role] for role in roles.parameters_of(self._graph))
 
 
-def unique(name: str, taken: set[str]) -> str:
+def unique(name: str, taken: set[str], separator: str = ":") -> str:
     """`name`, with a number where it is taken; then it is."""
     numbered, count = name, 0
     while numbered in taken:
         count += 1
-        numbered = f"{name}:{count}"
+        numbered = f"{name}{separator}{count}"
     taken.add(numbered)
     return numbered

@@ -140,7 +140,7 @@ def _names_of_inputs(batch: Any, count: int) -> list[str]:
 
 def _layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
     """Paths and layers; a layer called twice is there twice."""
-    for operation, _, _ in calls(model):
+    for operation, *_ in calls(model):
         path = prefix + operation.name
         if has_graph(operation):
             yield from _layers(operation, f"{path}/")

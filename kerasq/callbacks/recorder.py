@@ -19,6 +19,7 @@ class Call(NamedTuple):
     operation: Any
     inputs: list[Any]
     outputs: list[Any]
+    arguments: Any
 
 
 class Recorder:
@@ -50,9 +51,9 @@ class Recorder:
         self.functions.clear()
         with contextlib.ExitStack() as stack:
             for operation in _operations(self._model):
-                stack.enter_context(_replaced(operation, "call", self._entered if has_graph(operation) else self._returned))
+                stack.enter_context(replaced(operation, "call", self._entered if has_graph(operation) else self._returned))
                 if callable(function := getattr(operation, "activation", None)) and function not in _UNSTORED:
-                    stack.enter_context(_replaced(operation, "activation", functools.partial(self._activated, trace)))
+                    stack.enter_context(replaced(operation, "activation", functools.partial(self._activated, trace)))
             yield self
 
     def _name(self, operation: Any, what: str) -> str:
@@ -96,7 +97,7 @@ def calls(model: keras.Model) -> list[Call]:
         operation, index, _ = history(tensor)
         if ready:
             node = operation._inbound_nodes[index]
-            ordered.append(Call(operation, list(node.input_tensors), list(node.output_tensors)))
+            ordered.append(Call(operation, list(node.input_tensors), list(node.output_tensors), node.arguments))
         elif id(tensor) not in entries and (id(operation), index) not in seen:
             seen.add((id(operation), index))
             pending.append((tensor, True))
@@ -125,7 +126,7 @@ def _operations(model: keras.Model) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _replaced(owner: Any, name: str, instead: Callable[..., Any]) -> Iterator[None]:
+def replaced(owner: Any, name: str, instead: Callable[..., Any]) -> Iterator[None]:
     """Within it, `owner.name` is `instead(owner, what it was, ...)`."""
     original = getattr(owner, name)
     own = vars(owner).get(name)

@@ -233,6 +233,8 @@ class QuantizedConv1D(_QuantizedConv1D):
         *,
         kernel_quantizer: QuantizerLike,
         bias_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None: ...
@@ -259,6 +261,8 @@ class QuantizedConv2D(_QuantizedConv2D):
         *,
         kernel_quantizer: QuantizerLike,
         bias_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None: ...
@@ -282,6 +286,8 @@ class QuantizedDense(_QuantizedDense):
         *,
         kernel_quantizer: QuantizerLike,
         bias_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None: ...
@@ -307,6 +313,8 @@ class QuantizedDepthwiseConv2D(_QuantizedDepthwiseConv2D):
         *,
         kernel_quantizer: QuantizerLike,
         bias_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None: ...

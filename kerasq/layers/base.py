@@ -10,7 +10,7 @@ from keras import ops
 from kerasq import quantizers
 from kerasq.layers.quantizer_state import at_state, quantized, state_of
 from kerasq.qformat import FLOAT32, QFormat
-from kerasq.quantizers import Quantizer, QuantizerLike
+from kerasq.quantizers import Quantizer, QuantizerLike, StatefulQuantizer
 
 
 class AlreadyQuantized(keras.layers.Layer):
@@ -42,6 +42,8 @@ class QuantizedKernel(AlreadyQuantized):
         *args, **kwargs: Arguments of the Keras layer.
         kernel_quantizer: What stands for the quantizer of the kernel (`kerasq.quantizers.get`); `None` for a float kernel.
         bias_quantizer: The same for the bias.
+        sum_quantizer: The same for what the activation function reads: a device stores that wherever the function takes a table.
+        output_quantizer: The same for what the layer returns.
         seed: Integer seed of the draws of a stochastic quantizer; `None`: a different one each time.
     """
 
@@ -50,6 +52,8 @@ class QuantizedKernel(AlreadyQuantized):
         *args: Any,
         kernel_quantizer: QuantizerLike,
         bias_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -59,10 +63,17 @@ class QuantizedKernel(AlreadyQuantized):
         self.bias_quantizer: Any = quantizers.get(bias_quantizer, "bias_quantizer")
         self.kernel_state = state_of(self.kernel_quantizer, "kernel_state")
         self.bias_state = state_of(self.bias_quantizer, "bias_state")
+        self.sum_quantizer: Any = quantizers.get(sum_quantizer, "sum_quantizer")
+        self.output_quantizer: Any = quantizers.get(output_quantizer, "output_quantizer")
+        for name in ("sum_quantizer", "output_quantizer"):
+            if isinstance(getattr(self, name), StatefulQuantizer):
+                raise ValueError(
+                    f"`{name}` must be a quantizer that learns nothing; kerasq.layers.Quantize, as a layer after this one, keeps "
+                    f"what a quantizer learns. Received: {name}={getattr(self, name)!r}"
+                )
         self.seed = seed
-        stochastic = any(
-            quantizer is not None and quantizer.stochastic for quantizer in (self.kernel_quantizer, self.bias_quantizer)
-        )
+        used = (self.kernel_quantizer, self.bias_quantizer, self.sum_quantizer, self.output_quantizer)
+        stochastic = any(quantizer is not None and quantizer.stochastic for quantizer in used)
         # Made here rather than in `build`, so that Keras tracks its state under jit and saves it with the layer.
         self.seed_generator = keras.random.SeedGenerator(seed) if stochastic else None
 
@@ -125,7 +136,14 @@ class QuantizedKernel(AlreadyQuantized):
             if getattr(self, "data_format", None) == "channels_first":
                 bias = ops.reshape(bias, (1, -1) + (1,) * (len(outputs.shape) - 2))
             outputs = ops.add(outputs, bias)
-        return outputs if self.activation is None else self.activation(outputs)
+        outputs = self._quantize_activation(self.sum_quantizer, outputs, training)
+        outputs = outputs if self.activation is None else self.activation(outputs)
+        return self._quantize_activation(self.output_quantizer, outputs, training)
+
+    def _quantize_activation(self, quantizer: Quantizer | None, values: Any, training: bool | None) -> Any:
+        if quantizer is None:
+            return values
+        return ops.cast(quantizer(values, training=training, seed=self.seed_generator), self.compute_dtype)
 
     @property
     def quantized_kernel(self) -> Any:
@@ -161,7 +179,9 @@ class QuantizedKernel(AlreadyQuantized):
         return quantized(self.bias_quantizer, self.bias_state, bias, training, self.seed_generator)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.quantizer_config()}
+        activations = {"sum_quantizer": self.sum_quantizer, "output_quantizer": self.output_quantizer}
+        used = {name: keras.saving.serialize_keras_object(value) for name, value in activations.items() if value is not None}
+        return {**super().get_config(), **self.quantizer_config(), **used}
 
     def quantizer_config(self) -> dict[str, Any]:
         """The part of the config that is not of the Keras layer. A family gives its own arguments instead."""

@@ -37,6 +37,7 @@ ORDER = (
         "building",
         "comparison",
         "observation",
+        "quantization",
         "repair",
         "search",
         "report",

@@ -153,6 +153,7 @@ class Case(NamedTuple):
 
 def _generic(kind, quantizer):
     other = {"kernel_quantizer": changed(quantizer), "bias_quantizer": FixedPoint(12, 6, True, "identity"), "seed": 11}
+    other |= {"sum_quantizer": FixedPoint(16, 6), "output_quantizer": FixedPoint(8, 2, False)}
     return Case(kind, kind.layer, {"kernel_quantizer": quantizer()}, other)
 
 

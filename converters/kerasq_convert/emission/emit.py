@@ -18,7 +18,7 @@ from kerasq_convert.emission.tensors import Tensors
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats.choice import FIXED16, Formats, Reason
 from kerasq_convert.formats.proof import frac_bits
-from kerasq_convert.graph import Add, Curve, Graph, Limits, Node, Shape, Softmax, WeightedNode, moves_values
+from kerasq_convert.graph import Add, Curve, Graph, Identity, Limits, Node, Shape, Softmax, WeightedNode, moves_values
 from kerasq_convert.naming import Names
 from kerasq_convert.operators import activations_of, operator_of
 from kerasq_convert.roles import Part, Role
@@ -115,6 +115,9 @@ class _Emitter:
 
     def _emit(self, node: Node) -> None:
         inputs = tuple(self.index[value] for value in node.inputs)
+        if self._does_nothing(node, self._format(inputs[0])):
+            self.index[node.output] = inputs[0]
+            return
         output = self._buffer(node.output, node.shape)
         source, format_ = self._format(inputs[0]), self._format(output)
         clamp = stored_clamp(node.clamp, format_)
@@ -124,6 +127,11 @@ class _Emitter:
             self._in_two_steps(node, inputs, Part.LOOKED_UP, _format_of_table(node, source), output, clamp)
         else:
             self._compute(node, inputs, output, clamp)
+
+    def _does_nothing(self, node: Node, source: QFormat) -> bool:
+        """Whether a node stands for a quantizer of a value that has its format already, as an input of the network may."""
+        same = isinstance(node, Identity) and self.formats[roles.buffer(node.output)].format == source
+        return same and stored_clamp(node.clamp, source) is None and node.output not in self.graph.outputs.values()
 
     def _in_two_steps(
         self, node: Node, inputs: tuple[int, ...], part: Part, format_: QFormat, output: int, clamp: Limits | None

@@ -18,7 +18,7 @@ from kerasq_convert.formats import proof, ranges
 from kerasq_convert.formats.choice import FIXED32, PROBABILITIES, Choice, Formats, Policy, Reason
 from kerasq_convert.formats.kernels import holds
 from kerasq_convert.formats.weights import automatic_kernel, best_kernel_format, stored_kernel
-from kerasq_convert.graph import Concat, Curve, Graph, Multiply, Node, Pool, Softmax, WeightedNode, moves_values
+from kerasq_convert.graph import Concat, Curve, Graph, Identity, Multiply, Node, Pool, Softmax, WeightedNode, moves_values
 from kerasq_convert.naming import Names
 from kerasq_convert.roles import Part, Role
 from kerasq_convert.settings import Settings
@@ -47,6 +47,7 @@ class _Chooser:
         self.kernels: dict[Role, Choice] = {}
         self.automatic: dict[Role, Choice] = {}
         self.non_negative: set[str] = set()
+        self.readers = graph.consumers()
 
     def run(self) -> list[str]:
         problems: list[str] = []
@@ -101,8 +102,9 @@ class _Chooser:
     def _automatic_buffer(self, role: Role, node: Node | None) -> Choice:
         name = self.names[role]
         self._note_sign(role.value, node)
-        if node is not None and node.format is not None:
-            return Choice(node.format, Reason.QUANTIZER)
+        demanded = self._demanded(role.value) if node is None else node.format
+        if demanded is not None:
+            return Choice(demanded, Reason.QUANTIZER)
         if node is not None and moves_values(node):
             return Choice(self._format(node.inputs[0]), Reason.INPUT)
         if isinstance(node, Softmax):
@@ -119,6 +121,12 @@ class _Chooser:
             furthest = ops.TABLE[OperatorKind.AVERAGE_POOL_2D].limits["max_distance"]
             chosen = proof.at_most(chosen, furthest + proof.frac_bits(self._format(node.inputs[0])))
         return Choice(chosen, Reason.OBSERVED)
+
+    def _demanded(self, value: str) -> QFormat | None:
+        """The format that every reader of an input of the network quantizes it to, if there is one."""
+        readers = self.readers[value]
+        formats = {reader.format if isinstance(reader, Identity) else None for reader in readers}
+        return formats.pop() if len(formats) == 1 else None
 
     def _best(self, family: QFormat, name: str) -> QFormat:
         return ranges.best_for_histogram(family, self.statistics[name], self.policy.criterion)

@@ -5,7 +5,7 @@ outside of w, in the multiplier, and is folded into w only when w's format is kn
 
 Before it: (x·s + o)·w = x·(s·w) + o·w. The offset moves into the bias only where every window is whole: a padding zero is
 not o. A scalar s goes to the multiplier and leaves the weights as they are; a vector goes into the weights, but not into
-binary ones, which would then take 8 bits each instead of 1.
+binary ones, which would then take 8 bits each instead of 1, nor into those that were trained on a grid, which they would leave.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kerasq_convert.formats.kernels import binary_scale
+from kerasq_convert.formats.kernels import binary_scale, grid_of, only_moves
 from kerasq_convert.graph import (
     UNLIMITED,
     Affine,
@@ -123,12 +123,17 @@ def _joined(first: Node, second: Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*first.layers, *second.layers)))
 
 
+def _is_trained(kernel: np.ndarray) -> bool:
+    """Whether quantizers of the network made these weights what they are; not if they only move values."""
+    return binary_scale(kernel) is not None or (grid_of(kernel) is not None and not only_moves(kernel))
+
+
 def _absorb(affine: Affine, reader: Node) -> WeightedNode | None:
     """`reader` reading the affine node's input instead, or None if it can't."""
     axes: tuple[int, ...]
     is_uniform = bool(np.all(affine.scale == affine.scale.flat[0]))
-    if not is_uniform and isinstance(reader, WeightedNode) and binary_scale(reader.kernel) is not None:
-        return None  # signs stay signs
+    if not is_uniform and isinstance(reader, WeightedNode) and _is_trained(reader.kernel):
+        return None
     if isinstance(reader, Convolution):
         if np.any(affine.offset) and any(reader.padding):
             return None

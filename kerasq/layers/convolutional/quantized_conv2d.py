@@ -23,6 +23,8 @@ class QuantizedConv2D(QuantizedKernel, keras.layers.Conv2D):
         kernel_quantizer: A quantizer of `kerasq.quantizers` or of one's own, its name or its config; `None`: the kernel is
             used as it is.
         bias_quantizer: The same for the bias.
+        sum_quantizer: The same for what the activation function reads.
+        output_quantizer: The same for what the layer returns.
         seed: Integer seed of the draws of a stochastic quantizer; `None`: a different one each time.
 
     Input shape:

@@ -1,0 +1,92 @@
+"""What is trained is what is shipped: every tensor of a converted model, by every layer kind and recipe, after some training."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import kerasq
+from converters import layer_zoo, zoo
+from converters.quantization.networks import pixels, powers_of_two, residual
+from converters.quantization.same_tensors import differences
+from kerasq import format as kq
+from kerasq.layers import twins
+from kerasq_convert.quantization.quantize import has_kernel
+from kerasq_convert.quantization.recipes import RECIPES
+
+# Steps inside of these layers are stored, where there is no place for a quantizer.
+UNREACHED = ("average", "hard_sigmoid")
+
+
+def trained(model, x, steps=2):
+    """After some steps: latent weights on no grid, statistics that moved."""
+    rng = np.random.default_rng(5)
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse", run_eagerly=True)
+    targets = [rng.normal(size=(len(x[0]), *tensor.shape[1:])).astype(np.float32) for tensor in model.outputs]
+    for _ in range(steps):
+        model.train_on_batch(x if len(x) > 1 else x[0], targets if len(targets) > 1 else targets[0])
+    return model
+
+
+def assert_shipped(model, content, x):
+    """Equal, or one unit apart in at most a thousandth of the values."""
+    units = differences(model, content, x)
+    total = sum(array.size for array in units.values())
+    for name, array in units.items():
+        assert array.max() <= 1, (name, array.max())
+    assert sum(np.count_nonzero(array) for array in units.values()) <= max(1, 0.001 * total), {
+        name: float(np.mean(array > 0)) for name, array in units.items() if array.any()
+    }
+    return units
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe(recipe):
+    x = pixels(32)
+    model = trained(kerasq.quantize_model(residual(), x[0], recipe), x)
+    content = kerasq.convert(model)
+    loaded = kq.loads(content)
+    units = assert_shipped(model, content, pixels(64, seed=1))
+    activations = [tensor.name for tensor in loaded.tensors if not tensor.is_constant]
+    assert set(units) | {"image", "pool/output"} == set(activations)
+    assert all(tensor.format.bits == 8 for tensor in loaded.tensors if not tensor.is_constant)
+    assert not any(operator.kind == "QUANTIZE" for operator in loaded.operators)
+
+
+KINDS = [name for name in layer_zoo.LAYERS if name not in UNREACHED]
+
+
+def has_twins(model):
+    return all(twins.kind_of(layer) for layer in model._flatten_layers() if has_kernel(layer))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_layer(name):
+    model = layer_zoo.make(name)
+    if not has_twins(model):
+        pytest.skip("a layer has no quantized form")
+    x = layer_zoo.examples(model, 16, seed=3)
+    quantized = kerasq.quantize_model(model, x if len(x) > 1 else x[0])
+    if model.trainable_weights:
+        trained(quantized, x, steps=1)
+    content = kerasq.convert(quantized)
+    assert_shipped(quantized, content, layer_zoo.examples(model, 32, seed=4))
+    assert [tensor.name for tensor in kq.loads(content).tensors if not tensor.is_constant and tensor.format.is_float] == []
+
+
+@pytest.mark.parametrize("recipe", ["fixed8", {"*": "binary_connect", "last": kerasq.quantizers.FixedPoint(4, 3)}])
+def test_networks_of_powers_of_two_are_equal_throughout(recipe):
+    x = pixels(32)
+    model = trained(kerasq.quantize_model(powers_of_two(), x[0], recipe), x)
+    content = kerasq.convert(model)
+    new = pixels(64, seed=2)[0]
+    np.testing.assert_array_equal(kerasq.Interpreter(model_content=content).predict(new), model.predict_on_batch(new))
+
+
+@pytest.mark.parametrize("name", ["nested", "shared"])
+def test_models_in_models_and_shared_layers(name):
+    model = zoo.NETWORKS[name]()
+    x = [np.random.default_rng(6).normal(size=(32, *zoo.SHAPE)).astype(np.float32)]
+    quantized = trained(kerasq.quantize_model(model, x[0]), x)
+    assert_shipped(quantized, kerasq.convert(quantized), x)
