@@ -5,6 +5,7 @@
 #include "kq_gemm.h"
 
 /* Memory is read and written on this side of them, and so is computed what depends on it. */
+#ifdef __GNUC__
 static inline void kq_set_mxcsr(uint32_t mode) { __asm__ volatile("ldmxcsr %0" : : "m"(mode) : "memory"); }
 
 static inline uint32_t kq_mxcsr(void) {
@@ -12,6 +13,11 @@ static inline uint32_t kq_mxcsr(void) {
   __asm__ volatile("stmxcsr %0" : "=m"(mode));
   return mode;
 }
+#else
+#include <xmmintrin.h>
+static inline void kq_set_mxcsr(uint32_t mode) { _mm_setcsr(mode); }
+static inline uint32_t kq_mxcsr(void) { return _mm_getcsr(); }
+#endif
 
 /* Exceptions masked, rounding towards negative infinity, no flushing to zero. */
 enum { KQ_ROUND_DOWN = 0x3f80 };
