@@ -58,7 +58,7 @@ from kerasq.progress import Progress
 
 _BATCH_SECONDS = 0.05  # about what a batch takes whose examples are counted per second
 _MAX_EXAMPLES = 4096
-_PEAK_ROUNDS = 1 << 20
+_PEAK_ROUNDS = 1 << 16  # fractions of a millisecond
 _RUNS_BETWEEN = 6  # runs of which operators are timed between two samples of the latency; the first is not counted
 
 
