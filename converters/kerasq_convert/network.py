@@ -9,6 +9,7 @@ import kerasq
 from kerasq_convert.graph import Graph
 from kerasq_convert.naming import Names
 
+PRUNED = "pruned"  # metadata of a file that has fewer channels or operators than its network
 EQUALIZED = "equalized"  # metadata of a file whose network is the float one up to sizes of channels
 
 

@@ -22,6 +22,7 @@ from kerasq_convert.observation.observe import load_statistics, observe
 from kerasq_convert.options import Options, check_options
 from kerasq_convert.passes.multipliers import with_multipliers
 from kerasq_convert.passes.simplify import simplify
+from kerasq_convert.pruning.prune import prune
 from kerasq_convert.repair.repair import bias_correction
 from kerasq_convert.repair.silence import require_signal
 from kerasq_convert.report.describe import describe
@@ -86,9 +87,10 @@ def run_stages(source: Any, options: Options) -> Conversion:
     verdict = searched.verdict(model, options.goals)
     repaired = built.replace(model)
     require_signal(repaired, network, observed)
-    content = dumps(stripped(model) if options.strip else model)
-    report = describe(repaired, len(content), scaled, observed, verdict, options)
-    return Conversion(content, model, observed.statistics, report, verdict.missed)
+    smaller = prune(model) if options.prune else model
+    content = dumps(stripped(smaller) if options.strip else smaller)
+    report = describe(repaired, smaller, len(content), scaled, observed, verdict, options)
+    return Conversion(content, smaller, observed.statistics, report, verdict.missed)
 
 
 def float_model(source: Any, quantized: Model | None = None) -> Model:

@@ -39,6 +39,7 @@ ORDER = (
         "observation",
         "quantization",
         "repair",
+        "pruning",
         "search",
         "report",
         "pipeline",
@@ -207,7 +208,7 @@ def test_a_silent_tensor_is_refused_where_the_outputs_depend_on_it(network, obse
 def test_the_report_has_what_is_known(network, observed, built):
     def told(known, **options):
         verdict = Verdict(missed=["none"])
-        return describe(built, 1234, network, known, verdict, Options(**options))
+        return describe(built, built.model, 1234, network, known, verdict, Options(**options))
 
     assert told(observed).examples == 6
     assert told(observed).analysis is None

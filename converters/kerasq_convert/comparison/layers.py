@@ -32,6 +32,7 @@ from kerasq.qformat import QFormat
 from kerasq_convert.comparison.promotion import Variant, variants
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.dataset import EXAMPLES, Dataset, load_dataset
+from kerasq_convert.network import PRUNED
 from kerasq_convert.operators import activations_read
 
 LITTLE = 0.1  # of the signal: rule of thumb for noise at the outputs that costs little accuracy
@@ -181,6 +182,8 @@ def analyze(model: Model, reference: Model, inputs: list[np.ndarray], *, verbose
         ConversionError: The two are not the same network.
     """
     problems = list(_differences(model, reference))
+    if problems and PRUNED in model.metadata:
+        problems = ["channels that can't change are left out of the .kq file: convert with --noprune to compare its layers"]
     if problems:
         raise ConversionError("the float network", problems)
     names = {tensor.name for tensor in reference.activations()}

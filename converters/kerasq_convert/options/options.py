@@ -309,6 +309,14 @@ class Options:
             opened=_exists,
         ),
     ] = None
+    prune: Annotated[
+        bool,
+        Option(
+            "Whether channels that can't change, and operators that do nothing, are left out of the file; outputs stay the same "
+            "to the bit.",
+            flag="Leave out what can't change: constant channels, operators that do nothing. Outputs stay the same to the bit.",
+        ),
+    ] = True
     strip: Annotated[
         bool,
         Option(

@@ -18,6 +18,7 @@ from kerasq_convert.graph import Graph, Node, WeightedNode
 from kerasq_convert.memory.plan import Plan
 from kerasq_convert.naming import Names
 from kerasq_convert.passes.scale_channels import FORMAT as SCALED
+from kerasq_convert.pruning.prune import PrunedLayer
 from kerasq_convert.report.scalings import scaling_notes
 from kerasq_convert.roles import Part, Role
 from kerasq_convert.search.search import TradeOff
@@ -63,6 +64,8 @@ class Report:
         warnings: What makes the result doubtful.
         trade_off: The network before promotion to 16 bits and after each step of it; empty without a search.
         analysis: The errors of every layer, where that was asked for.
+        pruned: Operators that became smaller, or went, since part of them could not change the outputs. Rows of tensors are of
+            the network before that.
     """
 
     buffers: list[TensorRow]
@@ -79,6 +82,7 @@ class Report:
     warnings: list[str] = dataclasses.field(default_factory=list)
     trade_off: list[TradeOff] = dataclasses.field(default_factory=list)
     analysis: Analysis | None = None
+    pruned: list[PrunedLayer] = dataclasses.field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; a signal-to-noise ratio without any noise is null, as JSON has no infinity."""
@@ -99,6 +103,8 @@ class Report:
                 lines += [f"{title}:", _table(rows), ""]
         if self.fused:
             lines += ["fused into one operator:", *(f"  {' + '.join(layers)}" for layers in self.fused), ""]
+        if self.pruned:
+            lines += ["left out, as it can't change the outputs (--noprune keeps it):", _pruned_table(self.pruned), ""]
         lines += [f"model  {self.model_bytes:>9,} bytes", f"arena  {self.arena_bytes:>9,} bytes, {self.arena_verdict}"]
         if self.outputs:
             lines.append(f"outputs {outputs_text(self)}")
@@ -157,7 +163,7 @@ def make_report(
     model_bytes: int,
 ) -> Report:
     """The report of a conversion."""
-    model, formats = plan.model, emitted.formats
+    model, formats = emitted.model, emitted.formats
     buffers: list[TensorRow] = []
     parameters: list[TensorRow] = []
     for tensor, role in zip(model.tensors, emitted.roles, strict=True):
@@ -175,10 +181,10 @@ def make_report(
         row = TensorRow(*described, _is_settable(role, formats), None if automatic is None else str(automatic.format))
         (parameters if tensor.is_constant else buffers).append(row)
     fused = _fused(graph)
-    arena = model.arena_bytes, plan.bound, plan.verdict
+    arena = plan.model.arena_bytes, plan.bound, plan.verdict
     notes = [
         *graph.notes,
-        *scaling_notes(graph, emitted.replace(model)),
+        *scaling_notes(graph, emitted),
         *_notes(without_range(graph, names, formats), statistics),
     ]
     return Report(buffers, parameters, fused, removed, model_bytes, *arena, notes)
@@ -214,6 +220,21 @@ def _notes(unknown: list[str], statistics: Statistics | None) -> list[str]:
             "--statistics (what kerasq.callbacks.ActivationStatistics wrote)"
         ]
     return [f"these buffers stay FLOAT32, since the statistics do not name them: {', '.join(unknown)}"]
+
+
+def _pruned_table(layers: list[PrunedLayer]) -> str:
+    def cell(pair: tuple[int, int]) -> str:
+        return f"{pair[0]:,}" if pair[0] == pair[1] else f"{pair[0]:,} -> {pair[1]:,}"
+
+    def total(column: str) -> tuple[int, int]:
+        pairs = [getattr(layer, column) for layer in layers]
+        return sum(before for before, _ in pairs), sum(after for _, after in pairs)
+
+    header = ("layer", "channels", "multiply-accumulates", "bytes of constants")
+    columns = ("channels", "macs", "nbytes")
+    cells = [[printable(layer.name), *(cell(getattr(layer, column)) for column in columns)] for layer in layers]
+    cells.append(["together", *(cell(total(column)) for column in columns)])
+    return table(header, cells, header[1:], "  ")
 
 
 def _trade_off_table(points: list[TradeOff]) -> str:
