@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import kerasq.runtime
-from converters.c_folder.folders import expected, first, pattern, second, write
+from converters.c_folder.folders import expected, first, pattern
 
 ROOT = pathlib.Path(__file__).parents[3]
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
@@ -42,18 +42,10 @@ def cmake(source: pathlib.Path, build: pathlib.Path, **values: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("folder") / "net"
-    assert write(first(), folder, "one") == 0
-    assert write(second(), folder, "two") == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def host(folder):
+def host(folder_of_two):
     """Where the folder is built for this machine."""
-    build = folder.parent / "host"
-    cmake(folder, build, CMAKE_C_FLAGS=" ".join(STRICT))
+    build = folder_of_two.parent / "host"
+    cmake(folder_of_two, build, CMAKE_C_FLAGS=" ".join(STRICT))
     return build
 
 

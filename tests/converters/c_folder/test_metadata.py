@@ -16,19 +16,10 @@ import pytest
 import yaml
 
 import kerasq.runtime
-from converters.c_folder.folders import first, second, write
 from kerasq_convert.c_folder.texts import TEMPLATES
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="needs the native library, which names the kernels")
 SEMVER = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("folder") / "net"
-    assert write(first(), folder, "one") == 0
-    assert write(second(), folder, "two") == 0
-    return folder
 
 
 def test_arduino(folder):
