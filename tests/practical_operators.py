@@ -98,13 +98,16 @@ def convolution(rng: np.random.Generator) -> Model:
 
 
 def paired_convolution(rng: np.random.Generator) -> Model:
-    """With rows of weights in pairs where these allow it."""
-    model = _convolution(rng, ("FIXED8",), depthwise=False)
-    kernel = model.operators[0].inputs[1]
-    tensors = list(model.tensors)
-    if pairs_problem(tensors[kernel].format, tensors[kernel].shape) is None:
-        tensors[kernel] = dataclasses.replace(tensors[kernel], layout=Layout.PAIRS)
-    return dataclasses.replace(model, tensors=tuple(tensors))
+    """With rows of weights in pairs, now and then of channels that make no whole words."""
+    whole = rng.random() < 0.6
+    while True:
+        model = _convolution(rng, ("FIXED8",), depthwise=False)
+        kernel = model.operators[0].inputs[1]
+        tensors = list(model.tensors)
+        form, shape = tensors[kernel].format, tensors[kernel].shape
+        if pairs_problem(form, shape) is None and (shape[-1] % 4 == 0) == whole:
+            tensors[kernel] = dataclasses.replace(tensors[kernel], layout=Layout.PAIRS)
+            return dataclasses.replace(model, tensors=tuple(tensors))
 
 
 def sign_convolution(rng: np.random.Generator) -> Model:

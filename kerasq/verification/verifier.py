@@ -285,11 +285,11 @@ def _scratch_problem(model: Model, operator: Operator) -> str | None:
     offset, size = operator.scratch
     alignment = model.arena_alignment
     sound = is_integer(offset) and is_integer(size) and offset >= 0 and 0 <= size <= model.arena_bytes - offset
-    if sound and is_integer(alignment) and alignment > 0 and offset % (alignment if size else offset + 1) == 0:
+    if sound and is_integer(alignment) and alignment > 0 and offset % alignment == 0:
         return None
     return (
-        f"scratch memory lies inside the arena of {model.arena_bytes} bytes, at a multiple of {alignment}; of no bytes "
-        f"the offset is 0. Received: scratch={operator.scratch}"
+        f"scratch memory lies inside the arena of {model.arena_bytes} bytes, at a multiple of {alignment}. "
+        f"Received: scratch={operator.scratch}"
     )
 
 

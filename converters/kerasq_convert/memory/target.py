@@ -24,9 +24,7 @@ from kerasq_convert.memory.plan import plan
 
 _UNITS = (16, 32, 64, 128, 256)
 # Kernels that also come for rows in pairs.
-_OF_PAIRS = {
-    f"kq_conv_2d_{x}_s8_{addend}dsp": f"kq_conv_2d_{x}_s8_pairs_{addend}dsp" for x in ("s8", "u8") for addend in ("", "addend_")
-}
+_OF_ROWS = tuple(f"kq_conv_2d_{x}_s8_{addend}dsp" for x in ("s8", "u8") for addend in ("", "addend_"))
 
 
 def for_target(content: bytes, target: str) -> bytes:
@@ -105,7 +103,7 @@ def _in_pairs(model: Model, isa: str) -> Model:
     for operator, info in zip(model.operators, _kernels(_apart(model), isa), strict=True):
         kernel = operand_index(operator, "kernel")
         if kernel not in (None, ABSENT):
-            uses.setdefault(kernel, []).append(info.kernel in _OF_PAIRS)
+            uses.setdefault(kernel, []).append(info.kernel in _OF_ROWS)
     tensors = list(model.tensors)
     for index, paired in uses.items():
         if all(paired) and pairs_problem(tensors[index].format, tensors[index].shape) is None:

@@ -176,7 +176,6 @@ size_t kq_scratch_place(const kq_network *network, const kq_operator *op, size_t
 /* Inside the arena, and aligned as all that lies there. */
 static bool has_sound_scratch(const kq_network *network, uint32_t index) {
   const kq_scratch scratch = kq_planned_scratch(network, index);
-  if (scratch.bytes == 0) return scratch.offset == 0;
   return scratch.offset % network->arena_alignment == 0 && scratch.offset <= network->planned_bytes &&
          scratch.bytes <= network->planned_bytes - scratch.offset;
 }

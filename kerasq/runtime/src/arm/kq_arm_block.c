@@ -18,14 +18,22 @@ kq_arm_cursor kq_arm_first_origin(const kq_operator *op) {
 }
 
 bool kq_arm_next_origins(const kq_operator *op, kq_arm_cursor *cursor, uint32_t count, kq_arm_origin at[], uint32_t size) {
+  /* For little code nobody asks whether windows lie inside. */
   const int32_t bottom = (int32_t)op->input[KQ_X]->shape[1] - (op->window[0] - 1) * op->dilations[0];
   const int32_t right = (int32_t)op->input[KQ_X]->shape[2] - (op->window[1] - 1) * op->dilations[1];
   const uint32_t width = op->output->shape[2];
+#ifndef __OPTIMIZE_SIZE__
+  if (count == size && cursor->column + size < width) { /* none of them ends a row */
+    for (uint32_t i = 0; i < size; ++i, cursor->at.column += op->strides[1]) at[i] = cursor->at;
+    cursor->column += size;
+    return at[0].row >= 0 && at[0].row < bottom && at[0].column >= 0 && at[size - 1].column < right;
+  }
+#endif
   bool inside = true;
   for (uint32_t i = 0; i < size; ++i) {
     at[i] = i < count ? cursor->at : at[count - 1];
     if (i >= count) continue;
-    inside = inside && at[i].row >= 0 && at[i].row < bottom && at[i].column >= 0 && at[i].column < right;
+    inside = KQ_UNROLL(inside, false) && at[i].row >= 0 && at[i].row < bottom && at[i].column >= 0 && at[i].column < right;
     cursor->at.column += op->strides[1];
     if (++cursor->column == width) {
       cursor->column = 0;

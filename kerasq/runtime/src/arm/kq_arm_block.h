@@ -30,7 +30,7 @@ typedef struct {
 kq_arm_cursor kq_arm_first_origin(const kq_operator *op);
 
 /* The origins of the next `count` pixels, and the last of them again up to `size`. Returns whether all windows lie inside the
- * input. */
+ * input; false where code is to be little. */
 bool kq_arm_next_origins(const kq_operator *op, kq_arm_cursor *cursor, uint32_t count, kq_arm_origin at[], uint32_t size);
 
 /* Copies a window, all channels of all taps side by side, and zeros for what lies beside the input and up to `bytes`. */

@@ -5,12 +5,44 @@
 #include "kq_arm_block.h"
 #include "kq_arm_products.h"
 
+typedef uint32_t *(*kq_arm_widen)(uint32_t *turns, const uint8_t *pixels[KQ_ARM_PIXELS], uint32_t words);
+
+struct kq_arm_method;
+
+/* One that runs. */
+typedef struct {
+  const struct kq_arm_method *method;
+  const kq_operator *op;
+  const uint8_t *input, *addend, *weights;
+  uint8_t *output;
+  kq_arm_widen widen;
+  kq_arm_channel *channels;
+  uint32_t *turns;
+  uint8_t *windows, *zeros, *results;
+  uint32_t words; /* of a window */
+  kq_arm_cursor cursor;
+} kq_arm_convolution;
+
+/* What makes kernels different. */
+typedef struct kq_arm_method {
+  kq_arm_choose choose;
+  kq_arm_multiply multiply;
+  /* Widens the windows of the next `count` pixels, from number `pixel` on. */
+  void (*fetch)(kq_arm_convolution *conv, uint32_t pixel, uint32_t count);
+  /* Weights as the products read them, in the memory or as they are; NULL for those that are always right. */
+  const uint8_t *(*arrange)(const kq_tensor *kernel, uint8_t *memory, uint32_t words);
+} kq_arm_method;
+
+/* Where they lie, for channels that make whole words; and copied together first, for all others. */
+void kq_arm_fetch_words(kq_arm_convolution *conv, uint32_t pixel, uint32_t count);
+void kq_arm_fetch_copies(kq_arm_convolution *conv, uint32_t pixel, uint32_t count);
+
 /* Whether an operator can be computed so, without and with an addend, and the scratch memory that it takes. */
 bool kq_arm_can_convolve(const kq_operator *op);
 bool kq_arm_can_convolve_with_addend(const kq_operator *op);
 size_t kq_arm_conv_scratch(const kq_operator *op);
 
-/* `products` computes blocks; op->kernel->inner widens their inputs. */
-void kq_arm_convolve(const kq_operator *op, uint8_t *arena, kq_arm_choose choose, kq_arm_multiply products);
+/* op->kernel->inner widens inputs. */
+void kq_arm_convolve(const kq_operator *op, uint8_t *arena, const kq_arm_method *method);
 
 #endif

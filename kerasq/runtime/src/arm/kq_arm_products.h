@@ -9,7 +9,7 @@
 
 #include "kq_arm_finish.h"
 
-enum { KQ_ARM_PIXELS = 4, KQ_ARM_TURN = 4, KQ_ARM_TURN_WORDS = 8, KQ_ARM_TURNS_AT_ONCE = KQ_UNROLL(4, 2) };
+enum { KQ_ARM_PIXELS = 4, KQ_ARM_TURN = 4, KQ_ARM_TURN_WORDS = 8, KQ_ARM_TURNS_AT_ONCE = KQ_UNROLL(4, 1) };
 
 /* What the loop needs, and what it keeps here while it runs: the assembly knows the places of the first fields. */
 typedef struct kq_arm_block {

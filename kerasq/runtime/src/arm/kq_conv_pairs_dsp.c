@@ -1,11 +1,17 @@
-/* CONV_2D of 8-bit inputs by 8-bit weights whose rows lie in pairs, all channels in one group: four output pixels by two channels at
- * a time (kq_arm_products.h). */
+/* CONV_2D of 8-bit inputs, channels that make whole words, by 8-bit weights whose rows lie in pairs, all channels in one group: four
+ * output pixels by two channels at a time (kq_arm_products.h). */
 #include "kq_arm_conv.h"
 
-static void run(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, kq_arm_choose_finish, kq_arm_products_of_pairs); }
-static void run_addend(const kq_operator *op, uint8_t *arena) {
-  kq_arm_convolve(op, arena, kq_arm_choose_finish_with_addend, kq_arm_products_of_pairs);
+static bool accepts(const kq_operator *op) { return op->input[KQ_X]->shape[3] % 4 == 0 && kq_arm_can_convolve(op); }
+static bool accepts_addend(const kq_operator *op) {
+  return op->input[KQ_X]->shape[3] % 4 == 0 && kq_arm_can_convolve_with_addend(op);
 }
+
+static const kq_arm_method plain = {kq_arm_choose_finish, kq_arm_products_of_pairs, kq_arm_fetch_words, NULL};
+static void run(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, &plain); }
+
+static const kq_arm_method with_addend = {kq_arm_choose_finish_with_addend, kq_arm_products_of_pairs, kq_arm_fetch_words, NULL};
+static void run_addend(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, &with_addend); }
 
 #define KERNEL(kernel, type_of_x, can, compute, widen)          \
   const kq_kernel kernel = {                                    \
@@ -20,7 +26,7 @@ static void run_addend(const kq_operator *op, uint8_t *arena) {
       .run = compute,                                           \
       .inner = (void (*)(void))widen,                           \
   };
-KERNEL(kq_conv_2d_s8_s8_pairs_dsp, KQ_FIXED8, kq_arm_can_convolve, run, kq_arm_widen_s8)
-KERNEL(kq_conv_2d_s8_s8_pairs_addend_dsp, KQ_FIXED8, kq_arm_can_convolve_with_addend, run_addend, kq_arm_widen_s8)
-KERNEL(kq_conv_2d_u8_s8_pairs_dsp, KQ_UFIXED8, kq_arm_can_convolve, run, kq_arm_widen_u8)
-KERNEL(kq_conv_2d_u8_s8_pairs_addend_dsp, KQ_UFIXED8, kq_arm_can_convolve_with_addend, run_addend, kq_arm_widen_u8)
+KERNEL(kq_conv_2d_s8_s8_pairs_dsp, KQ_FIXED8, accepts, run, kq_arm_widen_s8)
+KERNEL(kq_conv_2d_s8_s8_pairs_addend_dsp, KQ_FIXED8, accepts_addend, run_addend, kq_arm_widen_s8)
+KERNEL(kq_conv_2d_u8_s8_pairs_dsp, KQ_UFIXED8, accepts, run, kq_arm_widen_u8)
+KERNEL(kq_conv_2d_u8_s8_pairs_addend_dsp, KQ_UFIXED8, accepts_addend, run_addend, kq_arm_widen_u8)

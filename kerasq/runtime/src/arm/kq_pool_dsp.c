@@ -45,6 +45,12 @@ static uint32_t largest(const kq_operator *op, const window *taps) {
   (void)op;
   const uint8_t *row = taps->first;
   uint32_t most = 0;
+  if (KQ_UNROLL(taps->rows == 2 && taps->columns == 2, false)) { /* most often */
+    const uint8_t *next = row + taps->next_row;
+    const uint32_t upper = kq_larger_bytes(kq_load_word(row) ^ taps->raise, kq_load_word(row + taps->next_column) ^ taps->raise);
+    const uint32_t lower = kq_larger_bytes(kq_load_word(next) ^ taps->raise, kq_load_word(next + taps->next_column) ^ taps->raise);
+    return kq_larger_bytes(upper, lower);
+  }
   for (uint32_t rows = taps->rows; rows > 0; --rows, row += taps->next_row) {
     const uint8_t *tap = row;
     for (uint32_t columns = taps->columns; columns > 0; --columns, tap += taps->next_column) {
