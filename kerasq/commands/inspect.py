@@ -177,7 +177,7 @@ def _define(options: flags.FlagValues) -> None:
     flags.DEFINE_bool("json", False, "Print the same facts, but for the picture, as one JSON object.", flag_values=options)
     model = "SavedModel `FOLDER`, .keras or .h5 file that this file was converted from."
     flags.DEFINE_string("against", None, model, flag_values=options)
-    target = "A core (cortex-m4, rv32imc ...) or a `BOARD`: whether the network fits."
+    target = "A core (cortex-m4, rv32imc ...) or a `BOARD`: whether the network fits. A wrong name lists them all."
     flags.DEFINE_string("target", None, target, flag_values=options)
     flags.DEFINE_string("flash", None, "`BYTES` that there are for --target, 256K for one.", flag_values=options)
     flags.DEFINE_string("ram", None, "`BYTES` that there are for --target, 64K for one.", flag_values=options)

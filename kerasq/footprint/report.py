@@ -82,14 +82,19 @@ def _time(fit: Footprint) -> list[str]:
     if fit.instructions is None:
         missing = sorted({work.kernel for work in fit.operators if work.instructions is None})
         return [f"time: no estimate, for want of one of {', '.join(missing)}"]
-    parts = [f"{fit.instructions / 1e6:.3g} million instructions an inference"]
+    parts = [f"{_rounded(fit.instructions / 1e6)} million instructions an inference"]
     if fit.cycles is not None:
-        parts.append(f"{fit.cycles / 1e6:.3g} million cycles by a model (memory without wait states)")
+        parts.append(f"{_rounded(fit.cycles / 1e6)} million cycles by a model (memory without wait states)")
     if fit.milliseconds is not None:
-        parts.append(f"{fit.milliseconds:.3g} ms at {fit.board.megahertz} MHz")
+        parts.append(f"{_rounded(fit.milliseconds)} ms at {fit.board.megahertz} MHz")
     if fit.cycles is None:
         parts.append(f"cycles are not modelled for {fit.board.core}")
     return [f"time, estimated: {', '.join(parts)}"]
+
+
+def _rounded(number: float) -> str:
+    """To three digits, or to a whole number."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _fit(fit: Footprint) -> list[str]:
