@@ -39,6 +39,7 @@ _MODULES = (
     "format",
     "interpreter",
     "layers",
+    "metrics",
     "models",
     "ops",
     "plots",
@@ -46,6 +47,7 @@ _MODULES = (
     "quantizers",
     "runtime",
     "statistics",
+    "training",
 )
 
 __all__ = ["__version__", *_NAMES, *_MODULES]

@@ -6,6 +6,7 @@ from kerasq import datasets as datasets
 from kerasq import format as format
 from kerasq import interpreter as interpreter
 from kerasq import layers as layers
+from kerasq import metrics as metrics
 from kerasq import models as models
 from kerasq import ops as ops
 from kerasq import plots as plots
@@ -13,6 +14,7 @@ from kerasq import qformat as qformat
 from kerasq import quantizers as quantizers
 from kerasq import runtime as runtime
 from kerasq import statistics as statistics
+from kerasq import training as training
 from kerasq.interpreter import Interpreter as Interpreter
 from kerasq.layers import BinaryConnectConv2D as BinaryConnectConv2D
 from kerasq.layers import BinaryConnectDense as BinaryConnectDense
@@ -57,6 +59,7 @@ __all__ = [
     "format",
     "interpreter",
     "layers",
+    "metrics",
     "models",
     "ops",
     "plots",
@@ -64,6 +67,7 @@ __all__ = [
     "quantizers",
     "runtime",
     "statistics",
+    "training",
 ]
 
 __version__: str

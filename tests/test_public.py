@@ -29,7 +29,19 @@ def test_public_names(module, names):
 
 
 def test_the_page_lists_the_packages():
-    packages = ("format", "layers", "quantizers", "callbacks", "models", "datasets", "ops", "interpreter", "runtime")
+    packages = (
+        "format",
+        "layers",
+        "quantizers",
+        "callbacks",
+        "metrics",
+        "training",
+        "models",
+        "datasets",
+        "ops",
+        "interpreter",
+        "runtime",
+    )
     assert {"kerasq", "kerasq_convert", *(f"kerasq.{name}" for name in packages)} <= set(public())
 
 

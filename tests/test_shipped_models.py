@@ -19,6 +19,10 @@ MODELS = pathlib.Path(__file__).parents[1] / "examples/cifar10/models"
 GOLDEN = {
     "resnet23.kq": (107_152, 99_392, 0x518377E6),
     "resnet23_binary.kq": (25_616, 99_392, 0xACF74FCF),
+    "resnet23_fixed8.kq": (104_720, 99_392, 0x90FA47D1),
+    "resnet23_ternary.kq": (57_280, 99_392, 0xA1C7042D),
+    "resnet23_binary_connect.kq": (21_772, 99_392, 0x65D9E3A9),
+    "resnet23_binary_weight.kq": (21_772, 99_392, 0xE83DA727),
     "mobilenet.kq": (83_456, 8_208, 0x1ABA42E5),
 }
 
@@ -48,7 +52,18 @@ def test_the_writer_gives_the_same_bytes_back(path):
     assert kq.dumps(kq.load(path)) == path.read_bytes()
 
 
-@pytest.mark.parametrize(("name", "least"), [("resnet23.kq", 0.77), ("resnet23_binary.kq", 0.74), ("mobilenet.kq", 0.76)])
+LEAST = {
+    "resnet23.kq": 0.77,
+    "resnet23_binary.kq": 0.74,
+    "resnet23_fixed8.kq": 0.84,
+    "resnet23_ternary.kq": 0.82,
+    "resnet23_binary_connect.kq": 0.80,
+    "resnet23_binary_weight.kq": 0.81,
+    "mobilenet.kq": 0.76,
+}
+
+
+@pytest.mark.parametrize(("name", "least"), LEAST.items())
 def test_photographs_are_classified(name, least):
     if not os.environ.get(cifar10.ENVIRONMENT_VARIABLE):
         pytest.skip(f"{cifar10.ENVIRONMENT_VARIABLE} names no folder of CIFAR-10")

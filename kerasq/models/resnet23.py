@@ -10,6 +10,7 @@ from kerasq.models.families import layer_family
 def resnet23(
     layers: str = "float",
     *,
+    first: str | None = None,
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
     maps: int = 64,
@@ -23,8 +24,10 @@ def resnet23(
     without bias and followed by batch normalization (decay 0.9, epsilon 1e-5).
 
     Args:
-        layers: The family of the convolutions: `"float"`, `"binary_connect"`, `"binary_weight"` or `"fixed_point"`.
-            The affine layer follows the family for `"fixed_point"` only: the tutorial keeps it float in binary networks.
+        layers: The family of the convolutions: `"float"`, `"binary_connect"`, `"binary_weight"`, `"ternary"`, `"fixed4"` (4-bit
+            integers times a factor per channel) or `"fixed_point"`. The affine layer follows the family for `"fixed_point"`
+            only: the tutorial keeps it float in binary networks.
+        first: The family of the first convolution, which reads the image; `None`: that of the others.
         input_shape: Height, width and channels of the images. Height and width must be multiples of 8.
         classes: Number of outputs (logits: there is no softmax in the network).
         maps: Feature maps of the stem, an even number.
@@ -49,8 +52,9 @@ def resnet23(
             f"Received: maps={maps}, input_shape={input_shape}"
         )
     family = layer_family(layers)
+    first_family = family if first is None else layer_family(first, "first")
 
-    def convolution(x, filters, size, name, activation=True):
+    def convolution(x, filters, size, name, activation=True, family=family):
         x = family.conv2d(filters, size, padding="same", use_bias=False, name=name)(x)
         x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
         return keras.layers.ReLU(name=f"{name}_relu")(x) if activation else x
@@ -65,7 +69,7 @@ def resnet23(
 
     inputs = keras.Input(input_shape, name="image")
     x = keras.layers.Rescaling(scale, name="scale")(inputs)
-    x = convolution(x, maps, 3, "conv1")
+    x = convolution(x, maps, 3, "conv1", family=first_family)
     for index in range(2, 9):
         x = unit(x, f"conv{index}", down=index in (3, 5, 7))
     x = keras.layers.AveragePooling2D((input_shape[0] // 8, input_shape[1] // 8), name="average_pool")(x)

@@ -1,0 +1,57 @@
+"""FlipRatios: how many quantized weights change their sign from epoch to epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from kerasq.metrics import FlipRatio
+
+
+class FlipRatios(keras.callbacks.Callback):
+    """Adds `flip_ratio` to the logs of every epoch: the share of quantized weights whose sign the epoch changed.
+
+    So the history, CSVLogger and others have it, beside the loss (they must stand behind this callback). All weights count alike;
+    `ratios` has the share of each layer in the last epoch, by path. It works on every backend.
+
+    Example:
+
+    >>> model.fit(x_train, y_train, epochs=20, callbacks=[kerasq.callbacks.FlipRatios()]).history["flip_ratio"]
+
+    Source:
+        Helwegen et al., Latent weights do not exist, [arXiv:1906.02107](https://arxiv.org/abs/1906.02107), section 5.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ratios: dict[str, float] = {}
+        self._metrics: dict[str, FlipRatio] = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._metrics = {layer.path: FlipRatio(tuple(layer.kernel.shape)) for layer in quantized_layers(self.model)}
+        self._update()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._update()
+        self.ratios = {path: float(metric.result()) for path, metric in self._metrics.items()}
+        sizes = {path: math.prod(metric.shape) for path, metric in self._metrics.items()}
+        if logs is not None and sizes:
+            logs["flip_ratio"] = sum(self.ratios[path] * size for path, size in sizes.items()) / sum(sizes.values())
+
+    def _update(self) -> None:
+        for layer in quantized_layers(self.model):
+            metric = self._metrics[layer.path]
+            metric.reset_state()
+            metric.update_state(layer.quantized_kernel)
+
+
+def quantized_layers(model: keras.Model) -> Iterator[Any]:
+    """Layers with a quantized kernel, of nested models, too; a shared one once."""
+    seen = set()
+    for layer in model._flatten_layers():
+        if getattr(layer, "kernel_quantizer", None) is not None and layer.built and id(layer) not in seen:
+            seen.add(id(layer))
+            yield layer

@@ -1,0 +1,39 @@
+"""harden: what a network computes with no longer depends on how a machine rounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+def harden(model: keras.Model) -> int:
+    """Gives every latent kernel the quantized values that the model computes with: at the end of a training, before it is saved.
+
+    A quantizer decides: which sign, which of two neighbours, which factor of a channel has the least error. Training drives
+    latent weights towards such thresholds, where the last bit of a sum decides, and sums are rounded differently by every
+    backend, processor and compiler: a network of 4 bits measured a point less on another backend. Quantized values are far
+    from every threshold, and quantized to themselves (but for the last bit of a factor). So do this where the network was
+    validated, and re-estimate the statistics of batch normalization then (`kerasq.callbacks.ReestimateBatchNorm`).
+
+    Kernels whose quantizer has a state (`StatefulQuantizer`) stay as they are. Training can go on, from the quantized values.
+
+    Args:
+        model: A Keras model; its kernels are changed in place.
+
+    Returns:
+        The number of kernels that were replaced.
+
+    Example:
+
+    >>> kerasq.training.harden(model)
+    >>> model.save("model.keras")
+    """
+    count = 0
+    for layer in model._flatten_layers():
+        quantizer: Any = getattr(layer, "kernel_quantizer", None)
+        if quantizer is None or getattr(layer, "kernel_state", None) is not None or not layer.built:
+            continue
+        layer.kernel.assign(layer.quantized_kernel)
+        count += 1
+    return count
