@@ -18,9 +18,8 @@ _CHANNELS = (1, 2, 3, 4, 8, 10, 12, 16, 24, 32, 40, 64, 96, 128)
 def single_operators(seed: int) -> Iterator[Model]:
     """Sound networks without end."""
     rng = np.random.default_rng(seed)
-    makers = (
-        (_convolution,) * 8 + (_depthwise,) * 4 + (_dense,) * 3 + (_pooling, _pooling, _add, _mul, _concat, _others, _softmax)
-    )
+    makers = (_convolution,) * 8 + (_first_convolution,) * 3 + (_depthwise,) * 4 + (_dense,) * 3 + (_pooling,) * 2
+    makers += (_add, _mul, _concat, _others, _softmax)
     while True:
         net = ModelBuilder(int(rng.integers(1 << 30)))
         inputs = makers[rng.integers(len(makers))](rng, net)
@@ -98,10 +97,18 @@ def _map(
     return tuple(source), tuple(padding), result[0] * result[1]
 
 
-def _convolution(rng: np.random.Generator, net: ModelBuilder) -> list[int] | None:
+def _first_convolution(rng: np.random.Generator, net: ModelBuilder) -> list[int] | None:
+    """Of an image or a spectrogram: few channels, and large windows, too."""
+    return _convolution(rng, net, inputs=int(rng.integers(1, 4)))
+
+
+def _convolution(rng: np.random.Generator, net: ModelBuilder, inputs: int | None = None) -> list[int] | None:
     window, strides = _window(rng)
+    if inputs is not None and window == (1, 1):
+        window = (10, 4)
     source, padding, pixels = _map(rng, window, strides)
-    inputs, outputs = (int(rng.choice(_CHANNELS)) if rng.random() < 0.8 else int(rng.integers(1, 70)) for _ in range(2))
+    own, outputs = (int(rng.choice(_CHANNELS)) if rng.random() < 0.8 else int(rng.integers(1, 70)) for _ in range(2))
+    inputs = own if inputs is None else inputs
     if not 200 < pixels * outputs * inputs * window[0] * window[1] < MOST_PRODUCTS:
         return None
     x = net.activation("x", _input(rng), 1, *source, inputs)
