@@ -2,17 +2,16 @@
 #include "kq_dot.h"
 
 static void run(const kq_operator *op, uint8_t *arena) {
+  const kq_tensor *x = op->input[KQ_X], *kernel = op->input[KQ_KERNEL];
   const kq_dot dot = (kq_dot)op->kernel->inner;
-  const kq_rows rows = kq_rows_of(op->input[KQ_KERNEL]);
-  const kq_totals totals = kq_totals_of(op, arena);
-  const kq_writer write = kq_writer_of(op->output->type);
-  const uint32_t inputs = op->input[KQ_KERNEL]->shape[1];
-  const uint8_t *x = kq_input_data(op, KQ_X, arena);
-  uint8_t *output = kq_output_data(op, arena);
+  const kq_rows rows = kq_rows_of(kernel);
+  kq_finish finish;
+  const kq_strips strips = {.rows = 1, .count = kernel->shape[1], .step = kq_value_bytes(x->type)};
+  kq_set_finish(&finish, op, arena);
+  const uint8_t *const input = kq_input_data(op, KQ_X, arena);
   for (uint32_t channel = 0; channel < op->output->elements; ++channel) {
-    const int32_t sum = dot(x, rows.data + (size_t)channel * rows.bytes, channel * rows.values, inputs);
-    const int64_t total = kq_total(&totals, channel, channel, sum);
-    write(output, channel, kq_requantize(total, totals.shift, op->low.fixed, op->high.fixed));
+    const uint8_t *const weights = rows.data + (size_t)channel * rows.bytes;
+    kq_put_sum(&finish, channel, channel, dot(&strips, input, weights, channel * rows.values));
   }
 }
 

@@ -12,53 +12,69 @@
 
 #define PRODUCT(input, weight, i) LOAD_##input(x, i) * LOAD_##weight(weights, i)
 
-#define DOT_INTEGERS(input, weight)                                                                              \
-  int32_t kq_dot_##input##_##weight(const uint8_t *x, const uint8_t *weights, uint32_t first, uint32_t count) {  \
-    int32_t sum = 0;                                                                                             \
-    weights += (size_t)first * BYTES_##weight;                                                                   \
+/* One row. Inputs that lie side by side are taken four at a time. */
+#define ROW_OF_INTEGERS(input, weight)                                                                           \
+  weights += (size_t)first * BYTES_##weight;                                                                     \
+  if (step == BYTES_##input) {                                                                                   \
     for (; count >= 4; count -= 4, x += 4 * BYTES_##input, weights += 4 * BYTES_##weight) {                      \
       sum += PRODUCT(input, weight, 0);                                                                          \
       sum += PRODUCT(input, weight, 1);                                                                          \
       sum += PRODUCT(input, weight, 2);                                                                          \
       sum += PRODUCT(input, weight, 3);                                                                          \
     }                                                                                                            \
-    for (uint32_t i = 0; i < count; ++i) sum += PRODUCT(input, weight, i);                                       \
-    return sum;                                                                                                  \
-  }
+  }                                                                                                              \
+  for (; count != 0; --count, x += step, weights += BYTES_##weight) sum += PRODUCT(input, weight, 0);            \
+  return sum;
 
-#define DOT_NIBBLES(input)                                                                                       \
-  int32_t kq_dot_##input##_s4(const uint8_t *x, const uint8_t *weights, uint32_t first, uint32_t count) {        \
-    int32_t sum = 0;                                                                                             \
-    for (uint32_t i = 0; i < count; ++i) sum += LOAD_##input(x, i) * kq_load_s4(weights, first + i);             \
-    return sum;                                                                                                  \
-  }
+/* Weights smaller than a byte: their inputs lie side by side. */
+#define ROW_OF_NIBBLES(input)                                                                                    \
+  for (; count != 0; --count, ++first, x += BYTES_##input) sum += LOAD_##input(x, 0) * kq_load_s4(weights, first);  \
+  return sum;
 
 /* Bits 1 and 0 are +1 and -1: the sum of the inputs under ones, less that of the others, each of which the proof keeps inside 32
  * bits. With -bit = -1 or 0, x & -bit is x or 0. Whole bytes of weights are taken at once. */
-#define TAKE(input, i) all += LOAD_##input(x, i), ones += LOAD_##input(x, i) & -(int32_t)(bits >> (i) & 1)
-#define DOT_SIGNS(input)                                                                                         \
-  int32_t kq_dot_##input##_sign(const uint8_t *x, const uint8_t *weights, uint32_t first, uint32_t count) {      \
-    int32_t all = 0, ones = 0;                                                                                   \
-    const uint32_t end = first + count;                                                                          \
-    while (first < end) {                                                                                        \
-      uint32_t bits = weights[first / 8];                                                                        \
-      if (first % 8 == 0 && end - first >= 8) {                                                                  \
-        TAKE(input, 0), TAKE(input, 1), TAKE(input, 2), TAKE(input, 3);                                          \
-        TAKE(input, 4), TAKE(input, 5), TAKE(input, 6), TAKE(input, 7);                                          \
-        first += 8;                                                                                              \
-        x += 8 * BYTES_##input;                                                                                  \
-      } else {                                                                                                   \
-        bits >>= first % 8;                                                                                      \
-        TAKE(input, 0);                                                                                          \
-        first += 1;                                                                                              \
-        x += BYTES_##input;                                                                                      \
-      }                                                                                                          \
+#define TAKE(input, i) sum += LOAD_##input(x, i), ones += LOAD_##input(x, i) & -(int32_t)(bits >> (i) & 1)
+#define ROW_OF_SIGNS(input)                                                                                      \
+  int32_t ones = 0;                                                                                              \
+  const uint32_t end = first + count;                                                                            \
+  while (first < end) {                                                                                          \
+    uint32_t bits = weights[first / 8];                                                                          \
+    if (first % 8 == 0 && end - first >= 8) {                                                                    \
+      TAKE(input, 0), TAKE(input, 1), TAKE(input, 2), TAKE(input, 3);                                            \
+      TAKE(input, 4), TAKE(input, 5), TAKE(input, 6), TAKE(input, 7);                                            \
+      first += 8;                                                                                                \
+      x += 8 * BYTES_##input;                                                                                    \
+    } else {                                                                                                     \
+      bits >>= first % 8;                                                                                        \
+      TAKE(input, 0);                                                                                            \
+      first += 1;                                                                                                \
+      x += BYTES_##input;                                                                                        \
     }                                                                                                            \
-    return ones - (all - ones);                                                                                  \
+  }                                                                                                              \
+  return ones - (sum - ones);
+
+/* A function of its own for a row: compilers keep all of it in registers then. */
+#define DOT(input, weight, ROW)                                                                                  \
+  static inline int32_t row_##input##_##weight(const uint8_t *x, const uint8_t *weights, uint32_t first,         \
+                                               uint32_t count, size_t step) {                                    \
+    int32_t sum = 0;                                                                                             \
+    (void)step;                                                                                                  \
+    ROW                                                                                                          \
+  }                                                                                                              \
+  int32_t kq_dot_##input##_##weight(const kq_strips *strips, const uint8_t *x, const uint8_t *weights,           \
+                                    uint32_t first) {                                                            \
+    int32_t sum = 0;                                                                                             \
+    for (uint32_t rows = strips->rows; rows != 0; --rows) {                                                      \
+      sum += row_##input##_##weight(x, weights, first, strips->count, strips->step);                             \
+      x += strips->next_row;                                                                                     \
+      first += strips->weights_of_row;                                                                           \
+    }                                                                                                            \
+    return sum;                                                                                                  \
   }
 
-#define DOTS(input) \
-  DOT_INTEGERS(input, s8) DOT_INTEGERS(input, s16) DOT_NIBBLES(input) DOT_SIGNS(input)
+#define DOTS(input)                                                                                              \
+  DOT(input, s8, ROW_OF_INTEGERS(input, s8)) DOT(input, s16, ROW_OF_INTEGERS(input, s16))                        \
+  DOT(input, s4, ROW_OF_NIBBLES(input)) DOT(input, sign, ROW_OF_SIGNS(input))
 
 DOTS(s8)
 DOTS(u8)

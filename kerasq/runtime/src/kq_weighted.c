@@ -16,13 +16,17 @@ static void set_term(kq_term *term, const kq_tensor *tensor, const uint8_t *aren
   term->factor = (unsigned)places > 62 ? 0 : (int64_t)1 << places;
 }
 
-kq_totals kq_totals_of(const kq_operator *op, const uint8_t *arena) {
+static void set_totals(kq_totals *totals, const kq_operator *op, const uint8_t *arena) {
   const int total_frac_bits = kq_total_frac_bits(op);
+  set_term(&totals->multiplier, op->input[KQ_MULTIPLIER], arena, total_frac_bits);
+  set_term(&totals->bias, op->input[KQ_BIAS], arena, total_frac_bits);
+  set_term(&totals->addend, op->input[KQ_ADDEND], arena, total_frac_bits);
+  totals->shift = total_frac_bits - op->output->frac_bits;
+}
+
+kq_totals kq_totals_of(const kq_operator *op, const uint8_t *arena) {
   kq_totals totals;
-  set_term(&totals.multiplier, op->input[KQ_MULTIPLIER], arena, total_frac_bits);
-  set_term(&totals.bias, op->input[KQ_BIAS], arena, total_frac_bits);
-  set_term(&totals.addend, op->input[KQ_ADDEND], arena, total_frac_bits);
-  totals.shift = total_frac_bits - op->output->frac_bits;
+  set_totals(&totals, op, arena);
   return totals;
 }
 
@@ -32,6 +36,19 @@ int64_t kq_total(const kq_totals *totals, uint32_t channel, uint32_t place, int6
   if (b->data != NULL) sum += b->read(b->data, channel) * b->factor;
   if (r->data != NULL) sum += r->read(r->data, place) * r->factor;
   return sum;
+}
+
+void kq_set_finish(kq_finish *finish, const kq_operator *op, uint8_t *arena) {
+  set_totals(&finish->totals, op, arena);
+  finish->op = op;
+  finish->output = kq_output_data(op, arena);
+  finish->write = kq_writer_of(op->output->type);
+}
+
+void kq_put_sum(const kq_finish *finish, uint32_t channel, uint32_t place, int32_t sum) {
+  const int64_t total = kq_total(&finish->totals, channel, place, sum);
+  const kq_operator *op = finish->op;
+  finish->write(finish->output, place, kq_requantize(total, finish->totals.shift, op->low.fixed, op->high.fixed));
 }
 
 kq_rows kq_rows_of(const kq_tensor *kernel) {

@@ -14,10 +14,6 @@ typedef char kq_dense_is_listed_alike[(int)KQ_DENSE_INPUT == (int)KQ_X && (int)K
                                           ? 1
                                           : -1];
 
-/* The sum of `count` neighbouring inputs by as many neighbouring weights, from weight number `first` of `weights` on. The
- * accumulator proof says that no partial sum overflows. */
-typedef int32_t (*kq_dot)(const uint8_t *x, const uint8_t *weights, uint32_t first, uint32_t count);
-
 /* n_t = n_x + n_w + n_m: fractional bits after the multiplier. */
 int kq_total_frac_bits(const kq_operator *op);
 
@@ -40,6 +36,16 @@ kq_totals kq_totals_of(const kq_operator *op, const uint8_t *arena);
 /* t of an output channel, for value number `place` of the output. The addend is read before the output value of the same place is
  * written, and may lie there. */
 int64_t kq_total(const kq_totals *totals, uint32_t channel, uint32_t place, int64_t sum);
+
+/* What becomes of a sum of 32 bits: requantized, it is value number `place` of the output, in channel `channel`. */
+typedef struct {
+  kq_totals totals;
+  const kq_operator *op;
+  uint8_t *output;
+  kq_writer write;
+} kq_finish;
+void kq_set_finish(kq_finish *finish, const kq_operator *op, uint8_t *arena);
+void kq_put_sum(const kq_finish *finish, uint32_t channel, uint32_t place, int32_t sum);
 
 /* Where a kernel's weights lie. Number i of output channel c is value number c * values + i from byte c * bytes on: each channel
  * begins a byte of its own (SIGN, and types of whole bytes), or, as FIXED4, none does. */
