@@ -48,9 +48,13 @@ def test_every_integer_is_what_it_was(name):
     assert checksum(kerasq.Interpreter(MODELS / name, engine="reference")) == expected
 
 
+# Files from before version 3 of the format, in which names and outputs that a reader can tell are left out.
+OLDER = {"mobilenet.kq", "resnet23.kq", "resnet23_binary.kq", "resnet23_parameters.kq", "resnet23_binary_parameters.kq"}
+
+
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*.kq")), ids=lambda path: path.name)
 def test_the_writer_gives_the_same_bytes_back(path):
-    assert kq.dumps(kq.load(path)) == path.read_bytes()
+    assert kq.dumps(kq.load(path), compact=path.name not in OLDER) == path.read_bytes()
 
 
 LEAST = {

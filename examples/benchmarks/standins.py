@@ -71,7 +71,7 @@ def _classified(image, x, classes: int) -> keras.Model:
 def visual_wake_words() -> keras.Model:
     """MobileNet of width 0.25 for images of 96x96: 30 operators."""
     image = keras.Input((96, 96, 3), name="image")
-    x = layers.Rescaling(1 / 128, -1)(image)
+    x = layers.Rescaling(1 / 255)(image)
     x = _normalized(layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(x))
     outputs_and_strides = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2)] + [(128, 1)] * 5 + [(256, 2), (256, 1)]
     for outputs, stride in outputs_and_strides:
@@ -110,7 +110,7 @@ def streaming_wake_word() -> keras.Model:
 def resnet8() -> keras.Model:
     """Three residual blocks of 16, 32 and 64 channels."""
     image = keras.Input((32, 32, 3), name="image")
-    x = layers.Rescaling(1 / 128, -1)(image)
+    x = layers.Rescaling(1 / 255)(image)
     x = _normalized(layers.Conv2D(16, 3, padding="same")(x))
     for channels, stride in [(16, 1), (32, 2), (64, 2)]:
         y = _normalized(layers.Conv2D(channels, 3, strides=stride, padding="same")(x))
