@@ -37,7 +37,8 @@ class Variant:
         inputs: The activations that it reads, in order, and the formats in which it expects them.
         output: Format of the result.
         run: The operator, prepared.
-        arena_bytes, model_bytes: What the network grows by.
+        arena_bytes, model_bytes: What the network grows by, but for the biases, which are converted anew: up to 2 bytes a channel
+            more or less.
     """
 
     what: str
