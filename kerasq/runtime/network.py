@@ -43,6 +43,7 @@ class Network:
     Attributes:
         isa: Name of the kernels' tier.
         arena_bytes: Bytes of working memory for one example.
+        alignment: What the address of the first is a multiple of.
 
     Raises:
         ModelError: The file is refused. (The runtime stops at the first problem; `kerasq.format.loads` lists them all.)
@@ -57,7 +58,7 @@ class Network:
         self._content = _readable(content)
         self._network = self._prepare(max_bytes)
         self.arena_bytes: int = self._library.kq_arena_bytes(self._network)
-        self._alignment: int = self._library.kq_arena_alignment(self._network)
+        self.alignment: int = self._library.kq_arena_alignment(self._network)
         self._inputs: int = self._library.kq_inputs(self._network)
         self._outputs: int = self._library.kq_outputs(self._network)
 
@@ -101,12 +102,12 @@ class Network:
     @property
     def row_bytes(self) -> int:
         """Bytes of an arena among several."""
-        return -(-max(self.arena_bytes, 1) // self._alignment) * self._alignment
+        return -(-max(self.arena_bytes, 1) // self.alignment) * self.alignment
 
     def arena(self, examples: int = 1) -> np.ndarray:
         """Working memory for one example, or for several, a row each."""
         row = self.row_bytes
-        return aligned(examples * row, self._alignment).reshape(examples, row)
+        return aligned(examples * row, self.alignment).reshape(examples, row)
 
     def operators(self) -> list[OperatorInfo]:
         """What computes each operator."""

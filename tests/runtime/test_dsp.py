@@ -12,6 +12,7 @@ import kerasq
 from c_compiler import RUNTIME
 from kerasq.format import dumps
 from kerasq.runtime import DSP, Network
+from kerasq.runtime.network import aligned
 from networks import random_stored
 from overlapped import ALIGNMENT, distances, overlapped
 from practical_operators import KINDS, practical_model
@@ -54,6 +55,21 @@ def test_over_an_input_at_every_distance(kind):
                 np.testing.assert_array_equal(found, expected, err_msg=f"practical_model({kind!r}, {seed}), {index}, {below}")
                 compared += below < size
     assert compared > COUNT or kind == "dense"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_arena_need_not_be_aligned_to_more_than_the_file_says(kind):
+    """A header that --emit_c writes has the file's alignment, and scratch memory lies behind what is planned."""
+    for seed in range(10):
+        model = practical_model(kind, seed)
+        network, content = Network(dumps(model), DSP), inputs_of(model)
+        assert network.alignment == model.arena_alignment
+        row = network.row_bytes
+        arena = aligned(64 + row, 64)[model.arena_alignment :][:row].reshape(1, row)
+        output = model.tensors[model.outputs[0]]
+        computed = np.empty((2, *output.shape[1:]), output.format.dtype)
+        network.run(arena, content if isinstance(content, list) else [content], [computed])
+        np.testing.assert_array_equal(computed.ravel(), np.ravel(outputs(model, isa="portable")), err_msg=f"{kind} {seed}")
 
 
 def test_every_kernel_is_among_them():

@@ -117,9 +117,16 @@ kq_status kq_prepare(const void *model, size_t model_bytes, const kq_kernels *ke
 
 size_t kq_arena_bytes(const kq_network *network) { return network->arena_bytes; }
 
+static bool packs_and_computes_behind(const kq_operator *op) {
+  return op->kernel->packing != NULL && op->kernel->scratch_bytes != NULL && op->kernel->scratch_bytes(op) != 0;
+}
+
+/* Kernels that pack load whole vectors from their scratch memory; all others are content with the alignment of tensors. */
 size_t kq_arena_alignment(const kq_network *network) {
-  return network->arena_bytes > network->planned_bytes && network->arena_alignment < KQ_CACHE_LINE ? KQ_CACHE_LINE
-                                                                                                : network->arena_alignment;
+  for (uint32_t i = 0; i < network->operator_count; ++i) {
+    if (network->arena_alignment < KQ_CACHE_LINE && packs_and_computes_behind(&network->operators[i])) return KQ_CACHE_LINE;
+  }
+  return network->arena_alignment;
 }
 
 void kq_invoke_operator(const kq_network *network, uint32_t index, void *arena) {

@@ -15,7 +15,7 @@ static const kq_network *prepare(const void *data, size_t bytes, const kq_kernel
   kq_error error = {};
   kq_prepare(data, bytes, &kernels, state, &state_bytes, &network, &error);
   print_text(kq_status_text(error.status));
-  print_text("\n");
+  print_text(kq_arena_alignment(network) > KERASQ_NETWORKS_ARENA_ALIGNMENT ? ", arena misaligned\n" : "\n");
   return network;
 }
 
