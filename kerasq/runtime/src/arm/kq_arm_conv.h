@@ -45,4 +45,19 @@ size_t kq_arm_conv_scratch(const kq_operator *op);
 /* op->kernel->inner widens inputs. */
 void kq_arm_convolve(const kq_operator *op, uint8_t *arena, const kq_arm_method *method);
 
+/* A kernel, `widen` what widens its inputs. */
+#define KQ_ARM_CONVOLUTION(kernel, type_of_x, layout, can, compute, widen) \
+  const kq_kernel kernel = {                                               \
+      .name = #kernel,                                                     \
+      .kind = KQ_CONV_2D,                                                  \
+      .input_type = type_of_x,                                             \
+      .weight_type = KQ_FIXED8,                                            \
+      .weight_layout = layout,                                             \
+      .accumulator_bits = 32,                                              \
+      .accepts = can,                                                      \
+      .scratch_bytes = kq_arm_conv_scratch,                                \
+      .run = compute,                                                      \
+      .inner = (void (*)(void))widen,                                      \
+  };
+
 #endif

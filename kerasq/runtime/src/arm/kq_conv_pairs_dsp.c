@@ -13,20 +13,7 @@ static void run(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, are
 static const kq_arm_method with_addend = {kq_arm_choose_finish_with_addend, kq_arm_products_of_pairs, kq_arm_fetch_words, NULL};
 static void run_addend(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, &with_addend); }
 
-#define KERNEL(kernel, type_of_x, can, compute, widen)          \
-  const kq_kernel kernel = {                                    \
-      .name = #kernel,                                          \
-      .kind = KQ_CONV_2D,                                       \
-      .input_type = type_of_x,                                  \
-      .weight_type = KQ_FIXED8,                                 \
-      .weight_layout = KQ_LAYOUT_PAIRS,                         \
-      .accumulator_bits = 32,                                   \
-      .accepts = can,                                           \
-      .scratch_bytes = kq_arm_conv_scratch,                     \
-      .run = compute,                                           \
-      .inner = (void (*)(void))widen,                           \
-  };
-KERNEL(kq_conv_2d_s8_s8_pairs_dsp, KQ_FIXED8, accepts, run, kq_arm_widen_s8)
-KERNEL(kq_conv_2d_s8_s8_pairs_addend_dsp, KQ_FIXED8, accepts_addend, run_addend, kq_arm_widen_s8)
-KERNEL(kq_conv_2d_u8_s8_pairs_dsp, KQ_UFIXED8, accepts, run, kq_arm_widen_u8)
-KERNEL(kq_conv_2d_u8_s8_pairs_addend_dsp, KQ_UFIXED8, accepts_addend, run_addend, kq_arm_widen_u8)
+KQ_ARM_CONVOLUTION(kq_conv_2d_s8_s8_pairs_dsp, KQ_FIXED8, KQ_LAYOUT_PAIRS, accepts, run, kq_arm_widen_s8)
+KQ_ARM_CONVOLUTION(kq_conv_2d_s8_s8_pairs_addend_dsp, KQ_FIXED8, KQ_LAYOUT_PAIRS, accepts_addend, run_addend, kq_arm_widen_s8)
+KQ_ARM_CONVOLUTION(kq_conv_2d_u8_s8_pairs_dsp, KQ_UFIXED8, KQ_LAYOUT_PAIRS, accepts, run, kq_arm_widen_u8)
+KQ_ARM_CONVOLUTION(kq_conv_2d_u8_s8_pairs_addend_dsp, KQ_UFIXED8, KQ_LAYOUT_PAIRS, accepts_addend, run_addend, kq_arm_widen_u8)
