@@ -95,13 +95,15 @@ def recorded_version(content: bytes) -> int:
 def _imply_outputs(fields: dict[str, Any]) -> None:
     """Gives operators without outputs theirs: the first activation behind the one before, or behind the last input."""
     tensors = fields["tensors"]
+    behind, following = [0] * len(tensors), len(tensors)  # the next activation behind each tensor: one walk for all operators
+    for index in reversed(range(len(tensors))):
+        behind[index] = following
+        if tensors[index]["data"] is None:
+            following = index
     before = fields["inputs"][-1] if fields["inputs"] else len(tensors)
     for operator in fields["operators"]:
         if not operator["outputs"]:
-            index = before + 1 if 0 <= before < len(tensors) else len(tensors)
-            while index < len(tensors) and tensors[index]["data"] is not None:
-                index += 1
-            operator["outputs"] = [index]
+            operator["outputs"] = [behind[before] if 0 <= before < len(tensors) else len(tensors)]
         before = operator["outputs"][0]
 
 

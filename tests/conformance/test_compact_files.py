@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import kerasq
+from format.kq_bytes import MINIMAL, build
 from kerasq import ops
 from kerasq.conformance import parity
 from kerasq.conformance.samples import SAMPLES, ModelBuilder
-from kerasq.format import ModelError, OperatorKind, dumps, loads
+from kerasq.format import ModelError, OperatorKind, dumps, loads, reader
 from kerasq.format.names import CONSTANTS, named, stripped, without_implied
 from kerasq.format.structure import parse
 from kerasq.format.writer import Writer
@@ -125,6 +126,30 @@ def test_an_operator_behind_the_last_activation_has_no_output(runtime):
     with pytest.raises(ModelError, match="an output is the index of an activation"):
         loads(content)
     assert parity.compare(content, runtime) == "refused"
+
+
+def test_no_operator_walks_over_all_constants_to_its_output(runtime):
+    """Every other operator computes the first tensor again; behind that, and before the last, there are only constants."""
+    count, reads = 4096, []
+
+    class Counted(dict):
+        def __getitem__(self, name):
+            reads.append(name)
+            return super().__getitem__(name)
+
+    first, last = ({"name": name, "shape": [1, 8], "type": 2, "frac_bits": 4, "offset": 0} for name in "xy")
+    constant = {"shape": [1], "type": 2, "data": b"\0"}
+    tensors = [first, *[constant] * count, last]
+    operator = {"kind": 7, "inputs": [0], "accumulator_bits": 32}
+    content = MINIMAL | {"tensors": tensors, "operators": [operator | {"outputs": [0]}, operator] * (count // 2)}
+    padded = build(content)
+    padded += bytes(len(padded))  # a file refers to its parts no more than eight times over
+    fields = parse(padded)
+    fields["tensors"] = [Counted(tensor) for tensor in fields["tensors"]]
+    reader._imply_outputs(fields)
+    assert [operator["outputs"] for operator in fields["operators"]] == [[0], [count + 1]] * (count // 2)
+    assert len(reads) <= 2 * len(tensors)
+    assert parity.compare(padded, runtime) == "refused"
 
 
 def test_constants_that_hold_the_same_share_their_bytes():

@@ -145,6 +145,16 @@ static bool load_clamp(kq_operator *op, const uint8_t *table) {
   return signed_number(kq_follow(field), unused) == 0 && signed_number(kq_follow(field), unused + 1) == 0;
 }
 
+/* Notes behind each tensor, in the order of the file, the next activation: as its `last`, which is nobody's yet. The number of
+ * tensors where there is none. One walk for all, so that no file makes every operator take one. */
+static void note_activations(kq_network *network) {
+  uint32_t next = network->tensor_count;
+  for (uint32_t i = network->tensor_count; i-- > 0;) {
+    network->tensors[i].last = (int32_t)next;
+    if (network->tensors[i].data == NULL) next = i;
+  }
+}
+
 /* The tensor that an operator without outputs computes (since version 3): the first activation behind what the operator before it
  * computes, or behind the last input of the network. The number of tensors where there is none. */
 static uint32_t implied_output(const kq_network *network, const kq_operator *op) {
@@ -155,10 +165,7 @@ static uint32_t implied_output(const kq_network *network, const kq_operator *op)
   } else if (inputs != 0) {
     index = kq_u32(network->inputs + 4 * (size_t)(inputs - 1));
   }
-  if (index >= network->tensor_count) return network->tensor_count;
-  do ++index;
-  while (index < network->tensor_count && network->tensors[index].data != NULL);
-  return index;
+  return index < network->tensor_count ? (uint32_t)network->tensors[index].last : network->tensor_count;
 }
 
 kq_scratch kq_planned_scratch(const kq_network *network, uint32_t index) {
@@ -244,6 +251,7 @@ kq_status kq_load(kq_network *network, const kq_tables *tables, kq_error *error)
     const kq_status status = load_tensor(&network->tensors[i], table, network);
     if (status != KQ_OK) return kq_fail(error, status, -1, (int32_t)i);
   }
+  note_activations(network);
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     const uint8_t *table = kq_follow(tables->bytes + tables->operators + 4 * i);
     const kq_status status = load_operator(&network->operators[i], table, network);
