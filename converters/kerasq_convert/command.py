@@ -127,8 +127,10 @@ def _convert(values: flags.FlagValues, names: list[str]) -> None:
     c = None
     if values.emit_c:
         title = pathlib.Path(outputs[0].name if outputs else source).name  # the .kq file comes first
-        with naming(title):
-            content = for_target(content, board.core if (board := _board(values)) else PORTABLE)
+        if board := _board(values):
+            with naming(title):
+                content = for_target(content, board.core)
+            title = f"{title} for {board.core}"
         c = c_files(content, values.emit_c, values.c_name, title, **how)
     write_all(written, c)
     _tell(converter, len(content), planned, outputs, c, values)

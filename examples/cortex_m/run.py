@@ -194,7 +194,9 @@ def main(argv: list[str]) -> None:
     if rows:
         print("\nbytes of the runtime with the kernels that the network uses:")
         print(table(columns, rows, right=columns[2:]))
-    if len(columns) > 9:
+    if FLAGS.cycles and FLAGS.cpu not in MANUALS:
+        print(f"\ncycles: no model, as no manual states those of a {PROCESSORS[FLAGS.cpu].name}")
+    elif len(columns) > 9:
         print(f"\ncycles: a model (cycles.py) after the {MANUALS[FLAGS.cpu].source}; memory has no wait states in it")
     for problem in wrong:
         print(f"run.py: {problem}", file=sys.stderr)

@@ -45,7 +45,8 @@ def comparison(found: Sequence[dict[str, Any]]) -> str:
     rows = [_row(facts) for facts in found]
     header = ("network", "MACs", "kernels", "kerasq ms", "quartiles", "peer ms", "ratio", "its quartiles", "% of peak")
     doubtful = [f"doubtful: {printable(facts['model'])}: {doubt}" for facts in found for doubt in facts["doubts"]]
-    return "\n".join([table(header, rows, right=("MACs", *header[3:])), "1 thread; ratio: kerasq / peer", *doubtful])
+    terms = "1 thread; ratio: kerasq / peer" if any(facts["peer"] for facts in found) else "1 thread"
+    return "\n".join([table(header, rows, right=("MACs", *header[3:])), terms, *doubtful])
 
 
 def _row(facts: dict[str, Any]) -> list[str]:

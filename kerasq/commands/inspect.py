@@ -219,9 +219,16 @@ def _wanted_board(options: flags.FlagValues) -> tuple[Board | None, dict[str, in
             raise UsageError(f"--{next(iter(limits))} goes with --target")
         return None, {}
     try:
-        return board_or_core(options.target), {name: parsed_size(text) for name, text in limits.items()}
+        board = board_or_core(options.target)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(f"--target: {error}, and say what there is with --flash and --ram") from error
+    sizes = {}
+    for name, text in limits.items():
+        try:
+            sizes[name] = parsed_size(text)
+        except ValueError as error:
+            raise UsageError(f"--{name}: {error}") from error
+    return board, sizes
 
 
 def _footprint(content: bytes, board: Board, **limits: int) -> Footprint:

@@ -86,6 +86,6 @@ def board_or_core(name: str) -> Board:
         hint = f": did you mean {' or '.join(near)}?" if near else "."
         raise ValueError(
             f"no board or core is called {shown(name)}{hint} Cores are {', '.join(CORES)}; boards are {', '.join(BOARDS)}. For "
-            "any other board name its core, and say what there is with --flash and --ram"
+            "any other board name its core"
         )
     return board

@@ -99,7 +99,7 @@ def _rounded(number: float) -> str:
 
 def _fit(fit: Footprint) -> list[str]:
     if fit.fits is None:
-        return ["fits: nothing to compare with; --flash and --ram say what there is"]
+        return ["whether it fits: --flash and --ram say what there is"]
     if fit.problems:
         return [f"does not fit: {problem}" for problem in fit.problems]
     left = [

@@ -223,9 +223,10 @@ def test_every_board_has_what_it_takes(inspect, fixed, board):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "stm32l4r6"], "no board or core is called 'stm32l4r6': did you mean STM32L4R5"),
+        (["--target", "stm32l4r6"], "--target: no board or core is called 'stm32l4r6': did you mean STM32L4R5"),
+        (["--target", "cortex-m5"], "name its core, and say what there is with --flash and --ram"),
         (["--flash", "64K"], "--flash goes with --target"),
-        (["--target", "m4", "--ram", "much"], "a number of bytes such as 65536, 64K or 1M was expected. Received: 'much'"),
+        (["--target", "m4", "--ram", "much"], "--ram: a number of bytes such as 65536, 64K or 1M was expected. Received: 'much'"),
     ],
 )
 def test_wrong_targets(inspect, fixed, arguments, message):

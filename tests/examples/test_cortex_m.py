@@ -53,6 +53,7 @@ def test_scores_code_and_memory(cpu):
         assert arena <= MOST_ARENA[name]
         line = re.search(rf"^{name}, image 0: class \d, ([\d,]+) instructions", result.stdout, re.MULTILINE)
         assert int(line[1].replace(",", "")) <= MOST_INSTRUCTIONS[name]
+    assert ("cycles: no model" in result.stdout) is (cpu != "m4")
 
 
 @pytest.mark.parametrize(("cpu", "most_code"), [("m0", 16 * 1024), ("m3", 16 * 1024), ("rv32", 18 * 1024)])

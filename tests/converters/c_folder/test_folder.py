@@ -211,6 +211,16 @@ def test_nothing_is_left_where_writing_fails(tmp_path, capsys):
     assert (tmp_path / "folder").read_text() == "a file"
 
 
+def test_the_processor_is_told(tmp_path, capsys):
+    assert write(first(), tmp_path / "net", "one", "--target=STM32L4R5") == 0
+    files = content_of(tmp_path / "net")
+    assert files["src/one.h"].startswith(b"/* one.kq for cortex-m4, as C: ")
+    assert b"| one.kq for cortex-m4 |" in files["README.md"]
+    assert write(first(), tmp_path / "net", "one", "--target=cortex-m5") == 2
+    assert "--flash" not in capsys.readouterr().err  # kerasq-inspect's
+    assert content_of(tmp_path / "net") == files
+
+
 def test_what_goes_with_what(tmp_path, capsys):
     file_format.dump(first(), tmp_path / "net.kq")
     assert main(["kerasq-convert", str(tmp_path / "net.kq"), f"--emit_c={tmp_path}", "--overwrite"]) == 2
