@@ -159,9 +159,19 @@ def add(rng: np.random.Generator) -> Model:
     return net.build((a, b), (y,))
 
 
+def lookup(rng: np.random.Generator) -> Model:
+    net = NetworkBuilder()
+    source = _input_format(rng)
+    x = net.activation("x", (1, *rng.integers(1, 9, 2).tolist(), int(rng.integers(1, 71))), source)
+    form = QFormat.parse(str(rng.choice(EIGHT_BITS))).with_frac_bits(int(rng.integers(2, 7)))
+    table = net.constant("table", random_stored(rng, form, (256 if source.bits == 8 else 513,)), form)
+    y = net.apply("LOOKUP", (x, table), form, clamp=random_clamp(rng, form))
+    return net.build((x,), (y,))
+
+
 KINDS: dict[str, Callable[[np.random.Generator], Model]] = {
     maker.__name__: maker
-    for maker in (convolution, paired_convolution, sign_convolution, depthwise, over_time, dense, pooling, add)
+    for maker in (convolution, paired_convolution, sign_convolution, depthwise, over_time, dense, pooling, add, lookup)
 }
 
 

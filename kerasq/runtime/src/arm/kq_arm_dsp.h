@@ -34,6 +34,7 @@
 static inline uint32_t kq_sxtb16(uint32_t a) { return (uint32_t)__sxtb16((int8x4_t)a); }
 static inline uint32_t kq_uxtb16(uint32_t a) { return (uint32_t)__uxtb16((uint8x4_t)a); }
 static inline int32_t kq_smlad(uint32_t a, uint32_t b, int32_t sum) { return __smlad((int16x2_t)a, (int16x2_t)b, sum); }
+static inline uint32_t kq_usat8(int32_t a) { return (uint32_t)__usat(a, 8); }
 
 /* The larger of each pair of unsigned bytes: USUB8, SEL. */
 static inline uint32_t kq_larger_bytes(uint32_t a, uint32_t b) {
@@ -67,6 +68,8 @@ static inline uint32_t kq_uxtb16(uint32_t a) { return a & 0x00FF00FFu; }
 static inline int32_t kq_low_half(uint32_t a) { return (int32_t)((a & 0xFFFFu) ^ 0x8000u) - 0x8000; }
 
 static inline int32_t kq_high_half(uint32_t a) { return kq_low_half(a >> 16); }
+
+static inline uint32_t kq_usat8(int32_t a) { return a < 0 ? 0 : a > 255 ? 255 : (uint32_t)a; }
 
 /* sum + a.low b.low + a.high b.high. */
 static inline int32_t kq_smlad(uint32_t a, uint32_t b, int32_t sum) {
