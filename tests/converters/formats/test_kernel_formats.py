@@ -56,7 +56,7 @@ def test_the_narrowest_family_holds_a_layer_of_few_bits(bits, frac_bits, family)
     for name in ("conv/kernel", "dense/kernel"):
         kernel = found.tensor(name)
         assert kernel.format.family == family
-        assert kernel.nbytes == kernel.data.size * kernel.format.bits // 8
+        assert kernel.nbytes == -(-kernel.data.size * kernel.format.bits // 8)
     reasons = {row.name: row.reason for row in converter.report.parameters}
     assert reasons["conv/kernel"] == reasons["dense/kernel"] == Reason.GRID
     outputs = [kerasq.Interpreter(model_content=found, engine=engine).predict(x) for engine in ("native", "reference")]
