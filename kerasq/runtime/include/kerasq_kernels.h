@@ -36,7 +36,7 @@
   X(kq_conv_2d_s8_sign_dsp) X(kq_conv_2d_u8_sign_dsp) X(kq_conv_2d_s8_sign_addend_dsp) X(kq_conv_2d_u8_sign_addend_dsp)         \
   X(kq_conv_2d_depthwise_3x3_s8_dsp) X(kq_conv_2d_depthwise_3x3_u8_dsp)                                        \
   X(kq_conv_2d_depthwise_s8_dsp) X(kq_conv_2d_depthwise_u8_dsp)                                             \
-  X(kq_dense_dsp) X(kq_max_pool_2d_dsp) X(kq_average_pool_2d_dsp) X(kq_add_dsp) X(kq_lookup_dsp)
+  X(kq_dense_dsp) X(kq_dense_rows_dsp) X(kq_max_pool_2d_dsp) X(kq_average_pool_2d_dsp) X(kq_add_dsp) X(kq_lookup_dsp)
 
 #ifdef __cplusplus
 extern "C" {

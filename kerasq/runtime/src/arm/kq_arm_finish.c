@@ -15,12 +15,23 @@ static bool all_below(const kq_tensor *vector, int places, int limit) {
   return true;
 }
 
+int kq_arm_bias_places(const kq_operator *op) {
+  const kq_tensor *bias = op->input[KQ_BIAS];
+  return bias == NULL ? 0 : 32 + op->output->frac_bits - bias->frac_bits;
+}
+
+bool kq_arm_has_plain_finish(const kq_operator *op) {
+  const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS];
+  return (multiplier == NULL || multiplier->type == KQ_FIXED16) &&
+         (bias == NULL || bias->type == KQ_FIXED16 || bias->type == KQ_FIXED32) && kq_arm_bias_places(op) <= 30;
+}
+
 bool kq_arm_can_finish(const kq_operator *op) {
   const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS], *addend = op->input[KQ_ADDEND];
   const int shift = shift_of(op), left = 32 - shift;
   if (kq_bits(op->output->type) != 8 || op->accumulator_bits != 32 || shift < LEAST_SHIFT || shift > LARGEST_SHIFT) return false;
   if (multiplier != NULL && !all_below(multiplier, left, 31)) return false;
-  if (bias != NULL && !all_below(bias, kq_total_frac_bits(op) - bias->frac_bits + left, LARGEST_START)) return false;
+  if (bias != NULL && !all_below(bias, kq_arm_bias_places(op), LARGEST_START)) return false;
   if (addend == NULL) return true;
   const int places = 32 + op->output->frac_bits - addend->frac_bits;
   return kq_bits(addend->type) == 8 && places >= 0 && places + 8 <= LARGEST_ADDEND;
@@ -34,13 +45,12 @@ static void set_channel(kq_arm_channel *channel, int32_t factor, uint64_t start)
 
 void kq_arm_make_channels(const kq_operator *op, uint32_t first, uint32_t count, kq_arm_channel *channels) {
   const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS];
-  const int left = 32 - shift_of(op);
-  const int places = bias == NULL ? 0 : kq_total_frac_bits(op) - bias->frac_bits + left;
+  const int left = 32 - shift_of(op), places = kq_arm_bias_places(op);
   const uint64_t least = ((uint64_t)(op->output->type == KQ_FIXED8 ? 128 : 0) << 32) + ((uint64_t)1 << 31);
 #ifndef __OPTIMIZE_SIZE__
-  const uint32_t size = bias == NULL ? 0 : bias->type == KQ_FIXED16 ? 2 : bias->type == KQ_FIXED32 ? 4 : 0; /* of a bias's value */
-  if (size != 0 && places <= 30 && (multiplier == NULL || multiplier->type == KQ_FIXED16)) {
+  if (bias != NULL && kq_arm_has_plain_finish(op)) {
     /* Most often: no call for each channel, and one multiplication in place of a shift. */
+    const uint32_t size = bias->type == KQ_FIXED16 ? 2 : 4;
     static const uint8_t one[] = {1, 0};
     const uint8_t *m = multiplier == NULL ? one : multiplier->data + 2 * (size_t)first, *b = bias->data + size * (size_t)first;
     const int32_t unit = (int32_t)1 << places, step = multiplier == NULL ? 0 : 2;

@@ -26,6 +26,13 @@ typedef struct {
 /* Whether the operator, of an 8-bit output, can be finished so; an addend has 8 bits, too. */
 bool kq_arm_can_finish(const kq_operator *op);
 
+/* Where the bias stands to 2^32 times the output: places to the left. 0 without one. */
+int kq_arm_bias_places(const kq_operator *op);
+
+/* Whether multipliers and biases are of the formats that a converter writes by default: FIXED16; FIXED16 or FIXED32, at most 30
+ * places to the left; or absent. */
+bool kq_arm_has_plain_finish(const kq_operator *op);
+
 /* One entry for each of `count` output channels. */
 void kq_arm_make_channels(const kq_operator *op, uint32_t first, uint32_t count, kq_arm_channel *channels);
 
