@@ -5,11 +5,14 @@ are one class: they are there together or not at all. A class is needed where th
 operator needs all channels (Softmax, Transpose, whatever computes in float), and where a convolution or a Dense layer, which mix
 channels, reads one that may change. They do without one that no weight of theirs is for, and without a constant whose part in
 their sums their biases can hold: everywhere, so that beside padding, whose zeros are no such constants, it must be 0.
+
+Kernels read words: where the channels of a tensor, 16 and more, make whole ones, as many stay as make whole ones again. A few
+constants more cost less than the slower kernels of ragged channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +22,8 @@ from kerasq_convert.operators import activations_read
 from kerasq_convert.pruning.intervals import Intervals, weights_by_channel
 
 Keep = dict[int, np.ndarray]  # by index of an activation: whether each channel stays
+
+LEAST_IN_WORDS = 16  # with fewer channels every one that goes is worth it
 
 SIDE_BY_SIDE = {
     OperatorKind.ADD,
@@ -39,11 +44,20 @@ def kept_channels(model: Model, ranges: Intervals, changing: Collection[tuple[in
         changing: Positions of operators and channels of their inputs that count as no constants, as no bias can hold them.
     """
     classes = _Classes(model)
+    units = {index: _unit(model, index) for index in classes.channels}
     for index in (*model.inputs, *model.outputs):
         classes.need_all(index)
     for position, operator in enumerate(model.operators):
         _note(classes, model, operator, ranges, {channel for place, channel in changing if place == position})
-    return classes.kept()
+    return classes.kept(units)
+
+
+def _unit(model: Model, index: int) -> int:
+    """The channels of a tensor stay a multiple of this: 4, or 8 where a Dense layer reads them, if they are one."""
+    channels = model.tensors[index].shape[-1]
+    dense = any(operator.kind is OperatorKind.DENSE and index == operator.inputs[0] for operator in model.operators)
+    units = (8, 4) if dense else (4,)
+    return next((unit for unit in units if channels % unit == 0), 1) if channels >= LEAST_IN_WORDS else 1
 
 
 def is_mixing(operator: Operator) -> bool:
@@ -138,13 +152,15 @@ class _Classes:
         for channel in range(self.channels[index]):
             self.need(index, channel)
 
-    def kept(self) -> Keep:
+    def kept(self, units: Mapping[int, int]) -> Keep:
+        """What stays: at least one channel of each tensor, and multiples of its unit, made up by the first that could go."""
         while True:
             keep = {
                 index: np.array([self._needed[self._root(index, channel)] for channel in range(channels)], bool)
                 for index, channels in self.channels.items()
             }
-            empty = [index for index, channels in keep.items() if not channels.any()]
-            if not empty:
+            ragged = [index for index, channels in keep.items() if not channels.any() or channels.sum() % units[index] != 0]
+            if not ragged:
                 return keep
-            self.need(empty[0], 0)
+            for index in ragged:
+                self.need(index, int(np.argmin(keep[index])))
