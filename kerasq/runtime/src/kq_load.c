@@ -158,14 +158,10 @@ static void note_activations(kq_network *network) {
 /* The tensor that an operator without outputs computes (since version 3): the first activation behind what the operator before it
  * computes, or behind the last input of the network. The number of tensors where there is none. */
 static uint32_t implied_output(const kq_network *network, const kq_operator *op) {
-  const uint32_t inputs = network->input_count;
-  uint32_t index = network->tensor_count;
-  if (op != network->operators) {
-    index = (uint32_t)(op[-1].output - network->tensors);
-  } else if (inputs != 0) {
-    index = kq_u32(network->inputs + 4 * (size_t)(inputs - 1));
-  }
-  return index < network->tensor_count ? (uint32_t)network->tensors[index].last : network->tensor_count;
+  const uint32_t inputs = network->input_count, tensors = network->tensor_count;
+  if (op != network->operators) return (uint32_t)op[-1].output->last;
+  const uint32_t index = inputs == 0 ? tensors : kq_u32(network->inputs + 4 * (size_t)(inputs - 1));
+  return index < tensors ? (uint32_t)network->tensors[index].last : tensors;
 }
 
 kq_scratch kq_planned_scratch(const kq_network *network, uint32_t index) {
@@ -259,8 +255,7 @@ kq_status kq_load(kq_network *network, const kq_tables *tables, kq_error *error)
     if (!has_sound_scratch(network, i)) return kq_fail(error, KQ_BAD_PLACE, (int32_t)i, -1);
   }
   if (!has_sound_metadata(tables)) return kq_fail(error, KQ_BAD_TEXT, -1, -1);
-  const kq_status inputs = check_end_names(network, MODEL_INPUT_NAMES, network->input_count);
-  const kq_status outputs = check_end_names(network, MODEL_OUTPUT_NAMES, network->output_count);
-  if (inputs != KQ_OK || outputs != KQ_OK) return kq_fail(error, inputs != KQ_OK ? inputs : outputs, -1, -1);
-  return KQ_OK;
+  kq_status names = check_end_names(network, MODEL_INPUT_NAMES, network->input_count);
+  if (names == KQ_OK) names = check_end_names(network, MODEL_OUTPUT_NAMES, network->output_count);
+  return names == KQ_OK ? KQ_OK : kq_fail(error, names, -1, -1);
 }
