@@ -9,7 +9,9 @@ enum { KQ_ARM_ROWS = 3, KQ_ARM_ROW_STEP = 8, KQ_ARM_STEPS_AT_ONCE = KQ_UNROLL(4,
 
 /* What both kernels demand, the size of the scratch memory apart. */
 static inline bool kq_arm_can_multiply_rows(const kq_operator *op) {
-  return kq_bits(op->input[KQ_X]->type) == 8 && op->input[KQ_KERNEL]->shape[1] % KQ_ARM_ROW_STEP == 0 && kq_arm_can_finish(op);
+  const uint8_t type = op->input[KQ_X]->type;
+  return (type == KQ_FIXED8 || type == KQ_UFIXED8) && op->input[KQ_KERNEL]->shape[1] % KQ_ARM_ROW_STEP == 0 &&
+         kq_arm_can_finish(op);
 }
 
 /* Whether kq_dense_rows_dsp computes an operator, of those that kq_dense_dsp could: few outputs are not worth code of their own. */

@@ -172,12 +172,10 @@ typedef void (*add_examples)(const uint8_t *const x[EXAMPLES], const uint8_t *we
 #define KQ_ALL_EXAMPLES(type) KQ_EXAMPLES(type, 1) KQ_EXAMPLES(type, 2) KQ_EXAMPLES(type, 4)
 KQ_ALL_EXAMPLES(u8)
 KQ_ALL_EXAMPLES(s16)
-KQ_ALL_EXAMPLES(f32)
 
 #define KQ_EXAMPLE_LOOPS(type) {[1] = examples_##type##_1, [2] = examples_##type##_2, [4] = examples_##type##_4}
 static const add_examples example_loops[][QUARTER + 1] = {[KQ_STEP_U8] = KQ_EXAMPLE_LOOPS(u8),
-                                                          [KQ_STEP_S16] = KQ_EXAMPLE_LOOPS(s16),
-                                                          [KQ_STEP_F32] = KQ_EXAMPLE_LOOPS(f32)};
+                                                          [KQ_STEP_S16] = KQ_EXAMPLE_LOOPS(s16)};
 
 /* Inputs of EXAMPLES examples, the last of which may be one example again, and where the outputs of `count` of them begin. */
 typedef struct {
@@ -209,7 +207,7 @@ static void run_several(const kq_operator *op, uint8_t *arenas, size_t step, uin
     uint8_t *arena = arenas + first * step;
     some_examples some = {.output = kq_output_data(op, arena), .step = step, .count = examples - first};
     if (some.count > EXAMPLES) some.count = EXAMPLES;
-    if (gemm->wide || some.count == 1) {
+    if (gemm->wide || gemm->step_type == KQ_STEP_F32 || some.count == 1) { /* floats are added in one order, however many */
       for (uint32_t e = 0; e < some.count; ++e) op->kernel->run(op, arena + e * step);
       continue;
     }
