@@ -142,7 +142,7 @@ def test_only_the_kernels_that_the_network_uses_are_listed(model):
         assert len(kernels) == len(used)
         assert {kernel.removeprefix("&") for kernel in kernels} == used
         declared = (RUNTIME / "include" / "kerasq_kernels.h").read_text()
-        assert {"kq_add", "kq_reshape"} <= used
+        assert {"kq_add_dsp" if isa == DSP else "kq_add", "kq_reshape"} <= used
         assert all(name in declared for name in used if not re.match("kq_(conv|dense)", name))
         processors = [name.endswith("_dsp") for name in kernels]
         assert processors == sorted(processors, reverse=True)  # the first that accepts an operator is taken

@@ -20,6 +20,8 @@ from kerasq.ops import lookup, weighted
 from kerasq.ops.requantization import limits
 from kerasq.qformat import QFormat
 
+AT_ONCE = 1 << 18  # weights whose sums are computed together
+
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
@@ -113,14 +115,14 @@ def _computed(model: Model, operator: Operator, ranges: Intervals) -> Interval |
 
 
 def weights_by_channel(model: Model, operator: Operator) -> np.ndarray:
-    """Stored weights of a CONV_2D or DENSE, (groups, outputs / groups, taps, input channels / groups), int64."""
+    """Stored weights of a CONV_2D or DENSE, (groups, outputs / groups, taps, input channels / groups)."""
     kernel = ops.operand(model, operator, "kernel")
     x = ops.operand(model, operator, "input")
     assert kernel is not None
     assert kernel.data is not None
     assert x is not None
     channels = x.shape[-1] // operator.groups
-    return kernel.data.astype(np.int64).reshape(operator.groups, len(kernel.data) // operator.groups, -1, channels)
+    return kernel.data.reshape(operator.groups, len(kernel.data) // operator.groups, -1, channels)
 
 
 def _weighted(model: Model, operator: Operator, ranges: Intervals) -> Interval:
@@ -128,11 +130,7 @@ def _weighted(model: Model, operator: Operator, ranges: Intervals) -> Interval:
     x = ranges[ops.operand_index(operator, "input")]
     if any(operator.padding):
         x = x.union(0)
-    weights = weights_by_channel(model, operator)
-    positive, negative = np.maximum(weights, 0).sum(axis=2), np.minimum(weights, 0).sum(axis=2)
-    low, high = (end.astype(np.int64).reshape(operator.groups, 1, -1) for end in (x.low, x.high))
-    least, most = ((positive * a + negative * b).sum(axis=2).reshape(-1) for a, b in ((low, high), (high, low)))
-    total = Interval(least.astype(object), most.astype(object))
+    total = _sums(weights_by_channel(model, operator), x)
     if operands.multiplier is not None:
         total = total.scaled(stored(operands.multiplier))
     if operands.bias is not None:
@@ -141,6 +139,18 @@ def _weighted(model: Model, operator: Operator, ranges: Intervals) -> Interval:
     if operands.addend is not None:
         total = total.plus(_aligned(ranges[ops.operand_index(operator, "addend")], operands.addend_places))
     return requantized(total, operands.total_frac_bits, operands.output.format)
+
+
+def _sums(weights: np.ndarray, x: Interval) -> Interval:
+    """The ranges of all sums of weights times inputs, some outputs at a time: in 64 bits weights take eight times their bytes."""
+    low, high = (end.astype(np.int64).reshape(len(weights), -1, 1) for end in (x.low, x.high))
+    least, most = [], []
+    for some in np.array_split(weights, min(weights.shape[1], weights.size // AT_ONCE + 1), axis=1):
+        positive = np.maximum(some, 0).sum(axis=2, dtype=np.int64)
+        negative = np.minimum(some, 0).sum(axis=2, dtype=np.int64)
+        least.append((positive @ low + negative @ high)[..., 0])
+        most.append((positive @ high + negative @ low)[..., 0])
+    return Interval(*(np.concatenate(ends, axis=1).reshape(-1).astype(object) for ends in (least, most)))
 
 
 def stored(tensor: Tensor) -> np.ndarray:
