@@ -36,7 +36,7 @@ def test_a_network(kernels):
     assert planned.arena_bytes <= Network(dumps(model), DSP).arena_bytes
     assert planned.arena_bytes <= 1.02 * lower_bound(planned)
     others = {operator.kernel for operator in network.operators() if not operator.kernel.endswith("_dsp")}
-    assert others == {"kq_add", "kq_reshape"}
+    assert others == {"kq_reshape"}
     paired = [tensor for tensor in planned.tensors if tensor.layout == Layout.PAIRS]
     assert len(paired) == (21 if kernels == "FIXED8" else 0), "all convolutions but the first, of 27 weights a channel"
     assert sum("_pairs_" in operator.kernel for operator in network.operators()) == len(paired)
