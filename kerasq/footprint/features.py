@@ -54,7 +54,7 @@ def _weighted(model: Model, operator: Operator, pixels: int, channels: int) -> d
     """Of a convolution or Dense layer."""
     kernel, multiplier, bias, addend = (operand(model, operator, name) for name in ("kernel", "multiplier", "bias", "addend"))
     assert kernel is not None
-    output, source = model.output(operator), model.tensors[operator.inputs[0]]
+    output, source = model.output(operator), model.tensors[next(iter(operator.inputs))]
     is_dense = operator.kind is OperatorKind.DENSE
     taps, inside, runs, whole = (1, pixels, pixels, pixels) if is_dense else _taps(model, operator)
     inputs, groups, border = kernel.shape[-1], operator.groups, pixels - whole
@@ -119,7 +119,7 @@ def _weighted(model: Model, operator: Operator, pixels: int, channels: int) -> d
 
 def _taps(model: Model, operator: Operator) -> tuple[int, int, int, int]:
     """Taps of the window; of all pixels, how many taps and rows of taps lie inside the input; and how many pixels have all."""
-    source = model.tensors[operator.inputs[0]].shape
+    source = model.tensors[next(iter(operator.inputs))].shape
     result = model.output(operator).shape
     window = TABLE[operator.kind].window(model, operator)
     counts = []

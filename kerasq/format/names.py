@@ -69,7 +69,7 @@ def _implied(model: Model, names: list[str]) -> Iterator[tuple[int, str]]:
     for position, operator in enumerate(model.operators):
         yield from ((index, f"{position}/output") for index in operator.outputs if 0 <= index < count)
         places = CONSTANTS.get(operator.kind, {}).items()
-        constants = {name: operator.inputs[place] for name, place in places if place < len(operator.inputs)}
+        constants = {name: index for name, place in places for at, index in enumerate(operator.inputs) if at == place}
         constants = {name: index for name, index in constants.items() if 0 <= index < count}
         if "kernel" in constants:
             yield constants["kernel"], f"{position}/kernel"

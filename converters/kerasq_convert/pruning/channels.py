@@ -55,7 +55,9 @@ def kept_channels(model: Model, ranges: Intervals, changing: Collection[tuple[in
 def _unit(model: Model, index: int) -> int:
     """The channels of a tensor stay a multiple of this: 4, or 8 where a Dense layer reads them, if they are one."""
     channels = model.tensors[index].shape[-1]
-    dense = any(operator.kind is OperatorKind.DENSE and index == operator.inputs[0] for operator in model.operators)
+    dense = any(
+        operator.kind is OperatorKind.DENSE and index in activations_read(model, operator)[:1] for operator in model.operators
+    )
     units = (8, 4) if dense else (4,)
     return next((unit for unit in units if channels % unit == 0), 1) if channels >= LEAST_IN_WORDS else 1
 
@@ -99,7 +101,7 @@ def _note(classes: _Classes, model: Model, operator: Operator, ranges: Intervals
 def _can_shrink(model: Model, operator: Operator) -> bool:
     """Whether an operator computes the same with fewer channels."""
     if operator.kind is OperatorKind.RESHAPE:
-        before, after = (model.tensors[index].shape[-1] for index in (operator.inputs[0], operator.outputs[0]))
+        before, after = (model.tensors[index].shape[-1] for index in (*activations_read(model, operator), *operator.outputs))
         return max(before, after) % min(before, after) == 0
     return operator.kind in SIDE_BY_SIDE or operator.kind in (OperatorKind.CONCAT, OperatorKind.CONV_2D, OperatorKind.DENSE)
 

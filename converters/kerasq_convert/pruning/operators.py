@@ -84,14 +84,14 @@ def _copied(model: Model, operator: Operator, ranges: Intervals) -> int | None:
     def is_alike(index: int) -> bool:
         return (model.tensors[index].shape, model.tensors[index].format) == (output.shape, output.format)
 
-    x = operator.inputs[0]
+    (x, *_) = operator.inputs
     match operator.kind:
         case OperatorKind.QUANTIZE | OperatorKind.RESHAPE:
             return x if is_alike(x) else None
         case OperatorKind.MAX_POOL_2D | OperatorKind.AVERAGE_POOL_2D:
             return x if operator.window == (1, 1) and not any(operator.padding) and is_alike(x) else None
         case OperatorKind.ADD:
-            for term, other in (operator.inputs, operator.inputs[::-1]):
+            for term, other in (operator.inputs, tuple(reversed(operator.inputs))):
                 zero = ranges[other]
                 if is_alike(term) and not np.any(zero.low) and not np.any(zero.high):
                     return term

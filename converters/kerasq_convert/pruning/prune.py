@@ -73,7 +73,12 @@ def _size(model: Model) -> tuple[int, int, int, int]:
     """What pruning makes smaller: channels, operators, tensors, clamps."""
     channels = sum(model.output(operator).shape[-1] for operator in model.operators)
     clamps = sum(operator.clamp is not None for operator in model.operators)
-    return channels, len(model.operators), len(model.tensors), clamps + sum(len(operator.inputs) for operator in model.operators)
+    return (
+        channels,
+        len(model.operators),
+        len(model.tensors),
+        clamps + sum(1 for operator in model.operators for _ in operator.inputs),
+    )
 
 
 def _named_as_before(pruned: Model, model: Model) -> Model:
