@@ -16,11 +16,9 @@ already is not made again. Two to four minutes.
 
 import pathlib
 import sys
-import tempfile
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import app, flags, logging
 from standins import NETWORKS
 
@@ -28,20 +26,13 @@ import kerasq
 from kerasq.commands import bench
 from kerasq.files import write_whole
 
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "cifar10"))
+from litert import int8_file_of, untrained
+
 FLAGS = flags.FLAGS
 EXAMPLES = 100
 RESNETS = {"resnet23": "float", "resnet23_binary": "binary_weight"}
 NAMES = [*NETWORKS, *RESNETS]
-
-
-def untrained(model: keras.Model) -> keras.Model:
-    """The model with batch normalizations of other sizes in every channel."""
-    rng = np.random.default_rng(0)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
-            layer.moving_variance.assign(rng.uniform(0.5, 1.5, layer.moving_variance.shape))
-    return model
 
 
 def network(name: str) -> tuple[keras.Model, np.ndarray]:
@@ -56,24 +47,12 @@ def network(name: str) -> tuple[keras.Model, np.ndarray]:
     return untrained(NETWORKS[name].build()), NETWORKS[name].data(EXAMPLES, 0)[0]
 
 
-def int8(model: keras.Model, examples: np.ndarray) -> bytes:
-    """The .tflite file of a model: int8 throughout, ranges from the examples."""
-    with tempfile.TemporaryDirectory() as folder:
-        model.export(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-        converter.representative_dataset = lambda: ([example[np.newaxis]] for example in examples[:EXAMPLES])
-        return converter.convert()
-
-
 def make(name: str, files: tuple[pathlib.Path, pathlib.Path]) -> None:
     """Writes the two files of a network."""
     model, examples = network(name)
     examples = examples.astype(np.float32)
     write_whole(files[0], kerasq.convert(model, representative_dataset=examples))
-    write_whole(files[1], int8(model, examples))
+    write_whole(files[1], int8_file_of(model, examples[:EXAMPLES]))
 
 
 def main(argv: list[str]) -> int:

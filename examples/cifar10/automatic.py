@@ -7,13 +7,11 @@ network must take pixels of 0 to 255. Beside accuracy is the share of images tha
 them, right or wrong: it tells much smaller differences from chance.
 """
 
-import tempfile
-
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import app, flags, logging
 from ai_edge_litert.interpreter import Interpreter as LiteRT
+from litert import int8_file_of
 
 import kerasq
 from kerasq.datasets import cifar10
@@ -39,15 +37,7 @@ CONVERSIONS = {
 
 def litert_scores(model: keras.Model, chosen_with: np.ndarray, images: np.ndarray) -> np.ndarray:
     """Outputs of LiteRT's int8 network, per channel and integer throughout."""
-    with tempfile.TemporaryDirectory() as folder:
-        model.export(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-        converter.representative_dataset = lambda: ([image[np.newaxis]] for image in chosen_with)
-        content = converter.convert()
-    interpreter = LiteRT(model_content=content)
+    interpreter = LiteRT(model_content=int8_file_of(model, chosen_with))
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     scale, zero = source["quantization"]
     interpreter.resize_tensor_input(source["index"], (100, *images.shape[1:]))

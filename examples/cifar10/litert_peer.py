@@ -9,12 +9,11 @@ for its scores.
 """
 
 import pathlib
-import tempfile
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import app, flags
+from litert import int8_file, int8_file_of, untrained
 
 import kerasq
 from kerasq.datasets import cifar10
@@ -27,18 +26,6 @@ flags.DEFINE_integer("count", 100, "Images that ranges are taken from.", lower_b
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 
 
-def untrained() -> keras.Model:
-    """ResNet23 with statistics as if it had been trained: of about the size of what each batch normalization gets."""
-    rng = np.random.default_rng(0)
-    keras.utils.set_random_seed(0)
-    model = kerasq.models.resnet23("float")
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
-            layer.moving_variance.assign(rng.uniform(0.5, 1.5, layer.moving_variance.shape))
-    return model
-
-
 def representative_images() -> np.ndarray:
     """Training images, or random pixels for a network that never saw any."""
     if FLAGS.model is None:
@@ -47,25 +34,18 @@ def representative_images() -> np.ndarray:
     return images[-FLAGS.count :].astype(np.float32)
 
 
-def int8_file(saved_model: str, images: np.ndarray) -> bytes:
-    """The .tflite file of a SavedModel."""
-    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in images)
-    return converter.convert()
+def network() -> keras.Model:
+    """The model of --model, or one without a training."""
+    if FLAGS.model is not None:
+        return keras.models.load_model(FLAGS.model, compile=False)
+    keras.utils.set_random_seed(0)
+    return untrained(kerasq.models.resnet23("float"))
 
 
 def main(_) -> None:
     images = representative_images()
-    with tempfile.TemporaryDirectory() as folder:
-        saved_model = FLAGS.model
-        if saved_model is None or not pathlib.Path(saved_model).is_dir():
-            model = untrained() if saved_model is None else keras.models.load_model(saved_model, compile=False)
-            model.export(folder, verbose=False)
-            saved_model = folder
-        content = int8_file(saved_model, images)
+    saved = FLAGS.model is not None and pathlib.Path(FLAGS.model).is_dir()
+    content = int8_file(FLAGS.model, images) if saved else int8_file_of(network(), images)
     write_whole(FLAGS.output, content)
     print(f"{FLAGS.output}: {len(content):,} bytes")
 
