@@ -35,6 +35,52 @@ static inline bool kq_arm_has_many_rows(const kq_operator *op) {
 /* Of three rows: r0-r2 sums, r3-r5 weights, lr inputs. */
 #define KQ_ARM_DENSE_STEP \
   "ldmia lr!, {r6-r9}\n" KQ_ARM_DENSE_ROW("r0", "r3") KQ_ARM_DENSE_ROW("r1", "r4") KQ_ARM_DENSE_ROW("r2", "r5")
+
+/* Places of the fields that both kernels' blocks begin with, all of four bytes. */
+#define KQ_ARM_DENSE_X "#0" /* and x_whole */
+#define KQ_ARM_DENSE_X_END "#8"
+#define KQ_ARM_DENSE_WEIGHTS "#12"
+#define KQ_ARM_DENSE_ROW_BYTES "#16"
+
+/* A function's begin, and the sums of three rows after three: the block is in r6, r5 behind the weights. Each time what finishes them
+ * follows, and jumps back to 1 with r5 and r6 kept. The block and the end of whole steps, `unroll` of them at once, are on the stack. */
+#define KQ_ARM_DENSE_SUMS(unroll)                     \
+  "ldr r1, [r0, #4]\n"                               \
+  "push {r0, r1, r4-r11, lr}\n"                      \
+  "mov r6, r0\n"                                     \
+  "ldr r5, [r6, " KQ_ARM_DENSE_WEIGHTS "]\n"         \
+  "1:\n"                                             \
+  "ldr r7, [r6, " KQ_ARM_DENSE_ROW_BYTES "]\n"       \
+  "mov r3, r5\n"                                     \
+  "add r4, r3, r7\n"                                 \
+  "add r5, r4, r7\n"                                 \
+  "ldrd lr, r7, [r6, " KQ_ARM_DENSE_X "]\n"          \
+  "movs r0, #0\n"                                    \
+  "movs r1, #0\n"                                    \
+  "movs r2, #0\n"                                    \
+  "cmp lr, r7\n"                                     \
+  "beq 3f\n"                                         \
+  ".if " unroll " > 1\n"                             \
+  "2:\n"                                             \
+  ".rept " unroll "\n" KQ_ARM_DENSE_STEP ".endr\n"  \
+  "ldr r6, [sp, #4]\n"                               \
+  "cmp lr, r6\n"                                     \
+  "bne 2b\n"                                         \
+  "ldr r6, [sp]\n"                                   \
+  ".endif\n"                                         \
+  "3:\n"                                             \
+  "ldr r7, [r6, " KQ_ARM_DENSE_X_END "]\n"           \
+  "cmp lr, r7\n"                                     \
+  "beq 5f\n"                                         \
+  "4:\n" KQ_ARM_DENSE_STEP                           \
+  "ldr r6, [sp]\n"                                   \
+  "ldr r7, [r6, " KQ_ARM_DENSE_X_END "]\n"           \
+  "cmp lr, r7\n"                                     \
+  "bne 4b\n"                                         \
+  "5:\n"
+
+/* The function's end. */
+#define KQ_ARM_DENSE_RETURN "add sp, #8\npop {r4-r11, pc}\n"
 #endif
 
 /* The sum of one output. */

@@ -3,52 +3,19 @@
 #ifdef KQ_ARM_ASSEMBLY
 
 /* Places in kq_arm_dense_block, all of four bytes. */
-#define X "#0" /* and x_whole */
-#define X_END "#8"
-#define WEIGHTS "#12" /* and row_bytes */
 #define START "#20"
 #define FINISH "#28"
 #define MULTIPLIER "#32" /* and bias, y, unit, left */
 #define STEPS "#52"
 #define Y_END "#60"
-typedef char places_are_right[offsetof(kq_arm_dense_block, sums) == 64 && offsetof(kq_arm_dense_block, multiplier) == 32 ? 1 : -1];
+typedef char places_are_right[offsetof(kq_arm_dense_block, row_bytes) == 16 && offsetof(kq_arm_dense_block, multiplier) == 32 &&
+                                      offsetof(kq_arm_dense_block, sums) == 64
+                                  ? 1
+                                  : -1];
 
-/* r0-r2 sums, r3-r5 weights, lr inputs; the block and the end of whole steps are on the stack. The sums go to block->finish by a
- * jump, the block in r6, and it jumps to kq_arm_next_many_rows with r5 and r6 kept, and the next output in r7. */
+/* The sums go to block->finish by a jump, and it jumps to kq_arm_next_many_rows with the next output in r7. */
 KQ_NAKED void kq_arm_dense_many_rows(kq_arm_dense_block *block KQ_UNUSED) {
-  __asm__("ldr r1, [r0, #4]\n"
-          "push {r0, r1, r4-r11, lr}\n"
-          "mov r6, r0\n"
-          "ldr r5, [r6, " WEIGHTS "]\n"
-          "1:\n"
-          "ldr r7, [r6, #16]\n"
-          "mov r3, r5\n"
-          "add r4, r3, r7\n"
-          "add r5, r4, r7\n"
-          "ldrd lr, r7, [r6, " X "]\n"
-          "movs r0, #0\n"
-          "movs r1, #0\n"
-          "movs r2, #0\n"
-          "cmp lr, r7\n"
-          "beq 3f\n"
-          ".if " KQ_TEXT(KQ_UNROLL(8, 1)) " > 1\n"
-          "2:\n"
-          ".rept " KQ_TEXT(KQ_UNROLL(8, 1)) "\n" KQ_ARM_DENSE_STEP ".endr\n"
-          "ldr r6, [sp, #4]\n"
-          "cmp lr, r6\n"
-          "bne 2b\n"
-          "ldr r6, [sp]\n"
-          ".endif\n"
-          "3:\n"
-          "ldr r7, [r6, " X_END "]\n"
-          "cmp lr, r7\n"
-          "beq 5f\n"
-          "4:\n" KQ_ARM_DENSE_STEP
-          "ldr r6, [sp]\n"
-          "ldr r7, [r6, " X_END "]\n"
-          "cmp lr, r7\n"
-          "bne 4b\n"
-          "5:\n"
+  __asm__(KQ_ARM_DENSE_SUMS(KQ_TEXT(KQ_UNROLL(8, 1)))
           "ldr pc, [r6, " FINISH "]\n"
           ".thumb_func\n"
           ".global kq_arm_next_many_rows\n"
@@ -57,8 +24,7 @@ KQ_NAKED void kq_arm_dense_many_rows(kq_arm_dense_block *block KQ_UNUSED) {
           "ldr r3, [r6, " Y_END "]\n"
           "cmp r7, r3\n"
           "bne 1b\n"
-          "add sp, #8\n"
-          "pop {r4-r11, pc}\n");
+          KQ_ARM_DENSE_RETURN);
 }
 
 /* r3 multipliers, r4 biases, r7 outputs, r8 unit, r9 left. */

@@ -1,15 +1,6 @@
-#include "kq_arm_products.h"
+#include "kq_arm_places.h"
 
 #ifdef KQ_ARM_ASSEMBLY
-
-/* Places of kq_arm_block, all of four bytes. */
-#define X "#0"
-#define X_END "#8"
-#define WEIGHTS "#12"
-#define LEFT "#28"
-#define FINISH "#32"
-#define NEXT "#52"
-typedef char places_are_right[offsetof(kq_arm_block, next) == 52 && offsetof(kq_arm_block, left) == 28 ? 1 : -1];
 
 /* One turn: 16 multiply-accumulates in 13 instructions. r0-r3 sums, r12 weights, lr inputs. */
 #define TURN                             \

@@ -1,13 +1,10 @@
+#include "kq_arm_places.h"
 #include "kq_arm_signs.h"
 
 #ifdef KQ_ARM_ASSEMBLY
 
-/* Places in kq_arm_block. */
-#define LEFT "#28"
-#define FINISH "#32"
-#define NEXT "#52"
-#define ALL "#72"
-typedef char places_are_right[offsetof(kq_arm_block, all) == 72 && offsetof(kq_arm_block, next) == 52 ? 1 : -1];
+#define ALL "#72" /* in kq_arm_block */
+typedef char all_is_right[offsetof(kq_arm_block, all) == 72 ? 1 : -1];
 
 KQ_NAKED void kq_arm_copy_inputs(uint32_t *inputs KQ_UNUSED, const uint8_t *pixels[KQ_ARM_SIGN_PIXELS] KQ_UNUSED,
                                  uint32_t mask KQ_UNUSED) {
