@@ -1,19 +1,9 @@
-/* Runs every operator of many networks between two calls of ticks each. The linker puts the networks between networks_begin and
- * networks_end: each with its size before it, both padded to 8 bytes. Says how much stack each took. */
+/* Runs every operator of many networks between two calls of ticks each. Says how much stack each took. */
 #include <string.h>
 
 #include "board.h"
 #include "kerasq_kernels.h"
-
-__asm__(".section .rodata.networks\n"
-        ".balign 8\n"
-        ".global networks_begin\n"
-        "networks_begin:\n"
-        ".incbin \"networks.bin\"\n"
-        ".global networks_end\n"
-        "networks_end:\n"
-        ".text\n");
-extern const uint8_t networks_begin[], networks_end[];
+#include "networks.h"
 
 #define ADDRESS(name) &name,
 static const kq_kernel *const list[] = {
@@ -22,9 +12,6 @@ static const kq_kernel *const list[] = {
 #endif
         KQ_PORTABLE_KERNELS(ADDRESS)};
 static const kq_kernels kernels = {list, sizeof list / sizeof list[0]};
-
-static _Alignas(64) uint8_t arena[1 << 20];
-static uint64_t state[4096];
 
 static void report(const char *what, uint32_t value) {
   print_text(what);
@@ -56,9 +43,8 @@ static void measure(const uint8_t *model, uint32_t size) {
 int main(void) {
   start_clock();
   for (const uint8_t *next = networks_begin; next < networks_end;) {
-    const uint32_t size = *(const uint32_t *)(const void *)next;
-    measure(next + 8, size);
-    next += 8 + (size + 7) / 8 * 8;
+    const linked_network network = take_network(&next);
+    measure(network.model, network.size);
   }
   return 0;
 }

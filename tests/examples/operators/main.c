@@ -1,26 +1,13 @@
-/* Runs the test vectors of many networks, which the linker puts between networks_begin and networks_end: each with its size before
- * it, both padded to 8 bytes. Says which fail. */
+/* Runs the test vectors of many networks. Says which fail. */
 #include <string.h>
 
 #include "board.h"
 #include "kerasq_kernels.h"
-
-__asm__(".section .rodata.networks\n"
-        ".balign 8\n"
-        ".global networks_begin\n"
-        "networks_begin:\n"
-        ".incbin \"networks.bin\"\n"
-        ".global networks_end\n"
-        "networks_end:\n"
-        ".text\n");
-extern const uint8_t networks_begin[], networks_end[];
+#include "networks.h"
 
 #define ADDRESS(name) &name,
 static const kq_kernel *const list[] = {KQ_DSP_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
 static const kq_kernels kernels = {list, sizeof list / sizeof list[0]};
-
-static _Alignas(64) uint8_t arena[1 << 20];
-static uint64_t state[4096];
 
 static int32_t run(const uint8_t *model, uint32_t size, int32_t *where) {
   const kq_network *network;
@@ -39,8 +26,8 @@ static int32_t run(const uint8_t *model, uint32_t size, int32_t *where) {
 int main(void) {
   int32_t number = 0, where = -1;
   for (const uint8_t *next = networks_begin; next < networks_end; ++number) {
-    const uint32_t size = *(const uint32_t *)(const void *)next;
-    const int32_t status = run(next + 8, size, &where);
+    const linked_network network = take_network(&next);
+    const int32_t status = run(network.model, network.size, &where);
     if (status != KQ_OK) {
       print_text("failed ");
       print_number(number);
@@ -48,7 +35,6 @@ int main(void) {
       print_number(status);
       print_text("\n");
     }
-    next += 8 + (size + 7) / 8 * 8;
   }
   print_text("networks ");
   print_number(number);
