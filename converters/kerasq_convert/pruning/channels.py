@@ -44,22 +44,22 @@ def kept_channels(model: Model, ranges: Intervals, changing: Collection[tuple[in
         changing: Positions of operators and channels of their inputs that count as no constants, as no bias can hold them.
     """
     classes = _Classes(model)
-    units = {index: _unit(model, index) for index in classes.channels}
     for index in (*model.inputs, *model.outputs):
         classes.need_all(index)
     for position, operator in enumerate(model.operators):
         _note(classes, model, operator, ranges, {channel for place, channel in changing if place == position})
-    return classes.kept(units)
+    return classes.kept(_units(model, classes.channels))
 
 
-def _unit(model: Model, index: int) -> int:
-    """The channels of a tensor stay a multiple of this: 4, or 8 where a Dense layer reads them, if they are one."""
-    channels = model.tensors[index].shape[-1]
-    dense = any(
-        operator.kind is OperatorKind.DENSE and index in activations_read(model, operator)[:1] for operator in model.operators
-    )
-    units = (8, 4) if dense else (4,)
-    return next((unit for unit in units if channels % unit == 0), 1) if channels >= LEAST_IN_WORDS else 1
+def _units(model: Model, channels: Mapping[int, int]) -> dict[int, int]:
+    """By tensor what its channels stay a multiple of: 4, or 8 where a Dense layer reads them, if they are one."""
+    dense = {activations_read(model, operator)[0] for operator in model.operators if operator.kind is OperatorKind.DENSE}
+    return {
+        index: next((unit for unit in (8, 4) if (index in dense or unit == 4) and count % unit == 0), 1)
+        if count >= LEAST_IN_WORDS
+        else 1
+        for index, count in channels.items()
+    }
 
 
 def is_mixing(operator: Operator) -> bool:
