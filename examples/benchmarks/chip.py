@@ -5,7 +5,7 @@
 Needs the files of make.py in that folder, and makes what is missing there; and what examples/cortex_m/run.py needs. Each network
 is made for the processor as kerasq-convert --emit_c --target does, compiled with the runtime (-O2) and run on the simulated
 processor: flash and RAM are those of that firmware, instructions its count, cycles a model (examples/cortex_m/cycles.py). The two
-ResNet23 are those of examples/cifar10, whose accuracies its README has. With --markdown the table is as README.md quotes it.
+ResNet23 are those of examples/cifar10, whose accuracies its README has. With --markdown the table is Markdown.
 """
 
 import json
