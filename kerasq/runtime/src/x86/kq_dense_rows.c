@@ -10,11 +10,6 @@ static uint32_t steps_of(const kq_operator *op) {
   return inputs / values + (inputs % values != 0);
 }
 
-static uint32_t blocks_of(const kq_operator *op) {
-  const uint32_t outputs = op->input[KQ_KERNEL]->shape[0];
-  return outputs / KQ_LANES + (outputs % KQ_LANES != 0);
-}
-
 /* So many chunks' sums can be added up (kq_wide.h). */
 bool kq_dense_accepts(const kq_operator *op) {
   return !kq_is_wide(op) || (steps_of(op) <= KQ_HALF_CHUNK * KQ_WIDE_CHUNKS && kq_sums_fit(op));
@@ -87,7 +82,7 @@ typedef struct {
 } layout;
 
 static layout lay_out(const kq_operator *op) {
-  const size_t blocks = blocks_of(op), lanes = blocks * KQ_LANES;
+  const size_t blocks = kq_blocks_of(op), lanes = blocks * KQ_LANES;
   layout l;
   l.block = kq_aligned(sizeof(kq_dense_rows));
   l.sum = l.block + blocks * sizeof(kq_block);
@@ -101,7 +96,7 @@ static size_t bytes(const kq_operator *op) { return lay_out(op).end; }
 
 static void pack_rows(const kq_operator *op, uint32_t most, void *memory) {
   const layout l = lay_out(op);
-  const uint32_t blocks = blocks_of(op), steps = steps_of(op), outputs = op->input[KQ_KERNEL]->shape[0];
+  const uint32_t blocks = kq_blocks_of(op), steps = steps_of(op), outputs = op->input[KQ_KERNEL]->shape[0];
   uint8_t *base = memory, *first = base + l.weights;
   kq_block *block = (kq_block *)(void *)(base + l.block);
   int32_t *sum = (int32_t *)(void *)(base + l.sum);
@@ -152,8 +147,8 @@ static void pack_avx2(const kq_operator *op, const void *constants, void *memory
 
 static bool serves(const kq_operator *owner, const kq_operator *op) { return kq_step_type_of(owner) == kq_step_type_of(op); }
 
-static const kq_part rows = {.most = bytes, .bytes = bytes, .serves = serves, .pack = pack};
-static const kq_part rows_avx2 = {.most = bytes, .bytes = bytes, .serves = serves, .pack = pack_avx2};
+static const kq_part rows = {.bytes = bytes, .serves = serves, .pack = pack};
+static const kq_part rows_avx2 = {.bytes = bytes, .serves = serves, .pack = pack_avx2};
 
 const kq_packing kq_dense_packing = {.reserve = kq_reserve, .fill = kq_fill, .constants = &rows, .finish = &kq_gemm_finish_part};
 const kq_packing kq_dense_packing_avx2 = {

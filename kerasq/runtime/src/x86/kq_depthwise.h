@@ -69,12 +69,7 @@ typedef struct {
 
 void kq_depthwise_run(const kq_operator *op, uint8_t *arena, const kq_depthwise_tier *tier);
 
-/* Whether outputs are computed from sums by FINISH_FMA, or by a shift alone; else by the function below. */
-static inline bool kq_depthwise_is_simple(const kq_depthwise *plan) {
-  return plan->gemm.finish == KQ_FINISH_FMA || (plan->gemm.finish == KQ_FINISH_32 && !plan->gemm.has_factor);
-}
-
-/* Outputs of one pixel and block from its 16 sums, whatever the finish. */
+/* Outputs of one pixel and block from its 16 sums, where the finish is not simple (kq_gemm.h). */
 void kq_depthwise_finish(const kq_operator *op, uint32_t block, const int32_t sums[KQ_LANES], uint8_t *to);
 
 /* ---- Between kq_depthwise_plan.c and kq_depthwise_run.c ---- */

@@ -116,7 +116,7 @@ static void compute(const kq_operator *op, const kq_depthwise *plan, const kq_de
       .number = block,
   };
   const bool is_signed = op->output->type == KQ_FIXED8;
-  if (!kq_depthwise_is_simple(plan)) {
+  if (!kq_is_simple_finish(&plan->gemm)) {
     compute_others(op, &w);
   } else if (plan->gemm.finish != KQ_FINISH_FMA) {
     (is_signed ? shift_signed : shift_unsigned)(&w);

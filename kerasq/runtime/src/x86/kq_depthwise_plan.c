@@ -69,9 +69,7 @@ size_t kq_depthwise_scratch_bytes(const kq_operator *op) {
 
 bool kq_depthwise_bytes_accepts(const kq_operator *op) {
   if (!kq_is_depthwise(op) || !op->is_integer || op->accumulator_bits != 32 || op->input[KQ_ADDEND] != NULL) return false;
-  if (kq_value_bytes(op->input[KQ_X]->type) != 1 || op->output->type == KQ_FLOAT32 || kq_value_bytes(op->output->type) != 1) {
-    return false;
-  }
+  if (kq_value_bytes(op->input[KQ_X]->type) != 1 || kq_value_bytes(op->output->type) != 1) return false;
   const kq_tensor *kernel = op->input[KQ_KERNEL];
   const kq_depthwise_shape s = kq_depthwise_shape_of(op);
   const uint64_t values = (uint64_t)op->input[KQ_X]->elements + op->output->elements + kernel->elements;
@@ -120,13 +118,6 @@ static void fill_slots(const kq_rows *rows, const kq_depthwise_shape *s, uint32_
   }
 }
 
-static bool is_narrow(const uint8_t *weights) {
-  for (uint32_t pair = 0; pair < 2 * KQ_LANES; ++pair) {
-    if (kq_magnitude(kq_load_s8(weights + 2 * pair)) + kq_magnitude(kq_load_s8(weights + 2 * pair + 1)) > 128) return false;
-  }
-  return true;
-}
-
 static void fill_step(const kq_operator *op, const kq_depthwise_shape *s, uint32_t block, uint32_t step, uint8_t *weights) {
   const kq_rows rows = kq_rows_of(op->input[KQ_KERNEL]);
   memset(weights, 0, KQ_STEP_BYTES);
@@ -147,7 +138,7 @@ static uint16_t fill_block(const kq_operator *op, const kq_depthwise_shape *s, u
   for (uint32_t step = 0; step < steps; ++step) {
     uint8_t bytes[KQ_STEP_BYTES];
     fill_step(op, s, block, step, bytes);
-    const uint32_t number = is_narrow(bytes) ? narrow++ : --wide;
+    const uint32_t number = kq_is_wide_step(bytes) ? --wide : narrow++;
     memcpy(weights + (size_t)number * KQ_STEP_BYTES, bytes, sizeof bytes);
     order[number] = (uint16_t)step;
   }
@@ -193,14 +184,12 @@ static bool serves_steps(const kq_operator *owner, const kq_operator *op) {
 }
 
 static const kq_part steps_part = {
-    .most = steps_bytes, .bytes = steps_bytes, .serves = serves_steps, .pack = pack_steps};
+    .bytes = steps_bytes, .serves = serves_steps, .pack = pack_steps};
 
 /* ---- The plan ---- */
 
-static size_t lanes_of(const kq_depthwise_shape *s) {
-  const uint32_t blocks = blocks_of(s), real = real_blocks_of(s);
-  return (size_t)(blocks > real ? blocks : real) * KQ_LANES;
-}
+/* At least as many as there are channels. */
+static size_t lanes_of(const kq_depthwise_shape *s) { return (size_t)blocks_of(s) * KQ_LANES; }
 
 static size_t plan_bytes(const kq_operator *op) {
   const kq_depthwise_shape s = kq_depthwise_shape_of(op);
@@ -213,9 +202,8 @@ static void repeat(int32_t *constant, uint32_t channels, uint32_t lanes) {
   for (uint32_t i = channels; i < lanes; ++i) constant[i] = constant[i - channels];
 }
 
-static void fill_places(const kq_operator *op, const kq_depthwise_shape *s, const kq_depthwise_steps *steps, int32_t *place) {
+static void fill_places(const kq_depthwise_shape *s, const kq_depthwise_steps *steps, int32_t *place) {
   const uint32_t count = steps_of(s);
-  (void)op;
   for (uint32_t i = 0; i < blocks_of(s) * count; ++i) {
     const uint32_t step = steps->step[i], plane = s->horizontal ? 0 : step / s->taps[1];
     const uint32_t column = (s->horizontal ? 4 * step : step % s->taps[1]) * s->dilation[1];
@@ -247,7 +235,7 @@ static void pack_plan(const kq_operator *op, const void *constants, void *memory
   repeat(start, s.channels, lanes);
   repeat(factor, s.channels, lanes);
   if (gemm->finish == KQ_FINISH_FMA) repeat(offset, s.channels, lanes);
-  fill_places(op, &s, steps, place);
+  fill_places(&s, steps, place);
   plan->blocks = blocks_of(&s);
   plan->steps = steps_of(&s);
   plan->planes = planes_of(&s);
@@ -272,7 +260,7 @@ static bool serves_plan(const kq_operator *owner, const kq_operator *op) {
          kq_share_bytes(owner->input[KQ_X], owner->output) == kq_share_bytes(op->input[KQ_X], op->output);
 }
 
-static const kq_part plan_part = {.most = plan_bytes, .bytes = plan_bytes, .serves = serves_plan, .pack = pack_plan};
+static const kq_part plan_part = {.bytes = plan_bytes, .serves = serves_plan, .pack = pack_plan};
 
 const kq_packing kq_depthwise_packing = {
     .reserve = kq_reserve, .fill = kq_fill, .constants = &steps_part, .finish = &plan_part};

@@ -110,14 +110,14 @@ void kq_depthwise_run(const kq_operator *op, uint8_t *arena, const kq_depthwise_
   const kq_depthwise *plan = op->packed;
   const work w = begin(op, plan, arena);
   uint8_t *output = kq_output_data(op, arena);
-  const uint32_t mode = kq_mxcsr(), all = w.shape.out_rows;
+  const uint32_t all = w.shape.out_rows;
   kq_depthwise_batch batch;
   fill_batch(&w, plan, plan->rows, 0, &batch);
-  if (plan->gemm.finish == KQ_FINISH_FMA) kq_set_mxcsr(KQ_ROUND_DOWN);
+  const uint32_t mode = kq_round_for(&plan->gemm);
   for (uint32_t row = 0; row < all; row += plan->rows, output += (size_t)plan->rows * plan->row_outputs) {
     run_rows(op, plan, tier, &w, row, all - row < plan->rows ? all - row : plan->rows, &batch, output);
   }
-  if (plan->gemm.finish == KQ_FINISH_FMA) kq_set_mxcsr(mode);
+  kq_round_again(&plan->gemm, mode);
 }
 
 void kq_depthwise_finish(const kq_operator *op, uint32_t block, const int32_t sums[KQ_LANES], uint8_t *to) {

@@ -6,8 +6,7 @@
 
 /* Whether an operator's outputs are computed here. */
 KQ_INLINE bool kq_finishes_in_512(const kq_operator *op, const kq_gemm *gemm) {
-  return kq_value_bytes(op->output->type) == 1 &&
-         (gemm->finish == KQ_FINISH_FMA || (gemm->finish == KQ_FINISH_32 && !gemm->has_factor));
+  return kq_value_bytes(op->output->type) == 1 && kq_is_simple_finish(gemm);
 }
 
 /* What is the same for all pixels of a block. */

@@ -135,7 +135,7 @@ uint32_t kq_halves(const kq_operator *op);
 uint32_t kq_blocks_of(const kq_operator *op);
 
 /* Steps of a block. */
-uint64_t kq_most_steps(const kq_operator *op);
+uint64_t kq_steps_of(const kq_operator *op);
 
 extern const kq_part kq_gemm_steps, kq_gemm_saturating_steps;
 
@@ -163,6 +163,15 @@ void kq_fill_sums(const kq_operator *op, const kq_block *block, int32_t *sum, ui
 /* kq_gemm_finish.c: how the sums of an operator become outputs; shift, addend_places, start, factor and offset. */
 kq_finish_type kq_choose_finish(const kq_operator *op, const kq_steps *steps);
 void kq_fill_finish(const kq_operator *op, kq_gemm *gemm, const kq_steps *steps);
+
+/* Whether outputs are made of sums by FINISH_FMA, or by a shift alone. */
+static inline bool kq_is_simple_finish(const kq_gemm *gemm) {
+  return gemm->finish == KQ_FINISH_FMA || (gemm->finish == KQ_FINISH_32 && !gemm->has_factor);
+}
+
+/* |w0| + |w1| that vpmaddubsw adds without saturation, whatever the inputs; and whether a step has larger pairs. */
+enum { KQ_LARGEST_PAIR = 128 };
+bool kq_is_wide_step(const uint8_t *weights);
 
 /* Orders the steps of a block so that those come first, two by two, whose 16-bit sums can be added, and those last that are wide;
  * counts both. */

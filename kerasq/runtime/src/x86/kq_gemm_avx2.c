@@ -1,4 +1,4 @@
-/* Convolution and Dense for AVX2: tiles of 4 output pixels by 16 output channels. See kq_gemm.h. */
+/* Convolution for AVX2: tiles of 4 output pixels by 16 output channels. See kq_gemm.h. */
 #include "kq_rounding.h"
 #include "kq_wide.h"
 
@@ -139,7 +139,7 @@ KQ_STEPS(add_steps_s16_1, KQ_EACH_1, KQ_LINE_S16)
     a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(u, w2));             \
     b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(u, w3));             \
   }
-#define KQ_STEPS_DOUBLED(name, EACH)                                                              \
+#define KQ_STEPS_DOUBLED(name, EACH, LINE)                                                        \
   static void name(const work *w, const uint8_t *const x[], __m256i sum[][2]) {                   \
     const uint8_t *weights = w->weights, *const end = weights + (size_t)w->steps * KQ_STEP_BYTES; \
     const int32_t *next = w->place;                                                               \
@@ -148,30 +148,19 @@ KQ_STEPS(add_steps_s16_1, KQ_EACH_1, KQ_LINE_S16)
       const ptrdiff_t place = 2 * (ptrdiff_t)*next++;                                             \
       const __m256i w0 = widened(weights), w1 = widened(weights + 32);                            \
       const __m256i w2 = widened(weights + 16), w3 = widened(weights + 48);                       \
-      EACH(KQ_LINE_DOUBLED)                                                                       \
+      (void)w1, (void)w3;                                                                         \
+      EACH(LINE)                                                                                  \
     }                                                                                             \
     EACH(KQ_GIVE)                                                                                 \
   }
-KQ_STEPS_DOUBLED(add_steps_doubled_4, KQ_EACH_4)
-KQ_STEPS_DOUBLED(add_steps_doubled_1, KQ_EACH_1)
+KQ_STEPS_DOUBLED(add_steps_doubled_4, KQ_EACH_4, KQ_LINE_DOUBLED)
+KQ_STEPS_DOUBLED(add_steps_doubled_1, KQ_EACH_1, KQ_LINE_DOUBLED)
 
 /* The same of blocks of up to 8 channels. */
-#define KQ_LINE_HALF(p)                                                                             \
-  a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(broadcast(x##p + place), w0));                    \
-  a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(broadcast(x##p + place + 4), widened(weights + 16)));
-#define KQ_STEPS_HALF(name, EACH)                                                                 \
-  static void name(const work *w, const uint8_t *const x[], __m256i sum[][2]) {                   \
-    const uint8_t *weights = w->weights, *const end = weights + (size_t)w->steps * KQ_STEP_BYTES; \
-    const int32_t *next = w->place;                                                               \
-    EACH(KQ_POINT) EACH(KQ_TAKE)                                                                  \
-    for (; weights != end; weights += KQ_STEP_BYTES) {                                            \
-      const ptrdiff_t place = 2 * (ptrdiff_t)*next++;                                             \
-      const __m256i w0 = widened(weights);                                                        \
-      EACH(KQ_LINE_HALF)                                                                          \
-    }                                                                                             \
-    EACH(KQ_GIVE)                                                                                 \
-  }
-KQ_STEPS_HALF(add_steps_half_4, KQ_EACH_4)
+#define KQ_LINE_HALF(p)                                                             \
+  a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(broadcast(x##p + place), w0));    \
+  a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(broadcast(x##p + place + 4), w2));
+KQ_STEPS_DOUBLED(add_steps_half_4, KQ_EACH_4, KQ_LINE_HALF)
 
 #define KQ_FMA(v, w, sum) \
   _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(v), _mm256_castsi256_ps(w), _mm256_castsi256_ps(sum)))

@@ -1,4 +1,4 @@
-/* Convolution and Dense for AVX-512 VNNI: tiles of 8 output pixels by two blocks of 16 output channels. See kq_gemm.h. */
+/* Convolution for AVX-512 VNNI: tiles of 8 output pixels by two blocks of 16 output channels. See kq_gemm.h. */
 #include "kq_finish_avx512.h"
 
 enum { TILE = 8, CHUNK_TILES = 16 };

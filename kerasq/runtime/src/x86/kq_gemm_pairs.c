@@ -8,7 +8,7 @@
  * are moved behind all others before. */
 #include "kq_gemm.h"
 
-enum { SEGMENT = 512, PAIRS = 2 * KQ_LANES, LIMIT = 128 };
+enum { SEGMENT = 512, PAIRS = 2 * KQ_LANES };
 
 /* Some steps, and their sums of magnitudes in every lane. */
 typedef struct {
@@ -35,10 +35,10 @@ static void read_sums(segment *s, const uint8_t *weights, uint32_t count) {
   }
 }
 
-/* Counting sort by the largest sum, which is at most LIMIT. */
+/* Counting sort by the largest sum, which is at most KQ_LARGEST_PAIR. */
 static void sort_by_size(segment *s) {
   uint32_t next = 0;
-  for (int size = LIMIT; size >= 0; --size) {
+  for (int size = KQ_LARGEST_PAIR; size >= 0; --size) {
     for (uint32_t step = 0; step < s->count; ++step) {
       if (s->largest[step] == size) s->by_size[next++] = (uint16_t)step;
     }
@@ -47,7 +47,7 @@ static void sort_by_size(segment *s) {
 
 static bool fit(const segment *s, uint32_t a, uint32_t b) {
   for (uint32_t pair = 0; pair < PAIRS; ++pair) {
-    if (s->sum[a][pair] + s->sum[b][pair] > LIMIT) return false;
+    if (s->sum[a][pair] + s->sum[b][pair] > KQ_LARGEST_PAIR) return false;
   }
   return true;
 }
@@ -108,9 +108,9 @@ static void rotate(int32_t *place, uint8_t *weights, uint32_t begin, uint32_t en
   for (uint32_t i = begin, j = end; j < last; ++i, ++j) swap_steps(place, weights, i, j);
 }
 
-static bool is_wide(const uint8_t *weights) {
+bool kq_is_wide_step(const uint8_t *weights) {
   for (uint32_t pair = 0; pair < PAIRS; ++pair, weights += 2) {
-    if (magnitude(weights[0]) + magnitude(weights[1]) > LIMIT) return true;
+    if (magnitude(weights[0]) + magnitude(weights[1]) > KQ_LARGEST_PAIR) return true;
   }
   return false;
 }
@@ -133,7 +133,7 @@ static void rearrange(uint8_t *weights, uint32_t (*from)(uint32_t, uint32_t), ui
 static uint32_t part_wide(int32_t *place, uint8_t *weights, uint32_t steps) {
   uint32_t narrow = steps;
   for (uint32_t step = 0; step < narrow;) {
-    if (!is_wide(weights + (size_t)step * KQ_STEP_BYTES)) {
+    if (!kq_is_wide_step(weights + (size_t)step * KQ_STEP_BYTES)) {
       ++step;
       continue;
     }

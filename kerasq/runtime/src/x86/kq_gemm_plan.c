@@ -45,7 +45,7 @@ static bool has_safe_addend(const kq_operator *op) {
 /* The sums of so many chunks can be added up (kq_wide.h). */
 static bool has_few_chunks(const kq_operator *op) {
   if (!kq_is_wide(op)) return true;
-  return kq_most_steps(op) <= KQ_WIDE_CHUNK * KQ_WIDE_CHUNKS * kq_halves(op) && kq_sums_fit(op);
+  return kq_steps_of(op) <= KQ_WIDE_CHUNK * KQ_WIDE_CHUNKS * kq_halves(op) && kq_sums_fit(op);
 }
 
 static bool accepts(const kq_operator *op) { return is_worth_staging(op) && has_safe_addend(op) && has_few_chunks(op); }
@@ -111,7 +111,7 @@ static bool serves(const kq_operator *owner, const kq_operator *op) {
          (r == NULL || kq_has_format_of(r, s));
 }
 
-const kq_part kq_gemm_finish_part = {.most = bytes, .bytes = bytes, .serves = serves, .pack = pack};
+const kq_part kq_gemm_finish_part = {.bytes = bytes, .serves = serves, .pack = pack};
 
 const kq_packing kq_gemm_packing = {.reserve = kq_reserve, .fill = kq_fill, .constants = &kq_gemm_steps, .finish = &kq_gemm_finish_part};
 const kq_packing kq_gemm_saturating_packing = {

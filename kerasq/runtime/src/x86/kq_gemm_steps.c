@@ -3,7 +3,6 @@
 
 #include "../kq_float.h"
 
-enum { LARGEST_PAIR = 128 }; /* |w0| + |w1| that vpmaddubsw adds without saturation, whatever the inputs */
 
 bool kq_is_depthwise(const kq_operator *op) {
   const uint32_t *shape = op->input[KQ_KERNEL]->shape;
@@ -77,7 +76,6 @@ static int32_t tap_place(const kq_operator *op, uint32_t row, uint32_t column) {
 
 /* To the first of a run. */
 static int32_t run_place(const kq_operator *op, const shape *s, uint32_t run) {
-  if (kq_is_dense(op)) return 0;
   const uint32_t taps = op->input[KQ_KERNEL]->shape[2];
   return s->joined ? tap_place(op, run, 0) : tap_place(op, run / taps, run % taps);
 }
@@ -113,7 +111,7 @@ static void read_step(const kq_operator *op, const kq_block *block, const shape 
   }
 }
 
-/* Where a block's steps go to; NULL pointers only count them. */
+/* Where a block's steps go to. */
 typedef struct {
   int32_t *place;
   uint8_t *weights;
@@ -121,16 +119,13 @@ typedef struct {
 } step_list;
 
 static void append(step_list *list, kq_step_type type, int32_t place, const step_weights *w) {
-  if (list->place != NULL) {
-    list->place[list->count] = place;
-    uint8_t *bytes = list->weights + (size_t)list->count * KQ_STEP_BYTES;
-    for (int lane = 0; lane < KQ_LANES; ++lane, bytes += 4) {
-      for (int i = 0; i < 4 && type == KQ_STEP_U8; ++i) bytes[i] = (uint8_t)w->integer[lane][i];
-      for (int i = 0; i < 2 && type == KQ_STEP_S16; ++i) kq_store_16_bits(bytes + 2 * i, w->integer[lane][i]);
-      if (type == KQ_STEP_F32) kq_store_f32(bytes, w->real[lane]);
-    }
+  uint8_t *bytes = list->weights + (size_t)list->count * KQ_STEP_BYTES;
+  for (int lane = 0; lane < KQ_LANES; ++lane, bytes += 4) {
+    for (int i = 0; i < 4 && type == KQ_STEP_U8; ++i) bytes[i] = (uint8_t)w->integer[lane][i];
+    for (int i = 0; i < 2 && type == KQ_STEP_S16; ++i) kq_store_16_bits(bytes + 2 * i, w->integer[lane][i]);
+    if (type == KQ_STEP_F32) kq_store_f32(bytes, w->real[lane]);
   }
-  ++list->count;
+  list->place[list->count++] = place;
 }
 
 /* One or two taps of 16 channels; an odd one out is multiplied by 0. */
@@ -142,7 +137,6 @@ static void append_taps(const kq_operator *op, const kq_block *block, uint32_t f
   const kq_values reals = kq_values_of(kernel);
   const bool integer = kq_step_type_of(op) == KQ_STEP_DEPTHWISE;
   const uint32_t places = kq_step_places(kq_step_type_of(op)), number = list->count++;
-  if (list->place == NULL) return;
   uint8_t *bytes = list->weights + (size_t)number * KQ_STEP_BYTES;
   for (uint32_t i = 0; i < places; ++i) {
     const uint32_t tap = i < taps ? first + i : first;
@@ -184,13 +178,12 @@ static void list_steps(const kq_operator *op, const kq_block *block, step_list *
     for (uint32_t first = 0; first < s.run_values; first += 4 / bytes) {
       step_weights w;
       read_step(op, block, &s, run % s.runs, first, run / s.runs, &w);
-      const int32_t here = place + (int32_t)(first * bytes);
-      append(list, type, here, &w);
+      append(list, type, place + (int32_t)(first * bytes), &w);
     }
   }
 }
 
-/* The most steps, begun at any multiple of that number, whose 16-bit sums stay within 255 * LARGEST_PAIR. */
+/* The most steps, begun at any multiple of that number, whose 16-bit sums stay within 255 * KQ_LARGEST_PAIR. */
 static uint32_t chunk_of(const uint8_t *weights, uint32_t steps) {
   for (uint32_t chunk = steps; chunk > 1; chunk = (chunk + 1) / 2) {
     bool fits = true;
@@ -204,7 +197,7 @@ static uint32_t chunk_of(const uint8_t *weights, uint32_t steps) {
         }
       }
       for (int lane = 0; lane < KQ_LANES; ++lane) {
-        fits = fits && sums[lane][0] <= LARGEST_PAIR && sums[lane][1] <= LARGEST_PAIR;
+        fits = fits && sums[lane][0] <= KQ_LARGEST_PAIR && sums[lane][1] <= KQ_LARGEST_PAIR;
       }
     }
     if (fits) return chunk;
@@ -260,7 +253,7 @@ uint32_t kq_blocks_of(const kq_operator *op) {
   return s.groups * s.group_blocks;
 }
 
-uint64_t kq_most_steps(const kq_operator *op) {
+uint64_t kq_steps_of(const kq_operator *op) {
   const shape s = shape_of(op);
   const kq_step_type type = kq_step_type_of(op);
   const uint32_t values = type == KQ_STEP_DEPTHWISE ? 2 : type == KQ_STEP_DEPTHWISE_F32 ? 1 : 4 / kq_step_value_bytes(type);
@@ -269,7 +262,7 @@ uint64_t kq_most_steps(const kq_operator *op) {
 
 /* The memory of the steps. */
 static layout lay_out_steps(const kq_operator *op, bool saturating) {
-  const uint64_t blocks = kq_blocks_of(op), steps = kq_most_steps(op);
+  const uint64_t blocks = kq_blocks_of(op), steps = kq_steps_of(op);
   return lay_out(op, blocks * steps, shares_places(op, saturating) ? steps : blocks * steps);
 }
 
@@ -289,12 +282,13 @@ void kq_fill_sums(const kq_operator *op, const kq_block *block, int32_t *sum, ui
 
 /* Doubles inputs where that is faster. */
 static void choose_doubling(const kq_operator *op, kq_steps *steps, uint8_t *weights) {
+  if (kq_step_type_of(op) != KQ_STEP_U8) return;
   uint64_t cost = 0, doubled = 0;
   for (uint32_t number = 0; number < steps->blocks; ++number) {
     cost += kq_gemm_cost(&steps->block[number]);
     doubled += kq_gemm_doubled_cost(&steps->block[number]);
   }
-  steps->doubled = kq_step_type_of(op) == KQ_STEP_U8 && doubled < cost;
+  steps->doubled = doubled < cost;
   for (uint32_t number = 0; number < steps->blocks && steps->doubled; ++number) {
     kq_gemm_double_steps(weights + (size_t)steps->block[number].first_step * KQ_STEP_BYTES, &steps->block[number]);
   }
@@ -355,6 +349,6 @@ static bool serves(const kq_operator *owner, const kq_operator *op) {
          memcmp(owner->dilations, op->dilations, sizeof op->dilations) == 0;
 }
 
-const kq_part kq_gemm_steps = {.most = bytes, .bytes = bytes, .serves = serves, .pack = pack};
+const kq_part kq_gemm_steps = {.bytes = bytes, .serves = serves, .pack = pack};
 const kq_part kq_gemm_saturating_steps = {
-    .most = bytes_saturating, .bytes = bytes_saturating, .serves = serves, .pack = pack_saturating};
+    .bytes = bytes_saturating, .serves = serves, .pack = pack_saturating};

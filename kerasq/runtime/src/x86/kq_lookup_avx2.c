@@ -1,7 +1,7 @@
 /* LOOKUP for AVX2: 32 bytes at a time in sixteen pieces of the table, or 8 words at a time between two knots. */
 #include "kq_simd.h"
 
-enum { LOW_BITS = 7, KNOTS = 513, ENTRIES = 256, PIECES = ENTRIES / 16 };
+enum { LOW_BITS = 7, KNOTS = KQ_LOOKUP_ENTRIES_16, ENTRIES = KQ_LOOKUP_ENTRIES_8, PIECES = ENTRIES / 16 };
 
 /* ---- 8 bits ---- */
 

@@ -75,12 +75,8 @@ bool kq_reserve(kq_network *network, kq_operator *op, kq_budget *budget) {
     return true;
   }
   size_t needed = kq_aligned(packing->finish->bytes(op));
-  const size_t left = budget->limit - budget->used;
-  if (needed > left) return false;
-  if (sharing.constants == NULL) {
-    if (kq_aligned(packing->constants->most(op)) > left - needed) return false;
-    needed += kq_aligned(packing->constants->bytes(op));
-  }
+  if (sharing.constants == NULL) needed += kq_aligned(packing->constants->bytes(op));
+  if (needed > budget->limit - budget->used) return false;
   kq_tensor *kernel = &network->tensors[op->input[KERNEL] - network->tensors];
   budget->used += needed;
   op->packed = sharing.constants == NULL ? op : sharing.constants;

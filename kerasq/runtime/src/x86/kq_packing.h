@@ -17,8 +17,7 @@ static inline size_t kq_aligned(size_t size) { return (size + 63) / 64 * 64; }
 
 /* One part. */
 typedef struct kq_part {
-  size_t (*most)(const kq_operator *op);  /* bytes that suffice, found without reading the kernel */
-  size_t (*bytes)(const kq_operator *op); /* bytes that it takes */
+  size_t (*bytes)(const kq_operator *op); /* bytes that it takes, found without reading the kernel */
   /* Whether the part of an operator serves another one, which has the same kernel and is computed by the same kq_kernel. */
   bool (*serves)(const kq_operator *owner, const kq_operator *op);
   void (*pack)(const kq_operator *op, const void *constants, void *memory); /* `constants`: for the second part, the first */
