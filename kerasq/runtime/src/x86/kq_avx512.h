@@ -53,4 +53,20 @@ KQ_INLINE __m512i kq_widened_bytes(bool is_signed, __m128i bytes) {
 KQ_INLINE __m512i kq_shifted(__m512i v, __m128i places) { return _mm512_sra_epi32(v, places); }
 #endif
 
+/* 32 bits of input to all lanes. */
+KQ_INLINE __m512i kq_broadcast_512(const uint8_t *x) {
+  int32_t bits;
+  memcpy(&bits, x, sizeof bits);
+  return _mm512_set1_epi32(bits);
+}
+
+/* sum + products of one step: four of 8 bits, without saturation (vpdpbusds would saturate); two of 16 bits, modulo 2^32; or a
+ * float. */
+KQ_INLINE __m512i kq_products_u8(__m512i sum, __m512i x, __m512i weights) { return _mm512_dpbusd_epi32(sum, x, weights); }
+KQ_INLINE __m512i kq_products_s16(__m512i sum, __m512i x, __m512i weights) { return _mm512_dpwssd_epi32(sum, x, weights); }
+KQ_INLINE __m512i kq_products_f32(__m512i sum, __m512i x, __m512i weights) {
+  return _mm512_castps_si512(
+      _mm512_fmadd_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(weights), _mm512_castsi512_ps(sum)));
+}
+
 #endif

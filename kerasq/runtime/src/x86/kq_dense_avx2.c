@@ -4,13 +4,6 @@
 
 enum { MOST = KQ_MOST_TOGETHER_AVX2, MIN_CHUNK = 3 }; /* below which halves are faster */
 
-/* 32 bits of input to all lanes. */
-KQ_INLINE __m256i broadcast(const uint8_t *x) {
-  int32_t bits;
-  memcpy(&bits, x, sizeof bits);
-  return _mm256_set1_epi32(bits);
-}
-
 /* Half a row, in a register: left alone, GCC reads what is used twice from memory twice. */
 KQ_INLINE __m256i weights_at(const uint8_t *weights, int half) {
   __m256i w = _mm256_load_si256((const __m256i *)(const void *)(weights + 32 * half));
@@ -25,18 +18,15 @@ KQ_INLINE __m256i weights_at(const uint8_t *weights, int half) {
 typedef void (*add_bytes)(const uint8_t *low, const uint8_t *high, const uint8_t *weights, uint32_t rows, uint32_t chunk,
                           __m256i sum[MOST][2]);
 
-/* In the sum's own register: left alone, GCC moves every sum to another one in every step. */
-#define KQ_ADD_TO(sum, terms) __asm__("vpaddw %1, %0, %0" : "+x"(sum) : "x"(terms));
-
 #define KQ_WHOLE(k, together)                                                                         \
   {                                                                                                   \
-    const __m256i u = broadcast(low + 4 * (k / together));                                            \
+    const __m256i u = kq_broadcast(low + 4 * (k / together));                                            \
     KQ_ADD_TO(a##k, _mm256_maddubs_epi16(u, weights_at(weights, 2 * k)))                              \
     KQ_ADD_TO(b##k, _mm256_maddubs_epi16(u, weights_at(weights, 2 * k + 1)))                          \
   }
 #define KQ_HALVES(k, together)                                                                        \
   {                                                                                                   \
-    const __m256i l = broadcast(low + 4 * (k / together)), h = broadcast(high + 4 * (k / together));  \
+    const __m256i l = kq_broadcast(low + 4 * (k / together)), h = kq_broadcast(high + 4 * (k / together));  \
     const __m256i w0 = weights_at(weights, 2 * k), w1 = weights_at(weights, 2 * k + 1);               \
     KQ_ADD_TO(a##k, _mm256_maddubs_epi16(l, w0))                                                      \
     KQ_ADD_TO(b##k, _mm256_maddubs_epi16(l, w1))                                                      \
@@ -113,7 +103,7 @@ enum { ROWS = 4 };
 #define KQ_BEGIN(k, type, together) __m256i a##k = _mm256_setzero_si256(), b##k = a##k;
 #define KQ_ROW(k, type, together)                                      \
   {                                                                    \
-    const __m256i v = broadcast(x + 4 * (k / together));               \
+    const __m256i v = kq_broadcast(x + 4 * (k / together));               \
     a##k = multiply_##type(a##k, v, weights_at(weights, 2 * k));       \
     b##k = multiply_##type(b##k, v, weights_at(weights, 2 * k + 1));   \
   }

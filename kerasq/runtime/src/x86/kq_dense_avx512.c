@@ -4,24 +4,12 @@
 
 enum { ROWS = 8 }; /* whose sums are in registers */
 
-/* 32 bits of input to all lanes. */
-KQ_INLINE __m512i broadcast(const uint8_t *x) {
-  int32_t bits;
-  memcpy(&bits, x, sizeof bits);
-  return _mm512_set1_epi32(bits);
-}
-
-/* sum + products of one row: four of 8 bits, two of 16, or with the low or high half of weights of 16; or a float. */
-KQ_INLINE __m512i multiply_u8(__m512i sum, __m512i x, __m512i w) { return _mm512_dpbusd_epi32(sum, x, w); }
-KQ_INLINE __m512i multiply_s16(__m512i sum, __m512i x, __m512i w) { return _mm512_dpwssd_epi32(sum, x, w); }
-KQ_INLINE __m512i multiply_low(__m512i sum, __m512i x, __m512i w) {
+/* As kq_products_s16, with the low or high half of weights of 16 bits. */
+KQ_INLINE __m512i kq_products_low(__m512i sum, __m512i x, __m512i w) {
   return _mm512_dpwssd_epi32(sum, x, _mm512_and_si512(w, _mm512_set1_epi16(255)));
 }
-KQ_INLINE __m512i multiply_high(__m512i sum, __m512i x, __m512i w) {
+KQ_INLINE __m512i kq_products_high(__m512i sum, __m512i x, __m512i w) {
   return _mm512_dpwssd_epi32(sum, x, _mm512_srai_epi16(w, 8));
-}
-KQ_INLINE __m512i multiply_f32(__m512i sum, __m512i x, __m512i w) {
-  return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(w), _mm512_castsi512_ps(sum)));
 }
 
 #define add_u8 _mm512_add_epi32
@@ -41,7 +29,7 @@ typedef void (*add_rows)(const uint8_t *x, const uint8_t *weights, uint32_t rows
   DO(4, type, together) DO(5, type, together) DO(6, type, together) DO(7, type, together)
 #define KQ_ZERO(k, type, together) __m512i a##k = _mm512_setzero_si512();
 #define KQ_ROW(k, type, together)                                                 \
-  a##k = multiply_##type(a##k, broadcast(x + 4 * (k / together)),                 \
+  a##k = kq_products_##type(a##k, kq_broadcast_512(x + 4 * (k / together)),                 \
                          _mm512_loadu_si512(weights + (size_t)k * KQ_STEP_BYTES));
 #define KQ_LAST_ROW(k, type, together) \
   if (k < rows) KQ_ROW(k, type, together)
@@ -156,15 +144,15 @@ typedef void (*add_examples)(const uint8_t *const x[EXAMPLES], const uint8_t *we
 #define KQ_FOR_4(DO, type) KQ_FOR_2(DO, type) KQ_FOR_EXAMPLES(DO, type, 2) KQ_FOR_EXAMPLES(DO, type, 3)
 #define KQ_BEGIN(e, type, b) __m512i s##e##b = _mm512_setzero_si512();
 #define KQ_ADD(e, type, b) \
-  s##e##b = multiply_##type(s##e##b, v##e, _mm512_loadu_si512(weights + (size_t)b * KQ_STEP_BYTES));
+  s##e##b = kq_products_##type(s##e##b, v##e, _mm512_loadu_si512(weights + (size_t)b * KQ_STEP_BYTES));
 #define KQ_END(e, type, b) sum[e][b] = s##e##b;
 #define KQ_EXAMPLES(type, blocks)                                                                                       \
   static void examples_##type##_##blocks(const uint8_t *const x[EXAMPLES], const uint8_t *weights, uint32_t steps,      \
                                          size_t row_bytes, __m512i sum[EXAMPLES][ROWS]) {                               \
     KQ_FOR_##blocks(KQ_BEGIN, type)                                                                                     \
     for (size_t place = 0; place < 4 * (size_t)steps; place += 4, weights += row_bytes) {                               \
-      const __m512i v0 = broadcast(x[0] + place), v1 = broadcast(x[1] + place);                                         \
-      const __m512i v2 = broadcast(x[2] + place), v3 = broadcast(x[3] + place);                                         \
+      const __m512i v0 = kq_broadcast_512(x[0] + place), v1 = kq_broadcast_512(x[1] + place);                                         \
+      const __m512i v2 = kq_broadcast_512(x[2] + place), v3 = kq_broadcast_512(x[3] + place);                                         \
       KQ_FOR_##blocks(KQ_ADD, type)                                                                                     \
     }                                                                                                                   \
     KQ_FOR_##blocks(KQ_END, type)                                                                                       \

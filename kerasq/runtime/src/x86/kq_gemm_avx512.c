@@ -3,13 +3,6 @@
 
 enum { TILE = 8, CHUNK_TILES = 16 };
 
-/* 32 bits of input to all lanes. */
-KQ_INLINE __m512i broadcast(const uint8_t *x) {
-  int32_t bits;
-  memcpy(&bits, x, sizeof bits);
-  return _mm512_set1_epi32(bits);
-}
-
 /* The steps of two blocks that multiply the same inputs, or twice of one block, and the values that their sums start from. */
 typedef struct {
   const int32_t *place;
@@ -17,15 +10,6 @@ typedef struct {
   const int32_t *start[2];
   uint32_t steps, chunk;
 } work;
-
-/* sum + products of one step: four of 8 bits, without saturation (vpdpbusds would saturate); two of 16 bits, modulo 2^32; or a
- * float. */
-KQ_INLINE __m512i multiply_u8(__m512i sum, __m512i x, __m512i weights) { return _mm512_dpbusd_epi32(sum, x, weights); }
-KQ_INLINE __m512i multiply_s16(__m512i sum, __m512i x, __m512i weights) { return _mm512_dpwssd_epi32(sum, x, weights); }
-KQ_INLINE __m512i multiply_f32(__m512i sum, __m512i x, __m512i weights) {
-  return _mm512_castps_si512(
-      _mm512_fmadd_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(weights), _mm512_castsi512_ps(sum)));
-}
 
 /* The inner loops make sum[pixel][block] of the products of the steps of a pair of blocks, or of one. Their sums are variables,
  * not arrays, as compilers keep only those in registers. */
@@ -38,11 +22,11 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m512i sum[]
 #define KQ_GIVE(p, type) sum[p][0] = a##p, sum[p][1] = b##p;
 #define KQ_PAIR(p, type)                          \
   {                                               \
-    const __m512i v = broadcast(x##p + place);    \
-    a##p = multiply_##type(a##p, v, w0);          \
-    b##p = multiply_##type(b##p, v, w1);          \
+    const __m512i v = kq_broadcast_512(x##p + place);    \
+    a##p = kq_products_##type(a##p, v, w0);          \
+    b##p = kq_products_##type(b##p, v, w1);          \
   }
-#define KQ_ONE(p, type) a##p = multiply_##type(a##p, broadcast(x##p + place), w0);
+#define KQ_ONE(p, type) a##p = kq_products_##type(a##p, kq_broadcast_512(x##p + place), w0);
 
 #define KQ_STEPS(name, EACH, LINE, type)                                                              \
   static void name(const work *w, const uint8_t *const x[], __m512i sum[][2]) {                       \

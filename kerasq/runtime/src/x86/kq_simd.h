@@ -74,4 +74,14 @@ KQ_INLINE void kq_store_some(kq_range range, uint8_t *to, __m256i a, __m256i b, 
   memcpy(to, values, count * kq_value_bytes(range.type));
 }
 
+/* 32 bits of input to all lanes. */
+KQ_INLINE __m256i kq_broadcast(const uint8_t *x) {
+  int32_t bits;
+  memcpy(&bits, x, sizeof bits);
+  return _mm256_set1_epi32(bits);
+}
+
+/* sum += terms in 16 bits, in the sum's own register: left alone, GCC moves every sum to another one in every step. */
+#define KQ_ADD_TO(sum, terms) __asm__("vpaddw %1, %0, %0" : "+x"(sum) : "x"(terms));
+
 #endif

@@ -4,35 +4,20 @@
 
 /* ---- TRANSPOSE ---- */
 
-KQ_INLINE void swap_runs(const kq_operator *op, uint8_t *arena, size_t run) {
-  const uint8_t *x = kq_input_data(op, 0, arena);
-  uint8_t *y = kq_output_data(op, arena);
-  const uint32_t rows = op->window[0], columns = op->window[1];
-  const size_t image = run * rows * columns, row = run * columns;
-  for (size_t first = 0; first < op->output->bytes; first += image) {
-    for (uint32_t c = 0; c < columns; ++c) {
-      const uint8_t *from = x + first + c * run;
-      for (uint32_t b = 0; b < rows; ++b, y += run, from += row) memcpy(y, from, run);
-    }
-  }
-}
-
-static size_t run_of(const kq_operator *op) { return (size_t)op->groups * kq_value_bytes(op->output->type); }
-
 static void run_transpose(const kq_operator *op, uint8_t *arena) {
-  switch (run_of(op)) {
-    case 1: swap_runs(op, arena, 1); break;
-    case 2: swap_runs(op, arena, 2); break;
-    case 4: swap_runs(op, arena, 4); break;
-    case 8: swap_runs(op, arena, 8); break;
-    case 16: swap_runs(op, arena, 16); break;
-    case 32: swap_runs(op, arena, 32); break;
-    default: swap_runs(op, arena, 64); break;
+  switch (kq_run_of(op)) {
+    case 1: kq_swap_runs(op, arena, 1); break;
+    case 2: kq_swap_runs(op, arena, 2); break;
+    case 4: kq_swap_runs(op, arena, 4); break;
+    case 8: kq_swap_runs(op, arena, 8); break;
+    case 16: kq_swap_runs(op, arena, 16); break;
+    case 32: kq_swap_runs(op, arena, 32); break;
+    default: kq_swap_runs(op, arena, 64); break;
   }
 }
 
 static bool accepts_transpose(const kq_operator *op) {
-  const size_t run = run_of(op);
+  const size_t run = kq_run_of(op);
   return kq_has_fixed_output(op) && !op->has_clamp && run <= 64 && (run & (run - 1)) == 0;
 }
 
