@@ -75,6 +75,12 @@ def random_stored(rng: np.random.Generator, form: QFormat, shape: tuple[int, ...
     return np.where(rng.random(shape) < extremes, ends, values).astype(form.dtype)
 
 
+def random_inputs(model: Model, seed: int, examples: int) -> list[np.ndarray]:
+    """Random stored values for every input of a network, (examples, ...) each."""
+    rng, tensors = np.random.default_rng(seed), map(model.tensors.__getitem__, model.inputs)
+    return [random_stored(rng, tensor.format, (examples, *tensor.shape[1:])) for tensor in tensors]
+
+
 def random_resnet23(kernels: str = "FIXED8", buffers: str = "FIXED8", seed: int = 0, maps: int = 64, size: int = 32) -> Model:
     """ResNet23 (`kerasq.models.resnet23`) with random weights, in formats that keep its activations alive.
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from kerasq.format import Model
 from kerasq.verification import overlap
@@ -32,3 +35,27 @@ def overlapped(model: Model, over: int, below: int) -> Model:
         dataclasses.replace(tensor, offset=places.get(index, tensor.offset)) for index, tensor in enumerate(model.tensors)
     )
     return dataclasses.replace(model, tensors=tensors, arena_bytes=aligned(end, ALIGNMENT), arena_alignment=ALIGNMENT)
+
+
+def compared_at_every_distance(
+    model: Model, outputs: Callable[..., np.ndarray], tiers: Iterable[str], step: int, label: str
+) -> int:
+    """Asserts that values are those of an output that lies apart, from the least distance that the rule allows on; how many
+    networks had their output over an input.
+
+    Args:
+        model: Of one operator.
+        outputs: (model, isa=...) -> the network's outputs.
+        tiers: Sets of kernels to compute with.
+        step: Bytes from one distance to the next.
+        label: What the model is called where values differ.
+    """
+    size, compared = model.output(model.operators[0]).nbytes, 0
+    for index, least in distances(model).items():
+        expected = outputs(overlapped(model, index, size), isa="portable")
+        for below in {*range(least, min(size, least + 400), step), least + ALIGNMENT}:
+            for tier in tiers:
+                found = outputs(overlapped(model, index, below), isa=tier)
+                np.testing.assert_array_equal(found, expected, err_msg=f"{label}, {index}, {below}, {tier}")
+            compared += below < size
+    return compared

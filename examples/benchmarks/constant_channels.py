@@ -23,8 +23,6 @@ from kerasq.format import loads
 from kerasq.text import table
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("output", None, "Folder for sparse_vww.keras, and for the .kq files before and after.", required=True)
-flags.DEFINE_float("share", 0.36, "Share of the channels that become constant.", 0.0, 0.9)
 EXAMPLES, STEPS, COMPARED = 256, 40, 64
 
 
@@ -101,4 +99,6 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    flags.DEFINE_string("output", None, "Folder for sparse_vww.keras, and for the .kq files before and after.", required=True)
+    flags.DEFINE_float("share", 0.36, "Share of the channels that become constant.", 0.0, 0.9)
     app.run(main)

@@ -121,7 +121,7 @@ def optimizer(steps_per_epoch: int) -> keras.optimizers.Optimizer:
 def train(model: keras.Model, images: np.ndarray, labels: np.ndarray, validation, output: pathlib.Path) -> dict[str, list[float]]:
     """Trains the compiled model, by whole compiled epochs where the backend is JAX; the history."""
     if keras.backend.backend() == "jax":
-        return train_compiled(model, images, labels, validation, output)
+        return train_compiled(model, images, labels, output)
     data = Augmented(images, labels, FLAGS.batch_size, FLAGS.seed)
     examples = images[:512] if validation is None else validation[0][:512]
     callbacks = [
@@ -133,9 +133,7 @@ def train(model: keras.Model, images: np.ndarray, labels: np.ndarray, validation
     return model.fit(data, epochs=FLAGS.epochs, callbacks=callbacks, validation_data=validation, verbose=2).history
 
 
-def train_compiled(
-    model: keras.Model, images: np.ndarray, labels: np.ndarray, validation, output: pathlib.Path
-) -> dict[str, list[float]]:
+def train_compiled(model: keras.Model, images: np.ndarray, labels: np.ndarray, output: pathlib.Path) -> dict[str, list[float]]:
     import compiled  # beside this file; imports JAX
 
     history: dict[str, list[float]] = {"loss": []}

@@ -3,10 +3,8 @@
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from firmware import SOURCES, call, compiler, linking, program_sources
+from firmware import call, linking, runtime_compiler, runtime_objects
 from processors import PROCESSORS
-
-from kerasq_convert.c_source import runtime_source
 
 BATCH_BYTES = 3 << 20  # what fits the boards' 4 MB
 
@@ -44,14 +42,9 @@ class Program:
     def __init__(self, folder: pathlib.Path, cpu: str, main: pathlib.Path, *options: str) -> None:
         self._folder = folder
         processor = PROCESSORS[cpu]
-        for name, content in runtime_source().items():
-            (folder / name).write_bytes(content)
-        self._compile = [*compiler(processor, "2"), "-std=gnu11", f"-I{folder}", f"-I{SOURCES}", *options]
+        self._compile = runtime_compiler(folder, processor, *options)
         self._last = [*linking(processor), str(main)]
-        self._objects = []
-        for source in [*folder.glob("kq_*.c"), *(path for path in program_sources(processor) if path.name != "main.c")]:
-            self._objects.append(str(folder / f"{source.stem}.o"))
-            call([*self._compile, "-c", str(source), "-o", self._objects[-1]])
+        self._objects = runtime_objects(self._compile, folder, processor)
 
     def linked(self, batch: list[bytes]) -> pathlib.Path:
         """The program with a batch of networks."""

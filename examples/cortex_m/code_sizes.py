@@ -5,11 +5,10 @@ import re
 import tempfile
 from collections import defaultdict
 
-from firmware import SOURCES, call, compiler, kept_sections, linking, program_sources
+from firmware import call, compile_all, kept_sections, linking, runtime_compiler, runtime_objects
 from processors import PROCESSORS
 
 from kerasq.runtime import DSP
-from kerasq_convert.c_source import runtime_source
 
 # What a firmware calls, with a list of some kernels.
 _PROGRAM = """
@@ -58,7 +57,7 @@ def state_sizes(cpu: str) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as name:
         build = _Build(pathlib.Path(name), cpu)
         path = build.compiled("state", f'#include "kerasq.h"\n{source}')
-        symbols = call([f"{PROCESSORS[cpu].tools}nm", "--format=posix", str(path)])
+        symbols = call([f"{PROCESSORS[cpu].tools}nm", "--format=posix", path])
     sizes = dict(re.findall(r"^(\w+) \w \w+ (\w+)", symbols, re.MULTILINE))
     return {name: int(sizes[name], 16) for name in names}
 
@@ -68,20 +67,14 @@ class _Build:
 
     def __init__(self, folder: pathlib.Path, cpu: str) -> None:
         self._folder, self._processor = folder, PROCESSORS[cpu]
-        self._compile = [*compiler(self._processor, "2"), "-std=gnu11", f"-I{folder}", f"-I{SOURCES}"]
+        self._compile = runtime_compiler(folder, self._processor)
         self._objects: list[str] = []
-        for name, content in runtime_source().items():
-            (folder / name).write_bytes(content)
 
-    def compiled(self, name: str, text: str) -> pathlib.Path:
+    def compiled(self, name: str, text: str) -> str:
         """The object file of a program's text."""
         source = self._folder / f"{name}.c"
         source.write_text(text)
-        return self._object(source)
-
-    def _object(self, source: pathlib.Path) -> pathlib.Path:
-        path = self._folder / f"{source.stem}.o"
-        call([*self._compile, "-c", str(source), "-o", str(path)])
+        (path,) = compile_all(self._compile, [source], self._folder)
         return path
 
     def kernels(self, isa: str) -> list[str]:
@@ -96,10 +89,9 @@ class _Build:
     def sections(self, kernels: list[str]) -> dict[tuple[str, str, str], int]:
         """Bytes of what a program with these kernels links of the runtime and of libraries, by kind, name and object file."""
         if not self._objects:
-            program = [path for path in program_sources(self._processor) if path.name != "main.c"]
-            self._objects = [str(self._object(source)) for source in (*self._folder.glob("kq_*.c"), *program)]
+            self._objects = runtime_objects(self._compile, self._folder, self._processor)
         main = self.compiled("main", _PROGRAM.format(", ".join(f"&{name}" for name in kernels) or "NULL"))
         path, map_file = self._folder / "sizes.elf", self._folder / "sizes.map"
         last = [*linking(self._processor), f"-Wl,-Map,{map_file}", "-o", str(path)]
-        call([*self._compile, *self._objects, str(main), *last])
+        call([*self._compile, *self._objects, main, *last])
         return kept_sections(map_file.read_text())

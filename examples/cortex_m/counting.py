@@ -39,7 +39,7 @@ class Counter:
     Args:
         program: A firmware.
         processor: What it was built for.
-        folder: For what is built and written.
+        folder: For what is built and written; a plugin of an earlier program there is taken.
 
     Raises:
         BuildError: There is no C compiler, or QEMU is too new or can't load plugins.
@@ -47,9 +47,10 @@ class Counter:
 
     def __init__(self, program: pathlib.Path, processor: Processor, folder: pathlib.Path) -> None:
         _check_version(processor.simulator[0])
-        compiler = shutil.which(os.environ.get("CC", "cc")) or "cc"
         library = folder / "counter.so"
-        call([compiler, "-O2", "-shared", "-fPIC", "-fvisibility=hidden", str(SOURCE), "-o", str(library)])
+        if not library.exists() or library.stat().st_mtime < SOURCE.stat().st_mtime:
+            compiler = shutil.which(os.environ.get("CC", "cc")) or "cc"
+            call([compiler, "-O2", "-shared", "-fPIC", "-fvisibility=hidden", str(SOURCE), "-o", str(library)])
         symbols = call([f"{processor.tools}nm", str(program)])
         mark = re.search(rf"^([0-9a-f]+) T {MARK}$", symbols, re.MULTILINE)
         if mark is None:

@@ -28,7 +28,6 @@ _MULTIPLE = re.compile(rf"(ldm|stm|push|pop)(ia|db|fd|ea)?{_CONDITIONS}")
 _BRANCH = re.compile(rf"(b|bl|bx|blx){_CONDITIONS}|cbn?z")
 _TABLE_BRANCH = re.compile("tb[bh]")
 _DIVISION = re.compile(rf"[us]div{_CONDITIONS}")
-_LONG_PRODUCT = re.compile(rf"[us]mul+s?{_CONDITIONS}")
 _PRODUCT = re.compile(rf"(mul|mla|mls|[us]mull|[us]mlal|sm\w*|umaal)s?{_CONDITIONS}")
 
 

@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -71,6 +72,31 @@ def linking(processor: Processor) -> list[str]:
     return [*LINK, f"-L{boards}", "-T", str(boards / processor.script)]
 
 
+def compile_all(command: list[str], sources: Iterable[pathlib.Path], folder: pathlib.Path) -> list[str]:
+    """Object files in a folder, one for each source, which are compiled side by side."""
+
+    def compile_one(source: pathlib.Path) -> str:
+        path = str(folder / f"{source.stem}.o")
+        call([*command, "-c", str(source), "-o", path])
+        return path
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(compile_one, sources))
+
+
+def runtime_compiler(folder: pathlib.Path, processor: Processor, *options: str) -> list[str]:
+    """Writes the runtime with all its kernels into a folder; the compiler as a command for it and for programs that call it."""
+    for name, content in runtime_source().items():
+        (folder / name).write_bytes(content)
+    return [*compiler(processor, "2"), "-std=gnu11", f"-I{folder}", f"-I{SOURCES}", *options]
+
+
+def runtime_objects(command: list[str], folder: pathlib.Path, processor: Processor) -> list[str]:
+    """The object files of the runtime that `runtime_compiler` wrote into a folder, and of what it needs of a board."""
+    board = [path for path in program_sources(processor) if path.name != "main.c"]
+    return compile_all(command, [*sorted(folder.glob("kq_*.c")), *board], folder)
+
+
 def build(
     model: Model, cpu: str, examples: list[bytes], folder: pathlib.Path, optimize: str = "s", portable: bool = False
 ) -> Firmware:
@@ -92,13 +118,8 @@ def build(
     program = program_sources(processor)
     runtime = sorted(folder / name for name in generated if name.startswith("kq_") and name.endswith(".c"))
     command = [*compiler(processor, optimize), f"-I{folder}", f"-I{SOURCES}", *(["-DKQ_PORTABLE"] if portable else [])]
-
-    def compile_one(source: pathlib.Path) -> str:
-        standard = "-std=c99" if source in runtime else "-std=gnu11"
-        return call([*command, standard, "-c", str(source), "-o", str(folder / f"{source.stem}.o")])
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(compile_one, (*runtime, *program, folder / f"{DEFAULT_NAME}.c")))
+    compile_all([*command, "-std=c99"], runtime, folder)
+    compile_all([*command, "-std=gnu11"], [*program, folder / f"{DEFAULT_NAME}.c"], folder)
     path, map_file = folder / "firmware.elf", folder / "firmware.map"
     objects = [str(path) for path in sorted(folder.glob("*.o"))]
     call([*command, *linking(processor), f"-Wl,-Map,{map_file}", *objects, "-o", str(path)])

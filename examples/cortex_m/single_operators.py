@@ -8,6 +8,7 @@ from kerasq.conformance.samples import ModelBuilder
 from kerasq.format import Model, verify
 from kerasq.format.errors import ModelError
 from kerasq.format.model import OperatorKind
+from kerasq.ops.softmax import exponentials
 from kerasq.qformat import QFormat
 
 MOST_PRODUCTS = 200_000
@@ -107,8 +108,8 @@ def _convolution(rng: np.random.Generator, net: ModelBuilder, inputs: int | None
     if inputs is not None and window == (1, 1):
         window = (10, 4)
     source, padding, pixels = _map(rng, window, strides)
-    own, outputs = (int(rng.choice(_CHANNELS)) if rng.random() < 0.8 else int(rng.integers(1, 70)) for _ in range(2))
-    inputs = own if inputs is None else inputs
+    maps, outputs = (int(rng.choice(_CHANNELS)) if rng.random() < 0.8 else int(rng.integers(1, 70)) for _ in range(2))
+    inputs = maps if inputs is None else inputs
     if not 200 < pixels * outputs * inputs * window[0] * window[1] < MOST_PRODUCTS:
         return None
     x = net.activation("x", _input(rng), 1, *source, inputs)
@@ -117,8 +118,8 @@ def _convolution(rng: np.random.Generator, net: ModelBuilder, inputs: int | None
     shape = _result(source, window, strides, padding, outputs)
     addends = []
     if rng.random() < 0.3:
-        own = "FIXED8_4" if rng.random() < 0.6 else "UFIXED8_4"
-        addends = [net.activation("addend", own, 1, *shape)]
+        signed = rng.random() < 0.6
+        addends = [net.activation("addend", "FIXED8_4" if signed else "UFIXED8_4", 1, *shape)]
         operands["addend"] = addends[0]
     attributes = {"strides": strides, "padding": padding, **_clamp(rng, form)}
     net.operator(OperatorKind.CONV_2D, operands, net.activation("y", form, 1, *shape), **attributes)
@@ -212,8 +213,6 @@ def _others(rng: np.random.Generator, net: ModelBuilder) -> list[int]:
 
 
 def _softmax(rng: np.random.Generator, net: ModelBuilder) -> list[int]:
-    from kerasq.ops.softmax import exponentials
-
     classes, form = _size(rng, 2, 100), str(rng.choice(["FIXED8_4", "FIXED8_6"]))
     x = net.activation("x", form, 1, classes)
     table = net.constant("table", "UFIXED16_15", 256, data=exponentials(QFormat.parse(form)))

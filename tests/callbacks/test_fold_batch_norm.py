@@ -22,7 +22,7 @@ class Watch(keras.callbacks.Callback):
         self.epochs.append({weight.name: np.array(weight) for weight in self.layer.weights})
 
 
-def fitted(epochs, folded, initial_epoch=0):
+def fitted(epochs, folded):
     keras.utils.set_random_seed(3)
     inner = keras.Sequential([keras.Input((4,)), L.BatchNormalization(momentum=0.5, name="inner")], name="nested")
     model = keras.Sequential([keras.Input((4,)), L.Dense(4), inner, L.Dense(1)])
@@ -31,7 +31,7 @@ def fitted(epochs, folded, initial_epoch=0):
     rng = np.random.default_rng(0)
     x, y = rng.normal(2, 3, (32, 4)), rng.normal(size=(32, 1))
     callbacks = [watch, FoldBatchNorm(folded)]
-    model.fit(x, y, batch_size=8, epochs=epochs, initial_epoch=initial_epoch, verbose=0, callbacks=callbacks)
+    model.fit(x, y, batch_size=8, epochs=epochs, verbose=0, callbacks=callbacks)
     return model, watch.epochs, x, y
 
 

@@ -6,21 +6,18 @@ import pathlib
 import re
 
 import batches
-import numpy as np
 from simulator import simulate
 
 from kerasq.format import Model, dumps
 from kerasq.selftest import with_selftest
-from networks import random_stored
+from networks import random_inputs
 
 MAIN = pathlib.Path(__file__).parent / "operators" / "main.c"
 
 
 def packed(model: Model, seed: int = 0) -> bytes:
     """A network with a test vector of random inputs, as the program takes it."""
-    rng = np.random.default_rng(seed)
-    inputs = [random_stored(rng, tensor.format, tensor.shape) for tensor in map(model.tensors.__getitem__, model.inputs)]
-    return batches.packed(dumps(with_selftest(model, inputs)))
+    return batches.packed(dumps(with_selftest(model, random_inputs(model, seed, examples=1))))
 
 
 class Program:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import pathlib
-import sys
-
 import numpy as np
 import pytest
+from standins import NETWORKS, score, trained
 
 import kerasq
 from kerasq.format import loads
 from kerasq.runtime import DSP, Network
-
-sys.path.append(str(pathlib.Path(__file__).parents[2] / "examples" / "benchmarks"))
-from standins import NETWORKS, score, trained
 
 # Million multiply-accumulates of the originals (MLPerf Tiny), and operators of the .kq file.
 MACS = {"resnet8": 12.50, "vww": 7.49, "kws": 2.66, "ad": 0.264, "sww": 0.83}

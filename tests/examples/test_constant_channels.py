@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import pathlib
-import sys
-
 import keras
 import numpy as np
+from constant_channels import constant_share, images, shrink
+from standins import NETWORKS
 
 import kerasq
 from kerasq import ops
 from kerasq.format import loads
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq_convert.pruning.prune import prune
-
-sys.path.append(str(pathlib.Path(__file__).parents[2] / "examples" / "benchmarks"))
-from constant_channels import constant_share, images, shrink
-from standins import NETWORKS
 
 
 def test_a_sparse_mobilenet_loses_two_fifths_of_its_work_and_no_bit():

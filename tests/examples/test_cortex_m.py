@@ -17,7 +17,6 @@ from kerasq.selftest import random_example, with_selftest
 from networks import random_resnet23
 
 ROOT = pathlib.Path(__file__).parents[2]
-sys.path.append(str(ROOT / "examples" / "cortex_m"))
 TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm")
 
 MOST_ARENA = {"resnet23": 102_400, "resnet23_binary": 104_448}

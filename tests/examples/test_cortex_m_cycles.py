@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import pathlib
 import shutil
 import subprocess
-import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
-sys.path.append(str(ROOT / "examples" / "cortex_m"))
 TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "cc")
 pytestmark = pytest.mark.skipif(any(shutil.which(tool) is None for tool in TOOLS), reason=f"needs {' and '.join(TOOLS)}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pathlib
 import shutil
-import sys
 
 import pytest
 
@@ -17,7 +16,6 @@ from practical_operators import KINDS, practical_model
 from random_operators import OPERATORS, random_model
 
 ROOT = pathlib.Path(__file__).parents[2]
-sys.path.append(str(ROOT / "examples" / "cortex_m"))
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="needs the native library, which computes the checksums")
 COUNT = 60  # of each kind

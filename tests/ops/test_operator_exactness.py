@@ -10,20 +10,14 @@ from kerasq import ops
 from kerasq.format.model import Model
 from kerasq.ops import add, concat, mul, quantize, weighted
 from kerasq.ops.bounds import Bounds
-from networks import random_stored
+from networks import random_inputs
 from random_operators import OPERATORS, random_model
 
 BATCH = 2
 
 
-def inputs_of(model: Model, seed: int, batch: int = BATCH) -> list[np.ndarray]:
-    rng = np.random.default_rng(seed)
-    tensors = (model.tensors[index] for index in model.inputs)
-    return [random_stored(rng, tensor.format, (batch, *tensor.shape[1:])) for tensor in tensors]
-
-
 def assert_exact(model: Model, seed: int) -> None:
-    operator, inputs = model.operators[0], inputs_of(model, seed)
+    operator, inputs = model.operators[0], random_inputs(model, seed, BATCH)
     received = ops.prepare(model, operator)(*inputs)
     expected = exact_oracle.compute(model, operator, *inputs)
     assert received.dtype == expected.dtype
@@ -62,7 +56,7 @@ def test_every_arithmetic_gives_the_same_bits(monkeypatch, kind, module, bound, 
 def test_results_do_not_depend_on_the_batch(kind):
     for seed in range(20):
         model = random_model(kind, seed)
-        run, inputs = ops.prepare(model, model.operators[0]), inputs_of(model, seed, batch=5)
+        run, inputs = ops.prepare(model, model.operators[0]), random_inputs(model, seed, 5)
         whole = run(*inputs)
         for example in range(5):
             np.testing.assert_array_equal(run(*[x[example : example + 1] for x in inputs]), whole[example : example + 1])
@@ -73,7 +67,7 @@ def test_results_do_not_depend_on_the_batch(kind):
 def test_inputs_are_left_alone(kind):
     for seed in range(20):
         model = random_model(kind, seed)
-        inputs = inputs_of(model, seed)
+        inputs = random_inputs(model, seed, BATCH)
         copies = [x.copy() for x in inputs]
         constants = [None if tensor.data is None else tensor.data.copy() for tensor in model.tensors]
         run = ops.prepare(model, model.operators[0])

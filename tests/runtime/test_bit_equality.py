@@ -19,7 +19,7 @@ import kerasq
 from kerasq import format as file_format
 from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator
-from networks import random_resnet23, random_stored
+from networks import random_inputs, random_resnet23
 from random_graphs import random_graph
 from random_operators import OPERATORS, random_model
 
@@ -29,12 +29,6 @@ TIERS = (*kerasq.runtime.tiers(), kerasq.runtime.DSP) if kerasq.runtime.availabl
 GRAPHS = int(os.environ.get("KERASQ_RANDOM_GRAPHS", "300"))
 PIECES = 20
 EXAMPLES = 2
-
-
-def inputs_of(model: Model, seed: int, examples: int = EXAMPLES) -> list[np.ndarray]:
-    rng = np.random.default_rng(seed)
-    tensors = [model.tensors[index] for index in model.inputs]
-    return [random_stored(rng, tensor.format, (examples, *tensor.shape[1:])) for tensor in tensors]
 
 
 def reference(model: Model, operator: Operator, inputs: list[np.ndarray]) -> np.ndarray:
@@ -77,7 +71,7 @@ def compare(model: Model, tier: str, inputs: list[np.ndarray], label: str) -> No
 def test_random_graphs(tier, piece):
     for seed in range(piece, GRAPHS, PIECES):
         model = random_graph(seed)
-        compare(model, tier, inputs_of(model, seed), f"random_graph({seed})")
+        compare(model, tier, random_inputs(model, seed, EXAMPLES), f"random_graph({seed})")
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -85,7 +79,7 @@ def test_random_graphs(tier, piece):
 def test_random_operators(tier, kind):
     for seed in range(100):
         model = random_model(kind, seed)
-        compare(model, tier, inputs_of(model, seed, 3), f"random_model({kind!r}, {seed})")
+        compare(model, tier, random_inputs(model, seed, 3), f"random_model({kind!r}, {seed})")
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -93,13 +87,13 @@ def test_random_operators(tier, kind):
 @pytest.mark.parametrize("kernels", ["FIXED8", "SIGN"])
 def test_resnet23(tier, buffers, kernels):
     model = random_resnet23(kernels, buffers, maps=32, size=16)
-    compare(model, tier, inputs_of(model, 0), f"ResNet23 {kernels} {buffers}")
+    compare(model, tier, random_inputs(model, 0, EXAMPLES), f"ResNet23 {kernels} {buffers}")
 
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_the_reference_computes_the_same_network_from_end_to_end(tier):
     model = random_resnet23("SIGN", maps=16, size=16)
-    inputs = inputs_of(model, 1, 20)
+    inputs = random_inputs(model, 1, 20)
     expected = kerasq.Interpreter(model_content=model, engine="reference").tensors(inputs[0])
     found = kerasq.Interpreter(model_content=model, engine="native", isa=tier).tensors(inputs[0])
     assert list(found) == list(expected)
@@ -112,7 +106,7 @@ def test_the_bytes_of_a_model_are_only_read(tier):
     content = file_format.dumps(random_resnet23("SIGN", maps=8, size=16))
     kept = bytes(bytearray(content))
     interpreter = kerasq.Interpreter(model_content=content, isa=tier)
-    x = inputs_of(interpreter.model, 2)[0]
+    x = random_inputs(interpreter.model, 2, EXAMPLES)[0]
     runs = [interpreter.predict(x, raw=True) for _ in range(3)]
     assert content == kept
     for run in runs[1:]:

@@ -13,8 +13,8 @@ from c_compiler import RUNTIME
 from kerasq.format import dumps
 from kerasq.runtime import DSP, Network
 from kerasq.runtime.network import aligned
-from networks import random_stored
-from overlapped import ALIGNMENT, distances, overlapped
+from networks import random_inputs
+from overlapped import ALIGNMENT, compared_at_every_distance
 from practical_operators import KINDS, practical_model
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
@@ -22,10 +22,8 @@ pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the nati
 COUNT = 150
 
 
-def inputs_of(model, examples=2):
-    rng, tensors = np.random.default_rng(1), map(model.tensors.__getitem__, model.inputs)
-    inputs = [random_stored(rng, tensor.format, (examples, *tensor.shape[1:])) for tensor in tensors]
-    return inputs if len(inputs) > 1 else inputs[0]
+def inputs_of(model):
+    return random_inputs(model, seed=1, examples=2)
 
 
 def outputs(model, **engine):
@@ -46,14 +44,8 @@ def test_over_an_input_at_every_distance(kind):
     compared = 0
     for seed in range(COUNT):
         model = practical_model(kind, seed)
-        size = model.output(model.operators[0]).nbytes
-        for index, least in distances(model).items():
-            expected = outputs(overlapped(model, index, size), isa="portable")
-            furthest = min(size, least + 400)
-            for below in {*range(least, furthest, 52 * ALIGNMENT // 4), least + ALIGNMENT}:
-                found = outputs(overlapped(model, index, below), isa=DSP)
-                np.testing.assert_array_equal(found, expected, err_msg=f"practical_model({kind!r}, {seed}), {index}, {below}")
-                compared += below < size
+        label = f"practical_model({kind!r}, {seed})"
+        compared += compared_at_every_distance(model, outputs, [DSP], 13 * ALIGNMENT, label)
     assert compared > COUNT or kind == "dense"
 
 
@@ -62,13 +54,13 @@ def test_an_arena_need_not_be_aligned_to_more_than_the_file_says(kind):
     """A header that --emit_c writes has the file's alignment, and scratch memory lies behind what is planned."""
     for seed in range(10):
         model = practical_model(kind, seed)
-        network, content = Network(dumps(model), DSP), inputs_of(model)
+        network, inputs = Network(dumps(model), DSP), inputs_of(model)
         assert network.alignment == model.arena_alignment
         row = network.row_bytes
         arena = aligned(64 + row, 64)[model.arena_alignment :][:row].reshape(1, row)
         output = model.tensors[model.outputs[0]]
         computed = np.empty((2, *output.shape[1:]), output.format.dtype)
-        network.run(arena, content if isinstance(content, list) else [content], [computed])
+        network.run(arena, inputs, [computed])
         np.testing.assert_array_equal(computed.ravel(), np.ravel(outputs(model, isa="portable")), err_msg=f"{kind} {seed}")
 
 

@@ -16,12 +16,14 @@ from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.qformat import QFormat
 from kerasq.runtime import Network
 from kerasq.verification import verifier
-from networks import NetworkBuilder, random_resnet23, random_stored
+from networks import NetworkBuilder, random_inputs, random_resnet23, random_stored
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
 
 TIERS = kerasq.runtime.tiers() if kerasq.runtime.available() else ()
 VECTOR_TIERS = [tier for tier in TIERS if tier != "portable"]
+MODELS = Path(__file__).parents[2] / "examples" / "cifar10" / "models"
+SHIPPED = sorted(path for path in MODELS.glob("*.kq") if "parameters" not in path.stem)
 EACH, FREE = 16, 1 << 16  # kq_packing.h
 
 
@@ -59,10 +61,9 @@ def assert_in_proportion(model: Model, tier: str) -> list[str]:
     """Checks the state, and the outputs; returns the kernels."""
     content = file_format.dumps(model)
     assert packed_bytes(content, tier) <= EACH * constant_bytes(model) + FREE + 64
-    rng = np.random.default_rng(1)
-    x = [random_stored(rng, model.tensors[i].format, (2, *model.tensors[i].shape[1:])) for i in model.inputs]
+    x = random_inputs(model, seed=1, examples=2)
     outputs = [
-        kerasq.Interpreter(model_content=content, engine=engine, isa=isa).predict(x if len(x) > 1 else x[0], raw=True)
+        kerasq.Interpreter(model_content=content, engine=engine, isa=isa).predict(x, raw=True)
         for engine, isa in (("native", tier), ("reference", None))
     ]
     for found, expected in zip(*(y if isinstance(y, list) else [y] for y in outputs), strict=True):
@@ -249,7 +250,6 @@ def test_state_in_proportion_to_the_weights(buffers, most, kernels, tier):
 
 
 @pytest.mark.parametrize("tier", VECTOR_TIERS)
-def test_state_of_the_networks_that_are_shipped(tier):
-    folder = Path(__file__).parents[2] / "examples" / "cifar10" / "models"
-    for name in ("resnet23", "resnet23_binary", "mobilenet"):
-        assert state_for_each_weight(file_format.load(folder / f"{name}.kq"), tier) <= 1.2
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_state_of_the_networks_that_are_shipped(path, tier):
+    assert state_for_each_weight(file_format.load(path), tier) <= 1.2

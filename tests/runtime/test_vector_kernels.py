@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import collections
 import os
-import pathlib
 
 import numpy as np
 import pytest
 
 import kerasq
-from kerasq.format import dumps, loads
+from kerasq.format import dumps
 from kerasq.format.model import Model
 from kerasq.runtime import Network
-from networks import random_stored
-from overlapped import ALIGNMENT, distances, overlapped
+from networks import random_inputs
+from overlapped import ALIGNMENT, compared_at_every_distance
 from practical_operators import KINDS, practical_model
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
@@ -27,17 +26,11 @@ pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the nati
 TIERS = tuple(tier for tier in kerasq.runtime.tiers() if tier != "portable") if kerasq.runtime.available() else ()
 COUNT = int(os.environ.get("KERASQ_RANDOM_GRAPHS", "300")) // 4
 BATCH = 17
-SHIPPED = sorted(pathlib.Path(__file__).parents[2].glob("examples/cifar10/models/*.kq"))
-
-
-def inputs_of(model: Model, examples: int) -> np.ndarray | list[np.ndarray]:
-    rng, tensors = np.random.default_rng(examples), map(model.tensors.__getitem__, model.inputs)
-    inputs = [random_stored(rng, tensor.format, (examples, *tensor.shape[1:])) for tensor in tensors]
-    return inputs if len(inputs) > 1 else inputs[0]
 
 
 def outputs(model: Model, examples: int = 1, **engine) -> np.ndarray:
-    return kerasq.Interpreter(model_content=dumps(model), num_threads=1, **engine).predict(inputs_of(model, examples), raw=True)
+    inputs = random_inputs(model, seed=examples, examples=examples)
+    return kerasq.Interpreter(model_content=dumps(model), num_threads=1, **engine).predict(inputs, raw=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,15 +47,8 @@ def test_the_values_of_the_reference(kind):
 def test_over_an_input_at_every_distance(kind):
     """From the least that the rule allows, as if the output lay apart: rows and blocks overwrite nothing too early."""
     for seed in range(COUNT // 3):
-        model = practical_model(kind, seed)
-        size = model.output(model.operators[0]).nbytes
-        for index, least in distances(model).items():
-            expected = outputs(overlapped(model, index, size), isa="portable")
-            for below in {*range(least, min(size, least + 400), 39 * ALIGNMENT), least + ALIGNMENT}:
-                for tier in TIERS:
-                    found = outputs(overlapped(model, index, below), isa=tier)
-                    label = f"practical_model({kind!r}, {seed}), {index}, {below}, {tier}"
-                    np.testing.assert_array_equal(found, expected, err_msg=label)
+        label = f"practical_model({kind!r}, {seed})"
+        compared_at_every_distance(practical_model(kind, seed), outputs, TIERS, 39 * ALIGNMENT, label)
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -73,11 +59,3 @@ def test_the_kernels_for_weights_are_among_them(tier):
             used.update(operator.kernel for operator in Network(dumps(practical_model(kind, seed)), tier).operators())
     families = {name.rpartition("_")[0] for name in used if name.endswith(("_avx2", "_avx512"))}
     assert families >= {"kq_conv_2d", "kq_dense", "kq_depthwise_bytes"}
-
-
-@pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("path", [path for path in SHIPPED if "parameters" not in path.stem], ids=lambda path: path.stem)
-def test_the_state_takes_little_more_than_a_byte_a_weight(path, tier):
-    content = path.read_bytes()
-    kernels = [tensor for tensor in loads(content).tensors if tensor.is_constant and len(tensor.shape) > 1]
-    assert Network(content, tier).state_bytes <= 1.2 * sum(np.prod(tensor.shape) for tensor in kernels) + (1 << 16)

@@ -51,10 +51,9 @@ def test_the_state_in_the_readme_is_the_headers(folder):
     tensors, operators = map(int, re.search(r"STATE_BYTES KQ_STATE_BYTES\((\d+)u, (\d+)u\)", header).groups())
     assert (tensors, operators) == (len(model.tensors), len(model.operators))
     api = (folder / "src" / "kerasq.h").read_text()
-    pointer = {"(unsigned)sizeof(void *)": "4"}
     parts = dict(re.findall(r"#define KQ_(NETWORK|TENSOR|OPERATOR)_BYTES (.+)", api))
     sizes = {
-        name: eval(text.replace(*next(iter(pointer.items()))).replace("u", ""), {"__builtins__": {}})
+        name: eval(text.replace("(unsigned)sizeof(void *)", "4").replace("u", ""), {"__builtins__": {}})
         for name, text in parts.items()
     }
     assert recorded == (sizes["NETWORK"] + tensors * sizes["TENSOR"] + operators * sizes["OPERATOR"] + 31) // 8 * 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 import kerasq
@@ -12,7 +11,7 @@ from kerasq.format.model import Layout
 from kerasq.runtime import DSP, Network
 from kerasq.verification.plan import lower_bound
 from kerasq_convert.memory.target import planned_for
-from networks import random_resnet23, random_stored
+from networks import random_inputs, random_resnet23
 from random_graphs import random_graph
 
 pytestmark = pytest.mark.skipif(
@@ -21,9 +20,8 @@ pytestmark = pytest.mark.skipif(
 
 
 def outputs(model, **engine):
-    rng = np.random.default_rng(3)
-    inputs = [random_stored(rng, t.format, (2, *t.shape[1:])) for t in map(model.tensors.__getitem__, model.inputs)]
-    found = kerasq.Interpreter(model_content=dumps(model), **engine).predict(inputs if len(inputs) > 1 else inputs[0], raw=True)
+    inputs = random_inputs(model, seed=3, examples=2)
+    found = kerasq.Interpreter(model_content=dumps(model), **engine).predict(inputs, raw=True)
     return [array.tolist() for array in (found if isinstance(found, list) else [found])]
 
 

@@ -222,7 +222,6 @@ def test_channels_that_no_kernel_reads_go_and_with_them_all_before():
     kernel[..., 1:3] = 0
     parts = {"input": b, "kernel": net.constant("c/kernel", "FIXED8_4", 2, 1, 1, 4, data=kernel)}
     net.operator(OperatorKind.CONV_2D, parts, net.activation("c/output", "UFIXED8_4", 1, 4, 4, 2))
-    net.tensors[2] = dataclasses.replace(net.tensors[2], data=net.tensors[2].data)
     _, after = net.pruned()
     assert channels(after) == {"a/output": 4, "b/output": 2, "c/output": 2}
 
@@ -233,7 +232,7 @@ def test_a_constant_addend_becomes_part_of_the_bias():
     net.conv("b", net.x, 2, addend=a)
     _, after = net.pruned()
     assert channels(after) == {"b/output": 2}
-    assert after.tensor("b/bias").data.tolist() == [3 * 16 << 0, 8 * 16 << 0] or np.any(after.tensor("b/bias").data)
+    assert after.tensor("b/bias").data.tolist() == [3 * 16, 8 * 16]
 
 
 def test_operators_that_do_nothing_or_the_same_again_and_clamps_that_cant_act():
