@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +69,24 @@ def activations_of(kind: OperatorKind, inputs: Sequence[int]) -> dict[str, int]:
 def activations_read(model: Model, operator: Operator) -> list[int]:
     """The activations among the inputs of an operator, in the order in which what `kerasq.ops.prepare` returns takes them."""
     return [index for index in operator.inputs if index != ABSENT and not model.tensors[index].is_constant]
+
+
+def without_unused_tensors(model: Model) -> Model:
+    """`model` without the tensors that neither an operator nor the network's ends use any more."""
+    touched = (index for operator in model.operators for index in (*operator.inputs, *operator.outputs))
+    used = sorted({*model.inputs, *model.outputs, *touched} - {ABSENT})
+    number = {index: place for place, index in enumerate(used)} | {ABSENT: ABSENT}
+
+    def renumbered(indices: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(number[index] for index in indices)
+
+    return dataclasses.replace(
+        model,
+        tensors=tuple(model.tensors[index] for index in used),
+        operators=tuple(o.replace(inputs=renumbered(o.inputs), outputs=renumbered(o.outputs)) for o in model.operators),
+        inputs=renumbered(model.inputs),
+        outputs=renumbered(model.outputs),
+    )
 
 
 def _same(node: Node, *names: str) -> Attributes:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import kerasq
 from kerasq_convert.c_folder.network import FolderNetwork, from_json, to_json
-from kerasq_convert.c_folder.texts import PATHS, texts
+from kerasq_convert.c_folder.texts import paths, texts
 from kerasq_convert.c_runtime import runtime_source
 
 MANIFEST = "kerasq.json"
@@ -124,7 +124,7 @@ def _read(folder: pathlib.Path, overwrite: bool) -> _Before:
 
 def _is_path(path: str) -> bool:
     """Whether a folder can have written this: nothing outside of it is ever read or removed."""
-    return path in PATHS or _SOURCE.fullmatch(path) is not None
+    return path in paths() or _SOURCE.fullmatch(path) is not None
 
 
 def _with(folder: pathlib.Path, before: _Before, network: FolderNetwork) -> list[FolderNetwork]:

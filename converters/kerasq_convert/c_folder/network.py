@@ -6,11 +6,11 @@ import dataclasses
 import re
 from typing import Any
 
+from kerasq.footprint.costs import costs_of
 from kerasq.format import Tensor, loads
 from kerasq.runtime import DSP, Network
 
-# KQ_STATE_BYTES of kerasq.h where a pointer has 4 bytes.
-_NETWORK_BYTES, _TENSOR_BYTES, _OPERATOR_BYTES = 76, 48, 84
+_CORE = "m4"  # state is as large on every processor of 32 bits
 # Of the fields that a file keeps.
 _TYPES = {
     "title": str,
@@ -70,7 +70,6 @@ def network_of(content: bytes, name: str, title: str) -> FolderNetwork:
     model = loads(content)
     targets = [Network(content, isa) for isa in ("portable", DSP)]
     kernels = dict.fromkeys(operator.kernel for target in targets for operator in target.operators())
-    state = _NETWORK_BYTES + len(model.tensors) * _TENSOR_BYTES + len(model.operators) * _OPERATOR_BYTES
     ends = (
         tuple(_described(label, model.tensors[index]) for label, index in named.items())
         for named in (model.named_inputs(), model.named_outputs())
@@ -83,7 +82,7 @@ def network_of(content: bytes, name: str, title: str) -> FolderNetwork:
         kernels=tuple(sorted(kernels)),
         bytes=len(content),
         arena=(portable, dsp),
-        state=(state + 31) // 8 * 8,
+        state=costs_of(_CORE).state_bytes(len(model.tensors), len(model.operators)),
         inputs=inputs,
         outputs=outputs,
         tested=model.test is not None,

@@ -12,8 +12,12 @@ from kerasq_convert.c_folder.network import FolderNetwork
 from kerasq_convert.c_source import comment
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
-# Paths of all texts, in a folder.
-PATHS = tuple(path.relative_to(TEMPLATES).as_posix() for path in sorted(TEMPLATES.rglob("*")) if path.is_file())
+
+
+@functools.cache
+def paths() -> tuple[str, ...]:
+    """Paths of all texts, in a folder."""
+    return tuple(path.relative_to(TEMPLATES).as_posix() for path in sorted(TEMPLATES.rglob("*")) if path.is_file())
 
 
 def texts(networks: Sequence[FolderNetwork]) -> dict[str, bytes]:
@@ -23,7 +27,7 @@ def texts(networks: Sequence[FolderNetwork]) -> dict[str, bytes]:
         networks: In the order in which they are told, the first one as the example.
     """
     values = {**_readme(networks), **_program(networks), **_networks_header(networks), "VERSION": _version()}
-    return {path: _filled((TEMPLATES / path).read_text(encoding="utf-8"), values).encode() for path in PATHS}
+    return {path: _filled((TEMPLATES / path).read_text(encoding="utf-8"), values).encode() for path in paths()}
 
 
 def _version() -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 
 from kerasq import ops
-from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
+from kerasq.format.model import Model, OperatorKind
 from kerasq_convert.memory.plan import plan_memory
+from kerasq_convert.operators import without_unused_tensors
 
 
 def with_logits(model: Model) -> Model:
@@ -19,7 +20,7 @@ def with_logits(model: Model) -> Model:
         return model
     dropped = {*model.outputs} - {*outputs}
     operators = tuple(operator for operator in model.operators if operator.outputs[0] not in dropped)
-    return plan_memory(_renumbered(dataclasses.replace(model, operators=operators, outputs=outputs, test=None)))
+    return plan_memory(without_unused_tensors(dataclasses.replace(model, operators=operators, outputs=outputs, test=None)))
 
 
 def beside_logits(model: Model) -> Model:
@@ -35,24 +36,3 @@ def _logits(model: Model) -> tuple[int, ...]:
     read = {index for operator in model.operators for index in operator.inputs}
     outputs = tuple(below[index] if index in below and index not in read else index for index in model.outputs)
     return model.outputs if len({*outputs}) < len(outputs) or {*outputs} & {*model.inputs} else outputs
-
-
-def _renumbered(model: Model) -> Model:
-    """`model` without the tensors that nothing uses any more."""
-    touched = (index for operator in model.operators for index in (*operator.inputs, *operator.outputs))
-    used = {*model.inputs, *model.outputs, *touched} - {ABSENT}
-    number = {index: place for place, index in enumerate(sorted(used))} | {ABSENT: ABSENT}
-
-    def renumber(indices: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(number[index] for index in indices)
-
-    def moved(operator: Operator) -> Operator:
-        return operator.replace(inputs=renumber(operator.inputs), outputs=renumber(operator.outputs))
-
-    return dataclasses.replace(
-        model,
-        tensors=tuple(model.tensors[index] for index in sorted(used)),
-        operators=tuple(moved(operator) for operator in model.operators),
-        inputs=renumber(model.inputs),
-        outputs=renumber(model.outputs),
-    )

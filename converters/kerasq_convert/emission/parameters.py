@@ -12,6 +12,7 @@ from kerasq_convert import roles
 from kerasq_convert.emission.tensors import Tensors
 from kerasq_convert.formats import proof, ranges
 from kerasq_convert.formats.choice import FIXED16, FIXED32, Formats
+from kerasq_convert.formats.kernels import holds
 from kerasq_convert.formats.proof import frac_bits
 from kerasq_convert.formats.weights import stored_kernel
 from kerasq_convert.graph import WeightedNode
@@ -148,7 +149,7 @@ def _shorter_bias(
     if multiplier is None or any(factor.is_float for factor in factors):
         return full
     source, _, format_ = factors
-    if np.array_equal(format_.dequantize(format_.quantize(multiplier), np.float64), multiplier):
+    if holds(format_, multiplier):
         return full
     largest_sum = int(kernel.magnitudes.max()) * source.largest_magnitude
     step = output if output.is_fixed else source

@@ -63,11 +63,12 @@ def integers_and_scale(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | No
     Returns:
         Integers, float32, in the shape of `kernel`, and the factors, float64 (1 where a channel is zero throughout).
     """
-    rows = kernel.reshape(len(kernel), -1).astype(np.float64)
+    rows = kernel.reshape(len(kernel), -1)
     if np.count_nonzero(rows) - np.count_nonzero(rows.any(axis=1)) < _EVIDENCE:
         return None
-    scale = np.ones(len(rows))
-    for channel, row in enumerate(rows):
+    integers, scale = np.empty(rows.shape, np.float32), np.ones(len(rows))
+    for channel in range(len(rows)):  # the first ones rule out most kernels
+        row = rows[channel].astype(np.float64)
         largest = np.max(np.abs(row))
         if not np.isfinite(largest):
             return None
@@ -76,7 +77,7 @@ def integers_and_scale(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray] | No
             if count is None:
                 return None
             scale[channel] = largest / count
-    integers = np.rint(rows / scale[:, None]).astype(np.float32)
+        integers[channel] = np.rint(row / scale[channel])
     return integers.reshape(kernel.shape), scale
 
 

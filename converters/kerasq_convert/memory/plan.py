@@ -12,7 +12,7 @@ import functools
 from collections.abc import Collection
 
 from kerasq.format import Model
-from kerasq.verification.plan import aligned, lower_bound, overlaps, profile
+from kerasq.verification.plan import aligned, overlaps, profile
 from kerasq_convert.memory.order import best_order
 from kerasq_convert.memory.placement import Placement, Problem, improved, place
 
@@ -50,18 +50,20 @@ def plan_memory(model: Model) -> Model:
     return plan(model).model
 
 
-def plan(model: Model, apart: Collection[int] = ()) -> Plan:
+def plan(model: Model, apart: Collection[int] = (), order: tuple[list[int], int | None] | None = None) -> Plan:
     """`plan_memory`, and what is known of the smallest arena.
 
     Args:
         model: To be planned; of an operator's scratch memory its size counts.
         apart: Outputs of operators that may not lie over what these read.
+        order: What `best_order` says of the model, where that is known already.
     """
-    order, bound_of_orders = best_order(model)
-    model = _ordered(model, order)
+    positions, bound_of_orders = best_order(model) if order is None else order
+    model = _ordered(model, positions)
     indices, scratch, problem = _problem(model, apart)
     live = profile(model)
-    placement = _placed(problem, lower_bound(model), live.index(max(live)) - 1)
+    most = max(live)
+    placement = _placed(problem, most, live.index(most) - 1)
     offsets = dict(zip(indices, placement.offsets, strict=False))
     tensors = tuple(
         dataclasses.replace(tensor, offset=offsets[index]) if index in offsets else tensor

@@ -5,12 +5,13 @@ What kernels want is asked of the runtime, which has them: of a network whose ac
 the kernel that suits it best. Some kernels take an output over an operand that dies with the operator only at certain distances,
 by whole pixels or by a block of them, and leave others to slower kernels. So plans are tried whose places are multiples of 16
 bytes, of 32 ... and where one still costs an operator its kernel, its output is kept apart from what it reads. The smallest arena
-is taken.
+is taken; where the first plan has the smallest that there can be, no other is tried.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from kerasq.format import Model, dumps, loads
 from kerasq.format.model import ABSENT, Layout
@@ -20,13 +21,15 @@ from kerasq.runtime import DSP, Network
 from kerasq.runtime.network import OperatorInfo
 from kerasq.targets import TARGETS
 from kerasq.verification.plan import aligned
-from kerasq_convert.memory.plan import plan
+from kerasq_convert.memory.order import best_order
+from kerasq_convert.memory.plan import Plan, plan
 
 _UNITS = (16, 32, 64, 128, 256)
 # Kernels that also come for rows in pairs.
 _OF_ROWS = tuple(f"kq_conv_2d_{x}_s8_{addend}dsp" for x in ("s8", "u8") for addend in ("", "addend_"))
 
 
+@functools.lru_cache(maxsize=1)  # a report and C files of one conversion want the same
 def for_target(content: bytes, target: str) -> bytes:
     """A .kq file with weights and memory as the kernels of a target want them: the same file, where these take any.
 
@@ -59,19 +62,23 @@ def planned_for(model: Model, isa: str) -> Model:
     )
     arranged = dataclasses.replace(arranged, operators=scratch)
     kernels = {info.output: info.kernel for info in wanted}
-    units = [unit for unit in _UNITS if unit > model.arena_alignment]
-    plans = (_with_kernels(arranged, isa, kernels, unit) for unit in (model.arena_alignment, *units))
-    return min(plans, key=lambda planned: planned.arena_bytes)
+    first = _with_kernels(arranged, isa, kernels, model.arena_alignment)
+    if first.model.arena_bytes == first.bound_of_orders:
+        return first.model
+    coarser = (_with_kernels(arranged, isa, kernels, unit) for unit in _UNITS if unit > model.arena_alignment)
+    return min((first, *coarser), key=lambda planned: planned.model.arena_bytes).model
 
 
-def _with_kernels(model: Model, isa: str, kernels: dict[int, str], unit: int) -> Model:
+def _with_kernels(model: Model, isa: str, kernels: dict[int, str], unit: int) -> Plan:
     """A plan in multiples of `unit` bytes in which operators have their kernels, by output."""
     coarse, apart = dataclasses.replace(model, arena_alignment=unit), set[int]()
+    order = best_order(coarse)
     while True:
-        planned = dataclasses.replace(plan(coarse, apart).model, arena_alignment=model.arena_alignment)
+        made = plan(coarse, apart, order)
+        planned = dataclasses.replace(made.model, arena_alignment=model.arena_alignment)
         slower = {info.output for info in _kernels(planned, isa) if info.kernel != kernels[info.output]} - apart
         if not slower:
-            return planned
+            return dataclasses.replace(made, model=planned)
         apart |= slower
 
 

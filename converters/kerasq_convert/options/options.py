@@ -1,6 +1,7 @@
 """The options of a conversion. This file is the only place where an option is declared: see option.py for what one can say."""
 
 import dataclasses
+import enum
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,17 +43,18 @@ def _statistics(value: Any, options: "Options") -> Iterator[str]:
         yield "`representative_dataset` observes the network anew, and `statistics` would not be read: give one of them"
 
 
-def _criterion(value: Any, _: "Options") -> Iterator[str]:
-    if value not in list(Criterion):
-        hint = nearest(value, map(str, Criterion))
-        yield f"`criterion`: one of {', '.join(Criterion)} was expected. Received: {shown(value)}{hint}"
+def _one_of(name: str, members: type[enum.StrEnum]) -> Callable[[Any, "Options"], Iterator[str]]:
+    def check(value: Any, _: "Options") -> Iterator[str]:
+        if value not in list(members):
+            hint = nearest(value, map(str, members))
+            yield f"`{name}`: one of {', '.join(members)} was expected. Received: {shown(value)}{hint}"
+
+    return check
 
 
 def _prefer(value: Any, options: "Options") -> Iterator[str]:
-    if value not in list(Preference):
-        hint = nearest(value, map(str, Preference))
-        yield f"`prefer`: one of {', '.join(Preference)} was expected. Received: {shown(value)}{hint}"
-    elif value == Preference.SPEED and options.representative_dataset is None:
+    yield from _one_of("prefer", Preference)(value, options)
+    if value == Preference.SPEED and options.representative_dataset is None:
         yield '`prefer="speed"` compares outputs: give `representative_dataset`'
 
 
@@ -194,7 +196,7 @@ class Options:
             'How fractional bits are chosen, tensor by tensor: `"mse"`, `"minmax"`, `"percentile"` or `"kl"`.',
             flag="How fractional bits are chosen.",
             choices=tuple(map(str, Criterion)),
-            check=_criterion,
+            check=_one_of("criterion", Criterion),
         ),
     ] = Criterion.MSE
     bits: Annotated[

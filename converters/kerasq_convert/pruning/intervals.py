@@ -19,6 +19,7 @@ from kerasq.format.model import Model, Operator, OperatorKind, Tensor
 from kerasq.ops import lookup, weighted
 from kerasq.ops.requantization import limits
 from kerasq.qformat import QFormat
+from kerasq_convert.formats.proof import frac_bits
 
 AT_ONCE = 1 << 18  # weights whose sums are computed together
 
@@ -97,7 +98,7 @@ def _computed(model: Model, operator: Operator, ranges: Intervals) -> Interval |
             a, b = sources
             products = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
             product = Interval(np.minimum.reduce(products), np.maximum.reduce(products))
-            return requantized(product, sum(map(frac_bits, formats)), output.format)
+            return requantized(product, frac_bits(*formats), output.format)
         case OperatorKind.MAX_POOL_2D:
             return sources[0]
         case OperatorKind.AVERAGE_POOL_2D | OperatorKind.QUANTIZE:  # an average of valid taps lies between them
@@ -157,10 +158,6 @@ def stored(tensor: Tensor) -> np.ndarray:
     """Stored values of a constant as Python integers."""
     assert tensor.data is not None
     return tensor.data.astype(object)
-
-
-def frac_bits(format_: QFormat) -> int:
-    return format_.frac_bits or 0
 
 
 def requantized(x: Interval, from_bits: int, output: QFormat) -> Interval:

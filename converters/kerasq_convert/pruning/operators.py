@@ -9,6 +9,8 @@ import numpy as np
 
 from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
+from kerasq.ops import weighted
+from kerasq_convert.operators import without_unused_tensors
 from kerasq_convert.pruning.intervals import Interval, Intervals
 from kerasq_convert.pruning.rewriting import Rewriter, fold
 
@@ -42,12 +44,10 @@ def _without_constant_addends(model: Model, ranges: Intervals) -> Model:
         index = ops.operand_index(operator, "addend")
         if index not in ranges or not ops.is_integer(model, operator) or not ranges[index].is_constant.all():
             continue
-        addend, inputs = ranges[index].low, operator.inputs
-        tensors = (ops.operand(model, operator, name) for name in ("input", "kernel", "multiplier"))
-        total = sum(tensor.format.frac_bits or 0 for tensor in tensors if tensor is not None)
+        places = weighted.Operands.of(ops.TABLE[operator.kind], model, operator).addend_places
         rewriter.operand(position, "addend", ABSENT)
-        if not fold(rewriter, position, addend << (total - (model.tensors[index].format.frac_bits or 0))):
-            rewriter.operators[position] = operator.replace(inputs=inputs)
+        if not fold(rewriter, position, ranges[index].low << places):
+            rewriter.operators[position] = operator
     return rewriter.model
 
 
@@ -105,16 +105,4 @@ def _compacted(model: Model) -> Model:
         if operator.outputs[0] in needed:
             needed |= {*operator.inputs} - {ABSENT}
             operators.append(operator)
-    used = sorted(needed | {*model.inputs})
-    number = {index: place for place, index in enumerate(used)} | {ABSENT: ABSENT}
-
-    def renumbered(indices: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(number[index] for index in indices)
-
-    return dataclasses.replace(
-        model,
-        tensors=tuple(model.tensors[index] for index in used),
-        operators=tuple(o.replace(inputs=renumbered(o.inputs), outputs=renumbered(o.outputs)) for o in reversed(operators)),
-        inputs=renumbered(model.inputs),
-        outputs=renumbered(model.outputs),
-    )
+    return without_unused_tensors(dataclasses.replace(model, operators=tuple(reversed(operators))))

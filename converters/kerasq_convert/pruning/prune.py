@@ -56,8 +56,11 @@ def prune(model: Model) -> Model:
 
 
 def _step(model: Model) -> Model:
-    model = simplified(model, *intervals_of(model))
-    ranges, _ = intervals_of(model)
+    ranges, unclamped = intervals_of(model)
+    before, model = model, simplified(model, ranges, unclamped)
+    # Simplified, some operator reads something else, or some tensor is gone; else every tensor has its number still.
+    if model.operators != before.operators or len(model.tensors) != len(before.tensors):
+        ranges, _ = intervals_of(model)
     changing: set[tuple[int, int]] = set()
     while True:
         keep = kept_channels(model, ranges, changing)

@@ -10,6 +10,7 @@ from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.ops import weighted
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
+from kerasq_convert.naming import unique
 from kerasq_convert.pruning.channels import Keep, is_mixing
 from kerasq_convert.pruning.intervals import Intervals, stored, weights_by_channel
 
@@ -33,12 +34,8 @@ class Rewriter:
 
     def constant(self, like: str, format_: QFormat, data: np.ndarray) -> int:
         """Index of a new constant; it takes the name of the one that it is for, with a number."""
-        name, count = like, 0
-        while name in self._names:
-            count += 1
-            name = f"{like}:{count}"
-        self._names.add(name)
-        self.tensors.append(Tensor(name, data.shape, format_, np.ascontiguousarray(data.astype(format_.dtype))))
+        data = np.ascontiguousarray(data.astype(format_.dtype))
+        self.tensors.append(Tensor(unique(like, self._names), data.shape, format_, data))
         return len(self.tensors) - 1
 
     def operand(self, position: int, name: str, index: int) -> None:
@@ -138,9 +135,10 @@ def _shrink(rewriter: Rewriter, position: int, inputs: np.ndarray, outputs: np.n
     """Leaves out rows and columns of the constants of a CONV_2D or DENSE."""
     operator = rewriter.operators[position]
     for name in ("kernel", "multiplier", "bias"):
-        tensor = ops.operand(rewriter.model, operator, name)
-        if tensor is None:
+        index = ops.operand_index(operator, name)
+        if index == ABSENT:
             continue
+        tensor = rewriter.tensors[index]
         assert tensor.data is not None
         data = tensor.data[outputs]
         if name == "kernel" and is_mixing(operator):

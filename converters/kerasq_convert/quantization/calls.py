@@ -11,13 +11,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasq.callbacks.recorder import Call, calls, has_graph, history, replaced
 from kerasq.layers.twins import kind_of
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.graph import Limits
 
 OUTPUT, SUM, BETWEEN = "output", "sum", "between"
-PLAIN = ("linear", "relu", "relu6", "hard_tanh")  # activations that are at most a clamp: nothing is stored before them
+CLAMPS: dict[str, Limits] = {  # activations that are a clamp
+    "relu": (0.0, np.inf),
+    "relu6": (0.0, 6.0),
+    "hard_tanh": (-1.0, 1.0),
+}
+PLAIN = ("linear", *CLAMPS)  # nothing is stored before them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +126,7 @@ def _run(
         if has_graph(operation):
             results = _run(operation, sources, visit, here, f"{value}.")
         else:
-            args, kwargs = call.arguments.fill_in({key: tensor for key, (_, tensor) in known.items()})
+            args, kwargs = call.arguments.fill_in({id(tensor): known[id(tensor)][1] for tensor in call.inputs})
             inner: dict[str, Any] = {}
             tensors = keras.tree.flatten(_observed(operation, inner)(*args, **kwargs))
             results = [(value if not number else f"{value}:{number}", tensor) for number, tensor in enumerate(tensors)]

@@ -33,14 +33,9 @@ from kerasq_convert.graph import (
     Shape,
     Softmax,
 )
-from kerasq_convert.quantization.calls import SUM, Run, name_of
+from kerasq_convert.quantization.calls import CLAMPS, SUM, Run, name_of
 
 L = keras.layers
-CLAMPS: dict[str, Limits] = {
-    "relu": (0.0, np.inf),
-    "relu6": (0.0, 6.0),
-    "hard_tanh": (-1.0, 1.0),
-}
 POOLED = "/pooled"  # what a global pooling gives, before axes are dropped
 _STEPS = 5  # inputs of one Concat
 

@@ -30,12 +30,10 @@ class Placement:
     Attributes:
         network: The network with all of them, simplified, and without their formats.
         values: For each site, what the network stores there; nothing where the passes left it away.
-        unreached: Names of buffers that no quantizer can reach: a part of a sum of three, say.
     """
 
     network: Network
     values: Mapping[Site, list[str]]
-    unreached: list[str]
 
 
 def place(reading: Reading, settings: Settings) -> Placement:
@@ -47,13 +45,12 @@ def place(reading: Reading, settings: Settings) -> Placement:
     sites: dict[Site, None] = dict.fromkeys(reading.sites[name] for name in reading.graph.inputs)
     while True:
         network = simplify(_quantized(reading, sites), settings)
-        stored = [node for node in network.graph.nodes if _needs_format(node, network.graph)]
-        missing = [_site(reading, network.graph, node.output) for node in stored]
+        stored = (node for node in network.graph.nodes if _needs_format(node, network.graph))
+        missing = (_site(reading, network.graph, node.output) for node in stored)
         new = {site: None for site in missing if site is not None and site not in sites}
         if not new:
             break
         sites |= new
-    unreached = [network.names.buffer(node.output) for node, site in zip(stored, missing, strict=True) if site is None]
     nodes = (node if _has_its_own(node, network.graph) else replace(node, format=None) for node in network.graph.nodes)
     bare = dataclasses.replace(network, graph=network.graph.with_nodes(nodes))
     values: dict[Site, list[str]] = {site: [] for site in sites}
@@ -61,7 +58,7 @@ def place(reading: Reading, settings: Settings) -> Placement:
         site = _site(reading, bare.graph, value)
         if site in values:
             values[site].append(value)
-    return Placement(bare, values, unreached)
+    return Placement(bare, values)
 
 
 def _quantized(reading: Reading, sites: Collection[Site]) -> Graph:

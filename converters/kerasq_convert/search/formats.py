@@ -10,8 +10,6 @@ import numpy as np
 from kerasq.format import Model
 from kerasq.statistics import Statistics
 from kerasq_convert.building import Build
-from kerasq_convert.comparison.logits import with_logits
-from kerasq_convert.comparison.outputs import run
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.labels import load_labels
 from kerasq_convert.formats.choice import Choice
@@ -62,8 +60,7 @@ def search_formats(build: Build, observed: Observed, correction: BiasCorrection 
     if examples is None or not (options.refine or options.goals.given):
         return Searched()
     labels = _labels(options, len(examples.inputs[0]))
-    outputs = run(with_logits(examples.reference), examples.inputs, engine="reference")  # BLAS: the faster one in float
-    search = Search(build, examples.inputs, outputs, labels, correction, options.verbose)
+    search = Search(build, examples.inputs, examples.outputs, labels, correction, options.verbose)
     if options.refine:
         search.refine()
     search.promote(options.goals, observed.statistics or Statistics(), Criterion(options.criterion))

@@ -7,7 +7,8 @@ that lose the least themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Container
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from kerasq_convert.comparison.outputs import run, signal_to_noise_db
 from kerasq_convert.formats.weights import folded_kernel
 from kerasq_convert.graph import WeightedNode
 from kerasq_convert.network import Network
-from kerasq_convert.observation.observe import Examples, Observed
+from kerasq_convert.observation.observe import Observed
 from kerasq_convert.options import Options
 from kerasq_convert.options.preference import Preference
 from kerasq_convert.passes.multipliers import with_multipliers
@@ -48,21 +49,26 @@ def for_speed(
         correction: Corrects the biases of what is measured.
         options: `prefer`, and what a `Builder` and multipliers are to do.
     """
-    if options.prefer != Preference.SPEED or observed.examples is None:
+    examples = observed.examples
+    if options.prefer != Preference.SPEED or examples is None:
         return accurate
 
-    def narrowed(kernels: list[Role]) -> Network:
-        return with_multipliers(network, settings, options.per_channel, observed=True, narrow=kernels)
+    wide = [roles.kernel(node) for node in accurate.graph.nodes if isinstance(node, WeightedNode) and _is_wide(node)]
+    if not wide:
+        return accurate
+    narrow = with_multipliers(network, settings, options.per_channel, observed=True, narrow=wide)
+    order = _cheapest_first(wide, network, accurate, narrow)
 
-    def sqnr_db(candidate: Network, outputs: list[np.ndarray], examples: Examples) -> float:
+    def narrowed(count: int) -> Network:
+        return _mixed(accurate, narrow, order[:count])
+
+    def sqnr_db(candidate: Network) -> float:
         model = Builder.of(candidate, settings, observed.statistics, options)({}).model
         model = model if correction is None else correction.measure(model)
-        return signal_to_noise_db(run(with_logits(model), examples.inputs), outputs)
+        return signal_to_noise_db(run(with_logits(model), examples.inputs), examples.outputs)
 
-    examples, order = observed.examples, _wide_kernels(network, accurate, narrowed)
-    outputs = run(with_logits(examples.reference), examples.inputs, engine="reference")
-    least = sqnr_db(accurate, outputs, examples) - WITHIN_DB
-    return narrowed(order[: _most(len(order), lambda count: sqnr_db(narrowed(order[:count]), outputs, examples) >= least)])
+    least = sqnr_db(accurate) - WITHIN_DB
+    return narrowed(_most(len(order), lambda count: sqnr_db(narrowed(count)) >= least))
 
 
 def _most(count: int, allowed: Callable[[int], bool]) -> int:
@@ -76,15 +82,22 @@ def _most(count: int, allowed: Callable[[int], bool]) -> int:
     return low
 
 
-def _wide_kernels(network: Network, accurate: Network, narrowed: Callable[[list[Role]], Network]) -> list[Role]:
-    """Kernels with a multiplier and pairs beyond PAIR; those that a narrow scale costs least come first."""
-    wide = [roles.kernel(node) for node in accurate.graph.nodes if isinstance(node, WeightedNode) and _is_wide(node)]
-    exact, before, after = (_kernels(one) for one in (network, accurate, narrowed(wide)))
+def _mixed(accurate: Network, narrow: Network, kernels: Container[Role]) -> Network:
+    """The first of two networks of the same nodes, with some kernels of the second."""
+    pairs = zip(accurate.graph.nodes, narrow.graph.nodes, strict=True)
+    nodes = (after if isinstance(after, WeightedNode) and roles.kernel(after) in kernels else before for before, after in pairs)
+    return dataclasses.replace(accurate, graph=accurate.graph.with_nodes(nodes))
+
+
+def _cheapest_first(wide: list[Role], network: Network, accurate: Network, narrow: Network) -> list[Role]:
+    """Wide kernels, those first that a narrow scale costs least."""
+    exact, before, after = (_kernels(one) for one in (network, accurate, narrow))
     lost = {role: _noise(exact[role], after[role]) - _noise(exact[role], before[role]) for role in wide}
     return sorted(wide, key=lost.__getitem__)
 
 
 def _is_wide(node: WeightedNode) -> bool:
+    """Whether a kernel has a multiplier and pairs beyond PAIR."""
     run_length = pair_run(node) if node.rounded == FORMAT else None
     if run_length is None:
         return False
