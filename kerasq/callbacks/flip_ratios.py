@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from kerasq.metrics import FlipRatio
+from kerasq.nested import quantized_layers
 
 
 class FlipRatios(keras.callbacks.Callback):
@@ -46,12 +46,3 @@ class FlipRatios(keras.callbacks.Callback):
             metric = self._metrics[layer.path]
             metric.reset_state()
             metric.update_state(layer.quantized_kernel)
-
-
-def quantized_layers(model: keras.Model) -> Iterator[Any]:
-    """Layers with a quantized kernel, of nested models, too; a shared one once."""
-    seen = set()
-    for layer in model._flatten_layers():
-        if getattr(layer, "kernel_quantizer", None) is not None and layer.built and id(layer) not in seen:
-            seen.add(id(layer))
-            yield layer

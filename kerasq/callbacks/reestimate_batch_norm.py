@@ -9,6 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasq.inputs import batches
+from kerasq.nested import all_layers
+
 
 class ReestimateBatchNorm(keras.callbacks.Callback):
     """Gives BatchNormalization the statistics of the network's present weights, before validation and at the end of `fit`.
@@ -59,16 +62,13 @@ class ReestimateBatchNorm(keras.callbacks.Callback):
         if hasattr(self.x, "shape"):
             starts = range(0, len(self.x), self.batch_size)[: self.batches]
             return (self.x[start : start + self.batch_size] for start in starts)
-        rows = range(len(self.x))[: self.batches] if hasattr(self.x, "__getitem__") else None
-        batches = (self.x[row] for row in rows) if rows is not None else itertools.islice(self.x, self.batches)
-        return (batch[0] if isinstance(batch, tuple) else batch for batch in batches)
+        taken = itertools.islice(batches(self.x), self.batches)
+        return (batch[0] if isinstance(batch, tuple) else batch for batch in taken)
 
 
 def reestimate(model: keras.Model, batches: Iterable[Any]) -> None:
     """Moving means and variances become the means of those of the batches; all other variables stay as they are."""
-    layers = [
-        layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-    ]
+    layers = [layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
     moving = {id(variable) for layer in layers for variable in (layer.moving_mean, layer.moving_variance)}
     others = [variable for variable in model.non_trainable_variables if id(variable) not in moving]
     before = [ops.convert_to_numpy(variable.value) for variable in others]

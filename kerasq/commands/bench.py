@@ -193,8 +193,9 @@ def measure(path: Path, peer: Path | None, tier: str | None, threads: int, runs:
         for configuration in configurations:
             # The reference is there to be right: fewer runs tell its time well enough.
             few = max(runs // 5, 1) if configuration[0] == "reference" else runs
-            own = operators is not None and network is not None and configuration == ("native", network.isa, 1)
-            engines.append(measure_engine(content, *configuration, few, operators.measure if own else None))  # type: ignore[union-attr]
+            is_theirs = network and configuration == ("native", network.isa, 1)
+            between = operators.measure if operators and is_theirs else None
+            engines.append(measure_engine(content, *configuration, few, between))
             progress.advance()
     table = [] if operators is None else operators.described()
     facts = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from kerasq.text import printable, table
 _SPREAD = 0.25  # of the median, between the quartiles: beyond it, a figure says little
 _ENOUGH = 5  # samples that have quartiles
 _DIFFERENCE = 1.5  # between the latency and the sum of its operators
+_RATIO = "{:.3f}".format
 _CALL = 5e-6  # seconds that a call may take beside the operators
 
 
@@ -60,19 +61,19 @@ def _row(facts: dict[str, Any]) -> list[str]:
         macs,
         facts["isa"] or entry["engine"],
         _milliseconds(seconds),
-        " .. ".join(map(_milliseconds, quartiles(samples))),
+        _range(quartiles(samples), _milliseconds),
     ]
     if peer is None:
         return [*row, "", "", "", share]
-    return [*row, _milliseconds(peer["peer_latency"]), f"{peer['ratio']:.3f}", _range(peer["ratio_quartiles"]), share]
+    return [*row, _milliseconds(peer["peer_latency"]), f"{peer['ratio']:.3f}", _range(peer["ratio_quartiles"], _RATIO), share]
 
 
 def _milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:.{3 if seconds >= 1e-4 else 4}f}"
 
 
-def _range(ends: Sequence[float], factor: float = 1.0, digits: int = 3) -> str:
-    return " .. ".join(f"{factor * end:.{digits}f}" for end in ends)
+def _range(ends: Sequence[float], text: Callable[[float], str]) -> str:
+    return " .. ".join(map(text, ends))
 
 
 def report(facts: dict[str, Any]) -> str:
@@ -89,14 +90,13 @@ def report(facts: dict[str, Any]) -> str:
     )
     if facts["peer"]:
         peer = facts["peer"]
-        low, high = peer["ratio_quartiles"]
         other = peer["peer_engine"]
         names = (Path(facts["model"]).name, Path(peer["peer"]).name) if other == "kerasq" else ("kerasq", other)
         sections.append(
             f"{printable(peer['peer'])} in {other}, 1 thread: {_milliseconds(peer['peer_latency'])} ms; "
             f"kerasq, {facts['isa']}: {_milliseconds(peer['latency'])} ms\n"
             f"{printable(' / '.join(names))}: {peer['ratio']:.3f} "
-            f"(quartiles {low:.3f} .. {high:.3f} over {peer['pairs']} pairs)"
+            f"(quartiles {_range(peer['ratio_quartiles'], _RATIO)} over {peer['pairs']} pairs)"
         )
     return "\n".join(["\n\n".join(sections), *(f"doubtful: {doubt}" for doubt in facts["doubts"])])
 
@@ -108,9 +108,9 @@ def _engine_table(facts: dict[str, Any]) -> str:
             entry["isa"] or "",
             str(entry["threads"]),
             "" if entry["latency"] is None else _milliseconds(entry["latency"]),
-            "" if entry["latency"] is None else " .. ".join(map(_milliseconds, entry["latency_quartiles"])),
+            "" if entry["latency"] is None else _range(entry["latency_quartiles"], _milliseconds),
             f"{entry['examples_per_second']:,.1f}",
-            " .. ".join(f"{rate:,.0f}" for rate in entry["examples_per_second_quartiles"]),
+            _range(entry["examples_per_second_quartiles"], "{:,.0f}".format),
             _giga(facts["macs"] and facts["macs"] * entry["examples_per_second"]),
         ]
         for entry in facts["engines"]
@@ -131,7 +131,7 @@ def _operator_table(facts: dict[str, Any]) -> str:
             printable(entry["output"]),
             entry["kernel"],
             f"{1e6 * entry['seconds']:.2f}",
-            _range(entry["quartiles"], 1e6, 2),
+            _range(entry["quartiles"], lambda seconds: f"{1e6 * seconds:.2f}"),
             f"{100 * entry['share']:.1f}",
             f"{entry['macs']:,}" if entry["macs"] else "",
             *rate(entry["macs"], entry["seconds"]),

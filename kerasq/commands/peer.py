@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from kerasq.commands.arguments import CommandError, naming
+from kerasq.evaluation.tflite import stored
 from kerasq.interpreter import Interpreter
 
 
@@ -60,14 +60,5 @@ def open_peer(path: Path, inputs: Sequence[np.ndarray]) -> Callable[[], None]:
                 f"{path}: input {detail['name']!r} has shape {tuple(detail['shape'].tolist())}, that of the .kq file "
                 f"{values.shape}: compare the same network"
             )
-        interpreter.set_tensor(detail["index"], _stored(detail, values))
+        interpreter.set_tensor(detail["index"], stored(detail, values.reshape(detail["shape"])))
     return interpreter.invoke
-
-
-def _stored(detail: dict[str, Any], values: np.ndarray) -> np.ndarray:
-    dtype, values = np.dtype(detail["dtype"]), values.reshape(detail["shape"])
-    scale, zero = detail["quantization"]
-    if np.issubdtype(dtype, np.integer) and scale:
-        limits = np.iinfo(dtype)
-        values = np.clip(np.rint(values / scale) + zero, limits.min, limits.max)
-    return values.astype(dtype)

@@ -72,11 +72,6 @@ def samples_of(call: Callable[[], object], runs: int, between: Callable[[], obje
     return samples
 
 
-def median_seconds(call: Callable[[], object], runs: int) -> float:
-    """Median of the seconds of a call over `runs` samples."""
-    return statistics.median(samples_of(call, runs))
-
-
 def quartiles(samples: Sequence[float]) -> tuple[float, float]:
     """The lower and the upper one."""
     if len(samples) == 1:

@@ -63,11 +63,16 @@ class _Network:
     def _stored(self, batch: np.ndarray) -> np.ndarray:
         if self.takes_pixels and batch.dtype == np.uint8:
             return (batch ^ _FLIP).view(np.int8)
-        dtype, (scale, zero) = np.dtype(self._input["dtype"]), self._input["quantization"]
-        if not np.issubdtype(dtype, np.integer) or not scale:
-            return batch.astype(dtype)
-        limits = np.iinfo(dtype)
-        return np.clip(np.rint(batch / np.float32(scale)) + zero, limits.min, limits.max).astype(dtype)
+        return stored(self._input, batch)
+
+
+def stored(detail: dict[str, Any], values: np.ndarray) -> np.ndarray:
+    """Values as the input that LiteRT describes by `detail` stores them."""
+    dtype, (scale, zero) = np.dtype(detail["dtype"]), detail["quantization"]
+    if not np.issubdtype(dtype, np.integer) or not scale:
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values / np.float32(scale)) + zero, limits.min, limits.max).astype(dtype)
 
 
 def _values(detail: dict[str, Any], stored: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
+from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq.ops import TABLE, operand
 
 _LARGE = 1 << 23  # sums that faster forms of some kernels have no bits for
@@ -18,6 +18,7 @@ _WEIGHTED = (OperatorKind.CONV_2D, OperatorKind.DENSE)
 
 def features(model: Model, operator: Operator) -> dict[str, float]:
     """The counts of an operator, by name; those of an operator of another kind have other names."""
+    inputs = [tensor for tensor in model.operands(operator) if tensor is not None and not tensor.is_constant]
     output = model.output(operator)
     channels, elements = output.shape[-1], math.prod(output.shape)
     pixels = elements // channels
@@ -26,7 +27,7 @@ def features(model: Model, operator: Operator) -> dict[str, float]:
         "channels": channels,
         "pixels": pixels,
         "values": elements,
-        "values from 16 bits": elements * any(tensor.format.bits == 16 for tensor in _inputs(model, operator)),
+        "values from 16 bits": elements * any(tensor.format.bits == 16 for tensor in inputs),
         "values of 16 bits": elements * (output.format.bits == 16),
         "values in fours": math.ceil(channels / 4) * pixels,
     }
@@ -41,7 +42,6 @@ def features(model: Model, operator: Operator) -> dict[str, float]:
             "values of taps": inside * channels,
             "values of taps in fours": inside * math.ceil(channels / 4),
         }
-    inputs = _inputs(model, operator)
     return counts | {"inputs": len(inputs), "rows of inputs": len(inputs) * pixels, "inputs beyond one": len(inputs) - 1}
 
 
@@ -130,9 +130,3 @@ def _taps(model: Model, operator: Operator) -> tuple[int, int, int, int]:
     down, right = counts
     whole = down.count(window[0]) * right.count(window[1])
     return math.prod(window), sum(down) * sum(right), sum(down) * len(right), whole
-
-
-def _inputs(model: Model, operator: Operator) -> list[Tensor]:
-    """The activations that an operator reads."""
-    tensors = (model.tensors[index] for index in operator.inputs if index != ABSENT)
-    return [tensor for tensor in tensors if not tensor.is_constant]

@@ -8,7 +8,7 @@ from typing import Any
 from kerasq.footprint.boards import CORES, Board
 from kerasq.footprint.costs import costs_of
 from kerasq.footprint.features import features, fitted_name
-from kerasq.format import Model, dumps
+from kerasq.format import loads
 from kerasq.runtime import Network
 
 
@@ -119,25 +119,23 @@ class Footprint:
         }
 
 
-def footprint(
-    model: Model, board: Board, flash: int | None = None, ram: int | None = None, nbytes: int | None = None
-) -> Footprint:
+def footprint(content: bytes, board: Board, flash: int | None = None, ram: int | None = None) -> Footprint:
     """What a network takes.
 
     Args:
-        model: A sound network in fixed point throughout, with the memory plan of the board (kerasq_convert.c_source.for_target).
+        content: Bytes of a .kq file in fixed point throughout, with the memory plan of the board
+            (kerasq_convert.memory.target.for_target).
         board: From `board_or_core`.
         flash, ram: Bytes that there are; the board's unless given.
-        nbytes: Of the network's file, where that has another size than `kerasq.format.dumps` makes it.
 
     Raises:
         FootprintError: The network computes in float.
+        kerasq.format.ModelError: The file is refused.
         kerasq.runtime.LibraryMissingError: The native library, which chooses the kernels, is not installed.
     """
     core = CORES[board.core]
     assert core.costs is not None
-    costs, content = costs_of(core.costs), dumps(model)
-    network = Network(content, core.isa)
+    costs, model, network = costs_of(core.costs), loads(content), Network(content, core.isa)
     operators: list[Work] = []
     for operator, info in zip(model.operators, network.operators(), strict=True):
         output = model.output(operator).name
@@ -153,7 +151,7 @@ def footprint(
     code, constants = costs.flash(work.kernel for work in operators)
     return Footprint(
         board=board,
-        network=len(content) if nbytes is None else nbytes,
+        network=len(content),
         code=code,
         constants=constants,
         arena=network.arena_bytes,

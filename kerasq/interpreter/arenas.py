@@ -82,5 +82,11 @@ class Arenas:
                     self._changed.wait()
             finally:
                 self._waiting -= 1
-        memory = self._make()
+        try:
+            memory = self._make()
+        except BaseException:
+            with self._changed:
+                self._existing -= 1
+                self._changed.notify()
+            raise
         return Arena(memory, ctypes.c_void_p(address(memory)))

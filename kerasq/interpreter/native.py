@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.format.model import Model, OperatorKind
 from kerasq.interpreter import memory
 from kerasq.interpreter.arenas import Arenas
 from kerasq.interpreter.batches import Observer
 from kerasq.runtime import Network
-from kerasq.runtime.network import OperatorInfo
 
 # Multiply-accumulates, or values, of one call: some milliseconds, beside which what Python does for it vanishes.
 _WORK = 1 << 29
@@ -34,6 +33,8 @@ class NativeEngine:
 
     Attributes:
         arenas: How many arenas may exist at once; `None` for any number.
+        pool: Those for an example each.
+        together: Those for several examples each; `None` where these gain nothing, or there may be too few.
 
     Raises:
         ModelTooLargeError: That is not enough for one arena.
@@ -43,6 +44,7 @@ class NativeEngine:
         self.network = network
         self.arenas = memory.arenas(network.state_bytes, network.row_bytes, max_bytes)
         self._model = model
+        self.pool, self.together = self._pools()
         self._operators = [operator.outputs[0] for operator in model.operators]
 
     def batch_size(self, examples: int, threads: int) -> int:
@@ -75,28 +77,21 @@ class NativeEngine:
             pool.give(arena)
         return outputs
 
-    @functools.cached_property
-    def pool(self) -> Arenas:
-        """Arenas for an example each: as many as those of `together` leave."""
-        return Arenas(self.network.arena, None if self.arenas is None else self.arenas - _TOGETHER * self._most_together)
+    def _pools(self) -> tuple[Arenas, Arenas | None]:
+        """Arenas for an example each; and half of them, for several examples each, where these gain something."""
+        several = None if self.arenas is None else self.arenas // (2 * _TOGETHER)
+        if several == 0 or not self._gains_together():
+            return Arenas(self.network.arena, self.arenas), None
+        rest = None if self.arenas is None or several is None else self.arenas - _TOGETHER * several
+        return Arenas(self.network.arena, rest), Arenas(functools.partial(self.network.arena, _TOGETHER), several)
 
-    @functools.cached_property
-    def together(self) -> Arenas | None:
-        """Arenas for several examples each; `None` where these gain nothing, or there may be too few."""
-        macs = [(operator.kind == OperatorKind.DENSE, info.macs) for operator, info in self._described]
-        dense = sum(count for is_dense, count in macs if is_dense)
-        gains = 0 < sum(count for _, count in macs) <= 2 * dense and _TOGETHER * self.network.row_bytes <= _TOGETHER_BYTES
-        if not gains or (self.arenas is not None and self._most_together == 0):
-            return None
-        return Arenas(lambda: self.network.arena(_TOGETHER), None if self.arenas is None else self._most_together)
-
-    @property
-    def _most_together(self) -> int:
-        return 0 if self.arenas is None else self.arenas // (2 * _TOGETHER)
-
-    @property
-    def _described(self) -> zip[tuple[Operator, OperatorInfo]]:
-        return zip(self._model.operators, self.network.operators(), strict=True)
+    def _gains_together(self) -> bool:
+        """Whether most of the work is in Dense layers, and arenas for several examples stay in the cache."""
+        dense = [operator.kind == OperatorKind.DENSE for operator in self._model.operators]
+        if not any(dense) or _TOGETHER * self.network.row_bytes > _TOGETHER_BYTES:
+            return False
+        macs = [info.macs for info in self.network.operators()]
+        return 0 < sum(macs) <= 2 * sum(count for count, is_dense in zip(macs, dense, strict=True) if is_dense)
 
     def example(self, inputs: Sequence[np.ndarray]) -> NativeExample:
         """One example, to be run again and again.
@@ -109,7 +104,8 @@ class NativeEngine:
     def _observed(self, inputs: Sequence[np.ndarray], observe: Observer) -> list[np.ndarray]:
         """`run`, all examples operator by operator: each has an arena of its own, in which tensors follow each other."""
         if self.arenas is not None:
-            self.pool.drop()  # these arenas may be all that there may be
+            for pool in filter(None, (self.pool, self.together)):
+                pool.drop()  # the observed arenas may be all that there may be
         arenas = self.network.arena(len(inputs[0]))
         kept: dict[int, np.ndarray] = {}
 

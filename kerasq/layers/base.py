@@ -13,6 +13,11 @@ from kerasq.qformat import FLOAT32, QFormat
 from kerasq.quantizers import Quantizer, QuantizerLike, StatefulQuantizer
 
 
+def activation_format(spec: QFormat) -> QFormat:
+    """The format of a tensor of such values on the device, where activations take 8 or 16 bits."""
+    return spec if spec.bits >= 8 else QFormat(spec.kind, 8, spec.frac_bits)
+
+
 class AlreadyQuantized(keras.layers.Layer):
     """Mixin in front of a Keras layer: refuses Keras' own post-training quantization and LoRA.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import numbers
 from typing import Any
 
 import keras
@@ -45,6 +46,9 @@ class Quantizer(abc.ABC):
 
     def __post_init__(self) -> None:  # called by the `__init__` of a dataclass
         raise_problems(self, self.problems() + straight_through_problems(self.straight_through))
+        for name, value in vars(self).items():
+            if isinstance(value, np.integer):
+                object.__setattr__(self, name, int(value))  # a NumPy integer would not serialize
 
     def problems(self) -> list[str]:
         """What is wrong with the arguments of a subclass, a sentence for each: for it to override."""
@@ -115,6 +119,11 @@ def signed_format(magnitude_bits: int, frac_bits: int | None) -> QFormat:
 def boolean_problems(name: str, value: Any) -> list[str]:
     """What is wrong with an argument that must be a boolean: an empty list, or one sentence."""
     return [] if isinstance(value, bool) else [f"`{name}` must be a boolean. Received: {name}={value!r}"]
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real number; a boolean is none."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def integer_problems(name: str, value: Any, low: int, high: int) -> list[str]:

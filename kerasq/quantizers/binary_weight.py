@@ -26,6 +26,7 @@ from keras import ops
 
 from kerasq.qformat import SIGN, QFormat
 from kerasq.quantizers.base import Quantizer
+from kerasq.quantizers.rounding import all_but_channels
 from kerasq.quantizers.sign import sign, zero_problems
 from kerasq.quantizers.straight_through import IDENTITY
 
@@ -59,7 +60,7 @@ class BinaryWeight(Quantizer):
     def alpha(self, weights: Any) -> Any:
         """Mean magnitude of each output channel (the last axis): a tensor of shape `(channels,)`."""
         weights = ops.convert_to_tensor(weights)
-        return ops.mean(ops.abs(weights), axis=tuple(range(len(weights.shape) - 1)))
+        return ops.mean(ops.abs(weights), axis=all_but_channels(weights))
 
     def quantize(self, x: Any, training: bool | None, seed: Any) -> Any:
         return self.alpha(x) * sign(x, self.quantize_zero_to)

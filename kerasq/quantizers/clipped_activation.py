@@ -18,13 +18,12 @@ References:
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasq.quantizers.base import Quantizer, integer_problems
+from kerasq.quantizers.base import Quantizer, integer_problems, is_number
 from kerasq.quantizers.fixed_point import MIN_BITS, FixedPoint
 from kerasq.quantizers.powers import frac_bits_of, limited_exponent, power_of_two, range_exponent
 from kerasq.quantizers.rounding import round_half_up, rounded_between
@@ -60,14 +59,10 @@ class ClippedActivation(StatefulQuantizer):
     limit: float | None = None
     straight_through: str = FINE_GRAINED
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "bits", int(self.bits))  # a NumPy integer would not serialize
-
     def problems(self) -> list[str]:
         value = self.limit
         problems = integer_problems("bits", self.bits, MIN_BITS, 16)
-        if value is not None and (not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value < float("inf")):
+        if value is not None and not (is_number(value) and 0 < value < float("inf")):
             problems.append(f"`limit` must be a positive number or None. Received: limit={value!r}")
         return problems
 
@@ -86,7 +81,7 @@ class ClippedActivation(StatefulQuantizer):
         return FixedPoint(self.bits, frac_bits_of(exponent, self.bits), False, self.straight_through)
 
     def quantize_at(self, x: Any, state: State) -> Any:
-        limit = ops.stop_gradient(ops.maximum(state["limit"], _LEAST))
+        limit = ops.stop_gradient(_limit(state))
         dtype = keras.backend.standardize_dtype(x.dtype)
         exponent = self._end(limit)
         scale, step = power_of_two(self.bits - exponent, dtype), power_of_two(exponent - self.bits, dtype)
@@ -95,10 +90,14 @@ class ClippedActivation(StatefulQuantizer):
         return rounded_between(x, 0.0, top, scale, step)
 
     def outside_at(self, x: Any, state: State) -> Any:
-        return ops.logical_or(x < 0, x >= ops.maximum(state["limit"], _LEAST))
+        return ops.logical_or(x < 0, x >= _limit(state))
 
     def gradient_carrier(self, x: Any, state: State) -> Any:
-        return ops.cast(x >= ops.maximum(state["limit"], _LEAST), x.dtype) * state["limit"]
+        return ops.cast(x >= _limit(state), x.dtype) * state["limit"]
 
     def _end(self, limit: Any) -> Any:
         return limited_exponent(range_exponent(ops.maximum(ops.stop_gradient(limit), _LEAST)), self.bits)
+
+
+def _limit(state: State) -> Any:
+    return ops.maximum(state["limit"], _LEAST)

@@ -64,11 +64,6 @@ class FixedPoint(Quantizer):
     signed: bool = True
     straight_through: str = FINE_GRAINED
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("bits", "frac_bits"):
-            object.__setattr__(self, name, int(getattr(self, name)))  # a NumPy integer would not serialize
-
     def problems(self) -> list[str]:
         return (
             integer_problems("bits", self.bits, MIN_BITS, MAX_BITS)

@@ -15,13 +15,12 @@ References:
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from kerasq.quantizers.base import choice_problems
+from kerasq.quantizers.base import choice_problems, is_number
 from kerasq.quantizers.learned_fixed_point import LearnedFixedPoint, least_squares_exponent
 from kerasq.quantizers.powers import limited_exponent, range_exponent
 from kerasq.quantizers.scaled_fixed_point import MAX, MSE
@@ -57,7 +56,7 @@ class FollowingFixedPoint(LearnedFixedPoint):
     def problems(self) -> list[str]:
         value = self.momentum
         problems = super().problems() + choice_problems("criterion", self.criterion, (MAX, MSE))
-        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
+        if not (is_number(value) and 0 <= value < 1):
             problems.append(f"`momentum` must be a number in [0, 1). Received: momentum={value!r}")
         return problems
 

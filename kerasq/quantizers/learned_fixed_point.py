@@ -68,11 +68,6 @@ class LearnedFixedPoint(StatefulQuantizer):
     frac_bits: int | None = None
     straight_through: str = FINE_GRAINED
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "bits", int(self.bits))  # a NumPy integer would not serialize
-        object.__setattr__(self, "frac_bits", None if self.frac_bits is None else int(self.frac_bits))
-
     def problems(self) -> list[str]:
         problems = integer_problems("bits", self.bits, MIN_BITS, MAX_BITS) + boolean_problems("signed", self.signed)
         if self.frac_bits is not None:

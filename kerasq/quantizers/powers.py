@@ -11,12 +11,12 @@ from keras import ops
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS
 
 _LARGEST = MAX_FRAC_BITS  # of an exponent's magnitude: 2^63 and 2^-63 are float32 numbers
+_POWERS = np.ldexp(1.0, np.arange(-_LARGEST, _LARGEST + 1))
 
 
 def power_of_two(exponent: Any, dtype: str) -> Any:
     """2 to a whole exponent of at most 63 in magnitude, for a tensor of them; no gradient passes."""
-    table = np.ldexp(np.ones(2 * _LARGEST + 1), np.arange(-_LARGEST, _LARGEST + 1)).astype(dtype)
-    return ops.take(ops.convert_to_tensor(table), ops.cast(ops.stop_gradient(exponent), "int32") + _LARGEST)
+    return ops.take(ops.convert_to_tensor(_POWERS.astype(dtype)), ops.cast(ops.stop_gradient(exponent), "int32") + _LARGEST)
 
 
 def range_exponent(largest: Any) -> Any:

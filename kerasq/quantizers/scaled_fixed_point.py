@@ -65,10 +65,6 @@ class ScaledFixedPoint(Quantizer):
     criterion: str = MSE
     straight_through: str = IDENTITY
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "bits", int(self.bits))  # a NumPy integer would not serialize
-
     def problems(self) -> list[str]:
         return integer_problems("bits", self.bits, MIN_BITS, MAX_BITS) + choice_problems("criterion", self.criterion, (MAX, MSE))
 

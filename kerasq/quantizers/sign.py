@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import Any
 
 from keras import ops
+
+from kerasq.quantizers.base import is_number
 
 ZERO_CHOICES = (1, -1, 0)
 
@@ -18,6 +19,6 @@ def sign(weights: Any, quantize_zero_to: float) -> Any:
 
 def zero_problems(value: Any) -> list[str]:
     """What is wrong with an argument `quantize_zero_to`: an empty list, or one sentence."""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) and value in ZERO_CHOICES:
+    if is_number(value) and value in ZERO_CHOICES:
         return []
     return [f"`quantize_zero_to` must be 1, -1 or 0. Received: quantize_zero_to={value!r}"]

@@ -23,14 +23,13 @@ References:
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from typing import Any
 
 import keras
 from keras import ops
 
 from kerasq.qformat import QFormat, fixed
-from kerasq.quantizers.base import Quantizer
+from kerasq.quantizers.base import Quantizer, is_number
 from kerasq.quantizers.rounding import all_but_channels, divided
 from kerasq.quantizers.straight_through import IDENTITY
 
@@ -60,7 +59,7 @@ class Ternary(Quantizer):
 
     def problems(self) -> list[str]:
         value = self.threshold
-        if isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        if is_number(value) and 0 <= value < float("inf"):
             return []
         return [f"`threshold` must be a number that is not negative. Received: threshold={value!r}"]
 

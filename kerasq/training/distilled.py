@@ -89,7 +89,11 @@ class Distilled(keras.Model):
         """The outputs of the student; in training as a pair with those of the layers that are compared."""
         if not training:
             return self.student(inputs, training=training)
-        outputs = self._student_and_hints(inputs, training=True)
+        return self._answers(self._student_and_hints, inputs, training=True)
+
+    def _answers(self, network: Any, inputs: Any, training: bool) -> tuple[Any, Any]:
+        """The outputs of a network, and those of the layers that are compared."""
+        outputs = network(inputs, training=training)
         return tuple(outputs) if self.hints else (outputs, [])
 
     def compute_loss(
@@ -100,10 +104,7 @@ class Distilled(keras.Model):
         outputs, compared = y_pred
         penalties = sum(self.losses)  # as they are before the teacher computes
         labelled = super().compute_loss(x, y, outputs, sample_weight, training) - penalties
-        if self.hints:
-            wanted, shown = self._teacher_and_hints(x, training=False)
-        else:
-            wanted, shown = self._teacher_and_hints(x, training=False), []
+        wanted, shown = self._answers(self._teacher_and_hints, x, training=False)
         loss = (1.0 - self.share) * labelled + self.share * self._distance(outputs, wanted, sample_weight) + penalties
         for ours, theirs in zip(compared, shown, strict=True):
             distance = HINT_LOSSES[self.hint_loss](_float32(ours), ops.stop_gradient(_float32(theirs)))

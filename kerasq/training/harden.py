@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
+
+from kerasq.nested import quantized_layers
 
 
 def harden(model: keras.Model) -> int:
@@ -30,10 +30,8 @@ def harden(model: keras.Model) -> int:
     >>> model.save("model.keras")
     """
     count = 0
-    for layer in model._flatten_layers():
-        quantizer: Any = getattr(layer, "kernel_quantizer", None)
-        if quantizer is None or getattr(layer, "kernel_state", None) is not None or not layer.built:
-            continue
-        layer.kernel.assign(layer.quantized_kernel)
-        count += 1
+    for layer in quantized_layers(model):
+        if getattr(layer, "kernel_state", None) is None:
+            layer.kernel.assign(layer.quantized_kernel)
+            count += 1
     return count

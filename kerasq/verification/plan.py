@@ -107,9 +107,9 @@ def needed_version(model: Model) -> int:
     The writer records it, so that older readers refuse what they can't run; readers look at what a file uses,
     whatever it records.
     """
-    if any(operator.scratch[1] for operator in model.operators) or any(t.layout != Layout.ROWS for t in model.tensors):
-        return PLANNED_FOR_KERNELS_SINCE
-    return max((_version_of(model, operator) for operator in model.operators), default=1)
+    for_kernels = any(operator.scratch[1] for operator in model.operators) or any(t.layout != Layout.ROWS for t in model.tensors)
+    planned = PLANNED_FOR_KERNELS_SINCE if for_kernels else 1
+    return max([planned, *(_version_of(model, operator) for operator in model.operators)])
 
 
 def _version_of(model: Model, operator: Operator) -> int:

@@ -36,11 +36,12 @@ def networks(converted_standins):
 def test_estimates_are_near_what_the_processor_executes(cpu, networks, tmp_path):
     from fit import measured_operators
 
-    planned = {name: loads(for_target(dumps(model), CORES[cpu])) for name, model in networks.items()}
+    files = {name: for_target(dumps(model), CORES[cpu]) for name, model in networks.items()}
+    planned = {name: loads(content) for name, content in files.items()}
     counts, stack = measured_operators([*planned.values()], cpu, tmp_path)
     far, first = {}, 0
     for name, model in planned.items():
-        fit = footprint(model, board_or_core(CORES[cpu]))
+        fit = footprint(files[name], board_or_core(CORES[cpu]))
         own = counts[first : first + len(model.operators)].sum(axis=0)
         first += len(model.operators)
         for what, estimate, executed in zip(("instructions", "cycles"), (fit.instructions, fit.cycles), own, strict=True):
@@ -54,8 +55,8 @@ def test_estimates_are_near_what_the_processor_executes(cpu, networks, tmp_path)
 def test_sizes_are_those_of_a_firmware(name, networks, tmp_path):
     from firmware import build
 
-    model = loads(for_target(dumps(networks[name]), "cortex-m4"))
-    fit = footprint(model, board_or_core("cortex-m4"))
+    content = for_target(dumps(networks[name]), "cortex-m4")
+    model, fit = loads(content), footprint(content, board_or_core("cortex-m4"))
     example = bytes(model.tensors[model.inputs[0]].nbytes)
     firmware = build(with_selftest(model, random_example(model, 0)), "m4", [example], tmp_path, optimize="2")
     assert fit.code == pytest.approx(firmware.code, rel=0.03)

@@ -77,3 +77,38 @@ def test_dropped_arenas_make_room():
     arenas.drop()
     arenas.take()
     assert len(made) == 2
+
+
+def test_an_arena_that_can_not_be_made_leaves_its_place_to_another():
+    sizes = iter([1 << 62, 64])
+    arenas = Arenas(lambda: np.zeros((1, next(sizes)), np.uint8), 1)
+    with pytest.raises(MemoryError):
+        arenas.take()
+    assert arenas.take().memory.shape == (1, 64)
+
+
+def test_who_waits_for_an_arena_that_can_not_be_made_makes_it():
+    making, go, got = threading.Event(), threading.Event(), []
+
+    def make():
+        if making.is_set():
+            return np.zeros((1, 64), np.uint8)
+        making.set()
+        go.wait(60)
+        raise MemoryError
+
+    def failing():
+        with pytest.raises(MemoryError):
+            arenas.take()
+
+    arenas = Arenas(make, 1)
+    threads = [threading.Thread(target=work, daemon=True) for work in (failing, lambda: got.append(arenas.take()))]
+    for thread in threads:
+        thread.start()
+        assert making.wait(60)
+    time.sleep(0.05)
+    assert got == []
+    go.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(got) == 1

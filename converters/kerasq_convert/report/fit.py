@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kerasq.footprint import Board, Footprint, board_or_core, footprint
-from kerasq.format import loads
 from kerasq_convert.memory.target import for_target
 
 
@@ -22,5 +21,4 @@ def fit_on(content: bytes, board: Board | str, flash: int | None = None, ram: in
         kerasq.runtime.LibraryMissingError: The native library, which knows what kernels there are, is not installed.
     """
     board = board_or_core(board) if isinstance(board, str) else board
-    made = for_target(content, board.core)
-    return footprint(loads(made), board, flash, ram, nbytes=len(made))
+    return footprint(for_target(content, board.core), board, flash, ram)

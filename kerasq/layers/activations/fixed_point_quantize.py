@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasq.layers.base import AlreadyQuantized
+from kerasq.layers.base import AlreadyQuantized, activation_format
 from kerasq.qformat import QFormat
 from kerasq.quantizers import FixedPoint
 
@@ -64,8 +64,7 @@ class FixedPointQuantize(AlreadyQuantized, keras.layers.Layer):
     @property
     def output_format(self) -> QFormat:
         """The format of the tensor on the device, where activations take 8 or 16 bits."""
-        spec = self.quantizer.spec()
-        return spec if spec.bits >= 8 else QFormat(spec.kind, 8, spec.frac_bits)
+        return activation_format(self.quantizer.spec())
 
     def call(self, inputs: Any) -> Any:
         return ops.cast(self.quantizer(inputs), self.compute_dtype)

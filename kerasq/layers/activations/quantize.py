@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from kerasq import quantizers
-from kerasq.layers.base import AlreadyQuantized
+from kerasq.layers.base import AlreadyQuantized, activation_format
 from kerasq.layers.quantizer_state import at_state, quantized, state_of
 from kerasq.qformat import QFormat
 from kerasq.quantizers import QuantizerLike
@@ -72,8 +72,7 @@ class Quantize(AlreadyQuantized, keras.layers.Layer):
     @property
     def output_format(self) -> QFormat:
         """The format of the tensor on the device, where activations take 8 or 16 bits."""
-        spec: QFormat = at_state(self.quantizer, self.state).spec()
-        return spec if spec.bits >= 8 else QFormat(spec.kind, 8, spec.frac_bits)
+        return activation_format(at_state(self.quantizer, self.state).spec())
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return ops.cast(quantized(self.quantizer, self.state, inputs, training, self.seed_generator), self.compute_dtype)
