@@ -20,18 +20,18 @@ typedef void (*add_bytes)(const uint8_t *low, const uint8_t *high, const uint8_t
 
 #define KQ_WHOLE(k, together)                                                                         \
   {                                                                                                   \
-    const __m256i u = kq_broadcast(low + 4 * (k / together));                                            \
+    const __m256i u = kq_broadcast(low + 4 * (k / together));                                         \
     KQ_ADD_TO(a##k, _mm256_maddubs_epi16(u, weights_at(weights, 2 * k)))                              \
     KQ_ADD_TO(b##k, _mm256_maddubs_epi16(u, weights_at(weights, 2 * k + 1)))                          \
   }
-#define KQ_HALVES(k, together)                                                                        \
-  {                                                                                                   \
-    const __m256i l = kq_broadcast(low + 4 * (k / together)), h = kq_broadcast(high + 4 * (k / together));  \
-    const __m256i w0 = weights_at(weights, 2 * k), w1 = weights_at(weights, 2 * k + 1);               \
-    KQ_ADD_TO(a##k, _mm256_maddubs_epi16(l, w0))                                                      \
-    KQ_ADD_TO(b##k, _mm256_maddubs_epi16(l, w1))                                                      \
-    KQ_ADD_TO(c##k, _mm256_maddubs_epi16(h, w0))                                                      \
-    KQ_ADD_TO(d##k, _mm256_maddubs_epi16(h, w1))                                                      \
+#define KQ_HALVES(k, together)                                                                             \
+  {                                                                                                        \
+    const __m256i l = kq_broadcast(low + 4 * (k / together)), h = kq_broadcast(high + 4 * (k / together)); \
+    const __m256i w0 = weights_at(weights, 2 * k), w1 = weights_at(weights, 2 * k + 1);                    \
+    KQ_ADD_TO(a##k, _mm256_maddubs_epi16(l, w0))                                                           \
+    KQ_ADD_TO(b##k, _mm256_maddubs_epi16(l, w1))                                                           \
+    KQ_ADD_TO(c##k, _mm256_maddubs_epi16(h, w0))                                                           \
+    KQ_ADD_TO(d##k, _mm256_maddubs_epi16(h, w1))                                                           \
   }
 #define KQ_ZERO(k) __m256i a##k = zero, b##k = zero, c##k = zero, d##k = zero;
 #define KQ_WIDEN_WHOLE(k)                                        \
@@ -103,7 +103,7 @@ enum { ROWS = 4 };
 #define KQ_BEGIN(k, type, together) __m256i a##k = _mm256_setzero_si256(), b##k = a##k;
 #define KQ_ROW(k, type, together)                                      \
   {                                                                    \
-    const __m256i v = kq_broadcast(x + 4 * (k / together));               \
+    const __m256i v = kq_broadcast(x + 4 * (k / together));            \
     a##k = multiply_##type(a##k, v, weights_at(weights, 2 * k));       \
     b##k = multiply_##type(b##k, v, weights_at(weights, 2 * k + 1));   \
   }

@@ -29,19 +29,19 @@ typedef void (*add_rows)(const uint8_t *x, const uint8_t *weights, uint32_t rows
   DO(4, type, together) DO(5, type, together) DO(6, type, together) DO(7, type, together)
 #define KQ_ZERO(k, type, together) __m512i a##k = _mm512_setzero_si512();
 #define KQ_ROW(k, type, together)                                                 \
-  a##k = kq_products_##type(a##k, kq_broadcast_512(x + 4 * (k / together)),                 \
+  a##k = kq_products_##type(a##k, kq_broadcast_512(x + 4 * (k / together)),       \
                          _mm512_loadu_si512(weights + (size_t)k * KQ_STEP_BYTES));
 #define KQ_LAST_ROW(k, type, together) \
   if (k < rows) KQ_ROW(k, type, together)
 #define KQ_GIVE(k, type, together) sum[k % together] = k < together ? a##k : add_##type(sum[k % together], a##k);
-#define KQ_ROWS(type, together)                                                                            \
+#define KQ_ROWS(type, together)                                                                               \
   static void type##_##together(const uint8_t *x, const uint8_t *weights, uint32_t rows, __m512i sum[ROWS]) { \
-    KQ_EACH(KQ_ZERO, type, together)                                                                       \
-    for (; rows >= ROWS; rows -= ROWS, weights += ROWS * KQ_STEP_BYTES, x += 4 * ROWS / together) {        \
-      KQ_EACH(KQ_ROW, type, together)                                                                      \
-    }                                                                                                      \
-    KQ_EACH(KQ_LAST_ROW, type, together)                                                                   \
-    KQ_EACH(KQ_GIVE, type, together)                                                                       \
+    KQ_EACH(KQ_ZERO, type, together)                                                                          \
+    for (; rows >= ROWS; rows -= ROWS, weights += ROWS * KQ_STEP_BYTES, x += 4 * ROWS / together) {           \
+      KQ_EACH(KQ_ROW, type, together)                                                                         \
+    }                                                                                                         \
+    KQ_EACH(KQ_LAST_ROW, type, together)                                                                      \
+    KQ_EACH(KQ_GIVE, type, together)                                                                          \
   }
 #define KQ_ALL_ROWS(type) KQ_ROWS(type, 1) KQ_ROWS(type, 2) KQ_ROWS(type, 4) KQ_ROWS(type, 8)
 KQ_ALL_ROWS(u8)
@@ -151,8 +151,8 @@ typedef void (*add_examples)(const uint8_t *const x[EXAMPLES], const uint8_t *we
                                          size_t row_bytes, __m512i sum[EXAMPLES][ROWS]) {                               \
     KQ_FOR_##blocks(KQ_BEGIN, type)                                                                                     \
     for (size_t place = 0; place < 4 * (size_t)steps; place += 4, weights += row_bytes) {                               \
-      const __m512i v0 = kq_broadcast_512(x[0] + place), v1 = kq_broadcast_512(x[1] + place);                                         \
-      const __m512i v2 = kq_broadcast_512(x[2] + place), v3 = kq_broadcast_512(x[3] + place);                                         \
+      const __m512i v0 = kq_broadcast_512(x[0] + place), v1 = kq_broadcast_512(x[1] + place);                           \
+      const __m512i v2 = kq_broadcast_512(x[2] + place), v3 = kq_broadcast_512(x[3] + place);                           \
       KQ_FOR_##blocks(KQ_ADD, type)                                                                                     \
     }                                                                                                                   \
     KQ_FOR_##blocks(KQ_END, type)                                                                                       \

@@ -48,9 +48,9 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m256i sum[]
 /* 8 bits: products of two pairs in 16 bits, added to those of the step's partner, then their sum in 32. */
 #define KQ_LINE_PAIR(p)                                                                        \
   {                                                                                            \
-    __m256i u = kq_broadcast(x##p + place);                                                       \
+    __m256i u = kq_broadcast(x##p + place);                                                    \
     __m256i c = _mm256_maddubs_epi16(u, w0), d = _mm256_maddubs_epi16(u, w1);                  \
-    u = kq_broadcast(x##p + other);                                                               \
+    u = kq_broadcast(x##p + other);                                                            \
     c = _mm256_add_epi16(c, _mm256_maddubs_epi16(u, weights_at(weights, 2)));                  \
     d = _mm256_add_epi16(d, _mm256_maddubs_epi16(u, weights_at(weights, 3)));                  \
     a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(c, ones));                                 \
@@ -58,7 +58,7 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m256i sum[]
   }
 #define KQ_LINE_U8(p)                                                                      \
   {                                                                                        \
-    const __m256i u = kq_broadcast(x##p + place);                                             \
+    const __m256i u = kq_broadcast(x##p + place);                                          \
     a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w0), ones));   \
     b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(_mm256_maddubs_epi16(u, w1), ones));   \
   }
@@ -66,13 +66,13 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m256i sum[]
 /* Inputs of even number, and of odd number, as 16-bit values: any weights. */
 #define KQ_LINE_EVEN(p)                                                       \
   {                                                                           \
-    const __m256i v = _mm256_and_si256(kq_broadcast(x##p + place), low);         \
+    const __m256i v = _mm256_and_si256(kq_broadcast(x##p + place), low);      \
     a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(v, w0));                  \
     b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(v, w1));                  \
   }
 #define KQ_LINE_ODD(p)                                                        \
   {                                                                           \
-    const __m256i v = _mm256_srli_epi16(kq_broadcast(x##p + place), 8);          \
+    const __m256i v = _mm256_srli_epi16(kq_broadcast(x##p + place), 8);       \
     a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(v, w2));                  \
     b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(v, w3));                  \
   }
@@ -115,7 +115,7 @@ KQ_STEPS_U8(add_steps_u8_1, KQ_EACH_1)
 
 #define KQ_LINE_S16(p)                                              \
   {                                                                 \
-    const __m256i v = kq_broadcast(x##p + place);                      \
+    const __m256i v = kq_broadcast(x##p + place);                   \
     a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(v, w0));        \
     b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(v, w1));        \
   }
@@ -125,10 +125,10 @@ KQ_STEPS(add_steps_s16_1, KQ_EACH_1, KQ_LINE_S16)
 /* Weights of bytes, inputs doubled. */
 #define KQ_LINE_DOUBLED(p)                                               \
   {                                                                      \
-    const __m256i v = kq_broadcast(x##p + place);                           \
+    const __m256i v = kq_broadcast(x##p + place);                        \
     a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(v, w0));             \
     b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(v, w1));             \
-    const __m256i u = kq_broadcast(x##p + place + 4);                       \
+    const __m256i u = kq_broadcast(x##p + place + 4);                    \
     a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(u, w2));             \
     b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(u, w3));             \
   }
@@ -151,17 +151,17 @@ KQ_STEPS_DOUBLED(add_steps_doubled_1, KQ_EACH_1, KQ_LINE_DOUBLED)
 
 /* The same of blocks of up to 8 channels. */
 #define KQ_LINE_HALF(p)                                                             \
-  a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(kq_broadcast(x##p + place), w0));    \
+  a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(kq_broadcast(x##p + place), w0)); \
   a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(kq_broadcast(x##p + place + 4), w2));
 KQ_STEPS_DOUBLED(add_steps_half_4, KQ_EACH_4, KQ_LINE_HALF)
 
 #define KQ_FMA(v, w, sum) \
   _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(v), _mm256_castsi256_ps(w), _mm256_castsi256_ps(sum)))
-#define KQ_LINE_F32(p)                         \
-  {                                            \
+#define KQ_LINE_F32(p)                            \
+  {                                               \
     const __m256i v = kq_broadcast(x##p + place); \
-    a##p = KQ_FMA(v, w0, a##p);                \
-    b##p = KQ_FMA(v, w1, b##p);                \
+    a##p = KQ_FMA(v, w0, a##p);                   \
+    b##p = KQ_FMA(v, w1, b##p);                   \
   }
 KQ_STEPS(add_steps_f32_4, KQ_EACH_4, KQ_LINE_F32)
 KQ_STEPS(add_steps_f32_1, KQ_EACH_1, KQ_LINE_F32)
@@ -174,7 +174,7 @@ KQ_STEPS(add_steps_f32_1, KQ_EACH_1, KQ_LINE_F32)
   sum[p][1] = _mm256_add_epi32(sum[p][1], _mm256_madd_epi16(b##p, ones));
 #define KQ_LINE_NARROW(p)                                             \
   {                                                                   \
-    const __m256i u = kq_broadcast(x##p + place);                        \
+    const __m256i u = kq_broadcast(x##p + place);                     \
     KQ_ADD_TO(a##p, _mm256_maddubs_epi16(u, w0))                      \
     KQ_ADD_TO(b##p, _mm256_maddubs_epi16(u, w1))                      \
   }

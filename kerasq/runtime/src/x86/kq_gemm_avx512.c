@@ -20,11 +20,11 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m512i sum[]
 #define KQ_POINT(p, type) const uint8_t *const x##p = x[p];
 #define KQ_TAKE(p, type) __m512i a##p = start0, b##p = start1;
 #define KQ_GIVE(p, type) sum[p][0] = a##p, sum[p][1] = b##p;
-#define KQ_PAIR(p, type)                          \
-  {                                               \
-    const __m512i v = kq_broadcast_512(x##p + place);    \
-    a##p = kq_products_##type(a##p, v, w0);          \
-    b##p = kq_products_##type(b##p, v, w1);          \
+#define KQ_PAIR(p, type)                              \
+  {                                                   \
+    const __m512i v = kq_broadcast_512(x##p + place); \
+    a##p = kq_products_##type(a##p, v, w0);           \
+    b##p = kq_products_##type(b##p, v, w1);           \
   }
 #define KQ_ONE(p, type) a##p = kq_products_##type(a##p, kq_broadcast_512(x##p + place), w0);
 
@@ -44,7 +44,7 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m512i sum[]
     EACH(KQ_GIVE, type)                                                                               \
   }
 
-#define KQ_ALL_STEPS(type)                           \
+#define KQ_ALL_STEPS(type)                            \
   KQ_STEPS(pair_##type##_8, KQ_EACH_8, KQ_PAIR, type) \
   KQ_STEPS(pair_##type##_1, KQ_EACH_1, KQ_PAIR, type) \
   KQ_STEPS(one_##type##_8, KQ_EACH_8, KQ_ONE, type)   \
