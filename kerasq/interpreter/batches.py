@@ -29,6 +29,7 @@ class Batches:
     Attributes:
         examples: How many there are.
         single: Whether the arrays came without a batch axis.
+        are_stored: Whether all arrays are of stored integers (float numbers for a FLOAT32 input).
 
     Raises:
         ValueError: Names, number of arrays, shapes or batch sizes don't fit.
@@ -48,6 +49,8 @@ class Batches:
         if len(sizes) > 1:
             raise ValueError(f"All inputs must have the same batch size. Received: {[len(array) for array in self._arrays]}")
         self.examples = sizes.pop()
+        types = [tensor.format.dtype for tensor in self._tensors]
+        self.are_stored = types == [array.dtype for array in self._arrays]
 
     def stored(self, examples: slice) -> list[np.ndarray]:
         """Stored values of some of the examples, for each input."""

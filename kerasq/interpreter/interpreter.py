@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import operator
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ import numpy as np
 from kerasq import format as file_format
 from kerasq.format.model import Model, Tensor
 from kerasq.inputs import as_array
-from kerasq.interpreter import engines, memory, profile
+from kerasq.interpreter import arguments, details, engines, memory, profile, signatures
 from kerasq.interpreter.batches import Batches, fast_batch_size, processors, slices
 from kerasq.interpreter.native import NativeEngine
+from kerasq.interpreter.parallel import computed
+from kerasq.interpreter.values import Values
 from kerasq.progress import Progress
 
 _CHOSEN_ANEW = ("_model", "_engine", "_engine_name", "_threads")  # where an interpreter is unpickled
@@ -24,8 +27,8 @@ class Interpreter:
     """Runs a .kq file; called like `tf.lite.Interpreter`, or with whole batches.
 
     A fixed-point network gives the same integers on every machine, in every engine, for every batch size and number of
-    threads; FLOAT32 tensors may differ in the last bits. `NUMERICS.md` is the definition. Shapes are fixed: inputs can't be
-    resized; `predict` takes any number of examples.
+    threads; FLOAT32 tensors may differ in the last bits. `NUMERICS.md` is the definition. Shapes are fixed but for the batch
+    axis: `predict` takes any number of examples, `resize_tensor_input` sets it for `invoke`.
 
     Args:
         model_path: A .kq file.
@@ -38,6 +41,8 @@ class Interpreter:
             themselves, what Python keeps of the file, and temporary arrays of the reference engine are not counted.
         isa: Kernels of the native engine, one of `kerasq.runtime.tiers()`: `"portable"`, `"avx2"` or `"avx512vnni"`; `None`
             for what the variable KERASQ_ISA names, else for the fastest of this processor.
+        experimental_preserve_all_tensors: `invoke` keeps every tensor. Without, `get_tensor` computes those inside the network
+            once more, where one is asked for.
 
     An interpreter can be copied, which shares the network, and pickled, which carries the file's contents along: where it is
     unpickled, engine, kernels and threads are chosen anew if they were left to be chosen. Both keep the tensors that are set.
@@ -65,51 +70,39 @@ class Interpreter:
         num_threads: int | None = None,
         isa: str | None = None,
         max_bytes: int | None = memory.MAX_BYTES,
+        experimental_preserve_all_tensors: bool = False,
     ) -> None:
-        if (model_path is None) == (model_content is None):
-            raise ValueError(
-                "Give either `model_path` or `model_content`. "
-                f"Received: model_path={model_path!r}, model_content={type(model_content).__name__}"
-            )
-        _check_count("num_threads", num_threads)
-        _check_count("max_bytes", max_bytes)
-        source = model_path if model_content is None else model_content
-        if model_path is not None and not isinstance(model_path, str | os.PathLike):
-            expected = "a path; the bytes of a file are `model_content`"
-            raise TypeError(f"`model_path` must be {expected}. Received: model_path of type {type(model_path).__name__}")
-        if model_content is not None and not isinstance(model_content, Model) and not _has_bytes(model_content):
-            expected = "the bytes of a .kq file, or a kerasq.format.Model; a path is `model_path`"
-            raise TypeError(f"`model_content` must be {expected}. Received: {type(model_content).__name__}")
-        assert source is not None
+        source = arguments.source(model_path, model_content)
+        arguments.check_count("num_threads", num_threads)
+        arguments.check_count("max_bytes", max_bytes)
         self._engine_name = engines.choose(engine, isa)
         self._model, self._engine = engines.open_model(source, self._engine_name, isa, max_bytes)
         self._threads = memory.threads(num_threads, processors(), self._engine.arenas)
-        self._example: engines.Example | None = None
-        self._invoked: list[np.ndarray] | None = None  # inputs of the last invoke(): arrays that nothing writes into
-        self._within: dict[int, np.ndarray] = {}  # tensors inside the network, where they were asked for since
+        self._preserve = bool(experimental_preserve_all_tensors)
+        self._batch = 1
+        self._values: Values | None = None  # made when they are first asked for
         self._chosen = {"engine": engine, "num_threads": num_threads, "isa": isa, "max_bytes": max_bytes}
 
     def __copy__(self) -> Interpreter:
         """An interpreter of the same network with the same values, which go their own way from now on."""
         twin = object.__new__(type(self))
         twin.__dict__ |= self.__dict__
-        twin._example = None if self._example is None else self._example.copy()
-        twin._within = dict(self._within)
+        twin._values = None if self._values is None else self._values.copy()
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Interpreter:
         twin = self.__copy__()  # engine and network hold no state of a run: threads share them anyway
         memo[id(self)] = twin
-        shared = (*_CHOSEN_ANEW, "_example")  # the twin's own example is a copy already
+        shared = (*_CHOSEN_ANEW, "_values")  # the twin's own values are copies already
         twin.__dict__ |= {name: copy.deepcopy(value, memo) for name, value in self.__dict__.items() if name not in shared}
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if any(operator.function is not None for operator in self._model.operators):
+        if any(op.function is not None for op in self._model.operators):
             raise TypeError("This network computes functions that are in memory only, and no file holds: it can't be pickled")
         arguments = {"model_content": file_format.dumps(self._model), **self._chosen}
-        values = None if self._example is None else (self._example.inputs, self._example.outputs)
-        own = {name: value for name, value in self.__dict__.items() if name not in (*_CHOSEN_ANEW, "_example")}
+        values = None if self._values is None else self._values.state()
+        own = {name: value for name, value in self.__dict__.items() if name not in (*_CHOSEN_ANEW, "_values")}
         return _restored, (type(self), arguments, own, values)
 
     @property
@@ -123,10 +116,50 @@ class Interpreter:
         return self._engine_name
 
     def allocate_tensors(self) -> None:
-        """Prepare for `set_tensor` and `invoke`; inputs are 0 until they are set."""
-        tensors = (self._model.tensors[index] for index in self._model.inputs)
-        self._example = self._engine.example([np.zeros(tensor.shape, tensor.format.dtype) for tensor in tensors])
-        self._invoked = None
+        """Set all inputs to 0. Need not be called: they are 0 until they are set."""
+        self._values = Values(self._model, self._engine, self._threads, self._batch, self._preserve)
+
+    def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int], strict: bool = False) -> None:
+        """Set the number of examples that `invoke` computes; all inputs are 0 again until they are set.
+
+        Args:
+            input_index: `index` of an input's details. All inputs get the same number.
+            tensor_size: The input's shape, with any number of examples as its first axis.
+            strict: Ignored: only the axis that is -1 in `shape_signature` can be resized.
+
+        Raises:
+            ValueError: Not an input of the network, or another axis than the first one differs.
+        """
+        tensor = self._input(input_index, "resized")
+        shape = tuple(map(operator.index, tensor_size))
+        if len(shape) != len(tensor.shape) or shape[1:] != tensor.shape[1:] or shape[0] < 1:
+            expected = ", ".join(["examples", *map(str, tensor.shape[1:])])
+            raise ValueError(f"Input {tensor.name!r} must have shape ({expected}). Received: tensor_size={shape}")
+        if shape[0] != self._batch:
+            self._batch, self._values = shape[0], None
+
+    def get_signature_list(self) -> dict[str, dict[str, list[str]]]:
+        """Names of the inputs and outputs of the one signature, in the form of tf.lite.
+
+        Example:
+
+        >>> interpreter.get_signature_list()
+        {'serving_default': {'inputs': ['image'], 'outputs': ['scores']}}
+        """
+        return {signatures.NAME: {"inputs": [*self._model.named_inputs()], "outputs": [*self._model.named_outputs()]}}
+
+    def get_signature_runner(self, signature_key: str | None = None) -> signatures.SignatureRunner:
+        """The network as a function of its inputs by name.
+
+        Args:
+            signature_key: `"serving_default"`, or `None` for the same.
+
+        Raises:
+            ValueError: There is no such signature.
+        """
+        if signature_key not in (None, signatures.NAME):
+            raise ValueError(f"The only signature is {signatures.NAME!r}. Received: signature_key={signature_key!r}")
+        return signatures.SignatureRunner(self)
 
     def get_input_details(self) -> list[dict[str, Any]]:
         """Details of the network's inputs in its order, as `get_tensor_details` gives them, but with the names of its author."""
@@ -140,10 +173,11 @@ class Interpreter:
         """Details of every tensor, constants included.
 
         Returns:
-            A dict for each tensor: `name`; `index`, for `set_tensor` and `get_tensor`; `shape`, an int32 array;
-            `dtype`, the NumPy type of its stored values; `format`, a `kerasq.QFormat`; `quantization`, the pair
-            (scale, zero point) with value = scale * (stored - zero point): the zero point is always 0, the scale a power
-            of two, and (0.0, 0) stands for a FLOAT32 tensor.
+            A dict for each tensor: `name`; `index`, for `set_tensor` and `get_tensor`; `shape`, an int32 array, and
+            `shape_signature`, the same with -1 for the batch axis, which can be resized; `dtype`, the NumPy type of its stored
+            values; `format`, a `kerasq.QFormat`; `quantization`, the pair (scale, zero point) with value = scale *
+            (stored - zero point): the zero point is always 0, the scale a power of two, and (0.0, 0) stands for a FLOAT32
+            tensor; `quantization_parameters`, the same as arrays `scales` and `zero_points`, empty for a FLOAT32 tensor.
         """
         return [self._details(index) for index in range(len(self._model.tensors))]
 
@@ -156,33 +190,21 @@ class Interpreter:
 
         Raises:
             ValueError: Not an input of the network, or another shape or dtype.
-            RuntimeError: Before `allocate_tensors()`.
+            TypeError: No array of real numbers.
         """
-        example, tensor = self._allocated(), self._tensor(tensor_index)
-        if tensor_index not in self._model.inputs:
-            names = {self._model.tensors[index].name: index for index in self._model.inputs}
-            raise ValueError(
-                f"Only inputs of the network can be set: {names}. Received: tensor_index={tensor_index}, {tensor.name!r}"
-            )
+        tensor, shape = self._input(tensor_index, "set"), self._shape(tensor_index)
         if type(value) is not np.ndarray:
             value = as_array(value, tensor.name)
-        if value.dtype != tensor.format.dtype or value.shape != tensor.shape:
+        if value.dtype != tensor.format.dtype or value.shape != shape:
             raise ValueError(
-                f"Input {tensor.name!r} ({tensor.format}) must have dtype={tensor.format.dtype}, shape={tensor.shape}. "
+                f"Input {tensor.name!r} ({tensor.format}) must have dtype={tensor.format.dtype}, shape={shape}. "
                 f"Received: dtype={value.dtype}, shape={value.shape}"
             )
-        example.set(self._model.inputs.index(tensor_index), value.copy())
+        self._allocated().set(tensor_index, value)
 
     def invoke(self) -> None:
-        """Compute every tensor from the inputs that are set.
-
-        Raises:
-            RuntimeError: Before `allocate_tensors()`.
-        """
-        example = self._allocated()
-        example.run()
-        self._invoked = example.inputs[:]
-        self._within = {}
+        """Compute every tensor from the inputs that are set."""
+        self._allocated().invoke()
 
     def get_tensor(self, tensor_index: int) -> np.ndarray:
         """A copy of a tensor's stored values: a constant, an input, or what the last `invoke()` computed.
@@ -195,21 +217,29 @@ class Interpreter:
             RuntimeError: The tensor has no value yet.
         """
         tensor = self._tensor(tensor_index)
-        if tensor.data is not None:
-            return tensor.data.copy()
-        return self._value(tensor_index, tensor).copy()
+        return (self._allocated().of(tensor_index) if tensor.data is None else tensor.data).copy()
 
-    def _value(self, index: int, tensor: Tensor) -> np.ndarray:
-        example = self._allocated()
-        if index in self._model.inputs:
-            return example.inputs[self._model.inputs.index(index)]
-        if self._invoked is None:
-            raise RuntimeError(f"Tensor {tensor.name!r} has no value yet: call invoke() first")
-        if index in self._model.outputs:
-            return example.outputs[self._model.outputs.index(index)]
-        if not self._within:
-            self._engine.run(self._invoked, self._within.setdefault)
-        return self._within[index]
+    def tensor(self, tensor_index: int) -> Callable[[], np.ndarray]:
+        """A function that returns a tensor's stored values themselves, not a copy: what is written into those of an input is set.
+
+        Ask the function again after `invoke`, `allocate_tensors` or `resize_tensor_input`; constants can't be written into.
+
+        Raises:
+            ValueError: There is no such tensor.
+            RuntimeError: (The function:) the tensor has no value yet.
+
+        Example:
+
+        >>> interpreter.tensor(interpreter.get_input_details()[0]["index"])()[:] = 3
+        >>> interpreter.invoke()
+        >>> interpreter.tensor(interpreter.get_output_details()[0]["index"])()
+        """
+        tensor = self._tensor(tensor_index)
+        if tensor.data is None:
+            return lambda: self._allocated().lend(tensor_index)
+        constant = tensor.data.view()
+        constant.flags.writeable = False
+        return lambda: constant
 
     def predict(
         self, x: Any, batch_size: int | None = None, verbose: int = 0, raw: bool = False
@@ -245,7 +275,7 @@ class Interpreter:
             return examples.stop - examples.start
 
         with Progress("predict", batches.examples, "examples", enabled=bool(verbose)) as progress:
-            for count in self._each(compute, slices(batches.examples, size)):
+            for count in computed(compute, slices(batches.examples, size), self._threads):
                 progress.advance(count)
         if batches.single:
             outputs = [output[0] for output in outputs]
@@ -295,7 +325,7 @@ class Interpreter:
             `quartiles` of the seconds; and `samples`, the seconds of each run.
 
         Raises:
-            RuntimeError: Before `allocate_tensors()`, or the reference engine runs the network: its time says nothing.
+            RuntimeError: The reference engine runs the network: its time says nothing.
             ValueError, TypeError: `runs` is no positive integer.
 
         Example:
@@ -303,29 +333,17 @@ class Interpreter:
         >>> for operator in sorted(interpreter.profile(), key=lambda operator: -operator["seconds"])[:3]:
         ...     print(f"{1e6 * operator['seconds']:8.1f} us  {operator['output']}  {operator['kernel']}")
         """
-        _check_count("runs", 0 if runs is None else runs)
-        example = self._allocated()
+        arguments.check_count("runs", 0 if runs is None else runs)
+        inputs = self._allocated().inputs
         if not isinstance(self._engine, NativeEngine):
             raise RuntimeError("Only the native engine has kernels to take the time of. Received: engine='reference'")
         network = self._engine.network
-        network.operator_times(network.arena(), example.inputs, 1)  # the first run warms up what there is to warm up
-        return profile.described(self._model, network, network.operator_times(network.arena(), example.inputs, runs))
-
-    def _each(self, compute: Callable[[slice], int], pieces: Sequence[slice]) -> Iterator[int]:
-        """`compute` of every piece, in several threads (NumPy and the runtime compute without the interpreter lock)."""
-        if self._threads == 1 or len(pieces) == 1:
-            yield from map(compute, pieces)
-            return
-        from concurrent.futures import ThreadPoolExecutor  # takes as long to import as a small network to run
-
-        pool = ThreadPoolExecutor(self._threads)
-        try:
-            yield from pool.map(compute, pieces)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        inputs = [array[:1] for array in inputs]
+        network.operator_times(network.arena(), inputs, 1)  # the first run warms up what there is to warm up
+        return profile.described(self._model, network, network.operator_times(network.arena(), inputs, runs))
 
     def _size(self, size: int | None, default: int) -> int:
-        _check_count("batch_size", size)
+        arguments.check_count("batch_size", size)
         return default if size is None else size
 
     def _tensor(self, index: int) -> Tensor:
@@ -333,55 +351,37 @@ class Interpreter:
             raise ValueError(f"Tensors are 0 to {len(self._model.tensors) - 1}. Received: tensor_index={index!r}")
         return self._model.tensors[index]
 
-    def _allocated(self) -> engines.Example:
-        if self._example is None:
-            raise RuntimeError("Call allocate_tensors() first")
-        return self._example
+    def _input(self, index: int, what: str) -> Tensor:
+        tensor = self._tensor(index)
+        if index not in self._model.inputs:
+            names = {self._model.tensors[index].name: index for index in self._model.inputs}
+            raise ValueError(f"Only inputs of the network can be {what}: {names}. Received: index {index}, {tensor.name!r}")
+        return tensor
+
+    def _shape(self, index: int) -> tuple[int, ...]:
+        tensor = self._model.tensors[index]
+        return tensor.shape if tensor.is_constant else (self._batch, *tensor.shape[1:])
+
+    def _allocated(self) -> Values:
+        if self._values is None:
+            self.allocate_tensors()
+        assert self._values is not None
+        return self._values
 
     def _details(self, index: int) -> dict[str, Any]:
-        tensor = self._model.tensors[index]
-        return {
-            "name": tensor.name,
-            "index": index,
-            "shape": np.array(tensor.shape, np.int32),
-            "dtype": tensor.format.dtype.type,
-            "format": tensor.format,
-            "quantization": (0.0 if tensor.format.is_float else tensor.format.step, 0),
-        }
+        return details.of_tensor(self._model.tensors[index], index, self._shape(index))
 
 
 def _restored(
     kind: type[Interpreter],
     arguments: dict[str, Any],
     own: dict[str, Any],
-    values: tuple[list[np.ndarray], list[np.ndarray]] | None,
+    values: dict[str, Any] | None,
 ) -> Interpreter:
     """An interpreter out of a pickle. (A subclass has a constructor of its own, which is not called again.)"""
     interpreter = object.__new__(kind)
     Interpreter.__init__(interpreter, **arguments)
     interpreter.__dict__ |= own
     if values is not None:
-        inputs, outputs = values
-        interpreter._example = interpreter._engine.example([array.copy() for array in inputs])
-        for array, stored in zip(interpreter._example.outputs, outputs, strict=True):
-            array[...] = stored
+        interpreter._allocated().restore(values)
     return interpreter
-
-
-def _has_bytes(content: Any) -> bool:
-    """Whether it is bytes, an array of them, a mapping of a file: whatever lends its memory."""
-    try:
-        memoryview(content)
-    except TypeError:
-        return False
-    return True
-
-
-def _check_count(name: str, count: Any) -> None:
-    """Refuses what is neither None nor a positive integer."""
-    if count is None:
-        return
-    if isinstance(count, bool) or not isinstance(count, int | np.integer):
-        raise TypeError(f"`{name}` must be a positive integer, or None. Received: {name}={count!r}")
-    if count < 1:
-        raise ValueError(f"`{name}` must be at least 1. Received: {name}={count}")

@@ -243,8 +243,6 @@ def test_copies_and_pickles_go_their_own_way(Interpreter, twin_of):
     fresh = twin_of(interpreter)
     np.testing.assert_array_equal(fresh.predict([a, b])["z"], interpreter.predict([a, b])["z"])
     assert fresh.engine == interpreter.engine
-    with pytest.raises(RuntimeError, match="allocate_tensors"):
-        fresh.invoke()
     interpreter.allocate_tensors()
     interpreter.set_tensor(0, np.full((1, 6), 16, np.int8))
     interpreter.invoke()
@@ -396,10 +394,13 @@ def test_errors_name_what_was_expected_and_received(Interpreter, call, error, me
         call(allocated(Interpreter))
 
 
-@pytest.mark.parametrize("call", [lambda i: i.invoke(), lambda i: i.get_tensor(0), lambda i: i.set_tensor(0, A[:1])])
-def test_tensors_must_be_allocated_first(Interpreter, call):
-    with pytest.raises(RuntimeError, match=r"allocate_tensors\(\) first"):
-        call(Interpreter(model_content=two_ends()))
+def test_tensors_need_not_be_allocated(Interpreter):
+    interpreter, allocated = (Interpreter(model_content=two_ends()) for _ in range(2))
+    allocated.allocate_tensors()
+    interpreter.invoke()
+    allocated.invoke()
+    for index in (0, 1, 3, 4):
+        np.testing.assert_array_equal(interpreter.get_tensor(index), allocated.get_tensor(index))
 
 
 @pytest.mark.parametrize(
@@ -455,9 +456,6 @@ def test_a_model_that_breaks_a_rule_is_refused(Interpreter):
 def test_profile():
     model = random_resnet23("SIGN", **SMALL)
     interpreter = kerasq.Interpreter(model_content=model, engine="native")
-    with pytest.raises(RuntimeError, match="allocate_tensors"):
-        interpreter.profile()
-    interpreter.allocate_tensors()
     interpreter.set_tensor(model.inputs[0], images(1))
     table = interpreter.profile(runs=7)
     assert [entry["output"] for entry in table] == [model.output(operator).name for operator in model.operators]
@@ -478,6 +476,5 @@ def test_profile():
 
 def test_the_reference_has_no_profile():
     interpreter = kerasq.Interpreter(model_content=two_ends(), engine="reference")
-    interpreter.allocate_tensors()
     with pytest.raises(RuntimeError, match="native engine"):
         interpreter.profile()
