@@ -38,14 +38,21 @@ class Builder:
     policy: Policy
 
     @classmethod
-    def of(cls, network: Network, settings: Settings, statistics: Statistics | None, options: Options) -> Builder:
-        """One that does what the options say."""
+    def of(
+        cls,
+        network: Network,
+        settings: Settings,
+        statistics: Statistics | None,
+        options: Options,
+        kernel_bits: Mapping[Role, int] | None = None,
+    ) -> Builder:
+        """One that does what the options say, with widths of kernels where they are not to be 8."""
         if options.input_type is not None:
             wanted = options.input_type
             settings = settings.with_buffers(
                 network.graph.inputs, wanted if isinstance(wanted, QFormat) else QFormat.parse(wanted)
             )
-        return cls(network, settings, statistics, Policy(Criterion(options.criterion), options.bits))
+        return cls(network, settings, statistics, Policy(Criterion(options.criterion), options.bits, kernel_bits or {}))
 
     def __call__(self, decided: Mapping[Role, Choice]) -> Emitted:
         """The planned model with formats by role that go before the policy's, and behind the settings'.

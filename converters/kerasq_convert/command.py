@@ -14,7 +14,8 @@ gains a bit, and biases take back what rounding does to the means of the channel
 where a half of the examples that had no part in it agrees; --per_channel,
 --noper_channel and --nocorrect_bias decide otherwise. --equalize shares
 sizes between neighbouring layers instead: for --noper_channel. Weights on a grid stay
-as they are.
+as they are. --weight_bits quantizes float kernels to 4 or 16 bits instead of 8; the
+first and last ones keep at least 8, unless --end_weight_bits or --settings say otherwise.
 
 What is trusted: a .kq file never is, it is verified. Of a SavedModel only what computes
 is run, and its variables are read: an operation that could reach files, text, tables,

@@ -22,6 +22,7 @@ from kerasq_convert.observation.observe import load_statistics, observe
 from kerasq_convert.options import Options, check_options
 from kerasq_convert.passes.multipliers import with_multipliers
 from kerasq_convert.passes.simplify import simplify
+from kerasq_convert.passes.widths import kernel_bits
 from kerasq_convert.pruning.prune import prune
 from kerasq_convert.repair.repair import bias_correction
 from kerasq_convert.repair.silence import require_signal
@@ -74,10 +75,11 @@ def run_stages(source: Any, options: Options) -> Conversion:
     network = simplify(graph, settings, equalized=options.equalize)
     observed = observe(network, trained, options)
     correction = bias_correction(network, observed, options)
-    accurate = with_multipliers(network, settings, options.per_channel, observed=observed.statistics is not None)
-    scaled = for_speed(network, accurate, settings, observed, correction, options)
+    bits = kernel_bits(network, settings, options.weight_bits, options.end_weight_bits)
+    accurate = with_multipliers(network, settings, options.per_channel, observed=observed.statistics is not None, bits=bits)
+    scaled = for_speed(network, accurate, settings, observed, correction, options, bits)
 
-    build = Builder.of(scaled, settings, observed.statistics, options)  # chooses formats, emits operators, plans memory
+    build = Builder.of(scaled, settings, observed.statistics, options, bits)  # chooses formats, emits operators, plans memory
     searched = search_formats(build, observed, correction, options)
     built = build(searched.decided)
     if observed.statistics is not None and not options.allow_float:

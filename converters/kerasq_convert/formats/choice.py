@@ -6,7 +6,8 @@ import dataclasses
 import enum
 from collections.abc import Iterator, Mapping
 
-from kerasq.qformat import FLOAT32, QFormat, fixed
+from kerasq.ops.families import KERNELS
+from kerasq.qformat import FLOAT32, Kind, QFormat, fixed
 from kerasq_convert import roles
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import ranges
@@ -16,6 +17,7 @@ from kerasq_convert.roles import Part, Role
 
 FIXED8, UFIXED8, FIXED16, FIXED32 = fixed(8), fixed(8, signed=False), fixed(16), fixed(32)
 BITS = (8, 16)  # widths of automatic buffers
+KERNEL_BITS = tuple(QFormat.parse(family).bits for family in KERNELS if family.startswith(Kind.FIXED))  # of free weights
 PROBABILITIES = fixed(8, 8, signed=False)
 
 
@@ -53,12 +55,14 @@ class Policy:
     Attributes:
         criterion: What is asked of each tensor by itself.
         bits: Width of buffers, 8 or 16.
+        kernel_bits: Widths of free kernels, by role, where they are not to be 8.
         decided: Formats that a search over the whole network found, by role; they go before `criterion`, and the settings
             before them.
     """
 
     criterion: ranges.Criterion = ranges.Criterion.MSE
     bits: int = 8
+    kernel_bits: Mapping[Role, int] = dataclasses.field(default_factory=dict)
     decided: Mapping[Role, Choice] = dataclasses.field(default_factory=dict)
 
 

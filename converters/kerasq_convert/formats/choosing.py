@@ -165,7 +165,8 @@ class _Chooser:
         self.kernels[role] = choice
 
     def _automatic_kernel(self, node: WeightedNode) -> Choice:
-        automatic = automatic_kernel(node, self.policy.criterion)
+        bits = self.policy.kernel_bits.get(roles.kernel(node), 8)
+        automatic = automatic_kernel(node, self.policy.criterion, bits)
         if automatic.reason not in (Reason.ERROR, Reason.UNSATURATED):
             return automatic
         choice = self.policy.decided.get(roles.kernel(node), automatic)

@@ -8,9 +8,9 @@ import weakref
 import numpy as np
 
 from kerasq.format import Tensor
-from kerasq.qformat import SIGN, QFormat
+from kerasq.qformat import SIGN, QFormat, fixed
 from kerasq_convert.formats import ranges
-from kerasq_convert.formats.choice import FIXED8, FIXED16, Choice, Reason
+from kerasq_convert.formats.choice import FIXED16, Choice, Reason
 from kerasq_convert.formats.kernels import binary_scale, grid_of, holds, only_moves
 from kerasq_convert.graph import WeightedNode
 
@@ -82,8 +82,8 @@ def folded_kernel(node: WeightedNode) -> np.ndarray:
     return node.kernel * node.multiplier.reshape(-1, *(1,) * (node.kernel.ndim - 1))
 
 
-def automatic_kernel(node: WeightedNode, criterion: ranges.Criterion = ranges.Criterion.MSE) -> Choice:
-    """SIGN where the kernel is binary, its own grid where it has one of at most 4, 8 or 16 bits, else FIXED8.
+def automatic_kernel(node: WeightedNode, criterion: ranges.Criterion = ranges.Criterion.MSE, bits: int = 8) -> Choice:
+    """SIGN where the kernel is binary, its own grid where it has one of at most 4, 8 or 16 bits, else of `bits` bits.
 
     A kernel of one weight per output channel (a scaling that stands alone) gets 16 bits: it is small, and all that follows
     depends on it.
@@ -96,7 +96,7 @@ def automatic_kernel(node: WeightedNode, criterion: ranges.Criterion = ranges.Cr
     grid = grid_of(node.kernel, (8, 16) if only_moves(node.kernel) else (4, 8, 16))
     if grid is not None:
         return Choice(grid, Reason.GRID)
-    family = FIXED16 if node.kernel.size == len(node.kernel) else FIXED8
+    family = FIXED16 if node.kernel.size == len(node.kernel) else fixed(bits)
     reason = Reason.UNSATURATED if criterion is ranges.Criterion.MINMAX else Reason.ERROR
     return Choice(best_kernel_format(family, node, criterion), reason)
 

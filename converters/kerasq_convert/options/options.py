@@ -15,7 +15,7 @@ from kerasq.text import shown
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.dataset import Dataset
 from kerasq_convert.examples.labels import load_labels
-from kerasq_convert.formats.choice import BITS
+from kerasq_convert.formats.choice import BITS, KERNEL_BITS
 from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.frontend import input_sizes
 from kerasq_convert.options.option import Option, document, options_of, unknown_option
@@ -23,6 +23,7 @@ from kerasq_convert.options.preference import Preference
 from kerasq_convert.settings.settings import Settings, nearest
 
 Path = str | os.PathLike
+_WIDTHS = f"{', '.join(map(str, KERNEL_BITS[:-1]))} or {KERNEL_BITS[-1]}"
 
 
 def _exists(value: Any) -> None:
@@ -63,6 +64,20 @@ def _bits(value: Any, options: "Options") -> Iterator[str]:
         yield f"`bits`: 8 or 16 was expected. Received: {shown(value)}"
     elif value != 8 and options.representative_dataset is None and options.statistics is None and options.settings is None:
         yield "`bits` is the width of what was observed: give `representative_dataset` or `statistics`"
+
+
+def _kernel_bits(name: str) -> Callable[[Any, "Options"], Iterator[str]]:
+    def check(value: Any, _: "Options") -> Iterator[str]:
+        if value is not None and (value not in KERNEL_BITS or isinstance(value, bool)):
+            yield f"`{name}`: {_WIDTHS} was expected. Received: {shown(value)}"
+
+    return check
+
+
+def _end_weight_bits(value: Any, options: "Options") -> Iterator[str]:
+    yield from _kernel_bits("end_weight_bits")(value, options)
+    if value is not None and options.weight_bits is None:
+        yield "`end_weight_bits` is for other widths than the rest: give `weight_bits`, too"
 
 
 def _equalize(value: Any, options: "Options") -> Iterator[str]:
@@ -207,10 +222,29 @@ class Options:
             check=_bits,
         ),
     ] = 8
+    weight_bits: Annotated[
+        int | None,
+        Option(
+            f"Width of the kernels of free float weights, {_WIDTHS}, but of the first and last ones; with fewer bits than 8 each "
+            "output channel has its full range, at the cost of a multiplier, unless `per_channel` is False. `None`: 8. Settings "
+            "of a kernel go before it, and kernels on a grid stay as they were trained.",
+            flag=f"Width of float kernels, {_WIDTHS}, but of the first and last ones. Default: 8.",
+            check=_kernel_bits("weight_bits"),
+        ),
+    ] = None
+    end_weight_bits: Annotated[
+        int | None,
+        Option(
+            "The width of the first kernels, which no other kernel comes before, and of the last ones; `None`: that of the "
+            "others, and at least 8.",
+            flag="Width of the first and last kernels. Default: that of --weight_bits, and at least 8.",
+            check=_end_weight_bits,
+        ),
+    ] = None
     per_channel: Annotated[
         bool | None,
         Option(
-            "Whether kernels of free float weights use the full range of 8 bits in every output channel, at the cost of a "
+            "Whether kernels of free float weights use the full range of their bits in every output channel, at the cost of a "
             "multiplier; `None`: those that gain a bit by it, where ranges were observed.",
             flag="A multiplier for each output channel of float kernels. Default: where it gains a bit.",
         ),

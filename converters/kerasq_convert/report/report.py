@@ -17,7 +17,7 @@ from kerasq_convert.formats.choice import Formats, Reason, without_range
 from kerasq_convert.graph import Graph, Node, WeightedNode
 from kerasq_convert.memory.plan import Plan
 from kerasq_convert.naming import Names
-from kerasq_convert.passes.scale_channels import FORMAT as SCALED
+from kerasq_convert.passes.scale_channels import FORMATS as SCALED
 from kerasq_convert.pruning.prune import PrunedLayer
 from kerasq_convert.report.scalings import scaling_notes
 from kerasq_convert.roles import Part, Role
@@ -204,10 +204,10 @@ def _is_settable(role: Role, formats: Formats) -> bool:
     """Whether settings name a tensor to get this network again.
 
     What the converter makes for itself it makes again. A multiplier of ones is among that, but may be named as others are, unless
-    its kernel is FIXED8_7: beside that it would ask for channels to be scaled.
+    its kernel has the format of a scaled one: beside that it would ask for channels to be scaled.
     """
     if role.is_parameter and role.made:
-        return formats[Role(Part.KERNEL, role.value)].format != SCALED
+        return formats[Role(Part.KERNEL, role.value)].format not in SCALED.values()
     return role.is_buffer or role.is_parameter
 
 

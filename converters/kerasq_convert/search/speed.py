@@ -8,7 +8,7 @@ that lose the least themselves.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 
 import numpy as np
 
@@ -38,6 +38,7 @@ def for_speed(
     observed: Observed,
     correction: BiasCorrection | None,
     options: Options,
+    bits: Mapping[Role, int],
 ) -> Network:
     """The network with narrow kernels, if the options prefer speed.
 
@@ -48,6 +49,7 @@ def for_speed(
         observed: With examples, by whose outputs it is judged.
         correction: Corrects the biases of what is measured.
         options: `prefer`, and what a `Builder` and multipliers are to do.
+        bits: Widths of kernels, where they are not to be 8; others are never narrow.
     """
     examples = observed.examples
     if options.prefer != Preference.SPEED or examples is None:
@@ -56,14 +58,14 @@ def for_speed(
     wide = [roles.kernel(node) for node in accurate.graph.nodes if isinstance(node, WeightedNode) and _is_wide(node)]
     if not wide:
         return accurate
-    narrow = with_multipliers(network, settings, options.per_channel, observed=True, narrow=wide)
+    narrow = with_multipliers(network, settings, options.per_channel, observed=True, bits=bits, narrow=wide)
     order = _cheapest_first(wide, network, accurate, narrow)
 
     def narrowed(count: int) -> Network:
         return _mixed(accurate, narrow, order[:count])
 
     def sqnr_db(candidate: Network) -> float:
-        model = Builder.of(candidate, settings, observed.statistics, options)({}).model
+        model = Builder.of(candidate, settings, observed.statistics, options, bits)({}).model
         model = model if correction is None else correction.measure(model)
         return signal_to_noise_db(run(with_logits(model), examples.inputs), examples.outputs)
 
