@@ -136,7 +136,13 @@ def _scaled(rows: np.ndarray, format_: QFormat, least: np.ndarray | float = 0.0)
         better = noise < error
         best[better], error[better] = values[better], noise[better]
         chosen = np.where(better, scale, chosen)
-    return best, chosen
+    return best, chosen if format_.bits == FORMAT.bits else _fitted(rows, best, chosen)
+
+
+def _fitted(rows: np.ndarray, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The scales with the least squared error for these values, near `scale`: rows · values / values · values."""
+    power = np.sum(values**2, axis=1)
+    return np.where(power > 0, np.sum(rows * values, axis=1) / np.where(power > 0, power, 1.0), scale)
 
 
 def _shrinks(format_: QFormat) -> np.ndarray:
