@@ -10,6 +10,8 @@ import importlib
 import sys
 from typing import Any
 
+from kerasq.complete import check_one_distribution, needed
+
 __version__ = "0.1.0"
 
 # Public name -> module that defines it; imported on first use (PEP 562).
@@ -52,10 +54,17 @@ _MODULES = (
 
 __all__ = ["__version__", *_NAMES, *_MODULES]
 
+check_one_distribution()
+
 
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
-        return getattr(importlib.import_module(_NAMES[name]), name)
+        try:
+            return getattr(importlib.import_module(_NAMES[name]), name)
+        except ModuleNotFoundError as error:
+            if error.name not in ("kerasq_convert", "keras", "tensorflow", "yaml"):
+                raise
+            raise needed(f"kerasq.{name}", error.name) from None
     if name in _MODULES:
         return importlib.import_module(f"kerasq.{name}")
     raise AttributeError(f"module 'kerasq' has no attribute {name!r}")
@@ -65,5 +74,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-if "keras" in sys.modules:  # Keras is paid for already: register the layers, so that keras.models.load_model knows them
+if sys.modules.get("keras"):  # Keras is paid for already: register the layers, so that keras.models.load_model knows them
     importlib.import_module("kerasq.layers")

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import kerasq
 from kerasq.commands.arguments import WRONG_USAGE, Command, print_failure, wants_json
-from kerasq.commands.program import run_program
+from kerasq.commands.program import FAILED, run_program
+from kerasq.complete import IncompleteError, needed
 
 COMMANDS = {
     "convert": "kerasq_convert.command",
@@ -23,12 +24,23 @@ USAGE = f"usage: {NAME} COMMAND ...\n       {NAME} COMMAND --help"
 
 def help_text() -> str:
     """All commands, with the first line of what each says of itself."""
-    lines = [f"  {name:9}{_command(name).doc.split(': ', 1)[1].splitlines()[0]}" for name in COMMANDS]  # type: ignore[union-attr]
+    lines = [f"  {name:9}{_summary(name)}" for name in COMMANDS]
     return "\n".join([USAGE, "", *lines, "", f"Each is a program of its own, too: kerasq-convert is {NAME} convert."])
 
 
+def _summary(name: str) -> str:
+    try:
+        doc = _command(name).doc
+    except IncompleteError:
+        return "(not in kerasq-runtime)"
+    return doc.split(": ", 1)[1].splitlines()[0]  # type: ignore[union-attr]
+
+
 def _command(name: str) -> Command:
-    return importlib.import_module(COMMANDS[name]).COMMAND
+    try:
+        return importlib.import_module(COMMANDS[name]).COMMAND
+    except ModuleNotFoundError as error:
+        raise needed(f"kerasq-{name}", str(error.name)) from None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -46,7 +58,11 @@ def main(argv: Sequence[str]) -> int:
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(COMMANDS)} was expected"
         print_failure(NAME, USAGE, WRONG_USAGE, [f"there is no command {name!r}; {hint}"], as_json=wants_json(arguments))
         return WRONG_USAGE
-    command = _command(name)
+    try:
+        command = _command(name)
+    except IncompleteError as error:
+        print_failure(NAME, USAGE, FAILED, [str(error)], as_json=wants_json(arguments))
+        return FAILED
     return command.main([command.name, *arguments])
 
 

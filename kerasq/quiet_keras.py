@@ -1,5 +1,11 @@
 """Imports Keras, and with it mostly TensorFlow, without the latter's log: packages that need Keras import this first."""
 
+from kerasq.complete import needed
 from kerasq.quiet import import_quietly
 
-import_quietly("keras")
+try:
+    import_quietly("keras")
+except ModuleNotFoundError as error:
+    if error.name not in ("keras", "tensorflow"):  # the backend, where it is not there
+        raise
+    raise needed("Training", error.name) from None

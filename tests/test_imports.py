@@ -47,7 +47,7 @@ ROOMS: dict[str, set[str]] = {
     "callbacks": BASE | {"metrics"},
     "datasets": BASE,
     "commands": ENGINES | {"selftest", "footprint", "plots", "evaluation", "datasets", "kerasq_convert"},
-    "__main__": {"commands"},
+    "__main__": BASE | {"commands"},
     "conformance": ENGINES | {"selftest"},
 }
 ROOMS["kerasq_convert"] = set(ROOMS) - {"conformance", "__main__"}

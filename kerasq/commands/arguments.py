@@ -24,6 +24,7 @@ from absl import flags
 
 import kerasq
 from kerasq.commands.program import FAILED, run_program
+from kerasq.complete import IncompleteError
 from kerasq.format.errors import ModelError
 from kerasq.progress import silence
 from kerasq.runtime.library import TierError
@@ -145,6 +146,8 @@ class Command:
             return self._fail(WRONG_USAGE, error, as_json)
         except CommandError as error:
             return self._fail(FAILED, error, as_json)
+        except IncompleteError as error:
+            return self._fail(FAILED, CommandError(str(error)), as_json)
         except TierError as error:  # of the variable KERASQ_ISA: flags have been looked at
             return self._fail(FAILED, CommandError(str(error)), as_json)
         except MemoryError as error:

@@ -9,8 +9,9 @@
     y = interpreter.predict(images)          # any number of examples, float or stored integers
     y = interpreter.get_signature_runner()(image=images)["scores"]
 
-interpreter.py is the interface, values.py the tensors that its calls set and read; engines.py opens a model for one of the engines: native.py, which runs the C library of
-kerasq.runtime, and reference.py in NumPy, which defines what is right. None imports TensorFlow or Keras.
+interpreter.py is the interface, values.py the tensors that its calls set and read; engines.py opens a model for one of the
+engines: native.py, which runs the C library of kerasq.runtime, and reference.py in NumPy, which defines what is right. None
+imports TensorFlow or Keras.
 """
 
 from kerasq.interpreter.interpreter import Interpreter
