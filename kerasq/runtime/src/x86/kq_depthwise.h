@@ -14,7 +14,7 @@
  * pixels are taken as one with as many channels as they have together: 48 for 12. Else the last block has lanes too many, whose
  * outputs are written first and then overwritten by those of the next pixel.
  *
- * vpmaddubsw adds two products in 16 bits: |w0| + |w1| must be at most 128, see kq_gemm.h. Three taps take a plane's fourth place
+ * vpmaddubsw adds two products in 16 bits: weights of one sign must be at most 128 together, see kq_gemm.h. Three taps take a plane's fourth place
  * as well: the middle one is there twice, its weight divided so that both pairs fit. Steps that still do not fit come last in a
  * block, and are multiplied as 16-bit values. */
 #ifndef KQ_DEPTHWISE_H

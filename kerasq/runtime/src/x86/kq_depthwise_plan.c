@@ -112,8 +112,8 @@ static void fill_slots(const kq_rows *rows, const kq_depthwise_shape *s, uint32_
     slot[1] = 0;
     slot[2] = w[1];
   } else if (shape_taps == 3) {
-    const int32_t room = 128 - (int32_t)kq_magnitude(w[0]);
-    slot[1] = w[1] > room ? room : w[1] < -room ? -room : w[1];
+    const int32_t above = KQ_LARGEST_PAIR - (w[0] > 0 ? w[0] : 0), below = -KQ_LARGEST_PAIR - (w[0] < 0 ? w[0] : 0);
+    slot[1] = w[1] > above ? above : w[1] < below ? below : w[1];
     slot[3] = w[1] - slot[1];
   }
 }

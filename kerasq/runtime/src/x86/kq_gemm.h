@@ -12,8 +12,8 @@
  * with the constant in the sum's start value; margins hold what stands for 0. Sums are formed modulo 2^32: as the true sum fits
  * (accumulator_bits is 32), it is exact whatever the order, though the constant alone may not fit.
  *
- * vpmaddubsw (AVX2) adds two products in 16 bits and saturates: u * w0 + u' * w1 stays within 255 * 128 while |w0| + |w1| <=
- * 128. A step that breaks this for one of its channels is *wide*: its inputs of even and of odd number are multiplied as 16-bit
+ * vpmaddubsw (AVX2) adds two products in 16 bits and saturates: as u and u' are not negative, u * w0 + u' * w1 stays within
+ * 255 * 128 while neither the positive weights of w0 and w1 nor the negative ones exceed 128 together. A step that breaks this for one of its channels is *wide*: its inputs of even and of odd number are multiplied as 16-bit
  * values (vpmaddwd), for 10 instructions instead of 6. Its weights have those of even numbers first, for every 8 channels. Where
  * many steps are wide the copy of the input is *doubled*, 16 bits for each value, and all steps are multiplied like this, for 8
  * instructions: the first two weights of every channel first.
@@ -169,7 +169,18 @@ static inline bool kq_is_simple_finish(const kq_gemm *gemm) {
   return gemm->finish == KQ_FINISH_FMA || (gemm->finish == KQ_FINISH_32 && !gemm->has_factor);
 }
 
-/* |w0| + |w1| that vpmaddubsw adds without saturation, whatever the inputs; and whether a step has larger pairs. */
+/* Sums of some weights' positive values, and of the magnitudes of their negative ones. */
+typedef struct {
+  uint32_t positive, negative;
+} kq_signed_sums;
+static inline kq_signed_sums kq_signed_sums_of(const uint8_t *weights, uint32_t count) {
+  kq_signed_sums sums = {0, 0};
+  for (uint32_t i = 0; i < count; ++i) *(weights[i] < 128 ? &sums.positive : &sums.negative) += kq_magnitude(kq_load_s8(weights + i));
+  return sums;
+}
+static inline uint32_t kq_larger_of(kq_signed_sums sums) { return sums.positive > sums.negative ? sums.positive : sums.negative; }
+
+/* The larger of w0's and w1's that vpmaddubsw adds without saturation, whatever the inputs; and whether a step has larger pairs. */
 enum { KQ_LARGEST_PAIR = 128 };
 bool kq_is_wide_step(const uint8_t *weights);
 

@@ -188,16 +188,14 @@ static uint32_t chunk_of(const uint8_t *weights, uint32_t steps) {
   for (uint32_t chunk = steps; chunk > 1; chunk = (chunk + 1) / 2) {
     bool fits = true;
     for (uint32_t begin = 0; begin < steps && fits; begin += chunk) {
-      uint32_t sums[KQ_LANES][2];
-      memset(sums, 0, sizeof sums);
-      for (uint32_t step = begin; step < begin + chunk && step < steps; ++step) {
-        const uint8_t *bytes = weights + (size_t)step * KQ_STEP_BYTES;
-        for (int lane = 0; lane < KQ_LANES; ++lane) {
-          for (int i = 0; i < 4; ++i) sums[lane][i / 2] += kq_magnitude(kq_load_s8(bytes + 4 * lane + i));
+      for (uint32_t pair = 0; pair < 2 * KQ_LANES && fits; ++pair) {
+        kq_signed_sums sums = {0, 0};
+        for (uint32_t step = begin; step < begin + chunk && step < steps; ++step) {
+          const kq_signed_sums more = kq_signed_sums_of(weights + (size_t)step * KQ_STEP_BYTES + 2 * pair, 2);
+          sums.positive += more.positive;
+          sums.negative += more.negative;
         }
-      }
-      for (int lane = 0; lane < KQ_LANES; ++lane) {
-        fits = fits && sums[lane][0] <= KQ_LARGEST_PAIR && sums[lane][1] <= KQ_LARGEST_PAIR;
+        fits = kq_larger_of(sums) <= KQ_LARGEST_PAIR;
       }
     }
     if (fits) return chunk;
