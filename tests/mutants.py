@@ -42,7 +42,7 @@ def networks(seed: int) -> Iterator[Model]:
     """Random networks without end: graphs, single operators and samples, those left out that take long."""
     chance = random.Random(seed)
     while True:
-        kind, child = chance.choice("ggggoowwwffcccsppppppdd"), chance.randrange(1 << 30)
+        kind, child = chance.choice("ggggoowwwffcccsppppppddt"), chance.randrange(1 << 30)
         if kind == "g":
             model = random_graph(child)
         elif kind == "o":
@@ -52,6 +52,8 @@ def networks(seed: int) -> Iterator[Model]:
             model = practical_model(chance.choice(list(KINDS)), child)
         elif kind == "d":  # has kernels of its own for every kind of window and addend
             model = practical_model("paired_convolution", child)
+        elif kind == "t":
+            model = practical_model("window_of_three", child)
         elif kind == "w":
             model = narrow_sums(np.random.default_rng(child))
         elif kind == "f":

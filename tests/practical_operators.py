@@ -77,10 +77,15 @@ def _convolution(rng: np.random.Generator, families: tuple[str, ...], depthwise:
     elif rng.random() < 0.2:
         groups, inputs, outputs = int(rng.integers(2, 4)), max(1, inputs // 4), max(1, outputs // 4)
     x = net.activation("x", (1, *sizes, groups * inputs), _input_format(rng))
-    kernel, multiplier, bias, form = _weighted(rng, net, x, (groups * outputs, *size, inputs), families)
     attributes = {"strides": strides, "dilations": dilations, "padding": padding, "groups": groups}
+    return _convolved(rng, net, x, (groups * outputs, *size, inputs), families, attributes, 0.1 if depthwise else 0.5)
+
+
+def _convolved(rng: np.random.Generator, net: NetworkBuilder, x: int, shape, families, attributes, addends: float) -> Model:
+    """A convolution of x; with an addend as often as `addends` says."""
+    kernel, multiplier, bias, form = _weighted(rng, net, x, shape, families)
     operands: tuple[int, ...] = (x, kernel, multiplier, bias)
-    if rng.random() < (0.1 if depthwise else 0.5):
+    if rng.random() < addends:
         y = net.apply("CONV_2D", operands, form, **attributes)
         shape = net.tensors[y].shape
         net.tensors.pop()
@@ -108,6 +113,16 @@ def paired_convolution(rng: np.random.Generator) -> Model:
         if pairs_problem(form, shape) is None and (shape[-1] % 4 == 0) == whole:
             tensors[kernel] = dataclasses.replace(tensors[kernel], layout=Layout.PAIRS)
             return dataclasses.replace(model, tensors=tuple(tensors))
+
+
+def window_of_three(rng: np.random.Generator) -> Model:
+    """Maps and channels that are just enough for fewer multiplications (kq_winograd.h)."""
+    net = NetworkBuilder()
+    padding = tuple(int(rng.integers(0, 3)) for _ in range(4))
+    sizes = [int(rng.integers(6, 11)) - padding[2 * axis] - padding[2 * axis + 1] for axis in (0, 1)]
+    x = net.activation("x", (1, *sizes, int(rng.integers(8, 20))), _input_format(rng))
+    shape = (int(rng.integers(9, 20)), 3, 3, net.tensors[x].shape[3])
+    return _convolved(rng, net, x, shape, ("FIXED8",), {"padding": padding}, 0.5)
 
 
 def sign_convolution(rng: np.random.Generator) -> Model:
@@ -171,7 +186,18 @@ def lookup(rng: np.random.Generator) -> Model:
 
 KINDS: dict[str, Callable[[np.random.Generator], Model]] = {
     maker.__name__: maker
-    for maker in (convolution, paired_convolution, sign_convolution, depthwise, over_time, dense, pooling, add, lookup)
+    for maker in (
+        convolution,
+        paired_convolution,
+        window_of_three,
+        sign_convolution,
+        depthwise,
+        over_time,
+        dense,
+        pooling,
+        add,
+        lookup,
+    )
 }
 
 

@@ -5,7 +5,7 @@
 #include "kerasq.h"
 
 #define KQ_AVX2_KERNELS(X)                                                                                             \
-  X(kq_conv_2d_avx2) X(kq_depthwise_bytes_avx2) X(kq_depthwise_conv_2d_avx2) X(kq_dense_avx2) X(kq_add_avx2)           \
+  X(kq_conv_2d_3x3_avx2) X(kq_conv_2d_avx2) X(kq_depthwise_bytes_avx2) X(kq_depthwise_conv_2d_avx2) X(kq_dense_avx2) X(kq_add_avx2)           \
   X(kq_add_float_avx2) X(kq_quantize_avx2) X(kq_concat_avx2) X(kq_mul_avx2) X(kq_lookup_bytes_avx2)                    \
   X(kq_lookup_words_avx2) X(kq_transpose_avx2) X(kq_softmax_avx2) X(kq_max_pool_2d_avx2) X(kq_max_pool_2d_float_avx2)  \
   X(kq_average_pool_2d_avx2)
