@@ -212,6 +212,7 @@ KQ_INLINE void kq_store_bytes(uint8_t *to, __m128i bytes, uint32_t count) {
   }
   if (count & 8) {
     _mm_storel_epi64((__m128i *)(void *)to, bytes);
+    if (count == 8) return;
     bytes = _mm_srli_si128(bytes, 8);
     to += 8;
   }

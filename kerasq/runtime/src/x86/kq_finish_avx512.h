@@ -9,11 +9,21 @@ KQ_INLINE bool kq_finishes_in_512(const kq_operator *op, const kq_gemm *gemm) {
   return kq_value_bytes(op->output->type) == 1 && kq_is_simple_finish(gemm);
 }
 
+/* How addends are read: not at all, as 16 bytes, or as it comes. */
+typedef enum { KQ_NO_ADDEND, KQ_UNSIGNED_ADDEND, KQ_SIGNED_ADDEND, KQ_ANY_ADDEND } kq_addend_kind;
+
+KQ_INLINE kq_addend_kind kq_addend_kind_of(const kq_addends *addends) {
+  if (addends->first == NULL) return KQ_NO_ADDEND;
+  if (addends->channels < KQ_LANES || kq_value_bytes(addends->type) != 1) return KQ_ANY_ADDEND;
+  return addends->type == KQ_FIXED8 ? KQ_SIGNED_ADDEND : KQ_UNSIGNED_ADDEND;
+}
+
 /* What is the same for all pixels of a block. */
 typedef struct {
   __m512 factor, offset;
   __m128i places, shift;
-  kq_addends addends;
+  kq_addends addends; /* from pixel 0 on */
+  kq_addend_kind kind;
 } kq_finish_terms;
 
 KQ_INLINE kq_finish_terms kq_finish_terms_of(const kq_gemm *gemm, uint32_t number, kq_addends addends) {
@@ -23,17 +33,9 @@ KQ_INLINE kq_finish_terms kq_finish_terms_of(const kq_gemm *gemm, uint32_t numbe
       .places = _mm_cvtsi32_si128(gemm->addend_places),
       .shift = _mm_cvtsi32_si128(gemm->shift),
       .addends = addends,
+      .kind = kq_addend_kind_of(&addends),
   };
   return terms;
-}
-
-/* How addends are read: not at all, as 16 bytes, or as it comes. */
-typedef enum { KQ_NO_ADDEND, KQ_UNSIGNED_ADDEND, KQ_SIGNED_ADDEND, KQ_ANY_ADDEND } kq_addend_kind;
-
-KQ_INLINE kq_addend_kind kq_addend_kind_of(const kq_addends *addends) {
-  if (addends->first == NULL) return KQ_NO_ADDEND;
-  if (addends->channels < KQ_LANES || kq_value_bytes(addends->type) != 1) return KQ_ANY_ADDEND;
-  return addends->type == KQ_FIXED8 ? KQ_SIGNED_ADDEND : KQ_UNSIGNED_ADDEND;
 }
 
 /* Shifted sums of one pixel, from sums with their start value. */
@@ -65,15 +67,15 @@ KQ_INLINE __m512i kq_four_pixels(const kq_target *target, __m512i a, __m512i b, 
   return _mm512_min_epi8(_mm512_max_epi8(bytes, low), high);
 }
 
-/* Outputs of the `count` pixels from `to` on from their sums. Compiled for each way. */
+/* Outputs of the `count` pixels from number `pixel` on, which go to `to`, from their sums. Compiled for each way. */
 KQ_INLINE void kq_finish_pixels(const kq_finish_terms *terms, const kq_target *target, bool fma, kq_addend_kind kind,
-                                uint32_t count, __m512i sum[][2], int which, uint8_t *to) {
+                                uint32_t pixel, uint32_t count, __m512i sum[][2], int which, uint8_t *to) {
   for (uint32_t p = 0; p < count; p += 4) {
     const uint32_t left = count - p, b = p + (left > 1), c = p + (left > 2 ? 2 : 0), d = p + (left > 3 ? 3 : 0);
-    const __m512i y0 = kq_requantize_512(terms, fma, kind, p, sum[p][which]);
-    const __m512i y1 = kq_requantize_512(terms, fma, kind, b, sum[b][which]);
-    const __m512i y2 = kq_requantize_512(terms, fma, kind, c, sum[c][which]);
-    const __m512i y3 = kq_requantize_512(terms, fma, kind, d, sum[d][which]);
+    const __m512i y0 = kq_requantize_512(terms, fma, kind, pixel + p, sum[p][which]);
+    const __m512i y1 = kq_requantize_512(terms, fma, kind, pixel + b, sum[b][which]);
+    const __m512i y2 = kq_requantize_512(terms, fma, kind, pixel + c, sum[c][which]);
+    const __m512i y3 = kq_requantize_512(terms, fma, kind, pixel + d, sum[d][which]);
     const __m512i bytes = kq_four_pixels(target, y0, y1, y2, y3);
     const __m256i lower = _mm512_castsi512_si256(bytes), upper = _mm512_extracti64x4_epi64(bytes, 1);
     kq_store_bytes(to, _mm256_castsi256_si128(lower), target->channels);
@@ -84,21 +86,18 @@ KQ_INLINE void kq_finish_pixels(const kq_finish_terms *terms, const kq_target *t
   }
 }
 
-/* Those from number `pixel` on. */
-KQ_INLINE void kq_finish_512(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel, uint32_t count,
-                             __m512i sum[][2], int which, uint8_t *output) {
-  const kq_finish_terms terms =
-      kq_finish_terms_of(gemm, target->number, kq_addends_of(op, gemm, target, pixel, output));
-  const kq_addend_kind kind = kq_addend_kind_of(&terms.addends);
+/* The same in the operator's way. */
+KQ_INLINE void kq_finish_512(const kq_gemm *gemm, const kq_finish_terms *terms, const kq_target *target, uint32_t pixel,
+                             uint32_t count, __m512i sum[][2], int which, uint8_t *output) {
   uint8_t *to = output + pixel * target->step + target->first;
   if (gemm->finish != KQ_FINISH_FMA) {
-    kq_finish_pixels(&terms, target, false, kind, count, sum, which, to);
-  } else if (kind == KQ_NO_ADDEND) {
-    kq_finish_pixels(&terms, target, true, KQ_NO_ADDEND, count, sum, which, to);
-  } else if (kind == KQ_UNSIGNED_ADDEND) {
-    kq_finish_pixels(&terms, target, true, KQ_UNSIGNED_ADDEND, count, sum, which, to);
+    kq_finish_pixels(terms, target, false, terms->kind, pixel, count, sum, which, to);
+  } else if (terms->kind == KQ_NO_ADDEND) {
+    kq_finish_pixels(terms, target, true, KQ_NO_ADDEND, pixel, count, sum, which, to);
+  } else if (terms->kind == KQ_UNSIGNED_ADDEND) {
+    kq_finish_pixels(terms, target, true, KQ_UNSIGNED_ADDEND, pixel, count, sum, which, to);
   } else {
-    kq_finish_pixels(&terms, target, true, kind, count, sum, which, to);
+    kq_finish_pixels(terms, target, true, terms->kind, pixel, count, sum, which, to);
   }
 }
 

@@ -19,16 +19,17 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m512i sum[]
 #define KQ_EACH_1(DO, type) DO(0, type)
 #define KQ_POINT(p, type) const uint8_t *const x##p = x[p];
 #define KQ_TAKE(p, type) __m512i a##p = start0, b##p = start1;
-#define KQ_GIVE(p, type) sum[p][0] = a##p, sum[p][1] = b##p;
+#define KQ_GIVE_PAIR(p, type) sum[p][0] = a##p, sum[p][1] = b##p;
+#define KQ_GIVE_ONE(p, type) sum[p][0] = a##p, (void)b##p;
 #define KQ_PAIR(p, type)                              \
   {                                                   \
     const __m512i v = kq_broadcast_512(x##p + place); \
     a##p = kq_products_##type(a##p, v, w0);           \
     b##p = kq_products_##type(b##p, v, w1);           \
   }
-#define KQ_ONE(p, type) a##p = kq_products_##type(a##p, kq_broadcast_512(x##p + place), w0);
+#define KQ_SINGLE(p, type) a##p = kq_products_##type(a##p, kq_broadcast_512(x##p + place), w0);
 
-#define KQ_STEPS(name, EACH, LINE, type)                                                              \
+#define KQ_STEPS(name, EACH, LINE, GIVE, type)                                                        \
   static void name(const work *w, const uint8_t *const x[], __m512i sum[][2]) {                       \
     const uint8_t *first = w->weights[0], *second = w->weights[1];                                    \
     const uint8_t *const end = first + (size_t)w->steps * KQ_STEP_BYTES;                              \
@@ -41,14 +42,14 @@ typedef void (*add_steps)(const work *w, const uint8_t *const x[], __m512i sum[]
       (void)w1;                                                                                       \
       EACH(LINE, type)                                                                                \
     }                                                                                                 \
-    EACH(KQ_GIVE, type)                                                                               \
+    EACH(GIVE, type)                                                                                  \
   }
 
-#define KQ_ALL_STEPS(type)                            \
-  KQ_STEPS(pair_##type##_8, KQ_EACH_8, KQ_PAIR, type) \
-  KQ_STEPS(pair_##type##_1, KQ_EACH_1, KQ_PAIR, type) \
-  KQ_STEPS(one_##type##_8, KQ_EACH_8, KQ_ONE, type)   \
-  KQ_STEPS(one_##type##_1, KQ_EACH_1, KQ_ONE, type)
+#define KQ_ALL_STEPS(type)                                          \
+  KQ_STEPS(pair_##type##_8, KQ_EACH_8, KQ_PAIR, KQ_GIVE_PAIR, type) \
+  KQ_STEPS(pair_##type##_1, KQ_EACH_1, KQ_PAIR, KQ_GIVE_PAIR, type) \
+  KQ_STEPS(one_##type##_8, KQ_EACH_8, KQ_SINGLE, KQ_GIVE_ONE, type) \
+  KQ_STEPS(one_##type##_1, KQ_EACH_1, KQ_SINGLE, KQ_GIVE_ONE, type)
 KQ_ALL_STEPS(u8)
 KQ_ALL_STEPS(s16)
 KQ_ALL_STEPS(f32)
@@ -61,11 +62,15 @@ static add_steps inner_loop(kq_step_type type, bool pair, bool single) {
   return loops[type][pair ? 1 : 0][single ? 1 : 0];
 }
 
-/* Outputs of one of the two blocks. */
-KQ_INLINE void finish(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel, uint32_t count,
-                      __m512i sum[][2], int which, uint8_t *output) {
+/* Outputs of one of the two blocks, whole tiles and the last. */
+KQ_INLINE void finish(const kq_operator *op, const kq_gemm *gemm, const kq_finish_terms *terms, const kq_target *target,
+                      uint32_t pixel, uint32_t count, __m512i sum[][2], int which, uint8_t *output) {
   if (kq_finishes_in_512(op, gemm)) {
-    kq_finish_512(op, gemm, target, pixel, count, sum, which, output);
+    if (count == TILE) {
+      kq_finish_512(gemm, terms, target, pixel, TILE, sum, which, output);
+    } else {
+      kq_finish_512(gemm, terms, target, pixel, count, sum, which, output);
+    }
     return;
   }
   __m256i halves[TILE][2];
@@ -112,6 +117,10 @@ static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t 
       .chunk = block->chunk,
   };
   const kq_target target[2] = {kq_target_of(op, gemm, number), kq_target_of(op, gemm, number + blocks - 1)};
+  kq_finish_terms terms[2];
+  for (int b = 0; b < 2; ++b) {
+    terms[b] = kq_finish_terms_of(gemm, target[b].number, kq_addends_of(op, gemm, &target[b], 0, output));
+  }
   for (uint32_t i = 0; i < count; i += TILE) {
     const uint8_t *x[TILE];
     __m512i sum[TILE][2];
@@ -125,7 +134,7 @@ static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t 
       continue;
     }
     add(&w, x, sum);
-    for (uint32_t b = 0; b < blocks; ++b) finish(op, gemm, &target[b], first + i, left, sum, (int)b, output);
+    for (uint32_t b = 0; b < blocks; ++b) finish(op, gemm, &terms[b], &target[b], first + i, left, sum, (int)b, output);
   }
 }
 

@@ -79,12 +79,10 @@ void kq_gemm_places(const kq_gemm *gemm, uint32_t first, uint32_t count, uint32_
                     const uint8_t **places) {
   uint32_t column = first % gemm->columns;
   const uint8_t *row = input + (size_t)(first / gemm->columns) * gemm->row_bytes;
-  for (uint32_t i = 0; i < count; ++i) {
-    places[i] = row + (size_t)column * gemm->column_bytes;
-    if (++column == gemm->columns) {
-      column = 0;
-      row += gemm->row_bytes;
-    }
+  for (uint32_t i = 0; i < count; column = 0, row += gemm->row_bytes) { /* what is left of a row */
+    const uint8_t *place = row + (size_t)column * gemm->column_bytes;
+    const uint32_t end = count - i < gemm->columns - column ? count : i + gemm->columns - column;
+    for (; i < end; ++i, place += gemm->column_bytes) places[i] = place;
   }
   for (uint32_t i = count; i % tile != 0; ++i) places[i] = places[count - 1];
 }
