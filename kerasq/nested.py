@@ -11,6 +11,9 @@ def all_layers(model: Any) -> Iterator[Any]:
     return iter(model._flatten_layers())
 
 
-def quantized_layers(model: Any) -> Iterator[Any]:
-    """Those that have been built, and whose kernel has a quantizer."""
-    return (layer for layer in all_layers(model) if getattr(layer, "kernel_quantizer", None) is not None and layer.built)
+def quantized_kernels(model: Any) -> Iterator[tuple[Any, Any]]:
+    """Layers that have been built, with each of their kernels (`kernel_parts`) that has a quantizer."""
+    for layer in all_layers(model):
+        for part in getattr(layer, "kernel_parts", ()):
+            if layer.built and getattr(layer, part.quantizer) is not None:
+                yield layer, part

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from kerasq.metrics import FlipRatio
-from kerasq.nested import quantized_layers
+from kerasq.nested import quantized_kernels
 
 
 class FlipRatios(keras.callbacks.Callback):
@@ -31,7 +31,8 @@ class FlipRatios(keras.callbacks.Callback):
         self._metrics: dict[str, FlipRatio] = {}
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._metrics = {layer.path: FlipRatio(tuple(layer.kernel.shape)) for layer in quantized_layers(self.model)}
+        kernels = quantized_kernels(self.model)
+        self._metrics = {_path(layer, part): FlipRatio(tuple(getattr(layer, part.latent).shape)) for layer, part in kernels}
         self._update()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -42,7 +43,12 @@ class FlipRatios(keras.callbacks.Callback):
             logs["flip_ratio"] = sum(self.ratios[path] * size for path, size in sizes.items()) / sum(sizes.values())
 
     def _update(self) -> None:
-        for layer in quantized_layers(self.model):
-            metric = self._metrics[layer.path]
+        for layer, part in quantized_kernels(self.model):
+            metric = self._metrics[_path(layer, part)]
             metric.reset_state()
-            metric.update_state(layer.quantized_kernel)
+            metric.update_state(layer.quantize_kernel(part))
+
+
+def _path(layer: Any, part: Any) -> str:
+    """The layer's; with the name of the kernel where it has another one behind it."""
+    return layer.path if part is layer.kernel_parts[-1] else f"{layer.path}/{part.latent}"

@@ -6,9 +6,11 @@ Each layer is a Keras layer with the same arguments in the same order, plus keyw
 values that the converted file stores, for which the format `layer.kernel_format` suffices (for BinaryWeight: the signs; alpha
 becomes part of a multiplier, which the converter may round).
 
-The generic layers take any quantizer, one's own too: `QuantizedConv1D`, `QuantizedConv2D`, `QuantizedDense`,
-`QuantizedDepthwiseConv2D`, as in `QuantizedConv2D(32, 3, kernel_quantizer=kerasq.quantizers.BinaryWeight())`. The layers that
-nnabla has are named forms of these, with the arguments of their quantizer as arguments of the layer:
+The generic layers take any quantizer, one's own too, as in `QuantizedConv2D(32, 3,
+kernel_quantizer=kerasq.quantizers.BinaryWeight())`. There is one for Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D,
+SeparableConv1D, SeparableConv2D (with a quantizer for either kernel), Conv1DTranspose, Conv2DTranspose, Dense, and EinsumDense
+where that is a Dense layer. The layers that nnabla has are named forms of these, with the arguments of their quantizer as
+arguments of the layer:
 
 | layer | weights | nnabla's |
 | --- | --- | --- |
@@ -38,12 +40,18 @@ from kerasq.layers.convolutional.binary_connect_conv2d import BinaryConnectConv2
 from kerasq.layers.convolutional.binary_weight_conv2d import BinaryWeightConv2D
 from kerasq.layers.convolutional.fixed_point_quantized_conv2d import FixedPointQuantizedConv2D
 from kerasq.layers.convolutional.quantized_conv1d import QuantizedConv1D
+from kerasq.layers.convolutional.quantized_conv1d_transpose import QuantizedConv1DTranspose
 from kerasq.layers.convolutional.quantized_conv2d import QuantizedConv2D
+from kerasq.layers.convolutional.quantized_conv2d_transpose import QuantizedConv2DTranspose
+from kerasq.layers.convolutional.quantized_depthwise_conv1d import QuantizedDepthwiseConv1D
 from kerasq.layers.convolutional.quantized_depthwise_conv2d import QuantizedDepthwiseConv2D
+from kerasq.layers.convolutional.quantized_separable_conv1d import QuantizedSeparableConv1D
+from kerasq.layers.convolutional.quantized_separable_conv2d import QuantizedSeparableConv2D
 from kerasq.layers.core.binary_connect_dense import BinaryConnectDense
 from kerasq.layers.core.binary_weight_dense import BinaryWeightDense
 from kerasq.layers.core.fixed_point_quantized_dense import FixedPointQuantizedDense
 from kerasq.layers.core.quantized_dense import QuantizedDense
+from kerasq.layers.core.quantized_einsum_dense import QuantizedEinsumDense
 
 __all__ = [
     "BinaryConnectConv2D",
@@ -55,7 +63,13 @@ __all__ = [
     "FixedPointQuantizedDense",
     "Quantize",
     "QuantizedConv1D",
+    "QuantizedConv1DTranspose",
     "QuantizedConv2D",
+    "QuantizedConv2DTranspose",
     "QuantizedDense",
+    "QuantizedDepthwiseConv1D",
     "QuantizedDepthwiseConv2D",
+    "QuantizedEinsumDense",
+    "QuantizedSeparableConv1D",
+    "QuantizedSeparableConv2D",
 ]

@@ -9,12 +9,18 @@ from kerasq.layers.convolutional.binary_connect_conv2d import BinaryConnectConv2
 from kerasq.layers.convolutional.binary_weight_conv2d import BinaryWeightConv2D as _BinaryWeightConv2D
 from kerasq.layers.convolutional.fixed_point_quantized_conv2d import FixedPointQuantizedConv2D as _FixedPointQuantizedConv2D
 from kerasq.layers.convolutional.quantized_conv1d import QuantizedConv1D as _QuantizedConv1D
+from kerasq.layers.convolutional.quantized_conv1d_transpose import QuantizedConv1DTranspose as _QuantizedConv1DTranspose
 from kerasq.layers.convolutional.quantized_conv2d import QuantizedConv2D as _QuantizedConv2D
+from kerasq.layers.convolutional.quantized_conv2d_transpose import QuantizedConv2DTranspose as _QuantizedConv2DTranspose
+from kerasq.layers.convolutional.quantized_depthwise_conv1d import QuantizedDepthwiseConv1D as _QuantizedDepthwiseConv1D
 from kerasq.layers.convolutional.quantized_depthwise_conv2d import QuantizedDepthwiseConv2D as _QuantizedDepthwiseConv2D
+from kerasq.layers.convolutional.quantized_separable_conv1d import QuantizedSeparableConv1D as _QuantizedSeparableConv1D
+from kerasq.layers.convolutional.quantized_separable_conv2d import QuantizedSeparableConv2D as _QuantizedSeparableConv2D
 from kerasq.layers.core.binary_connect_dense import BinaryConnectDense as _BinaryConnectDense
 from kerasq.layers.core.binary_weight_dense import BinaryWeightDense as _BinaryWeightDense
 from kerasq.layers.core.fixed_point_quantized_dense import FixedPointQuantizedDense as _FixedPointQuantizedDense
 from kerasq.layers.core.quantized_dense import QuantizedDense as _QuantizedDense
+from kerasq.layers.core.quantized_einsum_dense import QuantizedEinsumDense as _QuantizedEinsumDense
 from kerasq.quantizers import QuantizerLike
 
 __all__ = [
@@ -27,9 +33,15 @@ __all__ = [
     "FixedPointQuantizedDense",
     "Quantize",
     "QuantizedConv1D",
+    "QuantizedConv1DTranspose",
     "QuantizedConv2D",
+    "QuantizedConv2DTranspose",
     "QuantizedDense",
+    "QuantizedDepthwiseConv1D",
     "QuantizedDepthwiseConv2D",
+    "QuantizedEinsumDense",
+    "QuantizedSeparableConv1D",
+    "QuantizedSeparableConv2D",
 ]
 
 class BinaryConnectConv2D(_BinaryConnectConv2D):
@@ -239,6 +251,34 @@ class QuantizedConv1D(_QuantizedConv1D):
         **kwargs: Any,
     ) -> None: ...
 
+class QuantizedConv1DTranspose(_QuantizedConv1DTranspose):
+    def __init__(
+        self,
+        filters: Any,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: Any = "valid",
+        output_padding: Any = None,
+        data_format: Any = None,
+        dilation_rate: Any = 1,
+        activation: Any = None,
+        use_bias: Any = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        *,
+        kernel_quantizer: QuantizerLike,
+        bias_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None: ...
+
 class QuantizedConv2D(_QuantizedConv2D):
     def __init__(
         self,
@@ -249,6 +289,34 @@ class QuantizedConv2D(_QuantizedConv2D):
         data_format: Any = None,
         dilation_rate: Any = (1, 1),
         groups: Any = 1,
+        activation: Any = None,
+        use_bias: Any = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        *,
+        kernel_quantizer: QuantizerLike,
+        bias_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None: ...
+
+class QuantizedConv2DTranspose(_QuantizedConv2DTranspose):
+    def __init__(
+        self,
+        filters: Any,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: Any = "valid",
+        output_padding: Any = None,
+        data_format: Any = None,
+        dilation_rate: Any = (1, 1),
         activation: Any = None,
         use_bias: Any = True,
         kernel_initializer: Any = "glorot_uniform",
@@ -292,6 +360,33 @@ class QuantizedDense(_QuantizedDense):
         **kwargs: Any,
     ) -> None: ...
 
+class QuantizedDepthwiseConv1D(_QuantizedDepthwiseConv1D):
+    def __init__(
+        self,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: Any = "valid",
+        depth_multiplier: Any = 1,
+        data_format: Any = None,
+        dilation_rate: Any = 1,
+        activation: Any = None,
+        use_bias: Any = True,
+        depthwise_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        depthwise_constraint: Any = None,
+        bias_constraint: Any = None,
+        *,
+        kernel_quantizer: QuantizerLike,
+        bias_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None: ...
+
 class QuantizedDepthwiseConv2D(_QuantizedDepthwiseConv2D):
     def __init__(
         self,
@@ -313,6 +408,98 @@ class QuantizedDepthwiseConv2D(_QuantizedDepthwiseConv2D):
         *,
         kernel_quantizer: QuantizerLike,
         bias_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None: ...
+
+class QuantizedEinsumDense(_QuantizedEinsumDense):
+    def __init__(
+        self,
+        equation: Any,
+        output_shape: Any,
+        activation: Any = None,
+        bias_axes: Any = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        lora_rank: Any = None,
+        lora_alpha: Any = None,
+        gptq_unpacked_column_size: Any = None,
+        quantization_config: Any = None,
+        *,
+        kernel_quantizer: QuantizerLike,
+        bias_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None: ...
+
+class QuantizedSeparableConv1D(_QuantizedSeparableConv1D):
+    def __init__(
+        self,
+        filters: Any,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: Any = "valid",
+        data_format: Any = None,
+        dilation_rate: Any = 1,
+        depth_multiplier: Any = 1,
+        activation: Any = None,
+        use_bias: Any = True,
+        depthwise_initializer: Any = "glorot_uniform",
+        pointwise_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        pointwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        depthwise_constraint: Any = None,
+        pointwise_constraint: Any = None,
+        bias_constraint: Any = None,
+        *,
+        kernel_quantizer: QuantizerLike,
+        depthwise_quantizer: QuantizerLike = None,
+        bias_quantizer: QuantizerLike = None,
+        depthwise_output_quantizer: QuantizerLike = None,
+        sum_quantizer: QuantizerLike = None,
+        output_quantizer: QuantizerLike = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None: ...
+
+class QuantizedSeparableConv2D(_QuantizedSeparableConv2D):
+    def __init__(
+        self,
+        filters: Any,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: Any = "valid",
+        data_format: Any = None,
+        dilation_rate: Any = (1, 1),
+        depth_multiplier: Any = 1,
+        activation: Any = None,
+        use_bias: Any = True,
+        depthwise_initializer: Any = "glorot_uniform",
+        pointwise_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        pointwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        depthwise_constraint: Any = None,
+        pointwise_constraint: Any = None,
+        bias_constraint: Any = None,
+        *,
+        kernel_quantizer: QuantizerLike,
+        depthwise_quantizer: QuantizerLike = None,
+        bias_quantizer: QuantizerLike = None,
+        depthwise_output_quantizer: QuantizerLike = None,
         sum_quantizer: QuantizerLike = None,
         output_quantizer: QuantizerLike = None,
         seed: int | None = None,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
 from kerasq import quantizers
+from kerasq.layers.kernel_part import KERNEL, KernelPart
 from kerasq.layers.quantizer_state import at_state, quantized, state_of
 from kerasq.qformat import FLOAT32, QFormat
 from kerasq.quantizers import Quantizer, QuantizerLike, StatefulQuantizer
@@ -41,7 +43,8 @@ class QuantizedKernel(AlreadyQuantized):
 
     `kernel` and `bias` stay the latent variables that Keras trains and saves; `quantized_kernel` and `quantized_bias` are
     what the layer computes with. A kind of layer (`QuantizedConv2D`) defines `linear`, and how a quantizer sees its kernel
-    where output channels are not the last axis. A family (`BinaryWeightKernel`) has arguments of its own for its quantizer.
+    where output channels are not the last axis. One with another kernel beside it names both (`SeparableKernel`). A family
+    (`BinaryWeightKernel`) has arguments of its own for its quantizer.
 
     Args:
         *args, **kwargs: Arguments of the Keras layer.
@@ -51,6 +54,9 @@ class QuantizedKernel(AlreadyQuantized):
         output_quantizer: The same for what the layer returns.
         seed: Integer seed of the draws of a stochastic quantizer; `None`: a different one each time.
     """
+
+    kernel_parts: ClassVar[tuple[KernelPart, ...]] = (KERNEL,)
+    activation_quantizers: ClassVar[tuple[str, ...]] = ("sum_quantizer", "output_quantizer")
 
     def __init__(
         self,
@@ -68,19 +74,19 @@ class QuantizedKernel(AlreadyQuantized):
         self.bias_quantizer: Any = quantizers.get(bias_quantizer, "bias_quantizer")
         self.kernel_state = state_of(self.kernel_quantizer, "kernel_state")
         self.bias_state = state_of(self.bias_quantizer, "bias_state")
-        self.sum_quantizer: Any = quantizers.get(sum_quantizer, "sum_quantizer")
-        self.output_quantizer: Any = quantizers.get(output_quantizer, "output_quantizer")
-        for name in ("sum_quantizer", "output_quantizer"):
-            if isinstance(getattr(self, name), StatefulQuantizer):
-                raise ValueError(
-                    f"`{name}` must be a quantizer that learns nothing; kerasq.layers.Quantize, as a layer after this one, keeps "
-                    f"what a quantizer learns. Received: {name}={getattr(self, name)!r}"
-                )
+        self.sum_quantizer: Any = activation_quantizer(sum_quantizer, "sum_quantizer")
+        self.output_quantizer: Any = activation_quantizer(output_quantizer, "output_quantizer")
         self.seed = seed
-        used = (self.kernel_quantizer, self.bias_quantizer, self.sum_quantizer, self.output_quantizer)
-        stochastic = any(quantizer is not None and quantizer.stochastic for quantizer in used)
-        # Made here rather than in `build`, so that Keras tracks its state under jit and saves it with the layer.
-        self.seed_generator = keras.random.SeedGenerator(seed) if stochastic else None
+        self.seed_generator: Any = None
+        self.draw_for(self.kernel_quantizer, self.bias_quantizer, self.sum_quantizer, self.output_quantizer)
+
+    def draw_for(self, *used: Quantizer | None) -> None:
+        """Makes the generator of random numbers if one of these quantizers draws.
+
+        In `__init__` rather than in `build`, so that Keras tracks its state under jit and saves it with the layer.
+        """
+        if self.seed_generator is None and any(quantizer is not None and quantizer.stochastic for quantizer in used):
+            self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def _refuse_keras_quantization(self) -> None:
         arguments = {
@@ -108,18 +114,28 @@ class QuantizedKernel(AlreadyQuantized):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        if self.kernel_state is not None:
-            latent = self.output_channels_last(self.kernel)
-            self.kernel_state.create(latent.shape[-1], lambda: self.output_channels_last(ops.convert_to_tensor(self.kernel)))
+        for part in self.kernel_parts:
+            if (state := getattr(self, part.state)) is not None:
+                state.create(self._latent(part).shape[-1], functools.partial(self._latent, part))
         if self.bias_state is not None and self.use_bias:
             self.bias_state.create(self.bias.shape[-1], lambda: ops.convert_to_tensor(self.bias))
 
     def reset_quantizers(self) -> None:
         """Sets what quantizers learn to what they begin with for the present kernel and bias: after `set_weights`, say."""
-        if self.kernel_state is not None:
-            self.kernel_state.begin(self.output_channels_last(self.kernel))
+        for part in self.kernel_parts:
+            if (state := getattr(self, part.state)) is not None:
+                state.begin(self._latent(part))
         if self.bias_state is not None and self.use_bias:
             self.bias_state.begin(self.bias)
+
+    def _latent(self, part: KernelPart) -> Any:
+        """A kernel as its quantizer sees it."""
+        return getattr(self, part.channels_last)(ops.convert_to_tensor(getattr(self, part.latent)))
+
+    @classmethod
+    def stands_for(cls, layer: Any) -> bool:
+        """Whether this kind computes what a layer of its Keras kind does, with the arguments of that."""
+        return True
 
     def linear(self, inputs: Any, kernel: Any) -> Any:
         """What the layer computes before it adds the bias. A kind of layer defines it; `kernel` is shaped as Keras' own."""
@@ -134,18 +150,19 @@ class QuantizedKernel(AlreadyQuantized):
         return values
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        kernel = ops.cast(self._quantize_kernel(training), self.compute_dtype)
+        kernel = self.computed_kernel(KERNEL, training)
         outputs = self.linear(inputs, kernel)
         if self.use_bias:
             bias = ops.cast(self._quantize_bias(training), self.compute_dtype)
             if getattr(self, "data_format", None) == "channels_first":
                 bias = ops.reshape(bias, (1, -1) + (1,) * (len(outputs.shape) - 2))
             outputs = ops.add(outputs, bias)
-        outputs = self._quantize_activation(self.sum_quantizer, outputs, training)
+        outputs = self.quantize_activation(self.sum_quantizer, outputs, training)
         outputs = outputs if self.activation is None else self.activation(outputs)
-        return self._quantize_activation(self.output_quantizer, outputs, training)
+        return self.quantize_activation(self.output_quantizer, outputs, training)
 
-    def _quantize_activation(self, quantizer: Quantizer | None, values: Any, training: bool | None) -> Any:
+    def quantize_activation(self, quantizer: Quantizer | None, values: Any, training: bool | None) -> Any:
+        """`values` as a quantizer of activations has them, if there is one."""
         if quantizer is None:
             return values
         return ops.cast(quantizer(values, training=training, seed=self.seed_generator), self.compute_dtype)
@@ -153,7 +170,7 @@ class QuantizedKernel(AlreadyQuantized):
     @property
     def quantized_kernel(self) -> Any:
         """The kernel that inference computes with: a tensor of the shape and dtype of `kernel`. Deterministic."""
-        return self._quantize_kernel(training=False)
+        return self.quantize_kernel(KERNEL)
 
     @property
     def quantized_bias(self) -> Any:
@@ -163,19 +180,24 @@ class QuantizedKernel(AlreadyQuantized):
     @property
     def kernel_format(self) -> QFormat:
         """The narrowest format that holds every possible `quantized_kernel` (SIGN: up to a factor per output channel)."""
-        return _constant_format(at_state(self.kernel_quantizer, self.kernel_state))
+        return constant_format(at_state(self.kernel_quantizer, self.kernel_state))
 
     @property
     def bias_format(self) -> QFormat | None:
         """The format of `quantized_bias`; `None` without a bias."""
-        return _constant_format(at_state(self.bias_quantizer, self.bias_state)) if self.use_bias else None
+        return constant_format(at_state(self.bias_quantizer, self.bias_state)) if self.use_bias else None
 
-    def _quantize_kernel(self, training: bool | None) -> Any:
-        kernel = ops.convert_to_tensor(self.kernel)
-        if self.kernel_quantizer is None:
-            return kernel
-        latent = self.output_channels_last(kernel)
-        return self.as_kernel(quantized(self.kernel_quantizer, self.kernel_state, latent, training, self.seed_generator))
+    def computed_kernel(self, part: KernelPart, training: bool | None) -> Any:
+        """What one step computes with, in the dtype of the sums."""
+        return ops.cast(self.quantize_kernel(part, training), self.compute_dtype)
+
+    def quantize_kernel(self, part: KernelPart, training: bool | None = False) -> Any:
+        """The quantized values of a kernel, in its shape and dtype; in inference they are always the same."""
+        quantizer = getattr(self, part.quantizer)
+        if quantizer is None:
+            return ops.convert_to_tensor(getattr(self, part.latent))
+        values = quantized(quantizer, getattr(self, part.state), self._latent(part), training, self.seed_generator)
+        return getattr(self, part.as_kernel)(values)
 
     def _quantize_bias(self, training: bool | None) -> Any:
         bias = ops.convert_to_tensor(self.bias)
@@ -184,16 +206,32 @@ class QuantizedKernel(AlreadyQuantized):
         return quantized(self.bias_quantizer, self.bias_state, bias, training, self.seed_generator)
 
     def get_config(self) -> dict[str, Any]:
-        activations = {"sum_quantizer": self.sum_quantizer, "output_quantizer": self.output_quantizer}
+        activations = {name: getattr(self, name) for name in self.activation_quantizers}
         used = {name: keras.saving.serialize_keras_object(value) for name, value in activations.items() if value is not None}
         return {**super().get_config(), **self.quantizer_config(), **used}
 
     def quantizer_config(self) -> dict[str, Any]:
         """The part of the config that is not of the Keras layer. A family gives its own arguments instead."""
-        quantizer_objects = {"kernel_quantizer": self.kernel_quantizer, "bias_quantizer": self.bias_quantizer}
+        names = [*(part.quantizer for part in self.kernel_parts), "bias_quantizer"]
+        quantizer_objects = {name: getattr(self, name) for name in names}
         serialized = {name: keras.saving.serialize_keras_object(value) for name, value in quantizer_objects.items()}
         return {**serialized, "seed": self.seed}
 
 
-def _constant_format(quantizer: Quantizer | None) -> QFormat:
+def activation_quantizer(identifier: QuantizerLike, name: str) -> Any:
+    """The quantizer of activations inside of a layer with a kernel, which has no place for what one learns.
+
+    Raises:
+        ValueError: It is no quantizer, or one that learns.
+    """
+    quantizer = quantizers.get(identifier, name)
+    if isinstance(quantizer, StatefulQuantizer):
+        raise ValueError(
+            f"`{name}` must be a quantizer that learns nothing; kerasq.layers.Quantize, as a layer after this one, keeps "
+            f"what a quantizer learns. Received: {name}={quantizer!r}"
+        )
+    return quantizer
+
+
+def constant_format(quantizer: Quantizer | None) -> QFormat:
     return FLOAT32 if quantizer is None else quantizer.constant_spec()

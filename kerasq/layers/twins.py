@@ -9,6 +9,7 @@ import keras
 
 from kerasq import layers
 from kerasq.layers.base import AlreadyQuantized, QuantizedKernel
+from kerasq.layers.kernel_part import KernelPart
 
 
 def _kinds() -> dict[type, Any]:
@@ -33,20 +34,29 @@ def kind_of(layer: Any) -> Any:
     """
     if isinstance(layer, QuantizedKernel):
         return keras_kind(type(layer))
-    return type(layer) if type(layer) in TWINS else None
+    twin = TWINS.get(type(layer))
+    return type(layer) if twin is not None and twin.stands_for(layer) else None
+
+
+def parts_of(layer: Any) -> tuple[KernelPart, ...]:
+    """The kernels of a layer that has a twin, or is one; that which makes its output channels comes last."""
+    twin: Any = type(layer) if isinstance(layer, QuantizedKernel) else TWINS[type(layer)]
+    return twin.kernel_parts
 
 
 def quantized(layer: keras.layers.Layer, **quantizers: Any) -> Any:
     """The quantized twin of a Keras layer, of the same name and arguments; without weights until it is called."""
     if isinstance(layer, QuantizedKernel):  # already: its kernel is as it was, the rest is added
-        return type(layer).from_config({**layer.get_config(), **{k: v for k, v in quantizers.items() if k != "kernel_quantizer"}})
-    return TWINS[type(layer)].from_config({**layer.get_config(), **quantizers})
+        kernels = {part.quantizer for part in parts_of(layer)}
+        return type(layer).from_config({**layer.get_config(), **{k: v for k, v in quantizers.items() if k not in kernels}})
+    return TWINS[type(layer)].from_config({"kernel_quantizer": None, **layer.get_config(), **quantizers})
 
 
-def quantized_values(layer: keras.layers.Layer, quantizer: Any) -> Any:
-    """The kernel that the twin of a layer would compute with."""
-    twin: Any = quantized(layer, kernel_quantizer=quantizer)
-    return twin.as_kernel(quantizer(twin.output_channels_last(keras.ops.convert_to_tensor(layer.kernel))))
+def quantized_values(layer: keras.layers.Layer, part: KernelPart, quantizer: Any) -> Any:
+    """A kernel as the twin of a layer would compute with it."""
+    twin: Any = quantized(layer, **{part.quantizer: quantizer})
+    latent = keras.ops.convert_to_tensor(getattr(layer, part.latent))
+    return getattr(twin, part.as_kernel)(quantizer(getattr(twin, part.channels_last)(latent)))
 
 
 def in_float(layer: QuantizedKernel) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from kerasq.nested import quantized_layers
+from kerasq.nested import quantized_kernels
 
 
 def harden(model: keras.Model) -> int:
@@ -30,8 +30,8 @@ def harden(model: keras.Model) -> int:
     >>> model.save("model.keras")
     """
     count = 0
-    for layer in quantized_layers(model):
-        if getattr(layer, "kernel_state", None) is None:
-            layer.kernel.assign(layer.quantized_kernel)
+    for layer, part in quantized_kernels(model):
+        if getattr(layer, part.state) is None:
+            getattr(layer, part.latent).assign(layer.quantize_kernel(part))
             count += 1
     return count

@@ -28,6 +28,8 @@ class Kind:
         arguments: Those of a small instance, which has six output channels.
         shape: That of one example.
         variants: Other arguments: each changes some of `arguments`.
+        without_bias: The argument that leaves the bias away.
+        same_order: Whether sums are added up in the order in which Keras' layer does it.
         named: Forms of the layer with the arguments of one quantizer, by the name of the family.
     """
 
@@ -36,12 +38,15 @@ class Kind:
     arguments: dict[str, Any]
     shape: tuple[int, ...]
     variants: list[dict[str, Any]]
+    without_bias: dict[str, Any] = dataclasses.field(default_factory=lambda: {"use_bias": False})
+    same_order: bool = True
     named: dict[str, type] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.layer.__name__
 
 
+LARGE = keras.initializers.RandomUniform(-1, 1, seed=3)  # no kernel between two layers may be all zeros: nothing would train
 KINDS = [
     Kind(
         layers.QuantizedConv2D,
@@ -57,7 +62,7 @@ KINDS = [
             {"kernel_size": (1, 4), "padding": "SAME"},
             {"data_format": "channels_first"},
         ],
-        {
+        named={
             "BinaryConnect": layers.BinaryConnectConv2D,
             "BinaryWeight": layers.BinaryWeightConv2D,
             "FixedPointQuantized": layers.FixedPointQuantizedConv2D,
@@ -69,7 +74,7 @@ KINDS = [
         {"units": 6},
         (12,),
         [{"use_bias": False}, {"activation": "relu"}, {"input_shape": (5, 12)}],
-        {
+        named={
             "BinaryConnect": layers.BinaryConnectDense,
             "BinaryWeight": layers.BinaryWeightDense,
             "FixedPointQuantized": layers.FixedPointQuantizedDense,
@@ -98,6 +103,65 @@ KINDS = [
             {"groups": 2},
             {"padding": "causal", "data_format": "channels_first"},
         ],
+    ),
+    Kind(
+        layers.QuantizedDepthwiseConv1D,
+        keras.layers.DepthwiseConv1D,
+        {"kernel_size": 7, "depth_multiplier": 2},
+        (12, 3),
+        [
+            {"padding": "same", "strides": 2, "use_bias": False},
+            {"dilation_rate": 2, "kernel_size": 3, "activation": "relu"},
+        ],
+    ),
+    Kind(
+        layers.QuantizedSeparableConv1D,
+        keras.layers.SeparableConv1D,
+        {"filters": 6, "kernel_size": 7, "depthwise_initializer": LARGE},
+        (12, 8),
+        [{"padding": "same", "strides": 2, "use_bias": False}, {"depth_multiplier": 2, "activation": "relu"}],
+    ),
+    Kind(
+        layers.QuantizedSeparableConv2D,
+        keras.layers.SeparableConv2D,
+        {"filters": 6, "kernel_size": 3, "depthwise_initializer": LARGE},
+        (9, 8, 6),
+        [
+            {"padding": "same", "strides": 2, "use_bias": False},
+            {"dilation_rate": 2, "activation": "relu"},
+            {"depth_multiplier": 2, "kernel_size": (1, 3)},
+        ],
+    ),
+    Kind(
+        layers.QuantizedConv1DTranspose,
+        keras.layers.Conv1DTranspose,
+        {"filters": 6, "kernel_size": 3},
+        (9, 4),
+        [{"padding": "same", "strides": 2, "use_bias": False}, {"strides": 3, "kernel_size": 2, "activation": "relu"}],
+    ),
+    Kind(
+        layers.QuantizedConv2DTranspose,
+        keras.layers.Conv2DTranspose,
+        {"filters": 6, "kernel_size": 3},
+        (5, 4, 4),
+        [
+            {"padding": "same", "strides": 2, "use_bias": False},
+            {"strides": (2, 1), "kernel_size": (4, 2), "activation": "relu", "output_padding": (1, 0)},
+            {"data_format": "channels_first"},
+        ],
+    ),
+    Kind(
+        layers.QuantizedEinsumDense,
+        keras.layers.EinsumDense,
+        {"equation": "...x,xy->...y", "output_shape": 6, "bias_axes": "y"},
+        (12,),
+        [
+            {"bias_axes": None},
+            {"activation": "relu", "equation": "ab,bc->ac", "bias_axes": "c"},
+            {"input_shape": (5, 12), "equation": "abc,cd->abd", "output_shape": (None, 6), "bias_axes": "d"},
+        ],
+        without_bias={"bias_axes": None},
+        same_order=False,
     ),
 ]
 
@@ -146,15 +210,17 @@ class Case(NamedTuple):
     def with_straight_through(self, name):
         """A layer whose quantizers pass the gradient by that estimator."""
         if "kernel_quantizer" in self.own:
-            return self.make(kernel_quantizer=dataclasses.replace(self.own["kernel_quantizer"], straight_through=name))
+            return self.make(**{key: dataclasses.replace(value, straight_through=name) for key, value in self.own.items()})
         bias = {"bias_straight_through": name} if "FixedPoint" in self.layer.__name__ else {}
         return self.make(straight_through=name, **bias)
 
 
 def _generic(kind, quantizer):
-    other = {"kernel_quantizer": changed(quantizer), "bias_quantizer": FixedPoint(12, 6, True, "identity"), "seed": 11}
-    other |= {"sum_quantizer": FixedPoint(16, 6), "output_quantizer": FixedPoint(8, 2, False)}
-    return Case(kind, kind.layer, {"kernel_quantizer": quantizer()}, other)
+    parts = kind.layer.kernel_parts
+    other = {part.quantizer: changed(quantizer) for part in parts}
+    other |= {"bias_quantizer": FixedPoint(12, 6, True, "identity"), "seed": 11}
+    other |= dict.fromkeys(kind.layer.activation_quantizers, FixedPoint(16, 6)) | {"output_quantizer": FixedPoint(8, 2, False)}
+    return Case(kind, kind.layer, {part.quantizer: quantizer() for part in parts}, other)
 
 
 GENERIC = [_generic(kind, quantizer) for kind in KINDS for quantizer in OF_KERNELS]
@@ -178,8 +244,14 @@ def spread_weights(layer, seed=1):
 
 
 def latents(layer):
-    """Kernel and bias."""
-    return [layer.kernel, *([layer.bias] if layer.use_bias else [])]
+    """Kernels and bias, in the order of Keras' weights."""
+    return [*(getattr(layer, part.latent) for part in layer.kernel_parts), *([layer.bias] if layer.use_bias else [])]
+
+
+def quantized_weights(layer):
+    """The same as inference computes with them."""
+    bias = [to_numpy(layer.quantized_bias)] if layer.use_bias else []
+    return [*(to_numpy(layer.quantize_kernel(part)) for part in layer.kernel_parts), *bias]
 
 
 def built(case, instance=None, **arguments):

@@ -40,8 +40,8 @@ def quantize_model(
             leave 8 bits to the first and the last layer and to depthwise ones. Or rules: `{"first": None, "conv*/depthwise":
             "fixed8", keras.layers.Dense: kerasq.quantizers.BinaryWeight()}`. Their keys are `first`, `last`, names and patterns,
             and classes; an exact name goes before `first` and `last`, these before patterns, patterns before classes, later ones
-            before earlier ones. Their values are quantizers, names of them or of recipes, or `None`, which leaves a kernel in
-            float. A layer without a rule has 8 bits.
+            before earlier ones; `<layer>/depthwise` is the depthwise kernel of a separable layer. Their values are quantizers,
+            names of them or of recipes, or `None`, which leaves a kernel in float. A layer without a rule has 8 bits.
         activations: Bits of the activations, 2..16; `None`: they stay float.
         settings: A settings file, or its contents, as for the converter: buffers that it names have its formats.
         criterion: How fractional bits are chosen: `"mse"`, `"minmax"`, `"percentile"` or `"kl"`.

@@ -6,6 +6,7 @@ there are several. A site is a place in the model's code: all values of a nested
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,8 @@ import keras
 import numpy as np
 
 from kerasq.callbacks.recorder import Call, calls, has_graph, history, replaced
+from kerasq.layers.base import QuantizedKernel
+from kerasq.layers.convolutional.depthwise_kernel import depthwise_outputs
 from kerasq.layers.twins import kind_of
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.graph import Limits
@@ -24,6 +27,7 @@ CLAMPS: dict[str, Limits] = {  # activations that are a clamp
     "relu6": (0.0, 6.0),
     "hard_tanh": (-1.0, 1.0),
 }
+SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 PLAIN = ("linear", *CLAMPS)  # nothing is stored before them
 
 
@@ -137,8 +141,10 @@ def _run(
 
 
 def _observed(operation: Any, inner: dict[str, Any]) -> Callable[..., Any]:
-    """The operation; what its activation function reads goes to `inner`."""
-    if not has_inner_activation(operation):
+    """The operation; what its activation function reads goes to `inner`, and what lies between the halves of a separable one."""
+    watched = has_inner_activation(operation)
+    separable = kind_of(operation) in SEPARABLE
+    if not watched and not separable:
         return operation
 
     def activation(layer: Any, function: Callable[..., Any], x: Any, *args: Any) -> Any:
@@ -146,10 +152,20 @@ def _observed(operation: Any, inner: dict[str, Any]) -> Callable[..., Any]:
         return function(x, *args)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        with replaced(operation, "activation", activation):
+        if separable:
+            inner[BETWEEN] = _between(operation, *args, **kwargs)
+        with replaced(operation, "activation", activation) if watched else contextlib.nullcontext():
             return operation(*args, **kwargs)
 
     return call
+
+
+def _between(layer: Any, inputs: Any) -> Any:
+    """What the first half of a separable layer computes."""
+    if not isinstance(layer, QuantizedKernel):
+        return depthwise_outputs(layer, inputs, layer.depthwise_kernel)
+    values = depthwise_outputs(layer, inputs, layer.quantized_depthwise_kernel)
+    return layer.quantize_activation(layer.depthwise_output_quantizer, values, training=False)
 
 
 def has_inner_activation(operation: Any) -> bool:

@@ -42,7 +42,7 @@ def choose_quantizers(
     settings: Settings,
     bits: int,
     criterion: Criterion,
-    kernels: Mapping[str, Quantizer],
+    kernels: Mapping[str, Quantizer | None],
 ) -> Quantizers:
     """The quantizers of a model's activations and biases.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from kerasq.layers import FixedPointQuantize, Quantize, twins
 from kerasq.layers.base import QuantizedKernel
+from kerasq.layers.kernel_part import KernelPart
 from kerasq.quantizers import Quantizer
 from kerasq_convert.graph import (
     Add,
@@ -33,9 +34,10 @@ from kerasq_convert.graph import (
     Shape,
     Softmax,
 )
-from kerasq_convert.quantization.calls import CLAMPS, SUM, Run, name_of
+from kerasq_convert.quantization.calls import BETWEEN, CLAMPS, SUM, Run, name_of
 
 L = keras.layers
+Kernels = Mapping[int, Mapping[str, Quantizer]]  # by the `id` of a layer and the argument of its twin
 POOLED = "/pooled"  # what a global pooling gives, before axes are dropped
 _STEPS = 5  # inputs of one Concat
 
@@ -46,7 +48,7 @@ class Context:
 
     run: Run
     shapes: Mapping[str, Shape]
-    kernels: Mapping[int, Quantizer]
+    kernels: Kernels
 
     @property
     def layer(self) -> Any:
@@ -69,7 +71,7 @@ class Context:
 Rows = Callable[[Context], Iterator[Node]]
 
 
-def nodes_of(one: Run, shapes: Mapping[str, Shape], kernels: Mapping[int, Quantizer]) -> list[Node]:
+def nodes_of(one: Run, shapes: Mapping[str, Shape], kernels: Kernels) -> list[Node]:
     """The nodes of one call; none for a layer that does nothing in inference."""
     context = Context(one, shapes, kernels)
     row = _row(one.call.operation)
@@ -81,6 +83,8 @@ def nodes_of(one: Run, shapes: Mapping[str, Shape], kernels: Mapping[int, Quanti
 
 def _row(operation: Any) -> Rows:
     kind = twins.kind_of(operation) or type(operation)
+    if kind in twins.TWINS and twins.kind_of(operation) is None:  # computes something else by its arguments
+        return _barrier
     if kind in ROWS:
         return ROWS[kind]
     if not isinstance(operation, keras.layers.Layer):
@@ -164,7 +168,7 @@ def _softmax(context: Context) -> Iterator[Node]:
 def weighted(context: Context, node: Callable[..., Node], kernel: np.ndarray, source: str = "", **fields: Any) -> Iterator[Node]:
     """A layer with a kernel, its bias and its activation function."""
     layer, one = context.layer, context.run
-    bias = numpy_of(layer.bias) if layer.use_bias else None
+    bias = None if layer.bias is None else numpy_of(layer.bias)
     sums = one.value if name_of(layer.activation) == "linear" else f"{one.value}:{SUM}"
     first = node(**context.common(source or one.inputs[0], output=sums), layer=one.name, kernel=kernel, bias=bias, **fields)
     nodes = [first, *_activated(context, layer.activation, sums)]
@@ -179,13 +183,14 @@ def numpy_of(variable: Any) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
 
 
-def kernel_of(context: Context) -> np.ndarray:
-    """A kernel as the layer computes with it, or will: the passes ask whether it is on a grid."""
+def kernel_of(context: Context, part: KernelPart | None = None) -> np.ndarray:
+    """A kernel as the layer computes with it, or will: the passes ask whether it is on a grid. By default its last one."""
     layer = context.layer
+    part = part or twins.parts_of(layer)[-1]
     if isinstance(layer, QuantizedKernel):
-        return numpy_of(layer.quantized_kernel)
-    quantizer = context.kernels.get(id(layer))
-    return numpy_of(layer.kernel if quantizer is None else twins.quantized_values(layer, quantizer))
+        return numpy_of(layer.quantize_kernel(part))
+    quantizer = context.kernels.get(id(layer), {}).get(part.quantizer)
+    return numpy_of(getattr(layer, part.latent) if quantizer is None else twins.quantized_values(layer, part, quantizer))
 
 
 def _dense(context: Context) -> Iterator[Node]:
@@ -205,6 +210,19 @@ def _depthwise(context: Context) -> Iterator[Node]:
     kernel = depthwise_kernel(kernel_of(context))
     channels = context.layer.kernel.shape[-2]
     yield from weighted(context, Convolution, kernel, **windows_of(context.layer), groups=int(channels))
+
+
+def _separable(context: Context) -> Iterator[Node]:
+    """Two convolutions, with a value between them."""
+    layer, between = context.layer, f"{context.run.value}:{BETWEEN}"
+    kernel = depthwise_kernel(kernel_of(context, twins.parts_of(layer)[0]))
+    channels = int(layer.depthwise_kernel.shape[-2])
+    fields = {"layer": f"{context.run.name}/depthwise", "kernel": kernel, **windows_of(layer), "groups": channels}
+    common = context.common(output=between, shape=context.shapes[between])
+    quantizer = getattr(layer, "depthwise_output_quantizer", None)
+    yield Convolution(**common, bias=None, format=None if quantizer is None else quantizer.spec(), **fields)
+    pointwise = image_kernel(kernel_of(context)).transpose(3, 0, 1, 2)
+    yield from weighted(context, Convolution, pointwise, source=between)
 
 
 def _transposed(context: Context) -> Iterator[Node]:
@@ -390,7 +408,9 @@ ROWS: dict[type, Rows] = (
     dict.fromkeys((L.Conv1D, L.Conv2D), _convolution)
     | dict.fromkeys((L.DepthwiseConv1D, L.DepthwiseConv2D), _depthwise)
     | dict.fromkeys((L.Conv1DTranspose, L.Conv2DTranspose), _transposed)
-    | {L.Dense: _dense, L.BatchNormalization: _batch_norm, L.Rescaling: _rescaling, L.Normalization: _normalization}
+    | dict.fromkeys((L.SeparableConv1D, L.SeparableConv2D), _separable)
+    | dict.fromkeys((L.Dense, L.EinsumDense), _dense)
+    | {L.BatchNormalization: _batch_norm, L.Rescaling: _rescaling, L.Normalization: _normalization}
     | {L.ReLU: _relu, L.Activation: _activation, L.Softmax: _softmax}
     | dict.fromkeys((L.LeakyReLU, L.ELU), _curve)
     | {L.Add: _add, L.Subtract: _subtract, L.Average: _average, L.Multiply: _multiply, L.Concatenate: _concatenate}

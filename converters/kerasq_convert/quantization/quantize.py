@@ -13,14 +13,16 @@ import numpy as np
 from kerasq.inputs import Input
 from kerasq.layers import FixedPointQuantize, Quantize, twins
 from kerasq.layers.base import QuantizedKernel
+from kerasq.layers.kernel_part import KERNEL
 from kerasq.quantizers import Quantizer
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.dataset import load_dataset
 from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.naming import unique
 from kerasq_convert.quantization import recipes
-from kerasq_convert.quantization.calls import SUM, Run, Site, inputs_of, require_graph
+from kerasq_convert.quantization.calls import BETWEEN, SUM, Run, Site, inputs_of, require_graph
 from kerasq_convert.quantization.formats import Quantizers, choose_quantizers
+from kerasq_convert.quantization.kinds import Kernels
 from kerasq_convert.quantization.placement import place
 from kerasq_convert.quantization.reading import layers_of, observe, read
 from kerasq_convert.quantization.rebuilding import Rebuilding, cloned
@@ -59,7 +61,7 @@ def quantized(
     if activations is not None:
         reading = read(observed, kernels)
         placement = place(reading, loaded)
-        by_name = {one.name: kernels[id(one.call.operation)] for one in observed.runs if id(one.call.operation) in kernels}
+        by_name = {one.name: kernels.get(id(one.call.operation), {}).get(KERNEL.quantizer) for one in observed.runs}
         chosen = choose_quantizers(placement, reading.statistics, loaded, activations, Criterion(criterion), by_name)
     return _built(model, observed.runs, kernels, chosen)
 
@@ -70,8 +72,8 @@ def _examples(model: keras.Model, dataset: Any) -> list[np.ndarray]:
     return [np.concatenate(arrays) for arrays in zip(*batches, strict=True)]
 
 
-def kernel_quantizers(every_run: Sequence[Run], recipe: str | Mapping[Any, Any], criterion: Criterion) -> dict[int, Quantizer]:
-    """The quantizer of every kernel that gets one, by the layer's `id`.
+def kernel_quantizers(every_run: Sequence[Run], recipe: str | Mapping[Any, Any], criterion: Criterion) -> Kernels:
+    """The quantizers of all kernels that get one, by the layer's `id` and the argument of its twin.
 
     Raises:
         ConversionError: A rule is for no layer, or a layer has no quantized form.
@@ -80,20 +82,20 @@ def kernel_quantizers(every_run: Sequence[Run], recipe: str | Mapping[Any, Any],
     behind, ahead = _followers(every_run, {one.value for one in runs})
     layers: dict[str, recipes.Layer] = {}
     for one in runs:
-        layers.setdefault(
-            one.name,
-            recipes.Layer(one.name, one.call.operation, is_first=not behind[one.value], is_last=one.value not in ahead),
-        )
+        is_first, is_last = not behind[one.value], one.value not in ahead
+        for kernel in recipes.kernels_of(one.name, one.call.operation, is_first=is_first, is_last=is_last):
+            layers.setdefault(kernel.name, kernel)
     chosen = recipes.choose(recipe, list(layers.values()))
-    quantizers: dict[int, Quantizer] = {}
+    quantizers: dict[int, dict[str, Quantizer]] = {}
     problems = []
-    for name, layer in ((name, layers[name].layer) for name, choice in chosen.items() if choice is not None):
-        if twins.kind_of(layer) is None:
-            what = f"layer {name!r} ({type(layer).__name__}) has a kernel and no quantized form"
+    for name, kernel in ((name, layers[name]) for name, choice in chosen.items() if choice is not None):
+        if kernel.part is None:
+            what = f"layer {name!r} ({type(kernel.layer).__name__}) has a kernel and no quantized form"
             problems.append(f"{what}; the rule {{{name!r}: None}} leaves it as it is")
-        elif not isinstance(layer, QuantizedKernel):
-            kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel), np.float32)
-            quantizers[id(layer)] = recipes.quantizer_for(chosen[name], kernel, criterion)
+        elif not isinstance(kernel.layer, QuantizedKernel):
+            values = np.asarray(keras.ops.convert_to_numpy(getattr(kernel.layer, kernel.part.latent)), np.float32)
+            quantizer = recipes.quantizer_for(chosen[name], values, criterion)
+            quantizers.setdefault(id(kernel.layer), {})[kernel.part.quantizer] = quantizer
     if problems:
         raise ConversionError("the model can't be quantized", problems)
     return quantizers
@@ -119,7 +121,7 @@ def _followers(runs: Sequence[Run], kernels: set[str]) -> tuple[dict[str, set[st
     return before, ahead
 
 
-def _built(model: keras.Model, runs: Sequence[Run], kernels: Mapping[int, Quantizer], chosen: Quantizers) -> keras.Model:
+def _built(model: keras.Model, runs: Sequence[Run], kernels: Kernels, chosen: Quantizers) -> keras.Model:
     sites, places = chosen.activations, dict[int, dict[Site, None]]()
     paths = {id(one.call.operation): one.name for one in runs}
     for one in runs:
@@ -131,19 +133,20 @@ def _built(model: keras.Model, runs: Sequence[Run], kernels: Mapping[int, Quanti
         calls_of = list(places.get(id(layer), ()))
         arguments: dict[str, Any] = {}
         if twins.kind_of(layer) is not None:
-            sums = [sites[place] for call in calls_of if (place := dataclasses.replace(call, slot=SUM)) in sites]
-            if sums:
-                arguments["sum_quantizer"] = min(sums, key=lambda quantizer: quantizer.frac_bits)
+            for slot, argument in ((SUM, "sum_quantizer"), (BETWEEN, "depthwise_output_quantizer")):
+                inner = [sites[place] for call in calls_of if (place := dataclasses.replace(call, slot=slot)) in sites]
+                if inner:
+                    arguments[argument] = min(inner, key=lambda quantizer: quantizer.frac_bits)
             if len(calls_of) == 1 and calls_of[0] in sites:
                 arguments["output_quantizer"] = sites[calls_of[0]]
             bias = chosen.biases.get(paths.get(id(layer), ""))
             if bias is not None:
                 arguments["bias_quantizer"] = bias
-        kernel = kernels.get(id(layer))
-        if kernel is None and not arguments:
+        arguments |= kernels.get(id(layer), {})
+        if not arguments:
             return cloned(layer)
         inside.update(calls_of if "output_quantizer" in arguments else ())
-        return twins.quantized(layer, kernel_quantizer=kernel, **arguments)
+        return twins.quantized(layer, **arguments)
 
     def after(owner: keras.Model, call: int, name: str) -> Any:
         site = Site(id(owner), call)

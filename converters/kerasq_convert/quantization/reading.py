@@ -7,14 +7,12 @@ training on any backend: where quantizers belong is then decided by the passes t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasq.callbacks.recorder import has_graph
-from kerasq.quantizers import Quantizer
 from kerasq.statistics import Statistics
 from kerasq_convert.examples.dataset import BATCH
 from kerasq_convert.graph import Graph, Node, Scaled, Shape
@@ -89,12 +87,12 @@ def values_of(one: Run) -> dict[str, Any]:
     return outputs | {f"{one.value}:{slot}": tensor for slot, tensor in one.inner.items()}
 
 
-def read(observed: Observed, kernels: Mapping[int, Quantizer]) -> Reading:
+def read(observed: Observed, kernels: kinds.Kernels) -> Reading:
     """The graph of a model.
 
     Args:
         observed: The model.
-        kernels: The quantizers that its layers are to have, by their `id`.
+        kernels: The quantizers that its layers are to have, by their `id` and the argument of their twin.
     """
     sites = {name: Site(id(observed.model), -1 - number) for number, name in enumerate(observed.inputs)}
     nodes: list[Node] = []

@@ -6,6 +6,9 @@ Rules are a mapping from what they are for to a quantizer. They are for:
     "block*/depthwise"     names of layers, those in nested models with their path; patterns as in a shell
     keras.layers.Dense     layers of a class
 
+A separable layer has two kernels. What is for the layer is for both; `<layer>/depthwise` and classes of depthwise layers are for
+the first one alone. `"first"` is its depthwise kernel, `"last"` its pointwise one.
+
 An exact name goes before `first` and `last`, these before patterns, patterns before classes, and of two patterns or classes the
 later one counts. A quantizer is one of `kerasq.quantizers`, its name, the name of a recipe (`"fixed8"`: eight bits, the
 position chosen for the kernel), or `None`: the kernel stays as it is.
@@ -13,6 +16,7 @@ position chosen for the kernel), or `None`: the kernel stays as it is.
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,12 +26,15 @@ import keras
 import numpy as np
 
 from kerasq import quantizers
+from kerasq.layers import twins
+from kerasq.layers.kernel_part import KernelPart
 from kerasq.qformat import fixed
 from kerasq.quantizers import FixedPoint, Quantizer, ScaledFixedPoint
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import ranges
 from kerasq_convert.settings.settings import nearest
 
+DEPTHWISE = "/depthwise"  # behind the name of a separable layer: its depthwise kernel
 Rules = Mapping[Any, Any]
 Fitted = Callable[[np.ndarray, ranges.Criterion], Quantizer]
 
@@ -67,17 +74,37 @@ RECIPES: dict[str, Rules] = {"fixed8": {"*": "fixed8"}} | {
 have 8 bits. `recipe={"*": "ternary"}` leaves no exception."""
 
 
+@dataclasses.dataclass(frozen=True)
 class Layer:
-    """A layer with a kernel, as rules see it.
+    """A kernel and its layer, as rules see them.
 
     Attributes:
-        name: Its path.
+        name: The layer's path; of the depthwise kernel of a separable layer that with `/depthwise`.
         layer: The layer.
+        part: Which of its kernels; `None` where the layer has no quantized form.
         is_first, is_last: Whether no other one comes before it, or after it.
+        owner: The layer's path.
+        classes: Those whose rules are for it.
     """
 
-    def __init__(self, name: str, layer: Any, *, is_first: bool, is_last: bool):
-        self.name, self.layer, self.is_first, self.is_last = name, layer, is_first, is_last
+    name: str
+    layer: Any
+    part: KernelPart | None
+    is_first: bool
+    is_last: bool
+    owner: str
+    classes: tuple[type, ...]
+
+
+def kernels_of(name: str, layer: Any, *, is_first: bool, is_last: bool) -> Iterator[Layer]:
+    """The kernels of a layer. Each half of a separable layer is also one of the class that it would be alone."""
+    if twins.kind_of(layer) is None:
+        yield Layer(name, layer, None, is_first, is_last, name, (type(layer),))
+        return
+    parts = twins.parts_of(layer)
+    for part in parts[:-1]:
+        yield Layer(f"{name}{DEPTHWISE}", layer, part, is_first, False, name, (type(layer), *_DEPTHWISE))
+    yield Layer(name, layer, parts[-1], is_first and len(parts) == 1, is_last, name, (type(layer),))
 
 
 def rules_of(recipe: str | Rules) -> Rules:
@@ -119,14 +146,16 @@ def _choice(rules: Rules, layer: Layer) -> Any:
 def _rank(key: Any, layer: Layer) -> int | None:
     """How much a rule's key says of a layer; `None` where it isn't for it."""
     if inspect.isclass(key):
-        return 0 if isinstance(layer.layer, key) else None
+        return 0 if any(issubclass(kind, key) for kind in layer.classes) else None
     if key == layer.name:
+        return 4
+    if key == layer.owner:
         return 3
     if (key == "first" and layer.is_first) or (key == "last" and layer.is_last):
         return 2
     if key in ("first", "last"):
         return None
-    return 1 if fnmatch.fnmatchcase(layer.name, key) else None
+    return 1 if fnmatch.fnmatchcase(layer.name, key) or fnmatch.fnmatchcase(layer.owner, key) else None
 
 
 def _problems(rules: Rules, layers: Sequence[Layer]) -> Iterator[str]:

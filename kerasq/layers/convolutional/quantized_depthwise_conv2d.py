@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
 
-from kerasq.layers.base import QuantizedKernel
+from kerasq.layers.convolutional.depthwise_kernel import DepthwiseKernel
 from kerasq.layers.signature import with_arguments_of
 
 
 @keras.saving.register_keras_serializable("kerasq")
-class QuantizedDepthwiseConv2D(QuantizedKernel, keras.layers.DepthwiseConv2D):
+class QuantizedDepthwiseConv2D(DepthwiseKernel, keras.layers.DepthwiseConv2D):
     """Two-dimensional depthwise convolution whose kernel goes through a quantizer.
 
     Forward: `activation(depthwise_conv2d(inputs, q(kernel)) + bias)`; `q` is the kernel quantizer, which sees an output
@@ -47,22 +46,6 @@ class QuantizedDepthwiseConv2D(QuantizedKernel, keras.layers.DepthwiseConv2D):
     'FIXED4_3'
     """
 
-    @with_arguments_of(keras.layers.DepthwiseConv2D, QuantizedKernel)
+    @with_arguments_of(keras.layers.DepthwiseConv2D, DepthwiseKernel)
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-
-    def output_channels_last(self, kernel: Any) -> Any:
-        return ops.reshape(kernel, (*self.kernel_size, 1, -1))
-
-    def as_kernel(self, values: Any) -> Any:
-        return ops.reshape(values, (*self.kernel_size, -1, self.depth_multiplier))
-
-    def linear(self, inputs: Any, kernel: Any) -> Any:
-        return ops.depthwise_conv(
-            inputs,
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )

@@ -32,6 +32,20 @@ def differences(model: keras.Model, content: bytes, x: list[np.ndarray]) -> dict
         return keras.ops.convert_to_tensor(wanted)
 
     def called(operation, name, args, kwargs):
+        if getattr(operation, "depthwise_output_quantizer", None) is not None:
+            kernel = [tensor.name for tensor in loaded.tensors].index(f"{name}/kernel")  # the first one of the layer
+            (halves,) = [operator.outputs[0] for operator in loaded.operators if kernel in operator.inputs]
+            between = loaded.tensors[halves].name
+
+            def quantized(layer, quantize, quantizer, sums, training):
+                result = quantize(quantizer, sums, training)
+                return compared(between, result) if quantizer is layer.depthwise_output_quantizer else result
+
+            with replaced(operation, "quantize_activation", quantized):
+                return activated(operation, name, args, kwargs)
+        return activated(operation, name, args, kwargs)
+
+    def activated(operation, name, args, kwargs):
         if getattr(operation, "sum_quantizer", None) is None:
             return operation(*args, **kwargs)
         with replaced(operation, "activation", lambda _, function, sums: function(compared(f"{name}/output:1", sums))):

@@ -54,20 +54,39 @@ def test_every_recipe(recipe):
     assert not any(operator.kind == "QUANTIZE" for operator in loaded.operators)
 
 
+L = keras.layers
 KINDS = [name for name in layer_zoo.LAYERS if name not in UNREACHED]
-
-
-def has_twins(model):
-    return all(twins.kind_of(layer) for layer in model._flatten_layers() if has_kernel(layer))
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_layer(name):
-    model = layer_zoo.make(name)
-    if not has_twins(model):
-        pytest.skip("a layer has no quantized form")
+    assert_a_step_is_shipped(layer_zoo.make(name))
+
+
+OTHERS = {
+    "transposed": lambda: layer_zoo.image(
+        L.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu"), L.Conv2DTranspose(3, 2, activation="tanh")
+    ),
+    "transposed1d": lambda: layer_zoo.sequence(L.Conv1DTranspose(4, 3, activation="relu"), L.Conv1D(2, 3)),
+    "einsum_dense": lambda: layer_zoo.sequence(
+        L.EinsumDense("...x,xy->...y", 8, bias_axes="y", activation="relu"), L.EinsumDense("abc,cd->abd", (16, 6))
+    ),
+    "separable_with_table": lambda: layer_zoo.image(L.SeparableConv2D(6, 3, activation="tanh"), L.SeparableConv2D(4, 3)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("recipe", ["fixed8", {"*": "binary_weight"}], ids=str)
+def test_further_kinds(name, recipe):
+    keras.utils.set_random_seed(31)
+    assert_a_step_is_shipped(zoo.randomized(OTHERS[name]()), recipe)
+
+
+def assert_a_step_is_shipped(model, recipe="fixed8"):
+    """Of a quantized model after a step of training."""
     x = layer_zoo.examples(model, 16, seed=3)
-    quantized = kerasq.quantize_model(model, x if len(x) > 1 else x[0])
+    quantized = kerasq.quantize_model(model, x if len(x) > 1 else x[0], recipe)
+    assert all(twins.kind_of(layer) for layer in model._flatten_layers(include_self=False) if has_kernel(layer))
     if model.trainable_weights:
         trained(quantized, x, steps=1)
     content = kerasq.convert(quantized)
