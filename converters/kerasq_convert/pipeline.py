@@ -31,6 +31,7 @@ from kerasq_convert.report.report import Report
 from kerasq_convert.search.formats import search_formats
 from kerasq_convert.search.speed import for_speed
 from kerasq_convert.settings import Settings
+from kerasq_convert.tuning.tune import tune
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,13 +86,14 @@ def run_stages(source: Any, options: Options) -> Conversion:
     if observed.statistics is not None and not options.allow_float:
         require_ranges(scaled.graph, scaled.names, built.formats)
 
-    model = built.model if correction is None else correction.measure(built.model)
+    repaired = built.replace(built.model if correction is None else correction.measure(built.model))
+    tuned = tune(build, searched.decided, repaired, (network, scaled), observed, correction, options)
+    repaired, model = tuned.emitted, tuned.emitted.model
     verdict = searched.verdict(model, options.goals)
-    repaired = built.replace(model)
     require_signal(repaired, network, observed)
     smaller = prune(model) if options.prune else model
     content = dumps(stripped(smaller) if options.strip else smaller)
-    report = describe(repaired, smaller, len(content), scaled, observed, verdict, options)
+    report = describe(tuned, smaller, len(content), scaled, observed, verdict, options)
     return Conversion(content, smaller, observed.statistics, report, verdict.missed)
 
 

@@ -26,6 +26,7 @@ from kerasq_convert.repair.silence import require_signal
 from kerasq_convert.report.describe import describe
 from kerasq_convert.search.formats import Verdict, search_formats
 from kerasq_convert.settings import Settings
+from kerasq_convert.tuning.tune import Tuned
 
 # Folders and modules of the converter: each may import those before it.
 ORDER = (
@@ -41,6 +42,7 @@ ORDER = (
         "repair",
         "pruning",
         "search",
+        "tuning",
         "report",
         "pipeline",
         "converter",
@@ -208,7 +210,7 @@ def test_a_silent_tensor_is_refused_where_the_outputs_depend_on_it(network, obse
 def test_the_report_has_what_is_known(network, observed, built):
     def told(known, **options):
         verdict = Verdict(missed=["none"])
-        return describe(built, built.model, 1234, network, known, verdict, Options(**options))
+        return describe(Tuned(built), built.model, 1234, network, known, verdict, Options(**options))
 
     assert told(observed).examples == 6
     assert told(observed).analysis is None

@@ -16,6 +16,7 @@ from kerasq_convert.examples.stored_examples import open_examples
 
 BATCH = 16
 EXAMPLES = 256  # the first of a dataset, that repairs, searches and comparisons look at again
+TUNED = 1024  # the first of a dataset, of which rounding is learned from every second one
 Dataset = np.ndarray | str | os.PathLike | Callable[[], Iterable[Any]] | Iterable[Any]
 
 

@@ -34,6 +34,7 @@ class Reason(enum.StrEnum):
     ERROR = "least squared error"
     UNSATURATED = "saturates nothing"
     REFINED = "error at the outputs"
+    TUNED = "error of the learned kernel"
     PROMOTED = "promoted for the goals"
     RANGE = "known range"
     UNOBSERVED = "no range known: give --representative_dataset or --statistics"

@@ -12,7 +12,7 @@ from kerasq_convert.building import in_float
 from kerasq_convert.comparison.logits import with_logits
 from kerasq_convert.comparison.outputs import Arrays, Wanted, run
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.examples.dataset import EXAMPLES
+from kerasq_convert.examples.dataset import EXAMPLES, TUNED
 from kerasq_convert.network import Network
 from kerasq_convert.observation.calibration import calibrate
 from kerasq_convert.observation.observed import by_buffer
@@ -27,6 +27,7 @@ class Examples:
         reference: The float network.
         inputs: The first of the examples, an array (count, ...) for each of its inputs.
         measured: Those of them that repairs are computed from.
+        tuned: Those that rounding is learned from: none of `held`. With `tune` there are more of both than of `inputs`.
         held: All others, and what the network makes of them: by these it is judged.
     """
 
@@ -34,6 +35,7 @@ class Examples:
     inputs: Arrays
     measured: Arrays
     held: Wanted
+    tuned: Arrays
 
     @functools.cached_property
     def outputs(self) -> Arrays:
@@ -64,10 +66,15 @@ def observe(network: Network, trained: Statistics | None, options: Options) -> O
         return Observed(None if trained is None else by_buffer(network.graph, network.names, trained))
     reference = in_float(network)
     statistics, inputs = calibrate(
-        reference, options.representative_dataset, ordered=network.graph.ordered, verbose=options.verbose, examples=EXAMPLES
+        reference,
+        options.representative_dataset,
+        ordered=network.graph.ordered,
+        verbose=options.verbose,
+        examples=TUNED if options.tune else EXAMPLES,
     )
     held = Wanted.of(reference, [array[1::2] if len(array) > 1 else array for array in inputs])
-    return Observed(statistics, Examples(reference, inputs, [array[::2] for array in inputs], held))
+    tuned, inputs = [array[::2] for array in inputs], [array[:EXAMPLES] for array in inputs]
+    return Observed(statistics, Examples(reference, inputs, [array[::2] for array in inputs], held, tuned))
 
 
 def load_statistics(source: str | os.PathLike | Statistics | None) -> Statistics | None:

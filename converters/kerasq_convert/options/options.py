@@ -287,6 +287,17 @@ class Options:
             check=_needs_examples("`refine` compares outputs"),
         ),
     ] = False
+    tune: Annotated[
+        bool,
+        Option(
+            "Whether the rounding of kernels of free float weights is learned, layer by layer, so that each computes what it "
+            "does in the float network, for what the quantized layers before it give: from every second one of the first 1,024 "
+            "examples of `representative_dataset`, which is then needed, without labels. Where a kernel has no multipliers, its "
+            "fractional bits are chosen with that. Where the other examples disagree, the network stays as it is without.",
+            flag="Learn the rounding of kernels from the examples. Needs --representative_dataset.",
+            check=_needs_examples("`tune` compares layers"),
+        ),
+    ] = False
     goals: Annotated[
         Goals,
         Option(

@@ -24,4 +24,5 @@ def bias_correction(network: Network, observed: Observed, options: Options) -> B
         return None
     nodes = (node for node in network.graph.nodes if isinstance(node, WeightedNode) and is_free(node))
     free = {network.names[roles.kernel(node)] for node in nodes}
-    return BiasCorrection(examples.reference, examples.measured, examples.held, free, verbose=options.verbose)
+    held = examples.held.first(len(examples.measured[0]))
+    return BiasCorrection(examples.reference, examples.measured, held, free, verbose=options.verbose)

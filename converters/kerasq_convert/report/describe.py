@@ -6,7 +6,6 @@ import dataclasses
 
 from kerasq.format import Model
 from kerasq_convert.comparison.layers import analyze
-from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.memory.plan import plan
 from kerasq_convert.network import Network
 from kerasq_convert.observation.observe import Observed
@@ -14,15 +13,16 @@ from kerasq_convert.options import Options
 from kerasq_convert.pruning.prune import pruned_layers
 from kerasq_convert.report.report import Report, make_report, with_outputs
 from kerasq_convert.search.formats import Verdict
+from kerasq_convert.tuning.tune import Tuned
 
 
 def describe(
-    emitted: Emitted, written: Model, size: int, network: Network, observed: Observed, verdict: Verdict, options: Options
+    tuned: Tuned, written: Model, size: int, network: Network, observed: Observed, verdict: Verdict, options: Options
 ) -> Report:
     """The report of a conversion.
 
     Args:
-        emitted: What came of it.
+        tuned: What came of it.
         written: The same without what can't change its outputs: what is in the file.
         size: Bytes of the file.
         network: What was emitted.
@@ -30,10 +30,11 @@ def describe(
         verdict: What came of the goals.
         options: `analyze`, `verbose`.
     """
-    model = emitted.model
+    emitted, model = tuned.emitted, tuned.emitted.model
     planned = plan(written)
     report = make_report(network.graph, network.names, planned, emitted, observed.statistics, dict(network.removed), size)
-    report = dataclasses.replace(report, trade_off=verdict.trade_off, pruned=pruned_layers(model, written))
+    report = dataclasses.replace(report, trade_off=verdict.trade_off, pruned=pruned_layers(model, written), tuned=tuned.layers)
+    report = dataclasses.replace(report, notes=[*report.notes, *tuned.notes])
     examples = observed.examples
     if examples is None:
         return report

@@ -22,6 +22,7 @@ from kerasq_convert.pruning.prune import PrunedLayer
 from kerasq_convert.report.scalings import scaling_notes
 from kerasq_convert.roles import Part, Role
 from kerasq_convert.search.search import TradeOff
+from kerasq_convert.tuning.walk import TunedLayer
 
 SHOWN = 5  # features of an input that are named, the rest is counted
 
@@ -66,6 +67,7 @@ class Report:
         analysis: The errors of every layer, where that was asked for.
         pruned: Operators that became smaller, or went, since part of them could not change the outputs. Rows of tensors are of
             the network before that.
+        tuned: Operators whose kernels were learned, in the order of execution.
     """
 
     buffers: list[TensorRow]
@@ -83,6 +85,7 @@ class Report:
     trade_off: list[TradeOff] = dataclasses.field(default_factory=list)
     analysis: Analysis | None = None
     pruned: list[PrunedLayer] = dataclasses.field(default_factory=list)
+    tuned: list[TunedLayer] = dataclasses.field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; a signal-to-noise ratio without any noise is null, as JSON has no infinity."""
@@ -105,6 +108,8 @@ class Report:
             lines += ["fused into one operator:", *(f"  {' + '.join(layers)}" for layers in self.fused), ""]
         if self.pruned:
             lines += ["left out, as it can't change the outputs (--noprune keeps it):", _pruned_table(self.pruned), ""]
+        if self.tuned:
+            lines += ["learned from the examples (--tune):", _tuned_table(self.tuned), ""]
         lines += [f"model  {self.model_bytes:>9,} bytes", f"arena  {self.arena_bytes:>9,} bytes, {self.arena_verdict}"]
         if self.outputs:
             lines.append(f"outputs {outputs_text(self)}")
@@ -235,6 +240,23 @@ def _pruned_table(layers: list[PrunedLayer]) -> str:
     cells = [[printable(layer.name), *(cell(getattr(layer, column)) for column in columns)] for layer in layers]
     cells.append(["together", *(cell(total(column)) for column in columns)])
     return table(header, cells, header[1:], "  ")
+
+
+def _tuned_table(layers: list[TunedLayer]) -> str:
+    header = ("kernel", "format", "weights changed", "layer by rounding", "learned")
+    cells = [
+        (
+            printable(layer.name),
+            layer.format,
+            f"{100 * layer.changed:.1f}%",
+            *(
+                analysis_text.decibels_of(-10 * math.log10(share) if share else math.inf)
+                for share in (layer.rounded, layer.tuned)
+            ),
+        )
+        for layer in layers
+    ]
+    return table(header, cells, header[2:], "  ")
 
 
 def _trade_off_table(points: list[TradeOff]) -> str:
