@@ -34,6 +34,7 @@ _NAMES = {
     "quantize_model": "kerasq_convert",
     "serving_function": "kerasq_convert",
     "strip": "kerasq_convert",
+    "summary": "kerasq_convert",
 }
 _MODULES = (
     "callbacks",

@@ -33,6 +33,7 @@ from kerasq_convert import load_keras_file as load_keras_file
 from kerasq_convert import quantize_model as quantize_model
 from kerasq_convert import serving_function as serving_function
 from kerasq_convert import strip as strip
+from kerasq_convert import summary as summary
 
 __all__ = [
     "__version__",
@@ -54,6 +55,7 @@ __all__ = [
     "quantize_model",
     "serving_function",
     "strip",
+    "summary",
     "callbacks",
     "datasets",
     "format",

@@ -10,6 +10,7 @@ from kerasq_convert.frontend.sources import load_keras_file
 from kerasq_convert.pipeline import compare_with_float, float_model
 from kerasq_convert.quantization import quantize_model, strip
 from kerasq_convert.report.fit import fit_on
+from kerasq_convert.summarizing import summary
 
 __all__ = [
     "ConversionError",
@@ -23,4 +24,5 @@ __all__ = [
     "quantize_model",
     "serving_function",
     "strip",
+    "summary",
 ]

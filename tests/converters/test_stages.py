@@ -46,6 +46,7 @@ ORDER = (
         "report",
         "pipeline",
         "converter",
+        "summarizing",
     ),
     *("c_runtime", "c_source", "c_folder", "commandline", "command"),
 )

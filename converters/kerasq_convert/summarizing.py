@@ -1,0 +1,74 @@
+"""`kerasq.summary`: what a model is made of, as its file has it, before there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kerasq.footprint.summary import Summary, summarize
+from kerasq.format import Model, dumps, loads
+from kerasq.format.reader import read_bytes
+from kerasq.nested import all_layers, quantized_kernels
+from kerasq_convert.converter import convert
+from kerasq_convert.errors import ConversionError
+from kerasq_convert.pipeline import float_model
+
+
+def summary(model: Any, **options: Any) -> Summary:
+    """Layer by layer: formats of kernel and outputs, parameters, bytes as stored, multiply-accumulates by precision; the arena.
+
+    A Keras model is converted in memory, so that all figures are those of its file: batch normalization is folded, kernels of
+    `quantize_model` or kerasq layers have their formats, before as after training. What has no format, a float model, is FLOAT32
+    unless the options say more. (A file of a float model with tabulated functions there is not: `file_bytes` is then `None`.)
+
+    Args:
+        model: A Keras model, the path of a SavedModel, `.keras` or `.h5` file: whatever `kerasq.convert` takes; or a .kq file, as
+            a path, bytes or `kerasq.format.Model`.
+        **options: Those of `kerasq.convert`, `representative_dataset` for one. For a .kq file there are none.
+
+    Returns:
+        A `Summary`: `print` shows it, `to_dict()` and `to_json()` have the figures.
+
+    Raises:
+        ConversionError: The model can't be converted, for one because Keras runs on another backend than TensorFlow: save it, and
+            give the path to a process with that.
+        kerasq.format.ModelError: The .kq file is refused.
+        TypeError: There is no such option.
+
+    Example:
+
+    >>> print(kerasq.summary(kerasq.quantize_model(model, x_train[:256], "ternary")))
+    """
+    content = _content(model)
+    if content is not None and options:
+        raise TypeError(f"a .kq file has its formats: no options are expected. Received: {', '.join(options)}")
+    if content is None:
+        try:
+            content = convert(model, **options)
+        except ConversionError:
+            if options or not _is_float(model):
+                raise
+            return summarize(float_model(model), None)  # a file has no tables of float functions, the network in memory has
+    return summarize(loads(content), len(content))
+
+
+def _is_float(model: Any) -> bool:
+    """Whether it is a Keras model without any quantizer."""
+    import keras
+
+    from kerasq.layers import FixedPointQuantize, Quantize
+
+    if not isinstance(model, keras.Model):
+        return False
+    quantizes = (isinstance(layer, FixedPointQuantize | Quantize) for layer in all_layers(model))
+    return not any(quantizes) and not any(quantized_kernels(model))
+
+
+def _content(model: Any) -> bytes | None:
+    """The bytes of a .kq file, where the model is one."""
+    if isinstance(model, Model):
+        return dumps(model)
+    if isinstance(model, bytes | bytearray | memoryview):
+        return bytes(model)
+    path = Path(model) if isinstance(model, str | Path) else None
+    return read_bytes(path) if path is not None and path.suffix == ".kq" else None
