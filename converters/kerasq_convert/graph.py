@@ -138,6 +138,13 @@ class Pointwise(Node):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Extreme(Pointwise):
+    """The largest or smallest of several values of one shape, element by element."""
+
+    largest: bool
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Pool(Node):
     """Maximum or average over the valid taps of a window."""
 

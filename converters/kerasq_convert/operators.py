@@ -25,6 +25,7 @@ from kerasq_convert.graph import (
 )
 
 Attributes = dict[str, Any]
+MAX_JOINED = len(ops.TABLE[OperatorKind.CONCAT].operands)
 
 
 def operator_of(node: Node) -> tuple[OperatorKind, Attributes]:

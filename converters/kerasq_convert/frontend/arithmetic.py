@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from kerasq_convert.errors import UnsupportedError
-from kerasq_convert.frontend.curves import pointwise
+from kerasq_convert.frontend.chain import Chain
+from kerasq_convert.frontend.curves import combined, pointwise
 from kerasq_convert.frontend.importing import Importer, shape_of
-from kerasq_convert.frontend.joins import multiply
+from kerasq_convert.frontend.joins import both_widened, multiply, widened
 from kerasq_convert.frontend.windows import channel_last_pair
-from kerasq_convert.graph import Add, Affine, Identity, Scaled, Shape
+from kerasq_convert.graph import Add, Affine, Extreme, Identity, Scaled, Shape
 
 
 def bias_add(importer: Importer, operation: Any) -> None:
@@ -22,9 +23,7 @@ def bias_add(importer: Importer, operation: Any) -> None:
 
 
 def _affine(importer: Importer, operation: Any, x: Any, scale: Any, offset: Any) -> None:
-    shape = shape_of(operation.outputs[0])
-    if shape_of(x) != shape:
-        raise UnsupportedError(f"{operation.type} that widens {shape_of(x)} to {shape} is not supported")
+    shape, read = shape_of(operation.outputs[0]), shape_of(x)
     constants = []
     for constant in (scale, offset):
         if constant is None:
@@ -32,8 +31,15 @@ def _affine(importer: Importer, operation: Any, x: Any, scale: Any, offset: Any)
         constants.append(np.asarray(constant, np.float64))
     if all(constant.size in (1, constant.shape[-1] if constant.ndim else 1) for constant in constants):
         vectors = [constant.reshape(-1) if constant.size > 1 else constant.reshape(()) for constant in constants]
-        importer.add(Affine(**importer.common(operation, x), scale=vectors[0], offset=vectors[1]))
-        return
+        common = importer.common(operation, x)
+        if read != shape and len(read) == len(shape):
+            common["inputs"] = (widened(importer, operation, x, shape),)
+            read = shape
+        if read == shape:
+            importer.add(Affine(**common, scale=vectors[0], offset=vectors[1]))
+            return
+    if read != shape:
+        raise UnsupportedError(f"{operation.type} that widens {read} to {shape} is not supported")
     if len(shape) in (3, 4) and all(_is_of_axis_1(constant, shape) for constant in constants):  # channels first
         vectors = [constant.reshape(-1) if constant.size > 1 else constant.reshape(()) for constant in constants]
         importer.add_with_channels_last(Affine, operation, x, None, scale=vectors[0], offset=vectors[1])
@@ -56,19 +62,15 @@ def arithmetic(importer: Importer, operation: Any) -> None:
     u, v = importer.constant(a), importer.constant(b)
     kind = operation.type
     if u is None and v is None:
-        if kind in ("Add", "AddV2") and shape_of(a) == shape_of(b):
-            importer.add(Add(**importer.common(operation, a, b)))
-            return
         if kind == "RealDiv":
             pointwise(importer, operation)
-            return
-        if kind == "Mul":
+        elif kind == "Mul":
             multiply(importer, operation, a, b)
-            return
-        if kind == "Sub" and shape_of(a) == shape_of(b):
+        elif kind == "Sub":
             _difference(importer, operation, a, b)
-            return
-        raise UnsupportedError(f"{kind} of activations of shapes {shape_of(a)} and {shape_of(b)} is not supported")
+        else:
+            importer.add(Add(**importer.common(operation) | {"inputs": both_widened(importer, operation, a, b)}))
+        return
     one, zero = np.array(1.0), np.array(0.0)
     x: Any
     scale: np.ndarray | None
@@ -90,15 +92,13 @@ def arithmetic(importer: Importer, operation: Any) -> None:
 
 def _difference(importer: Importer, operation: Any, a: Any, b: Any) -> None:
     """a - b is a + (-b), and the sign moves into what computes b."""
-    common = importer.common(operation, a, b)
+    common = importer.common(operation, b)
     negated = Affine(
-        **common | {"output": f"{common['output']}/negated", "inputs": common["inputs"][1:]},
-        scale=np.array(-1.0),
-        offset=np.array(0.0),
+        **common | {"output": f"{common['output']}/negated", "shape": shape_of(b)}, scale=np.array(-1.0), offset=np.array(0.0)
     )
     importer.nodes.append(negated)
     importer.scaled[negated.output] = Scaled(negated.inputs[0], negated.scale, negated.offset)
-    importer.add(Add(**common | {"inputs": (common["inputs"][0], negated.output)}))
+    importer.add(Add(**common | {"inputs": both_widened(importer, operation, a, b, negated.output)}))
 
 
 def negate(importer: Importer, operation: Any) -> None:
@@ -127,8 +127,12 @@ def clamp(importer: Importer, operation: Any) -> None:
         if importer.constant(x) is not None:
             x, limits = limits[0], [x]
         values = [importer.constant(tensor) for tensor in limits]
-        if operation.type != "ClipByValue" and values == [None]:
-            pointwise(importer, operation)
+        limit = values[0]
+        if operation.type != "ClipByValue" and limit is None:
+            _extreme(importer, operation)
+            return
+        if operation.type != "ClipByValue" and limit is not None and limit.size > 1:
+            _limit_of_each(importer, operation, x, limit)
             return
         if any(value is None or np.size(value) != 1 for value in values):
             raise UnsupportedError(f"{operation.type} needs one constant limit for the whole tensor")
@@ -140,3 +144,29 @@ def clamp(importer: Importer, operation: Any) -> None:
         else:
             high = scalars[0]
     importer.add(Identity(**importer.common(operation, x), clamp=(low, high)))
+
+
+def _extreme(importer: Importer, operation: Any) -> None:
+    """Maximum and Minimum of two activations."""
+    common = importer.common(operation) | {"inputs": both_widened(importer, operation, *operation.inputs)}
+    function = combined(operation.type, ("x", "y"), (None, None))
+    importer.add(Extreme(**common, function=function, largest=operation.type == "Maximum"))
+
+
+def _limit_of_each(importer: Importer, operation: Any, x: Any, limit: np.ndarray) -> None:
+    """Maximum and Minimum with a constant c for each channel or element: relu(x - c) + c, and c - relu(c - x)."""
+    sign = 1.0 if operation.type == "Maximum" else -1.0
+    shape = shape_of(x)
+    if shape_of(operation.outputs[0]) != shape:
+        raise UnsupportedError(f"{operation.type} that widens {shape} to {shape_of(operation.outputs[0])} is not supported")
+    chain = Chain.of(importer, operation, x)
+    per_channel = np.size(limit) == limit.shape[-1] == shape[-1]
+    c = np.reshape(limit, -1) if per_channel else np.broadcast_to(limit, shape).reshape(-1)
+    if not per_channel:
+        chain.view((1, c.size))
+    before = chain.value
+    chain.add(Affine, chain.shape, scale=np.array(sign), offset=-sign * c)
+    importer.scaled[chain.value] = Scaled(before, np.array(sign), -sign * c)
+    chain.add(Identity, chain.shape, clamp=(0.0, np.inf))
+    chain.add(Affine, chain.shape, scale=np.array(sign), offset=np.asarray(c, np.float64))
+    chain.finish(importer, operation.outputs[0].name, shape)

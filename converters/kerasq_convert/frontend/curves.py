@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ POINTWISE: dict[str, tuple[str, ...]] = (
 
 
 def pointwise(importer: Importer, operation: Any) -> None:
-    """An operation of POINTWISE, or a quotient or limit of two activations; scalars among the operands become part of it."""
+    """An operation of POINTWISE, or a quotient of two activations; scalars among the operands become part of it."""
     names = POINTWISE.get(operation.type, ("x", "y"))
     constants = [importer.constant(tensor) for tensor in operation.inputs]
     if any(constant is not None and np.size(constant) > 1 for constant in constants):
@@ -64,11 +65,13 @@ def pointwise(importer: Importer, operation: Any) -> None:
     read = [tensor for tensor, constant in zip(operation.inputs, constants, strict=True) if constant is None]
     if any(shape_of(tensor) != shape_of(operation.outputs[0]) for tensor in read):
         raise UnsupportedError(f"{operation.type} of activations of different shapes is not supported")
-    function = _combined(operation.type, names, constants)
+    function = combined(operation.type, names, constants)
     importer.add(Pointwise(**importer.common(operation, *read), function=function))
 
 
-def _combined(kind: str, names: tuple[str, ...], constants: list[np.ndarray | None]) -> Any:
+def combined(kind: str, names: tuple[str, ...], constants: Sequence[np.ndarray | None]) -> Callable[..., np.ndarray]:
+    """An operation as a function of those of its operands that are not constant."""
+
     def function(*values: np.ndarray) -> np.ndarray:
         import tensorflow as tf
 
@@ -83,6 +86,8 @@ def _combined(kind: str, names: tuple[str, ...], constants: list[np.ndarray | No
 
 def curve(importer: Importer, operation: Any) -> None:
     """An operation of CURVES."""
+    if operation.type == "Rsqrt" and _of_own_statistics(operation):
+        raise UnsupportedError("normalization by an example's own statistics is not supported")
     argument, names = CURVES[operation.type]
     attributes = {name: operation.get_attr(name) for name in names}
     function = _evaluated(operation.type, argument, attributes)
@@ -96,3 +101,10 @@ def _evaluated(kind: str, argument: str, attributes: dict[str, Any]) -> Function
         return getattr(tf.raw_ops, kind)(**{argument: tf.constant(values)}, **attributes).numpy()
 
     return function
+
+
+def _of_own_statistics(operation: Any) -> bool:
+    """Whether an operation reads a sum or mean, perhaps with a constant: what follows divides an example by its own length."""
+    while operation.type in ("Add", "AddV2", "Maximum", "Cast", "Identity", "Reshape", "Rsqrt"):
+        operation = next((x.op for x in operation.inputs if x.op.type != "Const"), operation.inputs[0].op)
+    return operation.type in ("Mean", "Sum")

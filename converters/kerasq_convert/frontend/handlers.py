@@ -6,7 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasq_convert.errors import UnsupportedError
-from kerasq_convert.frontend import arithmetic, convolutions, joins, moves, selections, transposed_convolutions
+from kerasq_convert.frontend import (
+    arithmetic,
+    convolutions,
+    joins,
+    moves,
+    reductions,
+    resizing,
+    selections,
+    transposed_convolutions,
+)
 from kerasq_convert.frontend.curves import CURVES, POINTWISE, curve, pointwise
 from kerasq_convert.frontend.fake_quantization import fake_quantization
 from kerasq_convert.frontend.importing import Importer
@@ -52,19 +61,22 @@ HANDLERS: dict[str, Callable[[Importer, Any], None]] = (
     | dict.fromkeys(("Conv2D", "DepthwiseConv2dNative"), convolutions.convolution)
     | dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2"), convolutions.dense)
     | dict.fromkeys(("MaxPool", "MaxPoolV2", "AvgPool"), moves.pool)
-    | dict.fromkeys(("Mean", "Max"), moves.global_pool)
+    | dict.fromkeys(("Mean", "Sum", "Max", "Min"), reductions.reduction)
     | dict.fromkeys(("Reshape", "Squeeze", "ExpandDims"), moves.reshape)
     | {
         "Transpose": joins.transpose,
         "ConcatV2": joins.concat,
         "Pack": joins.pack,
         "Tile": joins.tile,
+        "BroadcastTo": joins.broadcast,
         "Conv2DBackpropInput": transposed_convolutions.transposed_convolution,
         "Neg": arithmetic.negate,
         "SpaceToBatchND": convolutions.space_to_batch,
         "BatchToSpaceND": convolutions.dilated_convolution,
     }
-    | dict.fromkeys(("Pad", "PadV2", "MirrorPad"), moves.pad)
+    | dict.fromkeys(("DepthToSpace", "SpaceToDepth"), joins.depth_to_space)
+    | dict.fromkeys(("Pad", "PadV2"), moves.pad)
+    | {"MirrorPad": moves.mirror_pad, "ResizeNearestNeighbor": resizing.nearest, "ResizeBilinear": resizing.bilinear}
     | dict.fromkeys(("Split", "SplitV", "Unpack"), selections.split)
     | {
         "StridedSlice": selections.strided_slice,

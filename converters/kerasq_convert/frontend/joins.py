@@ -7,19 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasq import ops
-from kerasq.format import OperatorKind
-from kerasq.format.schema import MAX_SIZE
 from kerasq_convert.errors import UnsupportedError
+from kerasq_convert.frontend.chain import Chain
 from kerasq_convert.frontend.importing import Importer, shape_of
-from kerasq_convert.graph import Concat, Multiply, Node, Reshape, Shape, Transpose
-
-MAX_JOINED = len(ops.TABLE[OperatorKind.CONCAT].operands)
-MAX_AXIS = MAX_SIZE  # of those that TRANSPOSE swaps
+from kerasq_convert.graph import Multiply, Reshape, Shape
 
 
 def multiply(importer: Importer, operation: Any, a: Any, b: Any) -> None:
-    """A product of two activations of one shape, or of one and a value for each of its channels."""
+    """A product of two activations, of one shape or broadcast to one; a value for each channel need not be."""
     for x, factor in ((a, b), (b, a)):
         shape, other = shape_of(x), shape_of(factor)
         if shape == other or (len(other) in (2, len(shape)) and math.prod(other) == other[-1] == shape[-1]):
@@ -27,17 +22,45 @@ def multiply(importer: Importer, operation: Any, a: Any, b: Any) -> None:
             return
         if len(shape) == 4 and other == (1, shape[1], 1, 1):  # channels first
             gate, layers = f"{operation.outputs[0].name}/gate", (importer.layer(operation),)
-            per_channel = (1, 1, 1, shape[1])
-            importer.nodes.append(Reshape(output=gate, inputs=(importer.values[factor.name],), shape=per_channel, layers=layers))
+            of_channels = (1, 1, 1, shape[1])
+            importer.nodes.append(Reshape(output=gate, inputs=(importer.values[factor.name],), shape=of_channels, layers=layers))
             importer.add_with_channels_last(Multiply, operation, x, None, beside=(gate,))
             return
-    raise UnsupportedError(
-        f"Mul of activations of shapes {shape_of(a)} and {shape_of(b)} is not supported: of one shape, or one value per channel"
-    )
+        if len(shape) == len(other) and math.prod(other) == 1 and shape == shape_of(operation.outputs[0]):
+            per_channel = (*other[:-1], shape[-1])
+            values = (importer.values[x.name], widened(importer, operation, factor, per_channel))
+            importer.add(Multiply(**importer.common(operation) | {"inputs": values}))
+            return
+    importer.add(Multiply(**importer.common(operation) | {"inputs": both_widened(importer, operation, a, b)}))
+
+
+def both_widened(importer: Importer, operation: Any, a: Any, b: Any, value: str | None = None) -> tuple[str, str]:
+    """Two activations in the shape of the result: values that are copied along axes of length 1 where they need be.
+
+    Args:
+        importer, operation, a, b: The operation, and the two that it reads.
+        value: What is read in the place of b, of its shape; None for b itself.
+
+    Raises:
+        UnsupportedError: One has fewer axes than the other: what would be its batch?
+    """
+    shape = shape_of(operation.outputs[0])
+    if not len(shape_of(a)) == len(shape_of(b)) == len(shape):
+        kind, shapes = operation.type, f"{shape_of(a)} and {shape_of(b)}"
+        raise UnsupportedError(f"{kind} of activations of shapes {shapes} is not supported: give them the same number of axes")
+    return widened(importer, operation, a, shape), widened(importer, operation, b, shape, value)
+
+
+def widened(importer: Importer, operation: Any, x: Any, shape: Shape, value: str | None = None) -> str:
+    """A tensor, or a value of its shape, that is copied along axes of length 1 to a shape."""
+    name = f"{operation.outputs[0].name}/of {x.name}"
+    chain = Chain(name, (importer.layer(operation),), value or importer.values[x.name], shape_of(x))
+    chain.widen(shape)
+    return chain.attach(importer)
 
 
 def concat(importer: Importer, operation: Any) -> None:
-    """ConcatV2 along any axis: what follows the axis is the last axis of a (1, outer, inner) view."""
+    """ConcatV2 along any axis."""
     *parts, axis_tensor = operation.inputs
     axis = importer.constant(axis_tensor)
     if axis is None or any(importer.constant(part) is not None for part in parts):
@@ -69,88 +92,57 @@ def tile(importer: Importer, operation: Any) -> None:
     times = importer.constant(operation.inputs[1])
     if times is None or int(np.reshape(times, -1)[0]) != 1:
         raise UnsupportedError("a repetition of the batch is not supported")
-    axes = [axis for axis, count in enumerate(np.reshape(times, -1).tolist()) if count > 1]
-    if len(axes) != 1:
-        raise UnsupportedError("a repetition along several axes at once is not supported: repeat one after the other")
-    count = int(np.reshape(times, -1)[axes[0]])
-    _joined(importer, operation, [importer.values[x.name]] * count, [shape_of(x)] * count, axes[0])
+    chain = Chain.of(importer, operation, x)
+    for axis, count in enumerate(np.reshape(times, -1).tolist()):
+        chain.repeat(axis, count, whole=True)
+    chain.finish(importer, operation.outputs[0].name, shape_of(operation.outputs[0]))
+
+
+def broadcast(importer: Importer, operation: Any) -> None:
+    """BroadcastTo: copies along axes of length 1."""
+    shape = shape_of(operation.outputs[0])
+    chain = Chain.of(importer, operation, operation.inputs[0])
+    chain.view((1,) * (len(shape) - len(chain.shape)) + chain.shape)
+    chain.widen(shape)
+    chain.finish(importer, operation.outputs[0].name, shape)
 
 
 def _joined(importer: Importer, operation: Any, values: list[str], shapes: list[Shape], axis: int) -> None:
-    """Concat nodes of at most MAX_JOINED inputs each."""
-    common = importer.common(operation)
-    output, layers, shape = common["output"], common["layers"], common["shape"]
-    outer = math.prod(shape[:axis])
-    flat: dict[str, str] = {}
-    sizes = [math.prod(part[axis:]) for part in shapes]
+    """Values side by side along an axis: what follows it is the last axis of a (1, outer, inner) view."""
+    shape = shape_of(operation.outputs[0])
     is_last = axis == len(shape) - 1 and len(shape) <= 4
-    for number, (value, size) in enumerate(zip(values, sizes, strict=True)):
-        if not is_last and value not in flat:
-            flat[value] = f"{output}/in{number}"
-            importer.nodes.append(Reshape(output=flat[value], inputs=(value,), shape=(1, outer, size), layers=layers))
-    rest = [(flat.get(value, value), size) for value, size in zip(values, sizes, strict=True)]
-    step = 0
-    while len(rest) > 1:
-        taken, rest = rest[:MAX_JOINED], rest[MAX_JOINED:]
-        size = sum(size for _, size in taken)
-        last = not rest
-        name = output if last and is_last else f"{output}/joined{step}"
-        joined_shape = (*shape[:-1], size) if is_last else (1, outer, size)
-        importer.nodes.append(Concat(output=name, inputs=tuple(value for value, _ in taken), shape=joined_shape, layers=layers))
-        rest = [(name, size), *rest]
-        step += 1
-    (value, _), *_ = rest
-    if value == output:
-        importer.values[output] = output
-    else:
-        importer.add(Reshape(output=output, inputs=(value,), shape=shape, layers=layers))
+    widths = [math.prod(part[axis:]) for part in shapes]
+    chain = Chain(operation.outputs[0].name, (importer.layer(operation),), values[0], shapes[0])
+    viewed: dict[str, str] = {}
+    for value, part, width in zip(values, shapes, widths, strict=True):
+        if value not in viewed:
+            chain.value, chain.shape = value, part
+            if not is_last:
+                chain.view((1, math.prod(shape[:axis]), width))
+            viewed[value] = chain.value
+    chain.join([viewed[value] for value in values], widths)
+    chain.finish(importer, operation.outputs[0].name, shape)
 
 
 def transpose(importer: Importer, operation: Any) -> None:
-    """Any permutation of the axes after the batch: groups of neighbouring axes change places, one after the other."""
-    x = operation.inputs[0]
-    order, shape = importer.constant(operation.inputs[1]), shape_of(x)
+    """Any permutation of the axes after the batch."""
+    order = importer.constant(operation.inputs[1])
     if order is None:
         raise UnsupportedError("a transposition that depends on the input is not supported")
-    wanted = [int(axis) for axis in np.reshape(order, -1)]
-    moved = [axis for axis in wanted if shape[axis] != 1]
-    if moved == sorted(moved):
-        importer.add(Reshape(**importer.common(operation, x)))
-        return
-    moved, shape = _in_blocks(moved, shape)
-    common = importer.common(operation, x)
-    value, current = common["inputs"][0], sorted(moved)
-    steps: list[Node] = []
-    for place, axis in enumerate(moved):
-        at = current.index(axis)
-        if at == place:
-            continue
-        before = math.prod(shape[a] for a in current[place:at])
-        together = math.prod(shape[a] for a in current[at + 1 :])
-        if max(before, shape[axis], together) > MAX_AXIS:
-            raise UnsupportedError(f"a permutation of axes longer than {MAX_AXIS:,} is not supported")
-        current.insert(place, current.pop(at))
-        is_last = current == moved
-        outer = math.prod(shape[a] for a in current[:place])
-        name = common["output"] if is_last else f"{common['output']}/moved{len(steps)}"
-        written = common["shape"] if is_last else (1, outer * shape[axis] * before * together)
-        sizes = (before, shape[axis])
-        steps.append(
-            Transpose(output=name, inputs=(value,), shape=written, layers=common["layers"], sizes=sizes, together=together)
-        )
-        value = name
-    importer.nodes.extend(steps[:-1])
-    importer.add(steps[-1])
+    chain = Chain.of(importer, operation, operation.inputs[0])
+    chain.permute([int(axis) for axis in np.reshape(order, -1)])
+    chain.finish(importer, operation.outputs[0].name, shape_of(operation.outputs[0]))
 
 
-def _in_blocks(moved: list[int], shape: Shape) -> tuple[list[int], Shape]:
-    """A permutation of axes as one of blocks of axes that stay side by side, as long as TRANSPOSE holds their sizes."""
-    following = dict(zip(sorted(moved), sorted(moved)[1:], strict=False))
-    blocks: list[list[int]] = []
-    for axis in moved:
-        if blocks and following.get(blocks[-1][-1]) == axis and math.prod(shape[a] for a in (*blocks[-1], axis)) <= MAX_AXIS:
-            blocks[-1].append(axis)
-        else:
-            blocks.append([axis])
-    in_place = sorted(blocks)
-    return [in_place.index(block) for block in blocks], tuple(math.prod(shape[axis] for axis in block) for block in in_place)
+def depth_to_space(importer: Importer, operation: Any) -> None:
+    """DepthToSpace and SpaceToDepth: rows of a block and columns change places."""
+    if operation.get_attr("data_format") != b"NHWC":
+        raise UnsupportedError("data_format channels_first is not supported: build the network with channels_last")
+    chain = Chain.of(importer, operation, operation.inputs[0])
+    block, (_, height, width, channels) = operation.get_attr("block_size"), chain.shape
+    if operation.type == "DepthToSpace":
+        chain.view((1, height, width, block, channels // block))
+    else:
+        chain.view((1, height // block, block, width // block, block * channels))
+    chain.permute((0, 1, 3, 2, 4))
+    chain.finish(importer, operation.outputs[0].name, shape_of(operation.outputs[0]))

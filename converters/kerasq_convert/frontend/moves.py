@@ -1,4 +1,4 @@
-"""What moves or selects values: pooling, reshapes, frames of zeros."""
+"""What moves or selects values: pooling, reshapes, frames."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.importing import Importer, image_shape, shape_of
+from kerasq_convert.frontend.taking import Taker
 from kerasq_convert.frontend.windows import channel_last_pair, padding_of
 from kerasq_convert.graph import Pad, Pool, Reshape, Softmax
 
@@ -22,37 +23,12 @@ def pool(importer: Importer, operation: Any) -> None:
     importer.add(Pool(**importer.common(operation, x), average=average, window=window, strides=strides, padding=padding))
 
 
-def global_pool(importer: Importer, operation: Any) -> None:
-    """Mean and Max over axes between batch and channels: pooling over their whole length."""
-    x = operation.inputs[0]
-    shape, axes = shape_of(x), importer.constant(operation.inputs[1])
-    taken = set() if axes is None else {int(axis) % len(shape) for axis in np.reshape(axes, -1)}
-    average = operation.type == "Mean"
-    if taken == {2, 3} and len(shape) == 4:  # channels first
-        size = (shape[2], shape[3])
-        pooled = (1, 1, 1, shape[1])
-        importer.add_with_channels_last(Pool, operation, x, pooled, average=average, window=size, strides=size)
-        return
-    if taken == {2} and len(shape) == 3:  # channels first: a row for each, with its steps as columns
-        read, pooled, size = (1, shape[1], shape[2], 1), (1, shape[1], 1, 1), (1, shape[2])
-        importer.add_reshaped(Pool, operation, x, read, pooled, average=average, window=size, strides=size)
-        return
-    if not taken or len(shape) not in (3, 4) or not taken <= set(range(1, len(shape) - 1)):
-        raise UnsupportedError(f"{operation.type} over the batch or the channels is not supported")
-    image = image_shape(shape)
-    added = len(image) - len(shape)
-    height, width = (image[axis] if axis - added in taken else 1 for axis in (1, 2))
-    pooled = (shape[0], image[1] // height, image[2] // width, image[3])
-    window = height, width
-    importer.add_reshaped(Pool, operation, x, image, pooled, average=average, window=window, strides=window)
-
-
 def pad(importer: Importer, operation: Any) -> None:
     """Pad with zeros around height and width, or at the ends of a sequence."""
     x = operation.inputs[0]
     pads = importer.constant(operation.inputs[1])
     value = importer.constant(operation.inputs[2]) if operation.type == "PadV2" else np.zeros(())
-    if pads is None or value is None or np.any(value != 0) or operation.type == "MirrorPad":
+    if pads is None or value is None or np.any(value != 0):
         raise UnsupportedError("padding with other values than zero is not supported: use ZeroPadding")
     read, written = image_shape(shape_of(x)), image_shape(shape_of(operation.outputs[0]))
     if len(pads) == 4 and not np.any(pads[:2]) and np.any(pads[3]):  # channels first
@@ -64,6 +40,20 @@ def pad(importer: Importer, operation: Any) -> None:
         raise UnsupportedError(f"operation {operation.type} on the batch or the channels is not supported")
     (top, bottom), (left, right) = [[0, 0]] * (4 - len(pads)) + np.asarray(pads)[1:-1].tolist()
     importer.add_reshaped(Pad, operation, x, read, written, frame=(top, bottom, left, right))
+
+
+def mirror_pad(importer: Importer, operation: Any) -> None:
+    """MirrorPad: the rows at an edge in reverse order, the outermost one left out (REFLECT) or not (SYMMETRIC)."""
+    x, pads_tensor = operation.inputs
+    pads = importer.constant(pads_tensor)
+    if pads is None or np.any(pads[0]):
+        raise UnsupportedError("padding of the batch, or as the input says, is not supported")
+    chain = Taker.of(importer, operation, x)
+    mode = operation.get_attr("mode").decode().lower()
+    for axis, ends in enumerate(np.asarray(pads).tolist()):
+        if any(ends):
+            chain.reflect(axis, np.pad(np.arange(chain.shape[axis]), ends, mode=mode))
+    chain.finish(importer, operation.outputs[0].name, shape_of(operation.outputs[0]))
 
 
 def reshape(importer: Importer, operation: Any) -> None:

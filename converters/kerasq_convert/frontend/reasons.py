@@ -29,12 +29,14 @@ _ADAPTIVE = (
 _VOLUME = "volumes are not supported: use layers for images, with slices as channels or as examples"
 _SPECTROGRAM = "a spectrogram is not supported: compute it before the network, which then reads it as an image"
 _COMPARISON = "it compares, selects or divides two activations, which is not supported: use Add, Multiply or Concatenate"
-_RESIZING = "resizing is not supported: use UpSampling2D(interpolation='nearest'), or do it before the network"
+_RESIZING = (
+    "this resizing is not supported: use UpSampling2D or Resizing, nearest or bilinear, by whole factors, or do it before the "
+    "network"
+)
 _MASK = "a mask of time steps is not supported: cut or zero the steps before the network"
 _PICTURE = "correcting a picture by its own values is not supported: do it before the network"
 _REDUCTION = (
-    "a sum, mean or extreme over these axes is not supported: use global pooling (over all of height and width), or a Dense or "
-    "Conv2D with constant weights"
+    "this reduction, or one over the batch, is not supported: use a mean, sum, maximum or minimum over other axes than the batch"
 )
 _ORDER = "putting values in order is not supported: do it with the network's outputs, in the code that reads them"
 _BRANCH = "a choice between branches is not supported: export one of them"
@@ -55,13 +57,11 @@ _BY_CLASS: dict[str, str] = (
     | dict.fromkeys(("Conv3D", "Conv3DTranspose", "AveragePooling3D", "MaxPooling3D", "UpSampling3D"), _VOLUME)
     | dict.fromkeys(("Cropping3D", "ZeroPadding3D", "GlobalAveragePooling3D", "GlobalMaxPooling3D"), _VOLUME)
     | dict.fromkeys(("MelSpectrogram", "STFTSpectrogram"), _SPECTROGRAM)
-    | dict.fromkeys(("Maximum", "Minimum"), _COMPARISON)
     | dict.fromkeys(("AutoContrast", "Equalization", "ContrastLimitedAdaptiveHistogramEqualization"), _PICTURE)
     | {
-        "Resizing": _RESIZING,
         "Masking": _MASK,
         "EinsumDense": "a product along other axes than the last is not supported: use Dense, between Permute where needed",
-        "Softmax": "Softmax over other axes than the last, or over several, is not supported: Permute or Reshape before it",
+        "Softmax": "Softmax over several axes is not supported: Reshape them into one before it",
     }
 )
 

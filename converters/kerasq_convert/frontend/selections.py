@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.importing import Importer, shape_of
-from kerasq_convert.frontend.joins import MAX_AXIS
-from kerasq_convert.graph import Crop, Node, Reshape, Select, Shape, Transpose, progression, replace
-
-Places = Mapping[int, np.ndarray]  # by axis, the numbers of what is taken along it
+from kerasq_convert.frontend.taking import Places, Taker
 
 
 def strided_slice(importer: Importer, operation: Any) -> None:
@@ -120,76 +116,6 @@ def _take(importer: Importer, operation: Any, x: Any, part: Any, places: Places)
     """Adds what takes `part` out of `x`."""
     if not all(len(place) for place in places.values()):
         raise UnsupportedError("a slice of nothing is not supported")
-    layers = (importer.layer(operation),)
-    taker = _Taker(part.name, layers, importer.values[x.name], shape_of(x))
-    shape = taker.shape
-    wanted = {axis: place for axis, place in places.items() if not np.array_equal(place, np.arange(shape[axis]))}
-    last = len(shape) - 1
-    regular = [axis for axis, place in wanted.items() if axis != last and progression(place) is not None]
-    if len(shape) == 4 and len(regular) > 1:
-        taker.crop_image({axis: wanted[axis] for axis in regular})
-    else:
-        for axis in sorted(regular):
-            taker.crop(axis, wanted[axis])
-    for axis in sorted(wanted.keys() - set(regular)):
-        taker.pick(axis, wanted[axis])
-    if taker.nodes and taker.shape == shape_of(part):
-        importer.nodes += taker.nodes[:-1]
-        importer.add(replace(taker.nodes[-1], output=part.name))
-    else:
-        importer.nodes += taker.nodes
-        importer.add(Reshape(output=part.name, inputs=(taker.value,), shape=shape_of(part), layers=layers))
-
-
-class _Taker:
-    """The nodes that take places along one axis after the other; `value` is what they have come to, of shape `shape`."""
-
-    def __init__(self, name: str, layers: tuple[str, ...], value: str, shape: Shape):
-        self.name, self.layers, self.value, self.shape = name, layers, value, shape
-        self.nodes: list[Node] = []
-
-    def crop_image(self, places: Places) -> None:
-        """Evenly spaced rows and columns, by one crop."""
-        frame, strides, shape = [0, 0, 0, 0], [1, 1], list(self.shape)
-        for axis, place in places.items():
-            frame[2 * axis - 2 : 2 * axis] = int(place[0]), self.shape[axis] - 1 - int(place[-1])
-            strides[axis - 1], shape[axis] = progression(place) or 1, len(place)
-        self._add(Crop, tuple(shape), frame=tuple(frame), strides=tuple(strides))
-        self.shape = tuple(shape)
-
-    def crop(self, axis: int, places: np.ndarray) -> None:
-        """Evenly spaced places along one axis, which are the rows of a picture, or its columns where there are rows before."""
-        outer, size, inner = math.prod(self.shape[:axis]), self.shape[axis], math.prod(self.shape[axis + 1 :])
-        before, whole, channels = self.shape[:axis], self.shape, self.shape[-1]
-        self._view((1, size, inner // channels, channels) if outer == 1 else (1, outer, size, inner))
-        self.crop_image({1 if outer == 1 else 2: places})
-        self._view((*before, len(places), *whole[axis + 1 :]))
-
-    def pick(self, axis: int, places: np.ndarray) -> None:
-        """Any places: the axis becomes the last one, whose channels are selected, and goes back."""
-        size, inner = self.shape[axis], math.prod(self.shape[axis + 1 :])
-        outer = math.prod(self.shape[:axis])
-        if max(size, inner, len(places)) > MAX_AXIS:
-            raise UnsupportedError(f"a selection along an axis longer than {MAX_AXIS:,} is not supported")
-        before, after = self.shape[:axis], self.shape[axis + 1 :]
-        if inner > 1:
-            self._add(Transpose, (1, outer, inner, size), sizes=(size, inner), together=1)
-            self._add(Select, (1, outer, inner, len(places)), channels=places)
-            self._add(Transpose, (1, outer, len(places), inner), sizes=(inner, len(places)), together=1)
-            self.shape = (1, outer, len(places), inner)
-        else:
-            if len(self.shape) > 4:
-                self._view((1, outer, size))
-            self._add(Select, (*self.shape[:-1], len(places)), channels=places)
-            self.shape = (*self.shape[:-1], len(places))
-        self._view((*before, len(places), *after))
-
-    def _add(self, make: type[Node], shape: Shape, **fields: Any) -> None:
-        output = f"{self.name}/taken{len(self.nodes)}"
-        self.nodes.append(make(output=output, inputs=(self.value,), shape=shape, layers=self.layers, **fields))
-        self.value = output
-
-    def _view(self, shape: Shape) -> None:
-        if shape != self.shape:
-            self._add(Reshape, shape)
-            self.shape = shape
+    taker = Taker(part.name, (importer.layer(operation),), importer.values[x.name], shape_of(x))
+    taker.take(places)
+    taker.finish(importer, part.name, shape_of(part))

@@ -11,6 +11,7 @@ from kerasq_convert.graph import Graph
 from kerasq_convert.passes.axes import at_least_two_axes, check_axes
 from kerasq_convert.passes.batches import steps_out_of_batches
 from kerasq_convert.passes.curves import compose_curves
+from kerasq_convert.passes.extremes import lower_extremes
 from kerasq_convert.passes.factor_kernels import factor_kernels
 from kerasq_convert.passes.fold_affine import (
     affine_before_pooling,
@@ -31,6 +32,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     at_least_two_axes,
     remove_dead_nodes,
     compose_curves,
+    lower_extremes,  # those that are no curve
     cancel_transposes,
     sink_reshapes,
     sink_transposes,

@@ -11,7 +11,20 @@ import dataclasses
 import numpy as np
 
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.graph import UNLIMITED, Add, Affine, Curve, Function, Graph, Identity, Multiply, Node, Pointwise, Shape
+from kerasq_convert.graph import (
+    UNLIMITED,
+    Add,
+    Affine,
+    Curve,
+    Extreme,
+    Function,
+    Graph,
+    Identity,
+    Multiply,
+    Node,
+    Pointwise,
+    Shape,
+)
 from kerasq_convert.passes.prune import remove_dead_nodes
 
 
@@ -44,7 +57,7 @@ def undecided(graph: Graph) -> list[Node]:
 
 
 def _left(graph: Graph) -> list[Node]:
-    return [node for node in graph.nodes if isinstance(node, Pointwise)]
+    return [node for node in graph.nodes if isinstance(node, Pointwise) and not isinstance(node, Extreme)]
 
 
 def _composed(graph: Graph) -> Graph:

@@ -76,7 +76,7 @@ def test_nested_layers_carry_their_path():
 def test_every_unsupported_layer_is_named_at_once():
     model = sequential(
         L.LayerNormalization(name="first"),
-        L.UpSampling2D(2, interpolation="bilinear", name="second"),
+        L.UpSampling2D(2, interpolation="bicubic", name="second"),
         L.Conv2D(3, 3, activation="log_softmax", name="third"),
     )
     with pytest.raises(ConversionError) as error:

@@ -108,7 +108,7 @@ def test_a_layer_that_is_not_supported_is_named():
 
 def test_what_a_step_lacks_is_the_reason():
     x = keras.Input((6, 4))
-    inner = keras.Model(x, L.Multiply()([x, L.Dense(1)(x)]))
+    inner = keras.Model(x, L.Dense(1)(ops.prod(x, axis=-1, keepdims=True)))
     with pytest.raises(ConversionError) as error:
         kerasq.convert(keras.Sequential([keras.Input((3, 6, 4)), L.TimeDistributed(inner, name="it")]))
     assert "layer 'it'" in str(error.value)

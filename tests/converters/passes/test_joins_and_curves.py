@@ -185,7 +185,7 @@ def test_tables_of_float_inputs_are_refused_with_a_remedy():
     ("function", "words"),
     [
         (lambda x: keras.ops.divide(conv(4)(x), x), ["keras.ops.divide", "use Add, Multiply or Concatenate"]),
-        (lambda x: L.UpSampling2D(2, interpolation="bilinear", name="smooth")(x), ["layer 'smooth'", "nearest"]),
+        (lambda x: L.UpSampling2D(2, interpolation="bicubic", name="smooth")(x), ["layer 'smooth'", "nearest"]),
     ],
 )
 def test_what_is_refused_has_a_remedy(function, words):
