@@ -8,6 +8,8 @@ A stored integer q of a format with n fractional bits stands for q * 2**-n. The 
     FIXED8_12    or exceed the width (weights that are all tiny)
     UFIXED8_8    unsigned: 0 .. 255/256, for tensors that can't be negative
     SIGN         one bit a value: +1 or -1
+    TERNARY      a kernel whose output channels each have values -a, 0 and a. It is stored as FIXED2_0, a in its multiplier: like
+                 a family, no tensor's own format
     FLOAT32      IEEE binary32
     FIXED8       a family: the number of fractional bits is still to be chosen
 
@@ -38,11 +40,12 @@ class Kind(enum.StrEnum):
     FIXED = "FIXED"
     UFIXED = "UFIXED"
     SIGN = "SIGN"
+    TERNARY = "TERNARY"
 
 
-_WIDTHS = {Kind.FLOAT: (32,), Kind.FIXED: (4, 8, 16, 32), Kind.UFIXED: (4, 8, 16), Kind.SIGN: (1,)}
-_PATTERN = re.compile(r"(FLOAT32|SIGN|(U?FIXED)([0-9]{1,3})(?:_(-?[0-9]{1,3}))?)")
-GRAMMAR = "FLOAT32, SIGN, FIXED4/8/16/32 or UFIXED4/8/16, the latter two with or without _n (n fractional bits)"
+_WIDTHS = {Kind.FLOAT: (32,), Kind.FIXED: (2, 4, 8, 16, 32), Kind.UFIXED: (4, 8, 16), Kind.SIGN: (1,), Kind.TERNARY: (2,)}
+_PATTERN = re.compile(r"(FLOAT32|SIGN|TERNARY|(U?FIXED)([0-9]{1,3})(?:_(-?[0-9]{1,3}))?)")
+GRAMMAR = "FLOAT32, SIGN, TERNARY, FIXED2/4/8/16/32 or UFIXED4/8/16, the latter two with or without _n (n fractional bits)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +53,7 @@ class QFormat:
     """The format of one tensor.
 
     Attributes:
-        kind: Which of the four kinds of storage.
+        kind: Which of the kinds of storage.
         bits: Bits of one stored value.
         frac_bits: Number of fractional bits, -32..63; `None` for a family such as `FIXED8`; 0 where the kind has none.
 
@@ -84,26 +87,22 @@ class QFormat:
         match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ValueError(f"A format is one of {GRAMMAR}. Received: {shown(text)}")
-        if match[1] == "FLOAT32":
-            return FLOAT32
-        if match[1] == "SIGN":
-            return SIGN
+        if match[1] in _WITHOUT_FRAC_BITS:
+            return _WITHOUT_FRAC_BITS[match[1]]
         try:
             return cls(Kind(match[2]), int(match[3]), None if match[4] is None else int(match[4]))
         except ValueError as error:
             raise ValueError(f"{text!r} is not a format: {error}") from None
 
     def __str__(self) -> str:
-        if self.kind is Kind.SIGN:
-            return "SIGN"
-        if self.frac_bits is None or self.kind is Kind.FLOAT:
+        if self.frac_bits is None or not self.is_fixed:
             return self.family
         return f"{self.family}_{self.frac_bits}"
 
     @property
     def family(self) -> str:
         """The name without the number of fractional bits: `FIXED8` of `FIXED8_4`."""
-        return "SIGN" if self.kind is Kind.SIGN else f"{self.kind}{self.bits}"
+        return str(self.kind) if self.kind in (Kind.SIGN, Kind.TERNARY) else f"{self.kind}{self.bits}"
 
     @property
     def is_fixed(self) -> bool:
@@ -125,14 +124,14 @@ class QFormat:
     @property
     def min_int(self) -> int:
         """Smallest stored integer."""
-        if self.kind is Kind.SIGN:
+        if self.kind in (Kind.SIGN, Kind.TERNARY):
             return -1
         return -(1 << (self.bits - 1)) if self.kind is Kind.FIXED else 0
 
     @property
     def max_int(self) -> int:
         """Largest stored integer."""
-        if self.kind is Kind.SIGN:
+        if self.kind in (Kind.SIGN, Kind.TERNARY):
             return 1
         return (1 << (self.bits - 1)) - 1 if self.kind is Kind.FIXED else (1 << self.bits) - 1
 
@@ -158,7 +157,7 @@ class QFormat:
 
     @property
     def dtype(self) -> np.dtype:
-        """Element type of an array that holds stored values, unpacked (SIGN and 4-bit values take a byte each)."""
+        """Element type of an array that holds stored values, unpacked (values of less than 8 bits take a byte each)."""
         if self.kind is Kind.FLOAT:
             return np.dtype(np.float32)
         return np.dtype(f"{'u' if self.kind is Kind.UFIXED else 'i'}{max(self.bits, 8) // 8}")
@@ -197,7 +196,7 @@ class QFormat:
     def nbytes(self, shape: tuple[int, ...]) -> int:
         """Bytes that a tensor of this shape takes in a file or in the arena.
 
-        SIGN pads each row of the first axis (an output channel) to whole 32-bit words; 4-bit values share bytes.
+        SIGN pads each row of the first axis (an output channel) to whole 32-bit words; values of 2 and 4 bits share bytes.
         """
         count = math.prod(map(int, shape))
         if self.kind is Kind.SIGN:
@@ -283,6 +282,8 @@ def shift_right(integers: np.ndarray, shift: int) -> np.ndarray:
 
 FLOAT32 = QFormat(Kind.FLOAT, 32)
 SIGN = QFormat(Kind.SIGN, 1)
+TERNARY = QFormat(Kind.TERNARY, 2)
+_WITHOUT_FRAC_BITS = {str(format_): format_ for format_ in (FLOAT32, SIGN, TERNARY)}
 
 
 def fixed(bits: int, frac_bits: int | None = None, signed: bool = True) -> QFormat:

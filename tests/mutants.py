@@ -78,7 +78,7 @@ def in_float(model: Model) -> Model:
 def narrow_sums(rng: np.random.Generator) -> Model:
     """A weighted operator whose sums fit 32 bits, whatever its types: with random weights of 16 bits hardly any do."""
     net = NetworkBuilder()
-    form = QFormat.parse(str(rng.choice(("FIXED4_3", "FIXED8_6", "FIXED16_14", "FIXED16_14", "SIGN"))))
+    form = QFormat.parse(str(rng.choice(("FIXED2_1", "FIXED4_3", "FIXED8_6", "FIXED16_14", "FIXED16_14", "SIGN"))))
     channels, outputs = (int(number) for number in rng.choice(CHANNELS, 2))
     x = net.activation("x", (1, *rng.integers(1, 5, 2).tolist(), channels), f"{rng.choice(ACTIVATIONS)}_6")
     kind, window = ("DENSE", ()) if rng.random() < 0.5 else ("CONV_2D", (1, int(rng.integers(1, 3))))
@@ -95,7 +95,7 @@ def narrow_sums(rng: np.random.Generator) -> Model:
 def shared_constants(rng: np.random.Generator) -> Model:
     """Operators that have a kernel in common and differ in all else: what a tier makes of the kernel may serve some or all."""
     net = NetworkBuilder()
-    form = QFormat.parse(str(rng.choice(("FIXED4_3", "FIXED8_6", "FIXED16_14", "SIGN", "SIGN", "FLOAT32"))))
+    form = QFormat.parse(str(rng.choice(("FIXED2_1", "FIXED4_3", "FIXED8_6", "FIXED16_14", "SIGN", "SIGN", "FLOAT32"))))
     kind, groups, channels = "CONV_2D", 1, int(rng.choice(CHANNELS))
     shape = (int(rng.choice(CHANNELS)), 1, int(rng.integers(1, 4)), channels)
     if rng.random() < 0.3:

@@ -99,7 +99,7 @@ def _convolved(rng: np.random.Generator, net: NetworkBuilder, x: int, shape, fam
 
 
 def convolution(rng: np.random.Generator) -> Model:
-    return _convolution(rng, ("FIXED8", "FIXED8", "FIXED8", "FIXED4", "FIXED16"), depthwise=False)
+    return _convolution(rng, ("FIXED8", "FIXED8", "FIXED8", "FIXED4", "FIXED2", "FIXED16"), depthwise=False)
 
 
 def paired_convolution(rng: np.random.Generator) -> Model:

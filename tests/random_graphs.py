@@ -20,7 +20,7 @@ from random_operators import magnitude, output_format, random_clamp, random_form
 FIXED = ("FIXED8", "FIXED8", "UFIXED8", "FIXED16", "UFIXED16")
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 63, 64, 65, 80)
 MOVERS = ("multiply", "concatenate", "transpose", "lookup")
-KERNELS = ("FIXED4", "FIXED8", "FIXED8", "FIXED8", "FIXED16", "SIGN", "SIGN")
+KERNELS = ("FIXED2", "FIXED4", "FIXED8", "FIXED8", "FIXED8", "FIXED16", "SIGN", "SIGN")
 
 
 class _Graph:

@@ -9,7 +9,9 @@ import pytest
 
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat
 
-FAMILIES = [QFormat.parse(name) for name in ("FIXED4", "FIXED8", "FIXED16", "FIXED32", "UFIXED4", "UFIXED8", "UFIXED16")]
+FAMILIES = [
+    QFormat.parse(name) for name in ("FIXED2", "FIXED4", "FIXED8", "FIXED16", "FIXED32", "UFIXED4", "UFIXED8", "UFIXED16")
+]
 
 
 def holds(family, frac_bits, value):

@@ -21,7 +21,7 @@ GOLDEN = {
     "resnet23_binary.kq": (25_616, 99_392, 0xACF74FCF),
     "resnet23_fixed8.kq": (104_720, 99_392, 0x90FA47D1),
     "resnet23_fixed4.kq": (57_280, 99_392, 0x954FC323),
-    "resnet23_ternary.kq": (57_280, 99_392, 0xA1C7042D),
+    "resnet23_ternary.kq": (33_552, 99_392, 0xA1C7042D),
     "resnet23_binary_connect.kq": (21_772, 99_392, 0x65D9E3A9),
     "resnet23_binary_weight.kq": (21_772, 99_392, 0xE83DA727),
     "mobilenet.kq": (83_456, 8_208, 0x1ABA42E5),

@@ -313,6 +313,35 @@ def named_network() -> Model:
     return dataclasses.replace(model, input_names=("links", "rechts"), output_names=("größe", "sum"))
 
 
+def narrow_network() -> Model:
+    """Kernels of 2 bits, whose rows begin anywhere in a byte: what came with version 4."""
+    net = ModelBuilder(seed=9)
+    x = net.activation("x", "UFIXED8_4", 1, 5, 4, 3)
+    conv = net.operator(
+        OperatorKind.CONV_2D,
+        {
+            "input": x,
+            "kernel": net.constant("conv/kernel", "FIXED2_0", 5, 3, 2, 3),
+            "multiplier": net.constant("conv/multiplier", "FIXED16_14", 5),
+        },
+        net.activation("conv/output", "FIXED8_2", 1, 5, 4, 5),
+        padding=(1, 1, 0, 1),
+    )
+    apart = net.operator(
+        OperatorKind.CONV_2D,
+        {"input": conv, "kernel": net.constant("depthwise/kernel", "FIXED2_1", 5, 3, 3, 1)},
+        net.activation("depthwise/output", "FIXED16_3", 1, 2, 1, 5),
+        strides=(2, 2),
+        groups=5,
+    )
+    net.operator(
+        OperatorKind.DENSE,
+        {"input": apart, "kernel": net.constant("dense/kernel", "FIXED2_-1", 3, 10)},
+        net.activation("dense/output", "FIXED16_1", 1, 3),
+    )
+    return net.model([x])
+
+
 SAMPLES = {
     "binary": binary_network,
     "float": float_network,
@@ -321,4 +350,5 @@ SAMPLES = {
     "overlapped": overlapped_network,
     "gated": gated_network,
     "named": named_network,
+    "narrow": narrow_network,
 }

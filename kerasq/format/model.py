@@ -21,7 +21,7 @@ from kerasq.format.generated.enums import Layout as Layout
 from kerasq.format.generated.enums import OperatorKind
 from kerasq.qformat import QFormat
 
-FORMAT_VERSION = 3  # the newest; plan.needed_version says which one a model needs
+FORMAT_VERSION = 4  # the newest; plan.needed_version says which one a model needs
 FILE_IDENTIFIER = b"KRSQ"
 ABSENT = -1  # index of an optional input that an operator does without
 

@@ -2,7 +2,7 @@
 
 All numbers are little endian. Values that take less than a byte share bytes:
 
-* 4-bit values: two per byte, the earlier one in the low nibble.
+* 2-bit and 4-bit values: four or two per byte, earlier ones in lower bits.
 * SIGN: one bit per value, 1 for +1 and 0 for -1, in 32-bit words from the lowest bit up. Each row of the first axis (an output
   channel) begins a new word, so that a kernel can work on whole words.
 
@@ -53,7 +53,7 @@ def pack(values: np.ndarray, format: QFormat) -> bytes:
         format: How to store them.
 
     Raises:
-        ValueError: A SIGN array holds something other than +1 and -1, a 4-bit one something outside its range.
+        ValueError: A SIGN array holds something other than +1 and -1, one of 2 or 4 bits something outside its range.
     """
     values = np.asarray(values)
     if format.bits >= 8:
@@ -65,8 +65,9 @@ def pack(values: np.ndarray, format: QFormat) -> bytes:
         return np.packbits(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 32))), axis=1, bitorder="little").tobytes()
     if values.min() < format.min_int or values.max() > format.max_int:
         raise ValueError(f"{format.family} stores {format.min_int}..{format.max_int}. Received: {values.min()}..{values.max()}")
-    nibbles = np.pad(values.reshape(-1).view(np.uint8) & 15, (0, values.size % 2))
-    return (nibbles[0::2] | nibbles[1::2] << 4).tobytes()
+    places = np.arange(0, 8, format.bits, dtype=np.uint8)
+    parts = np.pad(values.reshape(-1).view(np.uint8) & (1 << format.bits) - 1, (0, -values.size % len(places)))
+    return np.bitwise_or.reduce(parts.reshape(-1, len(places)) << places, axis=1).tobytes()
 
 
 def unpack(content: bytes | memoryview, format: QFormat, shape: tuple[int, ...]) -> np.ndarray:
@@ -95,10 +96,12 @@ def unpack(content: bytes | memoryview, format: QFormat, shape: tuple[int, ...])
         row = count // shape[0]
         values, spare = 2 * bits[:, :row].view(np.int8) - 1, bits[:, row:]
     else:
-        nibbles = np.stack([packed & 15, packed >> 4], axis=-1).reshape(-1)
-        values, spare = nibbles[:count], nibbles[count:]
+        places = np.arange(0, 8, format.bits, dtype=np.uint8)
+        parts: np.ndarray = (packed[:, None] >> places & (1 << format.bits) - 1).reshape(-1)
+        values, spare = parts[:count], parts[count:]
         if format.signed:
-            values = (values ^ 8).view(np.int8) - 8  # sign extension: 8..15 become -8..-1
+            half = 1 << (format.bits - 1)
+            values = (values ^ half).view(np.int8) - half  # sign extension: of 4 bits 8..15 become -8..-1
     if spare.any():
         raise ValueError(f"{format.family} data of shape {shape}: a bit after the last value is not zero")
     values = values.astype(format.dtype, copy=False).reshape(shape)

@@ -6,7 +6,7 @@ A family is a format without its number of fractional bits (`QFormat.family`). T
 from __future__ import annotations
 
 ACTIVATIONS = ("FLOAT32", "FIXED8", "FIXED16", "UFIXED8", "UFIXED16")
-KERNELS = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "SIGN")
+KERNELS = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "SIGN", "FIXED2")
 VECTORS = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "FIXED32")  # multipliers and biases
 TABLES = ("FIXED8", "FIXED16", "UFIXED8", "UFIXED16")  # of a function: stored values of an activation that is not FLOAT32
 EXPONENTIALS = ("UFIXED16",)  # the table of a softmax

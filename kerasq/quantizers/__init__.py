@@ -15,8 +15,8 @@ only by weight decay or by a constraint. `identity` never loses a weight.
 | `FixedPoint` | nearest multiple of 2^-frac_bits, limited to the range of `bits` bits | FIXED, UFIXED | fine_grained |
 | `BinaryConnect` | +1 or -1 | SIGN | identity |
 | `BinaryWeight` | +alpha or -alpha, alpha = mean \\|W\\| of the output channel | SIGN and a multiplier | identity |
-| `Ternary` | +alpha, 0 or -alpha, alpha = mean \\|W\\| of the channel's large weights | FIXED4_0 and a multiplier | identity |
-| `ScaledFixedPoint` | alpha times an integer of `bits` bits, one alpha per channel | FIXED4_0, FIXED8_0, the same | identity |
+| `Ternary` | +alpha, 0 or -alpha, alpha = mean \\|W\\| of the channel's large weights | FIXED2_0 and a multiplier | identity |
+| `ScaledFixedPoint` | alpha times an integer of `bits` bits, one alpha per channel | FIXED2_0, 4_0 or 8_0, the same | identity |
 | `LearnedFixedPoint` | as `FixedPoint`, at a position that is trained | FIXED, UFIXED | fine_grained |
 | `FollowingFixedPoint` | as `FixedPoint`, where a moving average of the data tells | FIXED, UFIXED | fine_grained |
 | `ClippedActivation` | as `FixedPoint` without a sign, up to a limit that is trained | UFIXED and a clamp | fine_grained |

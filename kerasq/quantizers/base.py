@@ -113,7 +113,7 @@ class Quantizer(abc.ABC):
 
 def signed_format(magnitude_bits: int, frac_bits: int | None) -> QFormat:
     """The narrowest signed format of `frac_bits` whose magnitudes have `magnitude_bits` bits: one more holds the sign."""
-    return fixed(next(width for width in (4, 8, 16, 32) if width > magnitude_bits), frac_bits)
+    return fixed(next(width for width in (2, 4, 8, 16, 32) if width > magnitude_bits), frac_bits)
 
 
 def boolean_problems(name: str, value: Any) -> list[str]:

@@ -93,8 +93,8 @@ class FixedPoint(Quantizer):
         return ops.logical_or(x < self.min, x > self.max)
 
     def spec(self) -> QFormat:
-        """`FIXED{b}_{frac_bits}` or `UFIXED...` of the smallest b in 4, 8, 16 that holds `bits` bits."""
-        width = next(width for width in (4, 8, 16) if width >= self.bits)
+        """`FIXED{b}_{frac_bits}` or `UFIXED...` of the smallest b in 2 (signed only), 4, 8, 16 that holds `bits` bits."""
+        width = next(width for width in ((2, 4, 8, 16) if self.signed else (4, 8, 16)) if width >= self.bits)
         return fixed(width, self.frac_bits, self.signed)
 
     def constant_spec(self) -> QFormat:

@@ -94,8 +94,8 @@ class ScaledFixedPoint(Quantizer):
         return ops.abs(x) > (self.largest + 0.5) * self.alpha(x)
 
     def spec(self) -> QFormat:
-        """FIXED4_0 or FIXED8_0, the format of the integers; alpha goes to the multiplier."""
-        return fixed(4 if self.bits <= 4 else 8, 0)
+        """FIXED2_0, FIXED4_0 or FIXED8_0, the format of the integers; alpha goes to the multiplier."""
+        return fixed(2 if self.bits == 2 else 4 if self.bits <= 4 else 8, 0)
 
     def _integers(self, weights: Any, alpha: Any) -> Any:
         return round_half_up(ops.clip(divided(weights, alpha), -float(self.largest), float(self.largest)))

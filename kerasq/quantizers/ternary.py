@@ -77,8 +77,8 @@ class Ternary(Quantizer):
         return ops.abs(x) > 1.0
 
     def spec(self) -> QFormat:
-        """FIXED4_0, which holds -1, 0 and 1; alpha goes to the multiplier."""
-        return fixed(4, 0)
+        """FIXED2_0, which holds -1, 0 and 1; alpha goes to the multiplier."""
+        return fixed(2, 0)
 
     def _large(self, weights: Any) -> Any:
         magnitudes = ops.abs(weights)

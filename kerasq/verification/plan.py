@@ -18,6 +18,7 @@ from kerasq.verification import overlap
 
 PLANNED_FOR_KERNELS_SINCE = 3  # scratch memory, and kernels whose rows lie in pairs
 OVERLAPS_SINCE = 2  # version of the file format in which an output may lie over an input but not exactly in its place
+FAMILIES_SINCE = {"FIXED2": 4}  # those that came later than the first version
 
 
 def aligned(size: int, alignment: int) -> int:
@@ -102,14 +103,15 @@ def savings(model: Model, spans: dict[int, tuple[int, int]]) -> list[int]:
 
 def needed_version(model: Model) -> int:
     """The oldest version of the format that has all that the model uses: kinds of operators and their operands, whose rows in
-    kerasq.ops say since when, and outputs that lie over inputs. (What a compact file leaves out is no part of a model.)
+    kerasq.ops say since when, formats, and outputs that lie over inputs. (What a compact file leaves out is no part of a model.)
 
     The writer records it, so that older readers refuse what they can't run; readers look at what a file uses,
     whatever it records.
     """
     for_kernels = any(operator.scratch[1] for operator in model.operators) or any(t.layout != Layout.ROWS for t in model.tensors)
     planned = PLANNED_FOR_KERNELS_SINCE if for_kernels else 1
-    return max([planned, *(_version_of(model, operator) for operator in model.operators)])
+    stored = (FAMILIES_SINCE.get(tensor.format.family, 1) for tensor in model.tensors)
+    return max([planned, *stored, *(_version_of(model, operator) for operator in model.operators)])
 
 
 def _version_of(model: Model, operator: Operator) -> int:

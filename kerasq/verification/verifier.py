@@ -8,7 +8,7 @@ with no check left to the kernels. `problems` reports everything at once. The ru
 * Names of inputs, and names of outputs: none, or one for each of them, at most MAX_NAMES, all different, of 1 to
   MAX_NAME_BYTES bytes.
 * Tensors: a unique name of 1 to MAX_NAME_BYTES bytes; 1 to 4 axes of at least 1, together fewer than 2**31 elements. A tensor
-  has either data or an offset. FLOAT32 data are finite, SIGN data +1 or -1, 4-bit data in range.
+  has either data or an offset. FLOAT32 data are finite, SIGN data +1 or -1, data of 2 or 4 bits in range.
 * Activations are FLOAT32, (U)FIXED8 or (U)FIXED16, begin with the batch axis 1 and have at least one more, and are used by
   an operator or by the caller.
 * Operators: every index is a tensor, or `ABSENT` among the inputs; an activation is read after it was written, and written
@@ -174,7 +174,7 @@ def _data(tensor: Tensor, data: np.ndarray) -> Iterator[str]:
         yield f"constants are finite. Received: {np.count_nonzero(~np.isfinite(data))} values that are NaN or infinite"
     elif tensor.format.is_sign and not (np.abs(data) == 1).all():
         yield f"SIGN stores +1 and -1. Received: {np.count_nonzero(data == 0)} zeros, values {data.min()}..{data.max()}"
-    elif tensor.format.bits == 4 and data.size and not tensor.format.min_int <= data.min() <= data.max() <= tensor.format.max_int:
+    elif tensor.format.bits < 8 and data.size and not tensor.format.min_int <= data.min() <= data.max() <= tensor.format.max_int:
         yield f"{tensor.format} stores {tensor.format.min_int}..{tensor.format.max_int}. Received: {data.min()}..{data.max()}"
 
 

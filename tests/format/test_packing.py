@@ -27,6 +27,8 @@ def random_values(format, shape, seed=0):
         ("FLOAT32", [1.0], b"\x00\x00\x80\x3f"),
         ("FIXED4_0", [1, -1, -8], b"\xf1\x08"),
         ("UFIXED4_0", [15, 0, 7], b"\x0f\x07"),
+        ("FIXED2_0", [[1, -1, -2, 0], [0, 0, 1, 0]], b"\x2d\x10"),
+        ("FIXED2_0", [[1, -2, -1], [0, 1, -2]], b"\x39\x09"),
         ("SIGN", [[1, -1, -1, 1], [-1, -1, 1, -1]], b"\x09\x00\x00\x00\x04\x00\x00\x00"),
         ("SIGN", [[1] + [-1] * 30 + [1, 1]], b"\x01\x00\x00\x80\x01\x00\x00\x00"),
         ("SIGN", [1, -1], b"\x01\x00\x00\x00\x00\x00\x00\x00"),
@@ -51,7 +53,7 @@ def test_inverse(family, shape):
     np.testing.assert_array_equal(restored, values)
 
 
-@pytest.mark.parametrize("family", ["SIGN", "FIXED4", "UFIXED4"])
+@pytest.mark.parametrize("family", ["SIGN", "FIXED2", "FIXED4", "UFIXED4"])
 def test_every_row_length(family):
     format = QFormat.parse(family)
     for length in range(1, 131):
@@ -78,8 +80,8 @@ def test_zero_is_not_a_sign():
         pack(np.array([1, 0, -1], np.int8), QFormat.parse("SIGN"))
 
 
-@pytest.mark.parametrize(("family", "value"), [("FIXED4", 8), ("FIXED4", -9), ("UFIXED4", 16)])
-def test_too_large_for_four_bits(family, value):
+@pytest.mark.parametrize(("family", "value"), [("FIXED2", 2), ("FIXED2", -3), ("FIXED4", 8), ("FIXED4", -9), ("UFIXED4", 16)])
+def test_too_large_for_few_bits(family, value):
     format = QFormat.parse(family)
     with pytest.raises(ValueError, match=family):
         pack(np.array([value], format.dtype), format)
@@ -93,6 +95,8 @@ def test_too_large_for_four_bits(family, value):
         ("SIGN", (2, 3), bytes(4), "takes 8 bytes"),
         ("SIGN", (1, 3), b"\x08\0\0\0", "after the last value"),
         ("SIGN", (1, 3), b"\x00\0\0\x80", "after the last value"),
+        ("FIXED2", (5,), b"\0\x04", "after the last value"),
+        ("FIXED2", (3,), b"\x80", "after the last value"),
         ("FIXED4", (3,), b"\0\x10", "after the last value"),
         ("UFIXED4", (1,), b"\x80", "after the last value"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from format.broken_files import READER_RULES, with_field
 from format.kq_bytes import MINIMAL, build
 from kerasq.conformance.samples import SAMPLES, ModelBuilder
-from kerasq.format import Model, ModelError, Operator, OperatorKind, Tensor, dump, dumps, load, loads, schema, structure
+from kerasq.format import Model, ModelError, Operator, OperatorKind, Tensor, dump, dumps, load, loads, reader, schema, structure
 from kerasq.format.schema import TYPES
 from kerasq.qformat import QFormat
 
@@ -40,6 +40,12 @@ def with_constant(format: str, *shape: int, name: str = "w") -> Model:
     net.constant(name, format, *shape)
     net.operator(OperatorKind.QUANTIZE, [x], net.activation("y", "FIXED16_0", 1, 4))
     return net.model([x])
+
+
+@pytest.mark.parametrize(("sample", "version"), [("wide", 1), ("gated", 2), ("narrow", 4)])
+def test_a_file_records_the_version_that_has_all_of_it(sample, version):
+    assert reader.recorded_version(dumps(SAMPLES[sample](), compact=False)) == version
+    assert reader.recorded_version(dumps(SAMPLES[sample]())) == max(version, 3)
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

@@ -58,7 +58,7 @@ def vectors(rng: np.random.Generator, net: NetworkBuilder, channels: int, sum_bi
 
 
 def kernel_of(rng: np.random.Generator, net: NetworkBuilder, shape: tuple[int, ...]) -> tuple[int, QFormat]:
-    form = random_format(rng, ("FIXED4", "FIXED8", "FIXED16", "SIGN"))
+    form = random_format(rng, ("FIXED2", "FIXED4", "FIXED8", "FIXED16", "SIGN"))
     return net.constant("kernel", random_stored(rng, form, shape), form), form
 
 

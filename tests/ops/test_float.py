@@ -13,7 +13,7 @@ from kerasq.qformat import QFormat
 from networks import NetworkBuilder, random_stored
 
 INPUTS = ("FLOAT32", "FIXED8_5", "UFIXED16_12")
-KERNELS = ("FLOAT32", "SIGN", "FIXED4_3", "FIXED8_9", "FIXED16_14")
+KERNELS = ("FLOAT32", "SIGN", "FIXED4_3", "FIXED2_1", "FIXED8_9", "FIXED16_14")
 VECTORS = (None, "FLOAT32", "FIXED8_4", "FIXED32_20")
 OUTPUTS = ("FLOAT32", "FIXED8_3", "UFIXED16_8")
 

@@ -100,7 +100,9 @@ def test_integers_become_float32():
 @pytest.mark.parametrize(
     ("bits", "signed", "name"),
     [
-        (2, True, "FIXED4_3"),
+        (2, True, "FIXED2_3"),
+        (2, False, "UFIXED4_3"),
+        (3, True, "FIXED4_3"),
         (4, True, "FIXED4_3"),
         (5, True, "FIXED8_3"),
         (8, False, "UFIXED8_3"),

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the nati
 
 TIERS = kerasq.runtime.tiers() if kerasq.runtime.available() else ()
 X = ("FIXED8_4", "UFIXED8_4", "FIXED16_8", "UFIXED16_8")
-KERNELS = ("FIXED8_6", "FIXED4_2", "SIGN", "FIXED16_12")
+KERNELS = ("FIXED8_6", "FIXED4_2", "FIXED2_1", "SIGN", "FIXED16_12")
 # Inputs: less than a step, between steps, several turns of the loops. Outputs: every number of blocks taken together, and more.
 SIZES = [(1, 1), (3, 16), (4, 17), (5, 33), (31, 48), (32, 64), (66, 100), (129, 128), (257, 144), (100, 250), (640, 8), (8, 640)]
 

@@ -150,7 +150,7 @@ def test_a_kernel_that_would_grow_too_much(tier):
 
 @pytest.mark.parametrize("tier", VECTOR_TIERS)
 @pytest.mark.parametrize("x", ["FIXED8_4", "UFIXED16_4", "FLOAT32"])
-@pytest.mark.parametrize("kernel", ["SIGN", "FIXED4_2", "FIXED8_4", "FIXED16_8", "FLOAT32"])
+@pytest.mark.parametrize("kernel", ["SIGN", "FIXED2_1", "FIXED4_2", "FIXED8_4", "FIXED16_8", "FLOAT32"])
 def test_no_usual_layer_is_affected(x, kernel, tier):
     if (x, kernel) == ("FLOAT32", "SIGN"):
         pytest.skip("32 bits of float for a bit")

@@ -99,7 +99,7 @@ def vector_kernel(kind: str, tier: str) -> str:
 @pytest.mark.parametrize("kind", [DENSE, CONV, DEPTHWISE])
 @pytest.mark.parametrize("x", ["FIXED16_4", "UFIXED16_4", "FIXED8_4", "UFIXED8_4"])
 def test_types(kind, x, tier):
-    for kernel in ("FIXED16_15", "FIXED8_7", "FIXED4_3", "SIGN"):
+    for kernel in ("FIXED16_15", "FIXED8_7", "FIXED4_3", "FIXED2_1", "SIGN"):
         for y in ("FIXED16_2", "UFIXED16_0", "FIXED8_-2", "UFIXED8_-3"):
             assert_equal(network(kind, x, kernel, y), tier, kernel=vector_kernel(kind, tier))
 

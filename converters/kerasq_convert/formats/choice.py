@@ -29,6 +29,7 @@ class Reason(enum.StrEnum):
     OBSERVED = "observed range"
     INPUT = "format of its input"
     BINARY = "binary kernel"
+    TERNARY = "ternary kernel"
     GRID = "kernel on a grid"
     CHANNELS = "full range in every channel"
     ERROR = "least squared error"

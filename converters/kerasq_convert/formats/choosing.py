@@ -10,7 +10,7 @@ import numpy as np
 from kerasq import ops
 from kerasq.format import OperatorKind, Tensor
 from kerasq.ops.families import ACTIVATIONS, KERNELS, VECTORS
-from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, SIGN, QFormat, fixed
+from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, SIGN, TERNARY, QFormat, fixed
 from kerasq.statistics import Statistics
 from kerasq_convert import roles
 from kerasq_convert.errors import ConversionError
@@ -22,6 +22,8 @@ from kerasq_convert.graph import Concat, Curve, Graph, Identity, Multiply, Node,
 from kerasq_convert.naming import Names
 from kerasq_convert.roles import Part, Role
 from kerasq_convert.settings import Settings
+
+_KERNELS = (*KERNELS, str(TERNARY))  # as settings name them
 
 
 def choose_formats(
@@ -150,13 +152,20 @@ class _Chooser:
         wanted = self.settings.parameter(name)
         choice = automatic
         if wanted is not None:
-            if wanted.family not in KERNELS:
-                problems.append(f"{name}: a kernel can't be {wanted}; it is one of {', '.join(KERNELS)}")
+            if wanted.family not in _KERNELS:
+                problems.append(f"{name}: a kernel can't be {wanted}; it is one of {', '.join(_KERNELS)}")
             elif wanted.is_sign and automatic.format != SIGN:
                 problems.append(
                     f"{name}: its weights are not binary (one magnitude per output channel), so it can't be SIGN; train it in a "
                     f"BinaryWeight or BinaryConnect layer, or write {automatic.format.family}"
                 )
+            elif wanted == TERNARY and automatic.reason is not Reason.TERNARY:
+                problems.append(
+                    f"{name}: its weights are not ternary (-a, 0 and a in each output channel), so it can't be TERNARY; train it "
+                    f"with the Ternary quantizer, or write FIXED2 or {automatic.format.family}"
+                )
+            elif wanted == TERNARY:
+                choice = Choice(automatic.format, Reason.SETTINGS)
             elif wanted.is_fixed and wanted.frac_bits is None:
                 best = best_kernel_format(wanted, node, self.policy.criterion)
                 choice = Choice(best if holds(best, node.kernel) else self._provable(node, best), Reason.SETTINGS)

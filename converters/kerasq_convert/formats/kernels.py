@@ -1,7 +1,8 @@
-"""What a kernel's values tell: binary, on a grid already, or free.
+"""What a kernel's values tell: binary, ternary, on a grid already, or free.
 
 A binary layer's kernel, folded, has one magnitude per output channel (alpha; 1 for BinaryConnect). A fixed-point layer's
-lies exactly on a power-of-two grid of few bits, which trained float weights never do.
+lies exactly on a power-of-two grid of few bits, which trained float weights never do. A ternary one has zeros beside one
+magnitude per output channel.
 """
 
 from __future__ import annotations
@@ -32,7 +33,26 @@ def binary_scale(kernel: np.ndarray) -> np.ndarray | None:
     return first[:, 0].astype(np.float64)
 
 
-def grid_of(kernel: np.ndarray, widths: tuple[int, ...] = (4, 8, 16)) -> QFormat | None:
+def ternary_scale(kernel: np.ndarray) -> np.ndarray | None:
+    """The magnitude of each output channel (1 of one that is zero throughout) if all weights are -a, 0 or a, else None.
+
+    Two weights of a channel with the same magnitude are no accident; a kernel without such, or of zeros, gives None.
+    """
+    rows = kernel.reshape(len(kernel), -1)
+    largest = np.empty(len(rows), rows.dtype)
+    step, repeated = max(1, _BLOCK // rows.shape[1]), 0
+    for start in range(0, len(rows), step):
+        magnitudes = np.abs(rows[start : start + step])
+        largest[start : start + step] = most = magnitudes.max(axis=1)
+        if np.any((magnitudes != 0) & (magnitudes != most[:, None])):
+            return None
+        repeated += int(np.count_nonzero(magnitudes) - np.count_nonzero(most))
+    if repeated == 0 or not np.isfinite(largest).all():
+        return None
+    return np.where(largest == 0, 1, largest).astype(np.float64)
+
+
+def grid_of(kernel: np.ndarray, widths: tuple[int, ...] = (2, 4, 8, 16)) -> QFormat | None:
     """The narrowest signed format that holds every value exactly, with as few fractional bits as possible; else None."""
     narrowest: QFormat | None = None
     frac_bits, low, high = None, np.inf, -np.inf

@@ -11,7 +11,7 @@ from kerasq.format import Tensor
 from kerasq.qformat import SIGN, QFormat, fixed
 from kerasq_convert.formats import ranges
 from kerasq_convert.formats.choice import FIXED16, Choice, Reason
-from kerasq_convert.formats.kernels import binary_scale, grid_of, holds, only_moves
+from kerasq_convert.formats.kernels import binary_scale, grid_of, holds, only_moves, ternary_scale
 from kerasq_convert.graph import WeightedNode
 
 
@@ -83,7 +83,7 @@ def folded_kernel(node: WeightedNode) -> np.ndarray:
 
 
 def automatic_kernel(node: WeightedNode, criterion: ranges.Criterion = ranges.Criterion.MSE, bits: int = 8) -> Choice:
-    """SIGN where the kernel is binary, its own grid where it has one of at most 4, 8 or 16 bits, else of `bits` bits.
+    """SIGN where the kernel is binary, its own grid where it has one of at most 2, 4, 8 or 16 bits, else of `bits` bits.
 
     A kernel of one weight per output channel (a scaling that stands alone) gets 16 bits: it is small, and all that follows
     depends on it.
@@ -92,10 +92,10 @@ def automatic_kernel(node: WeightedNode, criterion: ranges.Criterion = ranges.Cr
         return Choice(node.rounded, Reason.CHANNELS)
     if binary_scale(node.kernel) is not None:
         return Choice(SIGN, Reason.BINARY)
-    # What only moves values (a crop, a selection of channels) saves little by 4 bits, and a firmware would link one more kernel.
-    grid = grid_of(node.kernel, (8, 16) if only_moves(node.kernel) else (4, 8, 16))
+    # What only moves values (a crop, a selection of channels) saves little by few bits, and firmware would link one more kernel.
+    grid = grid_of(node.kernel, (8, 16) if only_moves(node.kernel) else (2, 4, 8, 16))
     if grid is not None:
-        return Choice(grid, Reason.GRID)
+        return Choice(grid, Reason.TERNARY if grid.bits == 2 and ternary_scale(node.kernel) is not None else Reason.GRID)
     family = FIXED16 if node.kernel.size == len(node.kernel) else fixed(bits)
     reason = Reason.UNSATURATED if criterion is ranges.Criterion.MINMAX else Reason.ERROR
     return Choice(best_kernel_format(family, node, criterion), reason)

@@ -7,7 +7,9 @@ power-of-two grid are left as they are: they need no multiplier for it.
 
 from __future__ import annotations
 
-from kerasq_convert.formats.kernels import binary_scale, grid_of, integers_and_scale, only_moves
+import numpy as np
+
+from kerasq_convert.formats.kernels import binary_scale, grid_of, integers_and_scale, only_moves, ternary_scale
 from kerasq_convert.graph import Graph, Node, WeightedNode, replace
 
 
@@ -20,5 +22,6 @@ def _factored(node: WeightedNode) -> Node:
     kernel = node.kernel
     if node.multiplier is not None or binary_scale(kernel) is not None or grid_of(kernel) is not None or only_moves(kernel):
         return node
-    factored = integers_and_scale(kernel)
+    scale = ternary_scale(kernel)
+    factored = integers_and_scale(kernel) if scale is None else (np.sign(kernel), scale)
     return node if factored is None else replace(node, kernel=factored[0], multiplier=factored[1])

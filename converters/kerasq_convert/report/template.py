@@ -6,7 +6,7 @@ from kerasq_convert.report.report import Report, TensorRow
 
 _HEAD = """\
 # Formats of a kerasq network, as they are now. Edit a line, delete what may be chosen automatically, and pass the file back
-# with --settings. A format is FLOAT32, SIGN, FIXED4/8/16/32_n or UFIXED8/16_n with n fractional bits; without _n the converter
+# with --settings. A format is FLOAT32, SIGN, FIXED2/4/8/16/32_n or UFIXED8/16_n with n fractional bits; without _n the converter
 # chooses n. A name may be a pattern: "conv2_*/output: FIXED16".
 """
 

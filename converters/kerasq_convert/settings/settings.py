@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kerasq.ops.families import ACTIVATIONS, KERNELS, VECTORS
-from kerasq.qformat import QFormat
+from kerasq.qformat import TERNARY, QFormat
 from kerasq.text import shown
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.settings.file import read_yaml
@@ -32,7 +32,7 @@ from kerasq_convert.settings.file import read_yaml
 Fits = Callable[[str], Any]
 
 SECTIONS = ("buffers", "parameters")
-TYPES = tuple(dict.fromkeys((*ACTIVATIONS, *KERNELS, *VECTORS)))
+TYPES = tuple(dict.fromkeys((*ACTIVATIONS, *KERNELS, str(TERNARY), *VECTORS)))
 _MOST_PROBLEMS = 20
 _LONGEST_NAME = 200  # characters of a name that is likely to be a misspelling
 

@@ -12,3 +12,4 @@ class Type(object):
     UFIXED8 = 6
     UFIXED16 = 7
     SIGN = 8
+    FIXED2 = 9

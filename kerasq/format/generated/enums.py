@@ -13,6 +13,7 @@ TYPES = (
     "UFIXED8",
     "UFIXED16",
     "SIGN",
+    "FIXED2",
 )
 
 

@@ -1,8 +1,8 @@
-/* The kernels in C99, by name: for lists of only those that a program needs, as kerasq-convert --emit_c writes them.  The names
- * say kind, input and weights (s8: FIXED8, u8: UFIXED8, s16: FIXED16, u16: UFIXED16, s4: FIXED4, sign: SIGN). `wide` kernels sum
- * in 64 bits, `to_float` kernels compute in integers for a FLOAT32 output, `float` kernels compute in float. `mixed` kernels take
- * FLOAT32 and fixed values side by side: what all other kernels of the kind leave. They compute in integers where all inputs are
- * fixed, else in float. */
+/* The kernels in C99, by name: for lists of only those that a program needs, as kerasq-convert --emit_c writes them. The names
+ * say kind, input and weights (s8: FIXED8, u8: UFIXED8, s16: FIXED16, u16: UFIXED16, s4: FIXED4, s2: FIXED2, sign: SIGN). `wide`
+ * kernels sum in 64 bits, `to_float` kernels compute in integers for a FLOAT32 output, `float` kernels compute in float. `mixed`
+ * kernels take FLOAT32 and fixed values side by side: what all other kernels of the kind leave. They compute in integers where all
+ * inputs are fixed, else in float. */
 #ifndef KERASQ_KERNELS_H
 #define KERASQ_KERNELS_H
 
@@ -10,10 +10,10 @@
 
 /* X(name) for each. */
 #define KQ_WEIGHTED_KERNELS(X, kind)                                                                        \
-  X(kind##_s8_s8) X(kind##_s8_sign) X(kind##_s8_s4) X(kind##_s8_s16)                                        \
-  X(kind##_u8_s8) X(kind##_u8_sign) X(kind##_u8_s4) X(kind##_u8_s16)                                        \
-  X(kind##_s16_s8) X(kind##_s16_sign) X(kind##_s16_s4) X(kind##_s16_s16)                                    \
-  X(kind##_u16_s8) X(kind##_u16_sign) X(kind##_u16_s4) X(kind##_u16_s16)                                    \
+  X(kind##_s8_s8) X(kind##_s8_sign) X(kind##_s8_s4) X(kind##_s8_s16) X(kind##_s8_s2)                        \
+  X(kind##_u8_s8) X(kind##_u8_sign) X(kind##_u8_s4) X(kind##_u8_s16) X(kind##_u8_s2)                        \
+  X(kind##_s16_s8) X(kind##_s16_sign) X(kind##_s16_s4) X(kind##_s16_s16) X(kind##_s16_s2)                   \
+  X(kind##_u16_s8) X(kind##_u16_sign) X(kind##_u16_s4) X(kind##_u16_s16) X(kind##_u16_s2)                   \
   X(kind##_wide) X(kind##_to_float) X(kind##_float)
 
 #define KQ_OTHER_KERNELS(X)                                                                                 \

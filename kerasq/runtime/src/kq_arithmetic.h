@@ -44,9 +44,13 @@ static inline int8_t kq_load_s8(const uint8_t *p) {
   return value;
 }
 
-/* Value number i of packed 4-bit integers, the earlier of two in the low nibble: sign extension as (n ^ 8) - 8. */
+/* Value number i of packed integers of 4 bits, and of 2, earlier ones in lower bits: sign extension as (n ^ 8) - 8. */
 static inline int32_t kq_load_s4(const uint8_t *data, uint32_t i) {
   return (int32_t)(((uint32_t)data[i / 2] >> (i % 2 * 4) & 15u) ^ 8u) - 8;
+}
+
+static inline int32_t kq_load_s2(const uint8_t *data, uint32_t i) {
+  return (int32_t)(((uint32_t)data[i / 4] >> (i % 4 * 2) & 3u) ^ 2u) - 2;
 }
 
 /* The low 16 bits. */

@@ -26,9 +26,28 @@
   for (; count != 0; --count, x += step, weights += BYTES_##weight) sum += PRODUCT(input, weight, 0);            \
   return sum;
 
-/* Weights smaller than a byte: their inputs lie side by side. */
+/* Weights of 4 bits. Like all that are smaller than a byte, their inputs lie side by side. */
 #define ROW_OF_NIBBLES(input)                                                                                    \
   for (; count != 0; --count, ++first, x += BYTES_##input) sum += LOAD_##input(x, 0) * kq_load_s4(weights, first);  \
+  return sum;
+
+/* Weights of 2 bits, of which the higher is inverted: so they are 2 more than they stand for. Whole bytes are taken at once. */
+#define TAKE_PART(input, i) sum += LOAD_##input(x, i) * ((int32_t)(parts >> 2 * (i) & 3u) - 2)
+#define ROW_OF_PARTS(input)                                                                                      \
+  const uint32_t end = first + count;                                                                            \
+  while (first < end) {                                                                                          \
+    uint32_t parts = weights[first / 4] ^ 0xAAu;                                                                 \
+    if (first % 4 == 0 && end - first >= 4) {                                                                    \
+      TAKE_PART(input, 0), TAKE_PART(input, 1), TAKE_PART(input, 2), TAKE_PART(input, 3);                        \
+      first += 4;                                                                                                \
+      x += 4 * BYTES_##input;                                                                                    \
+    } else {                                                                                                     \
+      parts >>= first % 4 * 2;                                                                                   \
+      TAKE_PART(input, 0);                                                                                       \
+      first += 1;                                                                                                \
+      x += BYTES_##input;                                                                                        \
+    }                                                                                                            \
+  }                                                                                                              \
   return sum;
 
 /* Bits 1 and 0 are +1 and -1: the sum of the inputs under ones, less that of the others, each of which the proof keeps inside 32
@@ -74,7 +93,7 @@
 
 #define DOTS(input)                                                                                              \
   DOT(input, s8, ROW_OF_INTEGERS(input, s8)) DOT(input, s16, ROW_OF_INTEGERS(input, s16))                        \
-  DOT(input, s4, ROW_OF_NIBBLES(input)) DOT(input, sign, ROW_OF_SIGNS(input))
+  DOT(input, s4, ROW_OF_NIBBLES(input)) DOT(input, s2, ROW_OF_PARTS(input)) DOT(input, sign, ROW_OF_SIGNS(input))
 
 DOTS(s8)
 DOTS(u8)

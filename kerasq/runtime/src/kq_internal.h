@@ -146,7 +146,7 @@ static inline kq_status kq_fail(kq_error *error, kq_status status, int32_t opera
 }
 
 /* Whether stored values of the type are integers with a binary point. */
-static inline bool kq_is_fixed(uint8_t type) { return type >= KQ_FIXED4 && type <= KQ_UFIXED16; }
+static inline bool kq_is_fixed(uint8_t type) { return type != KQ_FLOAT32 && type != KQ_SIGN; }
 
 /* Bits of a stored value, smallest and largest stored integer of a type (0 for FLOAT32). */
 int kq_bits(uint8_t type);

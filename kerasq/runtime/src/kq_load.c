@@ -52,8 +52,9 @@ static bool has_sound_data(const kq_tensor *tensor) {
     for (uint32_t i = 1; used != 0 && i <= tensor->shape[0]; ++i) {
       if (kq_u32(tensor->data + 4 * (i * words - 1)) >> used != 0) return false;
     }
-  } else if (kq_bits(tensor->type) == 4 && tensor->elements % 2 != 0) {
-    return tensor->data[tensor->bytes - 1] >> 4 == 0;
+  } else { /* of 4 or 2 bits, where they don't fill the last byte */
+    const uint32_t used = tensor->elements * (uint32_t)kq_bits(tensor->type) % 8;
+    return used == 0 || tensor->data[tensor->bytes - 1] >> used == 0;
   }
   return true;
 }
@@ -80,7 +81,7 @@ static kq_status load_activation(kq_tensor *tensor, const kq_network *network) {
   tensor->bytes = (uint32_t)bytes;
   if (tensor->rank < 2 || tensor->shape[0] != 1) return KQ_BAD_SHAPE;
   if (tensor->layout != KQ_LAYOUT_ROWS) return KQ_BAD_CODE;
-  if (tensor->type == KQ_SIGN || tensor->type == KQ_FIXED32 || kq_bits(tensor->type) == 4) return KQ_BAD_CODE;
+  if (tensor->type == KQ_FIXED32 || kq_bits(tensor->type) < 8) return KQ_BAD_CODE;
   if (tensor->offset + bytes > network->planned_bytes) return KQ_BAD_PLACE;
   return tensor->offset % network->arena_alignment == 0 ? KQ_OK : KQ_BAD_PLACE;
 }

@@ -2,7 +2,7 @@
 #include "kq_operators.h"
 
 enum { ACTIVATIONS = 1 << KQ_FLOAT32 | 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << KQ_UFIXED8 | 1 << KQ_UFIXED16 };
-enum { KERNELS = 1 << KQ_FLOAT32 | 1 << KQ_FIXED4 | 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << KQ_SIGN };
+enum { KERNELS = 1 << KQ_FLOAT32 | 1 << KQ_FIXED4 | 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << KQ_SIGN | 1 << KQ_FIXED2 };
 enum { VECTORS = 1 << KQ_FLOAT32 | 1 << KQ_FIXED4 | 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << KQ_FIXED32 };
 enum { TABLES = 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << KQ_UFIXED8 | 1 << KQ_UFIXED16 };
 enum { EXPONENTIALS = 1 << KQ_UFIXED16 };

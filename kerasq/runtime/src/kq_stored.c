@@ -13,6 +13,7 @@ kq_reader kq_reader_of(uint8_t type) {
       [KQ_FLOAT32] = NULL,        [KQ_FIXED4] = kq_load_s4,  [KQ_FIXED8] = read_s8,
       [KQ_FIXED16] = read_s16,    [KQ_FIXED32] = read_s32,   [KQ_UFIXED4] = read_u4,
       [KQ_UFIXED8] = read_u8,     [KQ_UFIXED16] = read_u16,  [KQ_SIGN] = read_sign,
+      [KQ_FIXED2] = kq_load_s2,
   };
   return readers[type];
 }

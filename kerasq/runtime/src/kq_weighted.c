@@ -55,7 +55,7 @@ kq_rows kq_rows_of(const kq_tensor *kernel) {
   kq_rows rows = {.data = kernel->data, .read = kq_reader_of(kernel->type)};
   if (kernel->layout == KQ_LAYOUT_PAIRS) {
     rows.paired = kernel->elements / kernel->shape[0];
-  } else if (kq_bits(kernel->type) == 4) {
+  } else if (kq_bits(kernel->type) < 8 && kernel->type != KQ_SIGN) {
     rows.values = kernel->elements / kernel->shape[0];
   } else {
     rows.bytes = kernel->bytes / kernel->shape[0];

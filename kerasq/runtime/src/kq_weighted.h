@@ -48,7 +48,7 @@ void kq_set_finish(kq_finish *finish, const kq_operator *op, uint8_t *arena);
 void kq_put_sum(const kq_finish *finish, uint32_t channel, uint32_t place, int32_t sum);
 
 /* Where a kernel's weights lie. Number i of output channel c is value number c * values + i from byte c * bytes on: each channel
- * begins a byte of its own (SIGN, and types of whole bytes), or, as FIXED4, none does. */
+ * begins a byte of its own (SIGN, and types of whole bytes), or, as of FIXED4 and FIXED2, none does. */
 typedef struct {
   const uint8_t *data;
   kq_reader read;

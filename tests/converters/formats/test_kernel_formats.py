@@ -7,7 +7,7 @@ import pytest
 import kerasq
 from converters.zoo import L, randomized, signal_to_noise_db
 from kerasq import format as kq
-from kerasq_convert import Converter
+from kerasq_convert import ConversionError, Converter
 from kerasq_convert.formats.choice import Reason
 
 SHAPE = (6, 6, 3)
@@ -31,7 +31,8 @@ def converted(model, examples):
 @pytest.mark.parametrize(
     ("bits", "frac_bits", "family"),
     [
-        (2, 1, "FIXED4"),
+        (2, 1, "FIXED2"),
+        (2, -3, "FIXED2"),
         (3, 2, "FIXED4"),
         (4, 3, "FIXED4"),
         (4, 9, "FIXED4"),
@@ -62,6 +63,76 @@ def test_the_narrowest_family_holds_a_layer_of_few_bits(bits, frac_bits, family)
     outputs = [kerasq.Interpreter(model_content=found, engine=engine).predict(x) for engine in ("native", "reference")]
     np.testing.assert_array_equal(*outputs)
     assert signal_to_noise_db(model.predict(x, verbose=0), outputs[0]) > 25
+
+
+def ternary_and_others():
+    keras.utils.set_random_seed(6)
+    conv, depthwise = (
+        layer(*arguments, kernel_quantizer=quantizer, use_bias=False, name=name)
+        for layer, arguments, quantizer, name in (
+            (kerasq.layers.QuantizedConv2D, (8, 3), "Ternary", "conv"),
+            (kerasq.layers.QuantizedDepthwiseConv2D, (3,), "Ternary", "depthwise"),
+        )
+    )
+    return sequential_of(
+        conv,
+        L.BatchNormalization(name="norm"),
+        depthwise,
+        L.ReLU(name="relu"),
+        kerasq.BinaryWeightConv2D(4, 1, name="binary"),
+        L.Flatten(name="flat"),
+        L.Dense(5, name="dense"),
+    )
+
+
+def test_a_ternary_layer_is_stored_in_two_bits_beside_its_factors():
+    model = randomized(ternary_and_others())
+    x = np.random.default_rng(4).normal(size=(48, *SHAPE)).astype(np.float32)
+    converter, stored = converted(model, x)
+    reasons = {row.name: row.reason for row in converter.report.parameters}
+    for name in ("conv", "depthwise"):
+        kernel = stored.tensor(f"{name}/kernel")
+        assert str(kernel.format) == "FIXED2_0"
+        assert set(np.unique(kernel.data)) == {-1, 0, 1}
+        assert kernel.nbytes == -(-kernel.data.size // 4)
+        assert stored.tensor(f"{name}/multiplier").shape == kernel.shape[:1]
+        assert reasons[f"{name}/kernel"] == Reason.TERNARY
+    assert str(stored.tensor("binary/kernel").format) == "SIGN"
+    outputs = [kerasq.Interpreter(model_content=stored, engine=engine).predict(x) for engine in ("native", "reference")]
+    np.testing.assert_array_equal(*outputs)
+    assert signal_to_noise_db(model.predict(x, verbose=0), outputs[0]) > 25
+
+
+def test_settings_name_kernels_of_two_bits():
+    model = randomized(ternary_and_others())
+    converter = Converter(model)
+    converter.settings = {"parameters": {"*conv/kernel": "TERNARY", "depth*/kernel": "FIXED2", "dense/kernel": "FIXED2_3"}}
+    stored = kq.loads(converter.convert())
+    formats = {name: str(stored.tensor(f"{name}/kernel").format) for name in ("conv", "depthwise", "dense")}
+    assert formats == {"conv": "FIXED2_0", "depthwise": "FIXED2_0", "dense": "FIXED2_3"}
+    assert "conv/kernel: FIXED2_0 " in converter.settings_template()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"parameters": {"dense/kernel": "TERNARY"}}, "dense/kernel: its weights are not ternary .* or write FIXED2 or FIXED8"),
+        ({"parameters": {"binary/kernel": "TERNARY"}}, "binary/kernel: its weights are not ternary .* or write FIXED2 or SIGN"),
+        ({"parameters": {"dense/bias": "TERNARY"}}, "dense/bias: it can't be TERNARY"),
+        ({"parameters": {"dense/bias": "FIXED2_1"}}, "dense/bias: it can't be FIXED2_1"),
+        ({"buffers": {"relu/output": "FIXED2_1"}}, "relu/output: a buffer can't be FIXED2_1"),
+        ({"buffers": {"relu/output": "TERNARY"}}, "relu/output: a buffer can't be TERNARY"),
+        ({"parameters": {"dense/kernel": "TERNARI"}}, "did you mean 'TERNARY'"),
+        ({"parameters": {"dense/kernel": "TERNARY_1"}}, "A format is one of"),
+    ],
+)
+def test_what_can_have_no_two_bits_is_refused_by_name(settings, message):
+    converter = Converter(
+        sequential_of(kerasq.BinaryWeightConv2D(4, 1, name="binary"), L.Flatten(), L.ReLU(name="relu"), L.Dense(5, name="dense"))
+    )
+    converter.settings = settings
+    with pytest.raises(ConversionError, match=message):
+        converter.convert()
 
 
 def sequential_of(*layers):

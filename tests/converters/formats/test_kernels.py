@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasq.qformat import QFormat
-from kerasq_convert.formats.kernels import binary_scale, grid_of, holds, integers_and_scale, only_moves
+from kerasq_convert.formats.kernels import binary_scale, grid_of, holds, integers_and_scale, only_moves, ternary_scale
 
 
 def test_binary_kernel_has_one_magnitude_per_output_channel():
@@ -28,7 +28,31 @@ def test_what_is_not_binary(change):
     assert binary_scale(kernel) is None
 
 
-@pytest.mark.parametrize("name", ["FIXED4_2", "FIXED8_7", "FIXED8_12", "FIXED8_-2", "FIXED16_12", "FIXED16_20"])
+def test_ternary_kernel_has_zeros_beside_one_magnitude_per_output_channel():
+    kernel = np.random.default_rng(1).integers(-1, 2, (4, 2, 2, 4)).astype(np.float32)
+    kernel[2] = 0
+    alpha = np.array([0.25, 1.0, 7.0, 0.1], np.float32)
+    np.testing.assert_array_equal(
+        ternary_scale(kernel * alpha[:, None, None, None]), np.where(np.arange(4) == 2, 1, alpha).astype(np.float64)
+    )
+
+
+@pytest.mark.parametrize("change", ["one weight differs", "all zero", "no two in a channel", "not finite"])
+def test_what_is_not_ternary(change):
+    kernel = np.zeros((3, 1, 1, 4), np.float32)
+    if change == "one weight differs":
+        kernel[:] = 0.3, 0, -0.3, 0
+        kernel[1, 0, 0, 3] = np.nextafter(np.float32(0.3), np.float32(2))
+    elif change == "no two in a channel":
+        kernel[:, 0, 0, :3] = np.diag([0.3, -0.4, 0.5])
+    elif change == "not finite":
+        kernel[:] = np.inf, 0, -np.inf, 0
+    assert ternary_scale(kernel) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["FIXED2_1", "FIXED2_-3", "FIXED4_2", "FIXED8_7", "FIXED8_12", "FIXED8_-2", "FIXED16_12", "FIXED16_20"]
+)
 def test_grid_is_the_narrowest_that_holds_every_value(name):
     expected = QFormat.parse(name)
     stored = np.random.default_rng(2).integers(expected.min_int, expected.max_int + 1, (8, 3, 3, 4))

@@ -160,7 +160,7 @@ class TestKernelsThatOthersQuantized:
         [
             (np.sign, "SIGN"),
             (lambda w: np.sign(w) * np.abs(w).mean((0, 1, 2)), "SIGN"),
-            (lambda w: np.sign(w) * (np.abs(w) > 0.1), "FIXED4_0"),
+            (lambda w: np.sign(w) * (np.abs(w) > 0.1), "FIXED2_0"),
             (lambda w: np.round(w * 64) / 64, "FIXED8"),
             (lambda w: np.round(w * 4096) / 4096, "FIXED16"),
         ],
