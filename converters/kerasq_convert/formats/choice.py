@@ -17,7 +17,7 @@ from kerasq_convert.roles import Part, Role
 
 FIXED8, UFIXED8, FIXED16, FIXED32 = fixed(8), fixed(8, signed=False), fixed(16), fixed(32)
 BITS = (8, 16)  # widths of automatic buffers
-KERNEL_BITS = tuple(QFormat.parse(family).bits for family in KERNELS if family.startswith(Kind.FIXED))  # of free weights
+KERNEL_BITS = tuple(sorted(QFormat.parse(family).bits for family in KERNELS if family.startswith(Kind.FIXED)))  # of free weights
 PROBABILITIES = fixed(8, 8, signed=False)
 
 
