@@ -27,7 +27,7 @@ from kerasq.commands import bench
 from kerasq.files import write_whole
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "cifar10"))
-from litert import int8_file_of, untrained
+from litert_file import int8_file_of, untrained
 
 FLAGS = flags.FLAGS
 EXAMPLES = 100

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from absl import app, flags, logging
 from ai_edge_litert.interpreter import Interpreter as LiteRT
-from litert import int8_file_of
+from litert_file import int8_file_of
 
 import kerasq
 from kerasq.datasets import cifar10

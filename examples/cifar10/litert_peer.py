@@ -13,7 +13,7 @@ import pathlib
 import keras
 import numpy as np
 from absl import app, flags
-from litert import int8_file, int8_file_of, untrained
+from litert_file import int8_file, int8_file_of, untrained
 
 import kerasq
 from kerasq.datasets import cifar10

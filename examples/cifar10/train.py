@@ -28,6 +28,7 @@ import pathlib
 import keras
 import numpy as np
 from absl import app, flags
+from augmented import Augmented  # beside this file
 
 import kerasq
 from kerasq.datasets import cifar10
@@ -45,7 +46,7 @@ flags.DEFINE_string("teacher", None, "A .keras file of a network to learn from, 
 flags.DEFINE_float("temperature", 3.0, "Of the distillation.", lower_bound=0.0)
 flags.DEFINE_float("share", 0.9, "Of the teacher in the loss.", lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_enum("optimizer", "sgd", ["sgd", "adam"], "SGD with momentum 0.9 and decoupled weight decay, or Adam without any.")
-flags.DEFINE_integer("hole", 0, "Side of the square cut out of each image; on JAX only.", lower_bound=0)
+flags.DEFINE_integer("hole", 0, "Side of the square cut out of each image, at a random place.", lower_bound=0)
 flags.DEFINE_string("start_from", None, "A .keras file of the same network: its weights are the first values.")
 flags.DEFINE_integer("epochs", 12, "Passes over the training images.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 128, "Images per step.", lower_bound=1)
@@ -56,34 +57,6 @@ flags.DEFINE_integer("holdout", 5000, "Training images held out from the end.", 
 flags.DEFINE_integer("seed", 1, "Seed of weights, order and augmentation.")
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
-
-
-class Augmented(keras.utils.PyDataset):
-    """Batches of images shifted by up to 4 pixels (zeros come in) and flipped with probability one half."""
-
-    def __init__(self, images, labels, batch_size, seed):
-        super().__init__()
-        self.padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
-        self.labels, self.batch_size = labels, batch_size
-        self.size = images.shape[1]
-        self.seed = seed
-        self.begin(0)
-
-    def begin(self, epoch):
-        self.order = np.random.default_rng((self.seed, epoch)).permutation(len(self.labels))
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(self.labels) // self.batch_size
-
-    def __getitem__(self, index):
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        rng = np.random.default_rng((self.seed, self.epoch, index))
-        top, left = rng.integers(0, 9, (2, len(rows), 1))
-        steps = np.arange(self.size)
-        columns = np.where(rng.random((len(rows), 1)) < 0.5, steps[::-1], steps) + left
-        images = self.padded[rows[:, None, None], (top + steps)[:, :, None], columns[:, None, :]]
-        return images, self.labels[rows]
 
 
 def network() -> keras.Model:
@@ -122,7 +95,7 @@ def train(model: keras.Model, images: np.ndarray, labels: np.ndarray, validation
     """Trains the compiled model, by whole compiled epochs where the backend is JAX; the history."""
     if keras.backend.backend() == "jax":
         return train_compiled(model, images, labels, output)
-    data = Augmented(images, labels, FLAGS.batch_size, FLAGS.seed)
+    data = Augmented(images, labels, FLAGS.batch_size, FLAGS.seed, FLAGS.hole)
     examples = images[:512] if validation is None else validation[0][:512]
     callbacks = [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: data.begin(epoch)),

@@ -55,3 +55,25 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(tmp_path):
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "checkpoint.npz")]
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.stdout.endswith("same\n"), result.stderr
+
+
+HOLES = """
+import train  # first of all, as where it is run: its folder hides no module that Keras asks for
+import numpy as np
+from augmented import MEAN_PIXEL, Augmented
+
+images = np.full((64, 16, 16, 3), 200, np.uint8)
+for hole, largest in ((0, 0), (6, 25)):
+    cut, labels = Augmented(images, np.arange(64), 32, seed=1, hole=hole)[0]
+    assert (cut.dtype, cut.shape, len(set(labels))) == (np.uint8, (32, 16, 16, 3), 32)
+    holes = np.all(cut == MEAN_PIXEL, axis=-1).sum(axis=(1, 2))
+    assert holes.max() == largest, holes  # where no edge is near
+    assert (holes > 0).all() == bool(hole), holes
+print("cut")
+"""
+
+
+def test_a_hole_is_cut_out_on_every_backend():
+    command = [sys.executable, "-c", HOLES]
+    result = subprocess.run(command, cwd=ROOT / "examples/cifar10", capture_output=True, text=True)
+    assert result.stdout.endswith("cut\n"), result.stderr
