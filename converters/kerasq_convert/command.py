@@ -48,7 +48,9 @@ and memory as these want them. With --c_runtime the folder has the runtime's
 sources, too, and builds: with CMake, as a component of ESP-IDF, a module of Zephyr, a
 library of Arduino or PlatformIO. Several networks share a folder, each with a --c_name
 of its own, one command after the other. MODEL may be a .kq file for these two; it
-is changed only if --output names it. --replan gives a .kq file, as older versions
+is changed only if --output names it. --output model.tflite writes the same network, of a
+model or of a .kq file, for LiteRT, TFLM and Netron: nearly every value is equal, others
+are one unit apart. --replan gives a .kq file, as older versions
 wrote them, the memory plan that it would get today; every result stays what it was.
 """
 
@@ -64,7 +66,7 @@ from typing import Any, TextIO
 from absl import flags
 
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
-from kerasq.commands.outputs import NETWORK, PAGE, SETTINGS, Output, check_outputs, report_stream
+from kerasq.commands.outputs import PAGE, SETTINGS, TFLITE, Output, check_outputs, report_stream
 from kerasq.commands.run import check_readable
 from kerasq.footprint import Board, FootprintError, board_or_core
 from kerasq.runtime import LibraryMissingError
@@ -72,6 +74,7 @@ from kerasq.targets import PORTABLE
 from kerasq_convert.c_source import for_target
 from kerasq_convert.commandline.c_files import CFiles, c_files, check_c, write_all
 from kerasq_convert.commandline.kq_files import RANDOM, replanned, with_test_vector
+from kerasq_convert.commandline.tflite_files import network_output, tflite_file
 from kerasq_convert.converter import Converter
 from kerasq_convert.errors import ConversionError, GoalsMissedError
 from kerasq_convert.options import Options, OptionsError
@@ -87,7 +90,7 @@ def _define(values: flags.FlagValues) -> None:
     def text(name: str, meaning: str, default: str | None = None) -> None:
         flags.DEFINE_string(name, default, meaning, flag_values=values)
 
-    text("output", "`FILE` to write; - is standard output. Default: the model's name with .kq, in the current folder.")
+    text("output", "`FILE` to write; - is standard output; .tflite for TFLite. Default: the model's name with .kq, here.")
     define_flags(Options, values)
     text("write_settings", "YAML `FILE` to write: the format chosen for each tensor, and what is known of it.")
     text("report", "HTML `FILE` to write; with --representative_dataset it includes what --analyze tells.")
@@ -124,6 +127,10 @@ def _convert(values: flags.FlagValues, names: list[str]) -> None:
     contents: dict[str, bytes] = {"--output": content}
     if converter is not None:
         contents |= _described(converter, source, content, values)
+    told = [planned] if planned else []
+    if outputs and outputs[0].kind == TFLITE:
+        contents["--output"], lines = tflite_file(content, source)
+        told += lines
     written = {output.path: contents[output.flag] for output in outputs}
     c = None
     if values.emit_c:
@@ -134,7 +141,7 @@ def _convert(values: flags.FlagValues, names: list[str]) -> None:
             title = f"{title} for {board.core}"
         c = c_files(content, values.emit_c, values.c_name, title, **how)
     write_all(written, c)
-    _tell(converter, len(content), planned, outputs, c, values)
+    _tell(converter, len(content), told, outputs, c, values)
 
 
 def _board(values: flags.FlagValues) -> Board | None:
@@ -160,6 +167,8 @@ def _checked(values: flags.FlagValues, names: list[str]) -> pathlib.Path:
     if values.target != PORTABLE and not values.emit_c and not values.report:
         raise UsageError("--target goes with --emit_c or --report")
     _board(values)
+    if values.embed_test and values.output and network_output(values.output).kind == TFLITE:
+        raise UsageError("--embed_test is for .kq files, and --output names a TFLite file")
     if values.overwrite and not values.c_runtime:
         raise UsageError("--overwrite goes with --c_runtime: other files are replaced anyway")
     source = pathlib.Path(names[0])
@@ -170,8 +179,11 @@ def _checked(values: flags.FlagValues, names: list[str]) -> pathlib.Path:
     useless = [f"--{name}" for name in (*flags_given(Options, values), *(name for name in _OF_CONVERSION if values[name].value))]
     if useless:
         raise UsageError(f"a .kq file is converted already: {', '.join(useless)} can't be used with it")
-    if not values.emit_c and not ((values.embed_test or values.replan) and values.output):
-        raise UsageError("a .kq file is converted already: give --emit_c, or --output with --embed_test or --replan")
+    to_tflite = values.output and network_output(values.output).kind == TFLITE
+    if not values.emit_c and not to_tflite and not ((values.embed_test or values.replan) and values.output):
+        raise UsageError(
+            "a .kq file is converted already: give --emit_c, or --output with --embed_test or --replan, or an --output .tflite"
+        )
     return source
 
 
@@ -193,12 +205,9 @@ def _outputs(values: flags.FlagValues, source: pathlib.Path, is_kq: bool) -> lis
     output = values.output
     if not is_kq and output is None:
         output = f"{source.resolve().name.removesuffix(source.suffix) or 'model'}.kq"
-    kinds = (
-        ("--output", output, NETWORK),
-        ("--write_settings", values.write_settings, SETTINGS),
-        ("--report", values.report, PAGE),
-    )
-    return [Output(flag, name, kind) for flag, name, kind in kinds if name is not None]
+    kinds = (("--write_settings", values.write_settings, SETTINGS), ("--report", values.report, PAGE))
+    network = [] if output is None else [network_output(output)]
+    return [*network, *(Output(flag, name, kind) for flag, name, kind in kinds if name is not None)]
 
 
 def _read_files(values: flags.FlagValues, source: pathlib.Path, is_kq: bool) -> list[str | pathlib.Path | None]:
@@ -208,7 +217,7 @@ def _read_files(values: flags.FlagValues, source: pathlib.Path, is_kq: bool) -> 
 
 
 def _tell(
-    converter: Converter | None, size: int, planned: str, outputs: list[Output], c: CFiles | None, values: flags.FlagValues
+    converter: Converter | None, size: int, told: list[str], outputs: list[Output], c: CFiles | None, values: flags.FlagValues
 ) -> None:
     """What was done, as JSON or for a person; `size` is that of the .kq file."""
     written = [output.name for output in outputs]
@@ -224,8 +233,7 @@ def _tell(
         facts |= report.to_dict() | ({"figures": converter.figures()} if values.report else {})
         text.append(report.to_text(notes=False))
         notes = report.note_lines()
-    if planned:
-        text.append(planned)
+    text += told
     if values.json:
         print(json.dumps(facts), file=report_stream(outputs))
     elif not values.quiet:

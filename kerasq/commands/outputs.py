@@ -18,7 +18,8 @@ STANDARD_OUTPUT = pathlib.Path("/dev/stdout")
 # Ends of names by which programs, and people, tell what a file holds. A file that holds something else must not have one.
 _KINDS = {
     "a kerasq network": (".kq",),
-    "a network for TensorFlow or Keras": (".tflite", ".lite", ".keras", ".h5", ".hdf5", ".pb", ".pbtxt", ".ckpt"),
+    "a network of TFLite": (".tflite", ".lite"),
+    "a network for TensorFlow or Keras": (".keras", ".h5", ".hdf5", ".pb", ".pbtxt", ".ckpt"),
     "a network of another format": (".onnx", ".pt", ".pth", ".safetensors", ".mlmodel", ".mlpackage", ".gguf", ".circle"),
     "NumPy's array": (".npy",),
     "an archive": (".npz", ".zip", ".tar", ".gz"),
@@ -29,7 +30,8 @@ _KINDS = {
     "an image": (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".svg"),
 }
 _KIND_OF = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suffixes}
-NETWORK, ARRAY, ARCHIVE, SETTINGS, PAGE = "a kerasq network", "NumPy's array", "an archive", "YAML", "HTML"
+NETWORK, TFLITE, ARRAY, ARCHIVE = "a kerasq network", "a network of TFLite", "NumPy's array", "an archive"
+SETTINGS, PAGE = "YAML", "HTML"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Output:
     Attributes:
         flag: The flag that names it.
         name: Its name on the command line; `-` is standard output.
-        kind: What it will hold: `NETWORK`, `ARRAY`, `ARCHIVE`, `SETTINGS` or `PAGE`.
+        kind: What it will hold: `NETWORK`, `TFLITE`, `ARRAY`, `ARCHIVE`, `SETTINGS` or `PAGE`.
     """
 
     flag: str
@@ -90,10 +92,15 @@ def check_outputs(outputs: Sequence[Output], inputs: Iterable[str | os.PathLike[
             check_writable(output.path)
 
 
+def kind_of(name: str) -> str | None:
+    """What a file of this name holds, if its end tells."""
+    return _KIND_OF.get(pathlib.Path(name).suffix.lower())
+
+
 def _check_kind(output: Output) -> None:
     suffix = output.path.suffix.lower()
-    kind = _KIND_OF.get(suffix, output.kind)
-    if kind != output.kind:
+    kind = kind_of(output.name)
+    if kind not in (None, output.kind):
         raise UsageError(
             f"{output.flag} writes {output.kind}, and names with {suffix} are for {kind}: use {_KINDS[output.kind][0]}. "
             f"Received: {output.name}"

@@ -45,7 +45,7 @@ def program(module, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--output", "z.tflite"], "names with .tflite are for a network"),
+        (["--output", "z.keras"], "names with .keras are for a network for TensorFlow or Keras"),
         (["--output", "z.ONNX"], "names with .onnx are for a network of another format: use .kq"),
         (["--output", "z.npy"], "for NumPy's array"),
         (["--output", "", "--emit_c", "c"], "--output needs the name of a file"),

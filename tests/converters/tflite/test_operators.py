@@ -1,0 +1,125 @@
+"""Every operator in LiteRT: from our stored inputs to our stored outputs, or one unit beside them."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import importlib
+
+import numpy as np
+import pytest
+
+import kerasq
+from kerasq.format.model import Model, OperatorKind
+from kerasq_convert.tflite import TfliteError, to_tflite
+from networks import NetworkBuilder, random_inputs
+from practical_operators import KINDS, practical_model
+from random_operators import OPERATORS, random_model
+
+LiteRT = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
+
+COUNT = 24
+# Units in the last place. Before an addend that is coarser than the sum, products are, too; those in 16 bits have factors of 15.
+MOST, MOST_WITH_ADDEND, MOST_IN_16_BITS = 1, 3, 5
+# Of the values that may differ at all: halves, mostly.
+SHARE, SHARE_WITH_ADDEND = 0.03, 0.25
+
+
+def without_lowest(model: Model) -> Model:
+    """The same with -127 for weights of -128, which TFLite has not."""
+    tensors = (
+        dataclasses.replace(tensor, data=np.maximum(tensor.data, -127)) if tensor.name == "kernel" else tensor
+        for tensor in model.tensors
+    )
+    return dataclasses.replace(model, tensors=tuple(tensors))
+
+
+def in_tflite(content: bytes, model: Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Outputs as we store them."""
+    interpreter = LiteRT(model_content=content)
+    interpreter.allocate_tensors()
+    for details, stored, index in zip(interpreter.get_input_details(), inputs, model.inputs, strict=True):
+        flipped = model.tensors[index].format.family == "UFIXED8"
+        interpreter.set_tensor(details["index"], (stored ^ 0x80).view(np.int8) if flipped else stored)
+    interpreter.invoke()
+    outputs = []
+    for details, index in zip(interpreter.get_output_details(), model.outputs, strict=True):
+        values = interpreter.get_tensor(details["index"])
+        outputs.append(values.view(np.uint8) ^ 0x80 if model.tensors[index].format.family == "UFIXED8" else values)
+    return outputs
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *(f"random {kind}" for kind in OPERATORS)])
+def test_operators(kind):
+    count = collections.Counter()
+    for seed in range(COUNT):
+        name = kind.removeprefix("random ")
+        model = without_lowest(practical_model(name, seed) if name == kind else random_model(name, seed))
+        try:
+            file = to_tflite(model)
+        except TfliteError:
+            count["refused"] += 1
+            continue
+        assert file.clipped == 0
+        inputs = random_inputs(model, seed, 1)
+        inputs = inputs if isinstance(inputs, list) else [inputs]
+        expected = kerasq.Interpreter(model_content=model).predict(inputs, raw=True)
+        expected = expected if isinstance(expected, list) else [expected]
+        with_addend = any(len(operator.inputs) > 4 for operator in model.operators if operator.kind == OperatorKind.CONV_2D)
+        most = MOST_IN_16_BITS if model.tensors[model.outputs[0]].format.bits == 16 else MOST_WITH_ADDEND if with_addend else MOST
+        for found, wanted in zip(in_tflite(file.content, model, inputs), expected, strict=True):
+            distance = np.abs(found.astype(np.float64) - wanted)
+            assert distance.max() <= most, f"{kind} {seed}"
+            group = "addend" if with_addend else "plain"
+            count[group] += distance.size
+            count[f"{group} differ"] += np.count_nonzero(distance) if model.tensors[model.outputs[0]].format.bits <= 8 else 0
+    assert count["refused"] < COUNT
+    assert count["plain differ"] <= SHARE * count["plain"]
+    assert count["addend differ"] <= SHARE_WITH_ADDEND * count["addend"]
+
+
+def test_weights_that_are_not_there_are_counted():
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 4), "FIXED8_4")
+    kernel = net.constant("kernel", np.array([[-128, 1, 2, -128], [3, 4, 5, 6]], np.int8), "FIXED8_7")
+    model = net.build((x,), (net.apply("DENSE", (x, kernel, -1, -1), "FIXED8_2"),))
+    assert to_tflite(model).clipped == 2
+
+
+def test_a_negative_multiplier_changes_the_weights():
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 3), "FIXED8_4")
+    kernel = net.constant("kernel", np.array([[100, -50, 25], [1, 2, 3], [7, 7, 7]], np.int8), "FIXED8_6")
+    multiplier = net.constant("multiplier", np.array([-64, 32, 0], np.int8), "FIXED8_6")
+    model = net.build((x,), (net.apply("DENSE", (x, kernel, multiplier, -1), "FIXED8_3"),))
+    stored = np.array([[16, 32, -80]], np.int8)
+    (found,) = in_tflite(to_tflite(model).content, model, [stored])
+    np.testing.assert_array_equal(found, kerasq.Interpreter(model_content=model).predict(stored, raw=True))
+
+
+def test_everything_without_an_equivalent_is_told_at_once():
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 4), "FIXED8_4")
+    wide = net.apply("QUANTIZE", (x,), "UFIXED16_4", "wide")
+    kernel = net.constant("dense/kernel", np.ones((2, 4), np.int16), "FIXED16_3")
+    model = net.build((x,), (net.apply("DENSE", (wide, kernel, -1, -1), "FIXED8_4", "y"),))
+    with pytest.raises(TfliteError) as caught:
+        to_tflite(model)
+    assert len(caught.value.problems) == 2
+    for problem, name in zip(caught.value.problems, ("wide is UFIXED16_4", "dense/kernel is FIXED16_3"), strict=True):
+        assert problem.startswith(name)
+        assert "--settings" in problem
+
+
+def test_the_file_is_a_file_of_tflite():
+    """Its identifier, names of the ends, and operators that its schema knows."""
+    schema = importlib.import_module("tensorflow.lite.python.schema_py_generated")
+    model = without_lowest(practical_model("convolution", 3))
+    content = to_tflite(model).content
+    assert content[4:8] == b"TFL3"
+    read = schema.ModelT.InitFromPackedBuf(content)
+    assert read.description.decode() == f"kerasq {kerasq.__version__}"
+    (signature,) = read.signatureDefs
+    assert [entry.name.decode() for entry in signature.inputs] == list(model.named_inputs())
+    runner = LiteRT(model_content=content).get_signature_runner()
+    assert list(runner.get_output_details()) == list(model.named_outputs())
