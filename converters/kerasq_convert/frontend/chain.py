@@ -100,7 +100,7 @@ class Chain:
 
         Those along the last axis are a 1x1 convolution of ones, which is cheap to add to and to multiply with.
         """
-        if self.shape[-1] == 1 < shape[-1]:
+        if shape and self.shape[-1] == 1 < shape[-1]:
             pixels = self.shape if len(self.shape) == 4 else (1, 1, math.prod(self.shape), 1)
             rows = self.shape[:-1]
             self.view(pixels)
