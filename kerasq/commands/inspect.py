@@ -12,7 +12,8 @@ cycles are estimates. The exit status is 1 if it does not fit.
 
 --against compares it with the float network that it was converted from, on the
 examples of --representative_dataset: the error of every layer, what saturates, and
-what 16 bits would cost and give.
+what 16 bits would cost and give. With another .kq file it tells what that stores
+differently, and from which tensor on it computes something else.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from absl import flags
 import kerasq
 from kerasq import ops
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
+from kerasq.commands.beside_report import beside_report
 from kerasq.commands.plan_picture import LEGEND, picture
+from kerasq.commands.run import read_inputs
+from kerasq.evaluation.beside import beside
 from kerasq.footprint import Board, Footprint, FootprintError, board_or_core
 from kerasq.footprint.report import fit_report, parsed_size
 from kerasq.format import loads
@@ -37,6 +41,8 @@ from kerasq.format.reader import read_bytes, recorded_version
 from kerasq.runtime import LibraryMissingError
 from kerasq.text import printable, table
 from kerasq.verification import plan
+
+_EXAMPLES = 256  # for a comparison
 
 
 def describe(model: Model) -> dict[str, Any]:
@@ -175,7 +181,7 @@ def _times(sizes: Sequence[int]) -> str:
 
 def _define(options: flags.FlagValues) -> None:
     flags.DEFINE_bool("json", False, "Print the same facts, but for the picture, as one JSON object.", flag_values=options)
-    model = "SavedModel `FOLDER`, .keras or .h5 file that this file was converted from."
+    model = "SavedModel `FOLDER`, .keras or .h5 file that this file was converted from; or another .kq file."
     flags.DEFINE_string("against", None, model, flag_values=options)
     target = "A core (cortex-m4, rv32imc ...) or a `BOARD`: whether the network fits. A wrong name lists them all."
     flags.DEFINE_string("target", None, target, flag_values=options)
@@ -203,8 +209,8 @@ def _inspect(options: flags.FlagValues, names: list[str]) -> None:
         facts["fit"] = fit.to_dict()
         sections.append(fit_report(fit))
     if options.against:
-        analysis, text = _compared(model, options.against, options.representative_dataset)
-        facts["analysis"] = analysis
+        compare, key = (_beside, "beside") if Path(options.against).suffix == ".kq" else (_compared, "analysis")
+        facts[key], text = compare(model, options.against, options.representative_dataset)
         sections.append(text)
     print(json.dumps(facts, indent=2) if options.json else "\n\n".join(sections))
     if fit is not None and fit.problems:
@@ -245,6 +251,18 @@ def _compared(model: Model, source: str, dataset: str) -> tuple[dict[str, Any], 
     except kerasq.ConversionError as error:
         raise CommandError(str(error)) from error
     return analysis.to_dict(), analysis.to_text()
+
+
+def _beside(model: Model, other: str, dataset: str) -> tuple[dict[str, Any], str]:
+    """The comparison with another .kq file, as JSON values and as text."""
+    with naming(other):
+        second = loads(read_bytes(other))
+    arrays, _ = read_inputs(model, [dataset])
+    try:
+        result = beside(model, second, [array[:_EXAMPLES] for array in arrays])
+    except ValueError as error:
+        raise CommandError(f"{other}: {error}") from error
+    return result.to_dict(), beside_report(result, other)
 
 
 COMMAND = Command(
