@@ -53,7 +53,7 @@ def _weighted(rng: np.random.Generator, net: NetworkBuilder, x: int, shape: tupl
 
 def _convolution(rng: np.random.Generator, families: tuple[str, ...], depthwise: bool, over_time: bool = False) -> Model:
     net = NetworkBuilder()
-    if rng.random() < 0.3 and not depthwise:
+    if rng.random() < (0.05 if depthwise else 0.3):
         size, strides = (1, 1), (int(rng.choice([1, 1, 2])),) * 2
     elif rng.random() < (0.8 if depthwise else 0.6):
         size, strides = (3, 3), (int(rng.choice([1, 1, 2])),) * 2

@@ -1,4 +1,5 @@
-"""LOOKUP, CONCAT, MUL, TRANSPOSE and SOFTMAX around the sizes of their vectors: in every tier the integers of the reference."""
+"""LOOKUP, CONCAT, MUL, TRANSPOSE, SOFTMAX, AVERAGE_POOL_2D and scaled channels around the sizes of their vectors: in every tier
+the integers of the reference."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import pytest
 
 import kerasq
 from kerasq.format import dumps
-from kerasq.format.model import Model
+from kerasq.format.model import ABSENT, Model
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.qformat import QFormat
 from kerasq.runtime import Network
@@ -23,17 +24,20 @@ RNG = np.random.default_rng(0)
 
 
 def network(kind: str, inputs, form: str, constant=None, **attributes) -> Model:
-    """An operator of some inputs, (shape, format) each, and maybe of a constant (values, format)."""
+    """An operator of some inputs, (shape, format) each, and maybe of a constant (values, format); without any others."""
     net = NetworkBuilder()
     x = [net.activation(f"x{position}", *entry) for position, entry in enumerate(inputs)]
     constants = [] if constant is None else [net.constant("constant", *constant)]
-    return net.build(tuple(x), (net.apply(kind, (*x, *constants), form, "y", **attributes),))
+    absent = [ABSENT] * 2 if kind == "CONV_2D" else []
+    return net.build(tuple(x), (net.apply(kind, (*x, *constants, *absent), form, "y", **attributes),))
 
 
 def assert_equal(model: Model, kernel: str) -> None:
     """In every tier; the fastest computes it by the kernel of that name."""
     tensors = [model.tensors[index] for index in model.inputs]
-    inputs = [random_stored(RNG, tensor.format, (3, *tensor.shape[1:])) for tensor in tensors]
+    inputs = [random_stored(RNG, tensor.format, (5, *tensor.shape[1:])) for tensor in tensors]
+    for values, tensor in zip(inputs, tensors, strict=True):
+        values[3], values[4] = tensor.format.min_int, tensor.format.max_int
     (expected,) = ReferenceEngine(model).run(inputs)
     for tier in TIERS:
         found = kerasq.Interpreter(model_content=model, isa=tier, num_threads=1).predict(inputs, raw=True)
@@ -98,3 +102,27 @@ def test_softmax(x, classes):
     for y in ("UFIXED8_8", "FIXED8_7", "UFIXED16_16"):
         model = network("SOFTMAX", [((1, 2, classes), x)], y, (table, "UFIXED16_15"))
         assert_equal(model, "kq_softmax_avx2" if classes <= 1024 else "kq_softmax")
+
+
+@pytest.mark.parametrize("form", ["FIXED8", "UFIXED8", "FIXED16", "UFIXED16"])
+def test_average(form):
+    """Over as many taps as are summed in 16 bits, one more, and twice as many; finer and coarser outputs."""
+    for rows, columns in ((8, 16), (3, 43), (16, 17)):
+        for places in (-1, 0, 2):
+            x, y = f"{form}_4", f"{form}_{4 + places}"
+            for clamp in clamps(y):
+                window = {"window": (rows, columns), "strides": (rows, columns)}
+                model = network("AVERAGE_POOL_2D", [((1, rows, columns, 48), x)], y, clamp=clamp, **window)
+                assert_equal(model, "kq_average_pool_2d_avx2")
+
+
+@pytest.mark.parametrize("channels", [2, 3, 16, 17, 40])
+def test_channels_that_are_scaled(channels):
+    """A depthwise convolution of one tap; rows and columns that several pixels do not fill, and many of them."""
+    weights = random_stored(RNG, QFormat.parse("FIXED8_6"), (channels, 1, 1, 1))
+    weights[:2] = [[[[-128]]], [[[127]]]]
+    for rows, columns in ((1, 1), (5, 7), (3, 300)):
+        for x, y in itertools.product(("FIXED8_4", "UFIXED8_4"), ("FIXED8_2", "UFIXED8_2", "FIXED8_12")):
+            shape, constant = (1, rows, columns, channels), (weights, "FIXED8_6")
+            model = network("CONV_2D", [(shape, x)], y, constant, groups=channels)
+            assert_equal(model, f"kq_depthwise_bytes_{'avx512' if 'avx512vnni' in TIERS else 'avx2'}")

@@ -102,7 +102,7 @@ static void finish_narrow(const kq_operator *op, const kq_gemm *gemm, uint32_t n
   for (uint32_t b = 0; b < together && gemm->step_type != KQ_STEP_F32; ++b) {
     sum[b] = _mm512_add_epi32(sum[b], _mm512_loadu_si512(gemm->start + (size_t)(number + b) * KQ_LANES));
   }
-  if (kq_finishes_in_512(op, gemm)) {
+  if (kq_finishes_bytes(op, gemm)) {
     finish_bytes(op, gemm, number, together, sum, output);
     return;
   }

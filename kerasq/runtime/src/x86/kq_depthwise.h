@@ -7,6 +7,8 @@
  *     a window of several rows   plane j has rows 4 j to 4 j + 3 of the window; a step is one column of it
  *     a window of one row        the plane has four columns, from each place on; a step is every fourth column of the window
  *
+ *     a window of one value      no plane: the inputs are read where they are; a step's other slots are empty
+ *
  * so that what is interleaved once serves all the steps and output pixels that it has a part in. Rows outside of the input
  * are zeros, and planes have margins. A network over time, one column wide, is seen as one row, which its memory is, too.
  *
@@ -14,9 +16,9 @@
  * pixels are taken as one with as many channels as they have together: 48 for 12. Else the last block has lanes too many, whose
  * outputs are written first and then overwritten by those of the next pixel.
  *
- * vpmaddubsw adds two products in 16 bits: weights of one sign must be at most 128 together, see kq_gemm.h. Three taps take a plane's fourth place
- * as well: the middle one is there twice, its weight divided so that both pairs fit. Steps that still do not fit come last in a
- * block, and are multiplied as 16-bit values. */
+ * vpmaddubsw adds two products in 16 bits: weights of one sign must be at most 128 together, see kq_gemm.h. Three taps take a
+ * plane's fourth place as well: the middle one is there twice, its weight divided so that both pairs fit. Steps that still do not
+ * fit come last in a block, and are multiplied as 16-bit values. */
 #ifndef KQ_DEPTHWISE_H
 #define KQ_DEPTHWISE_H
 
@@ -40,6 +42,7 @@ typedef struct {
   uint32_t pixel_bytes;   /* and in a plane */
   uint32_t row_outputs;   /* bytes of an output row */
   uint32_t rows;          /* of a batch, which is interleaved and then computed */
+  bool pointwise;         /* there are no planes */
   bool direct;            /* outputs go to their place at once, not by way of the scratch memory */
   const uint8_t *weights;
   const uint16_t *narrow;
@@ -50,7 +53,7 @@ bool kq_depthwise_bytes_accepts(const kq_operator *op);
 size_t kq_depthwise_scratch_bytes(const kq_operator *op);
 extern const kq_packing kq_depthwise_packing;
 
-/* Some pixels: where they begin in the planes, and their outputs; the last one again up to a multiple of KQ_DEPTHWISE_TILE. */
+/* Some pixels: where they begin in the planes, or from the batch's first input on, and their outputs; the last one again up to a multiple of KQ_DEPTHWISE_TILE. */
 enum { KQ_DEPTHWISE_TILE = 4, KQ_DEPTHWISE_PIXELS = 128 };
 typedef struct {
   const uint8_t *planes;
@@ -66,6 +69,9 @@ typedef struct {
   /* Outputs of a batch and a block. */
   void (*compute)(const kq_operator *op, const kq_depthwise *plan, const kq_depthwise_batch *batch, uint32_t block);
 } kq_depthwise_tier;
+
+/* What the bits of an input are changed by where it is multiplied: then a plane's 0 stands for the lowest value. */
+static inline uint8_t kq_depthwise_flip(const kq_operator *op) { return op->input[KQ_X]->type == KQ_FIXED8 ? 0x80 : 0; }
 
 void kq_depthwise_run(const kq_operator *op, uint8_t *arena, const kq_depthwise_tier *tier);
 

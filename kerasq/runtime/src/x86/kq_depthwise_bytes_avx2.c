@@ -35,8 +35,15 @@ typedef struct {
   const float *factor, *offset;
   __m256i low, high;
   __m128i shift;
+  __m128i flip;
   uint32_t steps, narrow, number;
 } work;
+
+/* The inputs of 8 channels, `half` of a block: of a plane, or where there are none. */
+KQ_INLINE __m256i inputs_at(const work *w, const uint8_t *from, int half, bool pointwise) {
+  if (!pointwise) return load(from + 32 * half);
+  return _mm256_cvtepu8_epi32(_mm_xor_si128(_mm_loadl_epi64((const __m128i *)(const void *)(from + 8 * half)), w->flip));
+}
 
 #define KQ_EACH(DO) DO(0) DO(1) DO(2) DO(3)
 #define KQ_TAKE(p)                                                 \
@@ -44,9 +51,12 @@ typedef struct {
   __m256i a##p = load(w->start), b##p = load(w->start + 8);
 
 /* 16 bits of two products each. */
-#define KQ_NARROW(p)                                                                                             \
-  a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(_mm256_maddubs_epi16(load(x##p + here), va), ones));           \
-  b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(_mm256_maddubs_epi16(load(x##p + here + 32), vb), ones));
+#define KQ_NARROW(p)                                                                                         \
+  {                                                                                                          \
+    const __m256i u = inputs_at(w, x##p + here, 0, pointwise), v = inputs_at(w, x##p + here, 1, pointwise);  \
+    a##p = _mm256_add_epi32(a##p, _mm256_madd_epi16(_mm256_maddubs_epi16(u, va), ones));                     \
+    b##p = _mm256_add_epi32(b##p, _mm256_madd_epi16(_mm256_maddubs_epi16(v, vb), ones));                     \
+  }
 
 /* Any weights: even and odd slots as 16-bit values. */
 #define KQ_WIDE(p, sum, half)                                                                    \
@@ -101,8 +111,8 @@ KQ_INLINE void store_two(const work *w, bool is_signed, uint32_t i, __m256i firs
   _mm_storeu_si128((__m128i *)(void *)(w->outputs + w->batch->output[i + 1]), _mm256_extracti128_si256(bytes, 1));
 }
 
-/* Compiled for each finish and sign of the outputs. */
-KQ_INLINE void compute_pixels(const work *w, bool fma, bool is_signed) {
+/* Compiled for each finish and sign of the outputs, and for a window of one value. */
+KQ_INLINE void compute_pixels(const work *w, bool fma, bool is_signed, bool pointwise) {
   const kq_depthwise_batch *const batch = w->batch;
   for (uint32_t i = 0; i < batch->count; i += KQ_DEPTHWISE_TILE) {
     KQ_SUMS
@@ -112,13 +122,17 @@ KQ_INLINE void compute_pixels(const work *w, bool fma, bool is_signed) {
   }
 }
 
-static void fma_unsigned(const work *w) { compute_pixels(w, true, false); }
-static void fma_signed(const work *w) { compute_pixels(w, true, true); }
-static void shift_unsigned(const work *w) { compute_pixels(w, false, false); }
-static void shift_signed(const work *w) { compute_pixels(w, false, true); }
+static void fma_unsigned(const work *w) { compute_pixels(w, true, false, false); }
+static void fma_signed(const work *w) { compute_pixels(w, true, true, false); }
+static void shift_unsigned(const work *w) { compute_pixels(w, false, false, false); }
+static void shift_signed(const work *w) { compute_pixels(w, false, true, false); }
+static void point_fma_unsigned(const work *w) { compute_pixels(w, true, false, true); }
+static void point_fma_signed(const work *w) { compute_pixels(w, true, true, true); }
+static void point_shift_unsigned(const work *w) { compute_pixels(w, false, false, true); }
+static void point_shift_signed(const work *w) { compute_pixels(w, false, true, true); }
 
 /* Any other finish. */
-static void compute_others(const kq_operator *op, const work *w) {
+static void compute_others(const kq_operator *op, const work *w, bool pointwise) {
   const kq_depthwise_batch *const batch = w->batch;
   for (uint32_t i = 0; i < batch->count; i += KQ_DEPTHWISE_TILE) {
     int32_t sums[KQ_DEPTHWISE_TILE][KQ_LANES];
@@ -146,13 +160,18 @@ static void compute(const kq_operator *op, const kq_depthwise *plan, const kq_de
       .low = _mm256_set1_epi8((char)op->low.fixed),
       .high = _mm256_set1_epi8((char)op->high.fixed),
       .shift = _mm_cvtsi32_si128(plan->gemm.shift),
+      .flip = _mm_set1_epi8((char)kq_depthwise_flip(op)),
       .steps = plan->steps,
       .narrow = plan->narrow[block],
       .number = block,
   };
   const bool is_signed = op->output->type == KQ_FIXED8;
   if (!kq_is_simple_finish(&plan->gemm)) {
-    compute_others(op, &w);
+    compute_others(op, &w, plan->pointwise);
+  } else if (plan->pointwise && plan->gemm.finish != KQ_FINISH_FMA) {
+    (is_signed ? point_shift_signed : point_shift_unsigned)(&w);
+  } else if (plan->pointwise) {
+    (is_signed ? point_fma_signed : point_fma_unsigned)(&w);
   } else if (plan->gemm.finish != KQ_FINISH_FMA) {
     (is_signed ? shift_signed : shift_unsigned)(&w);
   } else {

@@ -35,16 +35,23 @@ typedef struct {
   __m512 factor, offset;
   __m512i low, high;
   __m128i shift;
+  __m128i flip;
   uint32_t steps, number;
 } work;
 
 KQ_INLINE __m512i load(const void *p) { return _mm512_loadu_si512(p); }
 
+/* The inputs of 16 channels: of a plane, or where there are none. */
+KQ_INLINE __m512i inputs_at(const work *w, const uint8_t *from, bool pointwise) {
+  if (!pointwise) return load(from);
+  return kq_widened_bytes(false, _mm_xor_si128(_mm_loadu_si128((const __m128i *)(const void *)from), w->flip));
+}
+
 #define KQ_EACH(DO) DO(0) DO(1) DO(2) DO(3)
 #define KQ_TAKE(p)                                                        \
   const uint8_t *const x##p = batch->planes + batch->input[i + p];        \
   __m512i sum##p = w->start;
-#define KQ_ADD(p) sum##p = _mm512_dpbusd_epi32(sum##p, load(x##p + here), v);
+#define KQ_ADD(p) sum##p = _mm512_dpbusd_epi32(sum##p, inputs_at(w, x##p + here, pointwise), v);
 
 /* Sums of a tile of pixels, `steps` constant where it is not 0. */
 #define KQ_SUMS(count)                                                                     \
@@ -59,8 +66,8 @@ KQ_INLINE __m512i load(const void *p) { return _mm512_loadu_si512(p); }
   const __m512i y##p = fma ? kq_rounded(sum##p, w->factor, w->offset) : kq_shifted(sum##p, w->shift);
 #define KQ_STORE(p, value) _mm_storeu_si128((__m128i *)(void *)(w->outputs + batch->output[i + p]), value);
 
-/* Compiled for each finish, sign of the outputs, and for three steps, which is a window of 3x3. */
-KQ_INLINE void compute_pixels(const work *w, bool fma, bool is_signed, uint32_t constant_steps) {
+/* Compiled for each finish, sign of the outputs, and for three steps, which is a window of 3x3; and for a window of one value. */
+KQ_INLINE void compute_pixels(const work *w, bool fma, bool is_signed, uint32_t constant_steps, bool pointwise) {
   const kq_depthwise_batch *const batch = w->batch;
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   for (uint32_t i = 0; i < batch->count; i += KQ_DEPTHWISE_TILE) {
@@ -79,14 +86,18 @@ KQ_INLINE void compute_pixels(const work *w, bool fma, bool is_signed, uint32_t 
   }
 }
 
-static void fma_unsigned_3(const work *w) { compute_pixels(w, true, false, 3); }
-static void fma_unsigned(const work *w) { compute_pixels(w, true, false, 0); }
-static void fma_signed(const work *w) { compute_pixels(w, true, true, 0); }
-static void shift_unsigned(const work *w) { compute_pixels(w, false, false, 0); }
-static void shift_signed(const work *w) { compute_pixels(w, false, true, 0); }
+static void fma_unsigned_3(const work *w) { compute_pixels(w, true, false, 3, false); }
+static void fma_unsigned(const work *w) { compute_pixels(w, true, false, 0, false); }
+static void fma_signed(const work *w) { compute_pixels(w, true, true, 0, false); }
+static void shift_unsigned(const work *w) { compute_pixels(w, false, false, 0, false); }
+static void shift_signed(const work *w) { compute_pixels(w, false, true, 0, false); }
+static void point_fma_unsigned(const work *w) { compute_pixels(w, true, false, 1, true); }
+static void point_fma_signed(const work *w) { compute_pixels(w, true, true, 1, true); }
+static void point_shift_unsigned(const work *w) { compute_pixels(w, false, false, 1, true); }
+static void point_shift_signed(const work *w) { compute_pixels(w, false, true, 1, true); }
 
 /* Any other finish. */
-static void compute_others(const kq_operator *op, const work *w) {
+static void compute_others(const kq_operator *op, const work *w, bool pointwise) {
   const kq_depthwise_batch *const batch = w->batch;
   for (uint32_t i = 0; i < batch->count; i += KQ_DEPTHWISE_TILE) {
     int32_t sums[KQ_DEPTHWISE_TILE][KQ_LANES];
@@ -112,12 +123,17 @@ static void compute(const kq_operator *op, const kq_depthwise *plan, const kq_de
       .low = _mm512_set1_epi8((char)op->low.fixed),
       .high = _mm512_set1_epi8((char)op->high.fixed),
       .shift = _mm_cvtsi32_si128(plan->gemm.shift),
+      .flip = _mm_set1_epi8((char)kq_depthwise_flip(op)),
       .steps = plan->steps,
       .number = block,
   };
   const bool is_signed = op->output->type == KQ_FIXED8;
   if (!kq_is_simple_finish(&plan->gemm)) {
-    compute_others(op, &w);
+    compute_others(op, &w, plan->pointwise);
+  } else if (plan->pointwise && plan->gemm.finish != KQ_FINISH_FMA) {
+    (is_signed ? point_shift_signed : point_shift_unsigned)(&w);
+  } else if (plan->pointwise) {
+    (is_signed ? point_fma_signed : point_fma_unsigned)(&w);
   } else if (plan->gemm.finish != KQ_FINISH_FMA) {
     (is_signed ? shift_signed : shift_unsigned)(&w);
   } else {

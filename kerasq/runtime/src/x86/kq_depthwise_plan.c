@@ -202,12 +202,18 @@ static void repeat(int32_t *constant, uint32_t channels, uint32_t lanes) {
   for (uint32_t i = channels; i < lanes; ++i) constant[i] = constant[i - channels];
 }
 
-static void fill_places(const kq_depthwise_shape *s, const kq_depthwise_steps *steps, int32_t *place) {
+/* Whether outputs are made of the inputs in their places. */
+static bool is_pointwise(const kq_operator *op, const kq_depthwise_shape *s) {
+  return s->taps[0] == 1 && s->taps[1] == 1 && op->input[KQ_X]->bytes == op->output->bytes && s->top == 0 && s->left == 0 &&
+         s->rows == s->out_rows;
+}
+
+static void fill_places(const kq_depthwise_shape *s, const kq_depthwise_steps *steps, uint32_t lane_bytes, int32_t *place) {
   const uint32_t count = steps_of(s);
   for (uint32_t i = 0; i < blocks_of(s) * count; ++i) {
     const uint32_t step = steps->step[i], plane = s->horizontal ? 0 : step / s->taps[1];
     const uint32_t column = (s->horizontal ? 4 * step : step % s->taps[1]) * s->dilation[1];
-    place[i] = (int32_t)(plane * kq_plane_bytes(s) + 4 * ((size_t)column * s->channels + i / count * KQ_LANES));
+    place[i] = (int32_t)(plane * kq_plane_bytes(s) + lane_bytes * ((size_t)column * s->channels + i / count * KQ_LANES));
   }
 }
 
@@ -235,14 +241,16 @@ static void pack_plan(const kq_operator *op, const void *constants, void *memory
   repeat(start, s.channels, lanes);
   repeat(factor, s.channels, lanes);
   if (gemm->finish == KQ_FINISH_FMA) repeat(offset, s.channels, lanes);
-  fill_places(&s, steps, place);
+  plan->pointwise = is_pointwise(op, &s);
+  const uint32_t lane_bytes = plan->pointwise ? 1 : 4;
+  fill_places(&s, steps, lane_bytes, place);
   plan->blocks = blocks_of(&s);
   plan->steps = steps_of(&s);
   plan->planes = planes_of(&s);
   plan->pixels = pixels_of(&s);
   plan->rows = batch_rows(&s);
   plan->pixel_outputs = pixels * s.channels;
-  plan->pixel_bytes = 4 * pixels * s.channels * s.stride[1];
+  plan->pixel_bytes = lane_bytes * pixels * s.channels * s.stride[1];
   plan->row_outputs = s.out_columns * s.channels;
   plan->direct = s.channels % KQ_LANES == 0 && !kq_share_bytes(op->input[KQ_X], op->output);
   plan->weights = steps->weights;

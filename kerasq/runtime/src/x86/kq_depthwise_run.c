@@ -2,26 +2,27 @@
 #include "kq_depthwise.h"
 #include "kq_rounding.h"
 
-/* What stands for 0 in a plane. */
-static uint8_t flip_of(const kq_operator *op) { return op->input[KQ_X]->type == KQ_FIXED8 ? 0x80 : 0; }
-
 /* The scratch memory in use. */
 typedef struct {
   kq_depthwise_shape shape;
   const uint8_t *input;
   uint8_t *planes, *spare, *outputs;
-  size_t row_bytes; /* of the planes of a row of outputs */
+  size_t row_bytes; /* of the planes of a row of outputs, or of its inputs */
   uint8_t flip;
 } work;
 
 static work begin(const kq_operator *op, const kq_depthwise *plan, uint8_t *arena) {
-  work w = {.shape = kq_depthwise_shape_of(op), .input = kq_input_data(op, KQ_X, arena), .flip = flip_of(op)};
+  work w = {.shape = kq_depthwise_shape_of(op), .input = kq_input_data(op, KQ_X, arena), .flip = kq_depthwise_flip(op)};
   const size_t plane_bytes = kq_plane_bytes(&w.shape), spare_bytes = kq_spare_row_bytes(&w.shape);
   uint8_t *const scratch = arena + op->scratch;
   w.planes = scratch + (0u - (uintptr_t)scratch) % 64;
   w.row_bytes = plan->planes * plane_bytes;
   w.spare = w.planes + plan->rows * w.row_bytes;
   w.outputs = w.spare + spare_bytes;
+  if (plan->pointwise) {
+    w.row_bytes = plan->row_outputs;
+    return w;
+  }
   memset(w.spare, 0, spare_bytes);
   if (w.shape.left > 0 && !w.shape.horizontal) {
     for (uint32_t plane = 0; plane < plan->planes * plan->rows; ++plane) {
@@ -88,7 +89,7 @@ static void fill_batch(const work *w, const kq_depthwise *plan, uint32_t rows, u
 /* `rows` rows of outputs from number `row` on. */
 static void run_rows(const kq_operator *op, const kq_depthwise *plan, const kq_depthwise_tier *tier, const work *w, uint32_t row,
                      uint32_t rows, kq_depthwise_batch *batch, uint8_t *output) {
-  for (uint32_t i = 0; i < rows; ++i) {
+  for (uint32_t i = 0; i < rows && !plan->pointwise; ++i) {
     uint8_t *const planes = w->planes + i * w->row_bytes;
     if (w->shape.horizontal) {
       interleave_columns(w, tier, row + i, planes);
@@ -96,7 +97,7 @@ static void run_rows(const kq_operator *op, const kq_depthwise *plan, const kq_d
       interleave_rows(w, plan, tier, row + i, planes);
     }
   }
-  batch->planes = w->planes;
+  batch->planes = plan->pointwise ? w->input + row * w->row_bytes : w->planes;
   batch->outputs = plan->direct ? output : w->outputs;
   for (uint32_t first = 0; first < plan->pixels; first += KQ_DEPTHWISE_PIXELS) {
     if (first != 0 || rows != plan->rows || plan->pixels > KQ_DEPTHWISE_PIXELS) fill_batch(w, plan, rows, first, batch);

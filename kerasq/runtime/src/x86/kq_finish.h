@@ -225,6 +225,97 @@ KQ_INLINE void kq_store_bytes(uint8_t *to, __m128i bytes, uint32_t count) {
   }
 }
 
+/* ---- Nearly all outputs: of 8 bits, from sums that are only shifted, or multiplied as floats ---- */
+
+KQ_INLINE bool kq_finishes_bytes(const kq_operator *op, const kq_gemm *gemm) {
+  return kq_value_bytes(op->output->type) == 1 && kq_is_simple_finish(gemm);
+}
+
+/* How addends are read: not at all, as 16 bytes, or as it comes. */
+typedef enum { KQ_NO_ADDEND, KQ_UNSIGNED_ADDEND, KQ_SIGNED_ADDEND, KQ_ANY_ADDEND } kq_addend_kind;
+
+KQ_INLINE kq_addend_kind kq_addend_kind_of(const kq_addends *addends) {
+  if (addends->first == NULL) return KQ_NO_ADDEND;
+  if (addends->channels < KQ_LANES || kq_value_bytes(addends->type) != 1) return KQ_ANY_ADDEND;
+  return addends->type == KQ_FIXED8 ? KQ_SIGNED_ADDEND : KQ_UNSIGNED_ADDEND;
+}
+
+/* What is the same for all pixels of a block. */
+typedef struct {
+  __m256 factor[2], offset[2];
+  __m128i places, shift;
+  kq_addends addends; /* from pixel 0 on */
+  kq_addend_kind kind;
+  bool fma;
+} kq_byte_terms;
+
+KQ_INLINE kq_byte_terms kq_byte_terms_of(const kq_operator *op, const kq_gemm *gemm, const kq_target *target,
+                                         const uint8_t *output) {
+  const size_t lane = (size_t)target->number * KQ_LANES;
+  kq_byte_terms terms = {
+      .places = _mm_cvtsi32_si128(gemm->addend_places),
+      .shift = _mm_cvtsi32_si128(gemm->shift),
+      .addends = kq_addends_of(op, gemm, target, 0, output),
+      .fma = gemm->finish == KQ_FINISH_FMA,
+  };
+  for (int half = 0; half < 2; ++half) {
+    terms.factor[half] = _mm256_load_ps((const float *)(const void *)(gemm->factor + lane) + 8 * half);
+    terms.offset[half] = _mm256_load_ps((const float *)(const void *)gemm->offset + lane + 8 * half);
+  }
+  terms.kind = kq_addend_kind_of(&terms.addends);
+  return terms;
+}
+
+/* Shifted sums of a pixel, in place. */
+KQ_INLINE void kq_requantize_pixel(const kq_byte_terms *terms, bool fma, kq_addend_kind kind, uint32_t pixel, __m256i sum[2]) {
+  for (int half = 0; half < 2 && fma; ++half) {
+    sum[half] = _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[half]), terms->factor[half], terms->offset[half]));
+  }
+  if (fma && kind == KQ_NO_ADDEND) return;
+  if (kind != KQ_NO_ADDEND) {
+    __m256i r[2];
+    if (kind == KQ_ANY_ADDEND) {
+      kq_load_addends(&terms->addends, pixel, r);
+    } else {
+      const uint8_t type = kind == KQ_SIGNED_ADDEND ? KQ_FIXED8 : KQ_UFIXED8;
+      kq_load_16(type, terms->addends.first + pixel * terms->addends.step, 0, r);
+    }
+    kq_add_to_both(sum, r, terms->places);
+  }
+  sum[0] = _mm256_sra_epi32(sum[0], terms->shift);
+  sum[1] = _mm256_sra_epi32(sum[1], terms->shift);
+}
+
+/* Compiled for each way. */
+KQ_INLINE void kq_finish_pixel_bytes(const kq_byte_terms *terms, const kq_target *target, bool fma, kq_addend_kind kind,
+                                     uint32_t pixel, uint32_t count, __m256i sum[][2], uint8_t *to) {
+  for (uint32_t p = 0; p < count; p += 2, to += 2 * target->step) {
+    const bool both = p + 1 < count;
+    kq_requantize_pixel(terms, fma, kind, pixel + p, sum[p]);
+    if (both) kq_requantize_pixel(terms, fma, kind, pixel + p + 1, sum[p + 1]);
+    const __m256i bytes = kq_two_pixels(target->range.type, target->low, target->high, sum[p], sum[both ? p + 1 : p]);
+    kq_store_bytes(to, _mm256_castsi256_si128(bytes), target->channels);
+    if (both) kq_store_bytes(to + target->step, _mm256_extracti128_si256(bytes, 1), target->channels);
+  }
+}
+
+/* The same in the operator's way. */
+KQ_INLINE void kq_finish_bytes(const kq_byte_terms *terms, const kq_target *target, uint32_t pixel, uint32_t count,
+                               __m256i sum[][2], uint8_t *output) {
+  uint8_t *const to = output + pixel * target->step + target->first;
+  if (!terms->fma) {
+    kq_finish_pixel_bytes(terms, target, false, terms->kind, pixel, count, sum, to);
+  } else if (terms->kind == KQ_NO_ADDEND) {
+    kq_finish_pixel_bytes(terms, target, true, KQ_NO_ADDEND, pixel, count, sum, to);
+  } else if (terms->kind == KQ_UNSIGNED_ADDEND) {
+    kq_finish_pixel_bytes(terms, target, true, KQ_UNSIGNED_ADDEND, pixel, count, sum, to);
+  } else {
+    kq_finish_pixel_bytes(terms, target, true, terms->kind, pixel, count, sum, to);
+  }
+}
+
+/* ---- All ---- */
+
 /* Outputs of the `count` pixels from number `pixel` on from their sums. */
 KQ_INLINE void kq_finish_tile(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel, uint32_t count,
                               __m256i sum[][2], uint8_t *output) {

@@ -1,22 +1,8 @@
-/* From 16 sums of a pixel to stored outputs of 8 bits, in registers of 512 bits; kq_finish.h has all other outputs. */
+/* Outputs that kq_finishes_bytes takes (kq_finish.h), in registers of 512 bits; kq_finish.h has all others. */
 #ifndef KQ_FINISH_AVX512_H
 #define KQ_FINISH_AVX512_H
 
 #include "kq_avx512.h"
-
-/* Whether an operator's outputs are computed here. */
-KQ_INLINE bool kq_finishes_in_512(const kq_operator *op, const kq_gemm *gemm) {
-  return kq_value_bytes(op->output->type) == 1 && kq_is_simple_finish(gemm);
-}
-
-/* How addends are read: not at all, as 16 bytes, or as it comes. */
-typedef enum { KQ_NO_ADDEND, KQ_UNSIGNED_ADDEND, KQ_SIGNED_ADDEND, KQ_ANY_ADDEND } kq_addend_kind;
-
-KQ_INLINE kq_addend_kind kq_addend_kind_of(const kq_addends *addends) {
-  if (addends->first == NULL) return KQ_NO_ADDEND;
-  if (addends->channels < KQ_LANES || kq_value_bytes(addends->type) != 1) return KQ_ANY_ADDEND;
-  return addends->type == KQ_FIXED8 ? KQ_SIGNED_ADDEND : KQ_UNSIGNED_ADDEND;
-}
 
 /* What is the same for all pixels of a block. */
 typedef struct {

@@ -243,6 +243,8 @@ static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t n
       .wide = block->wide,
   };
   const kq_target target = kq_target_of(op, gemm, number);
+  const bool bytes = kq_finishes_bytes(op, gemm);
+  const kq_byte_terms terms = kq_byte_terms_of(op, gemm, &target, output);
   const uint32_t x_offset = block->x_offset * (gemm->doubled ? 2 : 1);
   const add_steps add = inner_loop(gemm, block, false), add_single = inner_loop(gemm, block, true);
   for (uint32_t i = 0; i < count; i += TILE) {
@@ -256,7 +258,11 @@ static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t n
       kq_finish_wide(op, gemm, &target, first + i, left < TILE ? left : TILE, wide, output);
     } else if (left >= TILE) {
       add(&w, x, sum);
-      kq_finish_tile(op, gemm, &target, first + i, TILE, sum, output);
+      if (bytes) {
+        kq_finish_bytes(&terms, &target, first + i, TILE, sum, output);
+      } else {
+        kq_finish_tile(op, gemm, &target, first + i, TILE, sum, output);
+      }
     } else {
       (left == 1 ? add_single : add)(&w, x, sum);
       kq_finish_tile(op, gemm, &target, first + i, left, sum, output);

@@ -65,7 +65,7 @@ static add_steps inner_loop(kq_step_type type, bool pair, bool single) {
 /* Outputs of one of the two blocks, whole tiles and the last. */
 KQ_INLINE void finish(const kq_operator *op, const kq_gemm *gemm, const kq_finish_terms *terms, const kq_target *target,
                       uint32_t pixel, uint32_t count, __m512i sum[][2], int which, uint8_t *output) {
-  if (kq_finishes_in_512(op, gemm)) {
+  if (kq_finishes_bytes(op, gemm)) {
     if (count == TILE) {
       kq_finish_512(gemm, terms, target, pixel, TILE, sum, which, output);
     } else {

@@ -75,38 +75,77 @@ static bool accepts_max(const kq_operator *op) {
   return kq_has_fixed_output(op) && size >= 32 && (size % 32 == 0 || !kq_share_bytes(op->input[0], y));
 }
 
-/* Sums of 16 channels. */
-KQ_INLINE void average_16(const kq_operator *op, const kq_pixel *pixel, uint32_t channel, int32_t sums[16]) {
-  const kq_tensor *x = op->input[0];
-  __m256i total[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()}, v[2];
-  for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
-    for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
-      kq_load_16(x->type, pixel->input, kq_pool_place(op, pixel, row, column) + channel, v);
-      total[0] = _mm256_add_epi32(total[0], v[0]);
-      total[1] = _mm256_add_epi32(total[1], v[1]);
-    }
-  }
-  _mm256_storeu_si256((__m256i *)(void *)sums, total[0]);
-  _mm256_storeu_si256((__m256i *)(void *)(sums + 8), total[1]);
+/* Sums of 16 channels. Those of bytes are formed in 16 bits, MOST_TAPS of them at a time: 128 * 255 < 2^15. */
+enum { MOST_TAPS = 128 };
+KQ_INLINE void add_words(__m256i words, __m256i total[2]) {
+  total[0] = _mm256_add_epi32(total[0], _mm256_cvtepi16_epi32(_mm256_castsi256_si128(words)));
+  total[1] = _mm256_add_epi32(total[1], _mm256_cvtepi16_epi32(_mm256_extracti128_si256(words, 1)));
 }
 
-/* See kq_average_pool.c. */
-static void average_pixel(const kq_operator *op, const kq_pixel *pixel) {
+KQ_INLINE void sum_16(const kq_operator *op, const kq_pixel *pixel, uint8_t type, uint32_t channel, __m256i total[2]) {
+  const uint32_t channels = op->input[0]->shape[3];
+  uint32_t taps = 0;
+  __m256i words = _mm256_setzero_si256(), v[2];
+  total[0] = total[1] = words;
+  for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
+    size_t place = kq_pool_place(op, pixel, row, pixel->columns.begin) + channel;
+    for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column, place += channels) {
+      if (kq_value_bytes(type) == 2) {
+        kq_load_16(type, pixel->input, (uint32_t)place, v);
+        total[0] = _mm256_add_epi32(total[0], v[0]);
+        total[1] = _mm256_add_epi32(total[1], v[1]);
+        continue;
+      }
+      const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(pixel->input + place));
+      words = _mm256_add_epi16(words, type == KQ_FIXED8 ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes));
+      if (++taps % MOST_TAPS != 0) continue;
+      add_words(words, total);
+      words = _mm256_setzero_si256();
+    }
+  }
+  add_words(words, total);
+}
+
+/* Quotients of 4 integers of 32 bits, rounded downwards: exact, as a quotient that is no integer is at least 1 / divisor below
+ * the next, and it is less than 2^31 / divisor. */
+KQ_INLINE __m128i divided(__m128i numerators, __m256d divisor) {
+  return _mm256_cvttpd_epi32(_mm256_floor_pd(_mm256_div_pd(_mm256_cvtepi32_pd(numerators), divisor)));
+}
+
+/* See kq_average_pool.c. Compiled once for each type of the input. */
+KQ_INLINE void average_pixel(const kq_operator *op, const kq_pixel *pixel, uint8_t type) {
   const kq_tensor *y = op->output;
+  const kq_range range = kq_range_of(op);
   const int k = op->input[0]->frac_bits - y->frac_bits;
   const int32_t taps = (int32_t)kq_valid_taps(pixel), denominator = taps << (k > 0 ? k : 0), gain = 2 << (k < 0 ? -k : 0);
-  int32_t sums[16];
-  for (uint32_t channel = 0; channel < y->shape[3]; channel += 16) {
-    average_16(op, pixel, channel, sums);
-    for (uint32_t i = 0; i < 16; ++i) {
-      const int32_t numerator = sums[i] * gain + denominator, divisor = 2 * denominator;
-      const int32_t mean = numerator / divisor - (numerator % divisor < 0 ? 1 : 0);
-      pixel->write(pixel->output, pixel->first + channel + i, (int32_t)kq_clamp(mean, op->low.fixed, op->high.fixed));
+  const __m256i half = _mm256_set1_epi32(denominator), factor = _mm256_set1_epi32(gain);
+  const __m256d divisor = _mm256_set1_pd(2.0 * denominator);
+  uint8_t *to = pixel->output + pixel->first * kq_value_bytes(y->type);
+  for (uint32_t channel = 0; channel < y->shape[3]; channel += 16, to += 16 * kq_value_bytes(y->type)) {
+    __m256i mean[2];
+    sum_16(op, pixel, type, channel, mean);
+    for (int i = 0; i < 2; ++i) {
+      const __m256i numerator = _mm256_add_epi32(_mm256_mullo_epi32(mean[i], factor), half);
+      mean[i] = _mm256_set_m128i(divided(_mm256_extracti128_si256(numerator, 1), divisor),
+                                 divided(_mm256_castsi256_si128(numerator), divisor));
     }
+    kq_store_16(range, to, mean[0], mean[1]);
   }
 }
 
-static void run_average(const kq_operator *op, uint8_t *arena) { kq_each_pixel(op, arena, average_pixel, NULL); }
+static void average_s8(const kq_operator *op, const kq_pixel *pixel) { average_pixel(op, pixel, KQ_FIXED8); }
+static void average_u8(const kq_operator *op, const kq_pixel *pixel) { average_pixel(op, pixel, KQ_UFIXED8); }
+static void average_s16(const kq_operator *op, const kq_pixel *pixel) { average_pixel(op, pixel, KQ_FIXED16); }
+static void average_u16(const kq_operator *op, const kq_pixel *pixel) { average_pixel(op, pixel, KQ_UFIXED16); }
+
+static void run_average(const kq_operator *op, uint8_t *arena) {
+  switch (op->input[0]->type) {
+    case KQ_FIXED8: kq_each_pixel(op, arena, average_s8, NULL); break;
+    case KQ_UFIXED8: kq_each_pixel(op, arena, average_u8, NULL); break;
+    case KQ_FIXED16: kq_each_pixel(op, arena, average_s16, NULL); break;
+    default: kq_each_pixel(op, arena, average_u16, NULL); break;
+  }
+}
 
 static bool accepts_average(const kq_operator *op) {
   return kq_is_fixed_throughout(op) && op->output->shape[3] % 16 == 0;

@@ -28,7 +28,10 @@ static void transform_taps(const uint8_t *taps, uint8_t *to, size_t step) {
   __m256i column[3][4], place[4];
   for (int x = 0; x < 3; ++x) {
     __m256i w[3];
-    for (int y = 0; y < 3; ++y) w[y] = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(taps + (3 * y + x) * 2 * KQ_LANES)));
+    for (int y = 0; y < 3; ++y) {
+      const uint8_t *tap = taps + (3 * y + x) * 2 * KQ_LANES;
+      w[y] = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)tap));
+    }
     weight_places(w[0], w[1], w[2], column[x]);
   }
   for (int y = 0; y < 4; ++y) {
