@@ -32,3 +32,21 @@ def int8_file_of(model: keras.Model, examples: np.ndarray) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, verbose=False)
         return int8_file(folder, examples)
+
+
+def int8_outputs(content: bytes, examples: np.ndarray, batch: int = 100) -> np.ndarray:
+    """What an int8 file of one input and one output computes of float examples, as floats."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (scale, zero), (step, offset) = source["quantization"], result["quantization"]
+    outputs = []
+    for start in range(0, len(examples), batch):
+        stored = np.clip(np.round(examples[start : start + batch] / scale) + zero, -128, 127).astype(np.int8)
+        interpreter.resize_tensor_input(source["index"], stored.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(source["index"], stored)
+        interpreter.invoke()
+        outputs.append((interpreter.get_tensor(result["index"]).astype(np.float32) - offset) * step)
+    return np.concatenate(outputs)

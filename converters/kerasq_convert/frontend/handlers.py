@@ -17,6 +17,7 @@ from kerasq_convert.frontend import (
     transposed_convolutions,
 )
 from kerasq_convert.frontend.curves import CURVES, POINTWISE, curve, pointwise
+from kerasq_convert.frontend.embedding import only_indexes
 from kerasq_convert.frontend.fake_quantization import fake_quantization
 from kerasq_convert.frontend.importing import Importer
 
@@ -48,7 +49,7 @@ def _forward(importer: Importer, operation: Any) -> None:
 
 def _cast(importer: Importer, operation: Any) -> None:
     source, result = operation.inputs[0], operation.outputs[0]
-    if source.dtype.is_floating and not result.dtype.is_floating:
+    if source.dtype.is_floating and not result.dtype.is_floating and not only_indexes(operation):
         raise UnsupportedError(f"a cast from {source.dtype.name} to {result.dtype.name} is not supported")
     importer.alias(operation, source)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasq_convert.errors import UnsupportedError
+from kerasq_convert.frontend.embedding import embedding, is_embedding
 from kerasq_convert.frontend.importing import Importer, shape_of
 from kerasq_convert.frontend.taking import Places, Taker
 
@@ -60,7 +61,10 @@ def slice_(importer: Importer, operation: Any) -> None:
 
 
 def gather(importer: Importer, operation: Any) -> None:
-    """GatherV2 of an activation by constant numbers (keras.ops.take)."""
+    """GatherV2: of an activation by constant numbers (keras.ops.take), or of constants by the input's (Embedding)."""
+    if is_embedding(importer, operation):
+        embedding(importer, operation)
+        return
     x, *how = operation.inputs
     indices, axis = (importer.constant(tensor) for tensor in how)
     if indices is None or axis is None or importer.constant(x) is not None:
