@@ -14,6 +14,8 @@ cycles are estimates. The exit status is 1 if it does not fit.
 examples of --representative_dataset: the error of every layer, what saturates, and
 what 16 bits would cost and give. With another .kq file it tells what that stores
 differently, and from which tensor on it computes something else.
+
+--graph writes the network as a picture: operators, formats, bytes.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ import kerasq
 from kerasq import ops
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.beside_report import beside_report
+from kerasq.commands.graph_picture import graph
+from kerasq.commands.outputs import PICTURE, Output, check_outputs, report_stream, write_outputs
 from kerasq.commands.plan_picture import LEGEND, picture
 from kerasq.commands.run import read_inputs
 from kerasq.evaluation.beside import beside
@@ -189,6 +193,7 @@ def _define(options: flags.FlagValues) -> None:
     flags.DEFINE_string("ram", None, "`BYTES` that there are for --target, 64K for one.", flag_values=options)
     examples = "`FILE` (.npy) with examples of what the network will see, for --against; the first 256 are used."
     flags.DEFINE_string("representative_dataset", None, examples, flag_values=options)
+    flags.DEFINE_string("graph", None, "SVG `FILE` to write: the network as a picture.", flag_values=options)
 
 
 def _inspect(options: flags.FlagValues, names: list[str]) -> None:
@@ -198,6 +203,8 @@ def _inspect(options: flags.FlagValues, names: list[str]) -> None:
         raise UsageError("--against and --representative_dataset go together")
     board, limits = _wanted_board(options)
     path = Path(names[0])
+    pictures = [] if options.graph is None else [Output("--graph", options.graph, PICTURE)]
+    check_outputs(pictures, [path, options.representative_dataset, options.against])
     with naming(path):
         content = read_bytes(path)
         model = loads(content)
@@ -212,7 +219,8 @@ def _inspect(options: flags.FlagValues, names: list[str]) -> None:
         compare, key = (_beside, "beside") if Path(options.against).suffix == ".kq" else (_compared, "analysis")
         facts[key], text = compare(model, options.against, options.representative_dataset)
         sections.append(text)
-    print(json.dumps(facts, indent=2) if options.json else "\n\n".join(sections))
+    write_outputs({output.path: graph(model).encode() for output in pictures})
+    print(json.dumps(facts, indent=2) if options.json else "\n\n".join(sections), file=report_stream(pictures))
     if fit is not None and fit.problems:
         raise CommandError(*(f"{printable(str(path))} does not fit {fit.board.name}: {problem}" for problem in fit.problems))
 

@@ -27,11 +27,12 @@ _KINDS = {
     "HTML": (".html", ".htm"),
     "another kind of text": (".json", ".csv", ".tsv", ".txt", ".md", ".xml", ".toml", ".pdf"),
     "source text": (".c", ".h", ".cc", ".cpp", ".hpp", ".py"),
-    "an image": (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".svg"),
+    "an SVG image": (".svg",),
+    "an image": (".png", ".jpg", ".jpeg", ".bmp", ".gif"),
 }
 _KIND_OF = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suffixes}
 NETWORK, TFLITE, ARRAY, ARCHIVE = "a kerasq network", "a network of TFLite", "NumPy's array", "an archive"
-SETTINGS, PAGE = "YAML", "HTML"
+SETTINGS, PAGE, PICTURE = "YAML", "HTML", "an SVG image"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Output:
     Attributes:
         flag: The flag that names it.
         name: Its name on the command line; `-` is standard output.
-        kind: What it will hold: `NETWORK`, `TFLITE`, `ARRAY`, `ARCHIVE`, `SETTINGS` or `PAGE`.
+        kind: What it will hold: `NETWORK`, `TFLITE`, `ARRAY`, `ARCHIVE`, `SETTINGS`, `PAGE` or `PICTURE`.
     """
 
     flag: str
