@@ -10,8 +10,7 @@ them, right or wrong: it tells much smaller differences from chance.
 import keras
 import numpy as np
 from absl import app, flags, logging
-from ai_edge_litert.interpreter import Interpreter as LiteRT
-from litert_file import int8_file_of
+from litert_file import int8_file_of, int8_outputs
 
 import kerasq
 from kerasq.datasets import cifar10
@@ -33,22 +32,6 @@ CONVERSIONS = {
     "16-bit activations": {"bits": 16},
     "8 bit, refined": {"refine": True},
 }
-
-
-def litert_scores(model: keras.Model, chosen_with: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Outputs of LiteRT's int8 network, per channel and integer throughout."""
-    interpreter = LiteRT(model_content=int8_file_of(model, chosen_with))
-    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    scale, zero = source["quantization"]
-    interpreter.resize_tensor_input(source["index"], (100, *images.shape[1:]))
-    interpreter.allocate_tensors()
-    scores = []
-    for start in range(0, len(images), 100):
-        stored = np.clip(np.round(images[start : start + 100] / scale) + zero, -128, 127).astype(np.int8)
-        interpreter.set_tensor(source["index"], stored)
-        interpreter.invoke()
-        scores.append(interpreter.get_tensor(target["index"]))
-    return np.concatenate(scores)
 
 
 def main(_) -> None:
@@ -76,7 +59,7 @@ def main(_) -> None:
         content = converter.convert()
         size = f"{len(content):,} bytes, arena {converter.report.arena_bytes:,}"
         show(what, kerasq.Interpreter(model_content=content).predict(images), size)
-    show("LiteRT int8", litert_scores(model, chosen_with, images))
+    show("LiteRT int8", int8_outputs(int8_file_of(model, chosen_with), images))
 
 
 if __name__ == "__main__":
