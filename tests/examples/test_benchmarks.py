@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from standins import NETWORKS, score, trained
 
 import kerasq
+from c_compiler import compiler
 from kerasq.format import loads
 from kerasq.runtime import DSP, Network
+
+SOURCE = pathlib.Path(__file__).parents[2] / "examples" / "benchmarks" / "avx2_only.c"
 
 # Million multiply-accumulates of the originals (MLPerf Tiny), and operators of the .kq file.
 MACS = {"resnet8": 12.50, "vww": 7.49, "kws": 2.66, "ad": 0.264, "sww": 0.83}
@@ -48,3 +57,16 @@ def test_an_autoencoder_is_scored_by_how_it_tells_broken_from_sound():
     examples, labels = NETWORKS["ad"].data(20, 2)
     assert score(examples * (1 - labels[:, None]), examples, labels) == 100
     assert score(examples * labels[:, None], examples, labels) == 0
+
+
+@pytest.mark.skipif((platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="for Linux on x86-64")
+def test_a_program_is_shown_avx2_only(tmp_path):
+    """The library that hides newer instructions; where it can, no tier beyond AVX2 is left, for whoever asks the processor."""
+    library = tmp_path / "avx2_only.so"
+    flags = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
+    subprocess.run([*compiler(), *flags, str(SOURCE), "-o", str(library)], check=True)
+    program = [sys.executable, "-c", "import kerasq.runtime; print(*kerasq.runtime.tiers())"]
+    result = subprocess.run(program, env={**os.environ, "LD_PRELOAD": str(library)}, capture_output=True, text=True, check=True)
+    if "can't hide" in result.stderr:
+        pytest.skip("this machine can't hide instructions")
+    assert result.stdout.split() == [tier for tier in kerasq.runtime.tiers() if tier != "avx512vnni"]

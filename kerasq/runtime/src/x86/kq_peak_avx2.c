@@ -1,10 +1,8 @@
-/* The rate of vpmaddubsw: 8 chains of multiplications that wait for nothing but themselves: two pipelines of three or four
- * stages are full. */
+/* The rate of vpmaddubsw. See kq_peak.h. */
 #include <immintrin.h>
 
 #include "kq_peak.h"
 
-#define EACH(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 #define BEGIN(i) __m256i v##i = _mm256_set1_epi32(i);
 #define MULTIPLY(i) v##i = multiply(v##i, w);
 #define MIX(i) w = _mm256_xor_si256(w, v##i);
@@ -15,13 +13,13 @@ uint64_t kq_peak_avx2(uint32_t rounds) {
   __m256i w = _mm256_set1_epi32((int)rounds);
   uint8_t bytes[sizeof w];
   volatile uint8_t used;
-  EACH(BEGIN)
+  KQ_EACH_CHAIN(BEGIN)
   for (uint32_t round = 0; round < rounds; ++round) {
-    EACH(MULTIPLY)
+    KQ_EACH_CHAIN(MULTIPLY)
   }
-  EACH(MIX) /* every result counts: no compiler leaves a multiplication out */
+  KQ_EACH_CHAIN(MIX) /* every result counts: no compiler leaves a multiplication out */
   _mm256_storeu_si256((__m256i *)(void *)bytes, w);
   used = bytes[0];
   (void)used;
-  return (uint64_t)rounds * 8 * 32;
+  return (uint64_t)rounds * KQ_CHAINS * 32;
 }
