@@ -1,11 +1,14 @@
 """What automatic formats cost in accuracy: a float network, its conversions, and LiteRT's int8 of it, on the same images.
 
     python examples/cifar10/automatic.py --model resnet8.h5
+    python examples/cifar10/automatic.py --model resnet8.h5 --count 1024 --only "4 bit" --only "4 bit, tuned"
 
 Ranges and formats are chosen with the first --count training images; accuracy is of all test images, which choose nothing. The
 network must take pixels of 0 to 255. Beside accuracy is the share of images that get the class that the float network gives
 them, right or wrong: it tells much smaller differences from chance.
 """
+
+import time
 
 import keras
 import numpy as np
@@ -15,11 +18,6 @@ from litert_file import int8_file_of, int8_outputs
 import kerasq
 from kerasq.datasets import cifar10
 from kerasq_convert import Converter
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, ".keras or .h5 file.", required=True)
-flags.DEFINE_integer("count", 256, "Training images that formats are chosen with.", lower_bound=1)
-flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 
 PLAIN = {"per_channel": False, "correct_bias": False}
 CONVERSIONS = {
@@ -31,7 +29,18 @@ CONVERSIONS = {
     "8 bit": {},
     "16-bit activations": {"bits": 16},
     "8 bit, refined": {"refine": True},
+    "8 bit, tuned": {"tune": True},
+    "8 bit, one format a kernel, tuned": {"per_channel": False, "tune": True},
+    "4 bit": {"weight_bits": 4},
+    "4 bit, tuned": {"weight_bits": 4, "tune": True},
 }
+LITERT = "LiteRT int8"
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, ".keras or .h5 file.", required=True)
+flags.DEFINE_integer("count", 256, "Training images that formats are chosen with.", lower_bound=1)
+flags.DEFINE_multi_enum("only", None, [*CONVERSIONS, LITERT], "Rows of the table to make; all unless given.")
+flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 
 
 def main(_) -> None:
@@ -48,18 +57,22 @@ def main(_) -> None:
         same = (
             f"{100 * np.mean(scores.argmax(axis=1) == wanted.argmax(axis=1)):6.2f} % the same class  " if what != "float" else ""
         )
-        print(f"{what:28}{100 * np.mean(scores.argmax(axis=1) == labels):6.2f} %  {same}{decibels}{size}", flush=True)
+        print(f"{what:34}{100 * np.mean(scores.argmax(axis=1) == labels):6.2f} %  {same}{decibels}{size}", flush=True)
 
     show("float", wanted)
     for what, options in CONVERSIONS.items():
+        if FLAGS.only and what not in FLAGS.only:
+            continue
         converter = Converter.from_file(FLAGS.model)
         converter.representative_dataset = chosen_with
         for name, value in options.items():
             setattr(converter, name, value)
+        start = time.monotonic()
         content = converter.convert()
-        size = f"{len(content):,} bytes, arena {converter.report.arena_bytes:,}"
+        size = f"{len(content):,} bytes, arena {converter.report.arena_bytes:,}, {time.monotonic() - start:.0f} s"
         show(what, kerasq.Interpreter(model_content=content).predict(images), size)
-    show("LiteRT int8", int8_outputs(int8_file_of(model, chosen_with), images))
+    if not FLAGS.only or LITERT in FLAGS.only:
+        show(LITERT, int8_outputs(int8_file_of(model, chosen_with), images))
 
 
 if __name__ == "__main__":

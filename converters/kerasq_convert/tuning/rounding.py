@@ -65,6 +65,12 @@ class Problem:
         difference = integers * step[:, :, None] - self.wanted
         return np.sum((difference @ self.hessian) * difference, axis=2)
 
+    def best_step(self, integers: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """The step with the least error for integers, row by row; `step` for those that are all zero."""
+        weighed = integers @ self.hessian
+        wanted, square = (np.sum(weighed * rows, axis=2) for rows in (self.wanted, integers))
+        return np.where(square > 0, wanted / np.where(square > 0, square, 1.0), step)
+
 
 def feedback(problem: Problem, grid: Grid) -> np.ndarray:
     """Integers by rounding with error feedback.

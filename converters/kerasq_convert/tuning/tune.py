@@ -146,7 +146,9 @@ def _freedoms(networks: tuple[Network, Network], emitted: Emitted) -> dict[str, 
         role = roles.kernel(node)
         tensor, choice = constants[role], emitted.formats[role]
         if choice.format.is_fixed and choice.format.bits <= 8 and node.kernel[0].size <= MOST_COLUMNS:
-            freedoms[tensor.name] = Freedom(_partners(node, stored(tensor)), PAIR, choice.reason in _FREE)
+            freedoms[tensor.name] = Freedom(
+                _partners(node, stored(tensor)), PAIR, scale=node.rounded is not None, position=choice.reason in _FREE
+            )
     return freedoms
 
 

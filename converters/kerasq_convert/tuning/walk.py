@@ -99,7 +99,7 @@ class Walk:
                     moments = self._moments(model, use.weighted, [values[index] for index in sources], floats.take(name)[1])
                     if use.kernel not in learned:
                         learned[use.kernel] = self._learn(name, use, moments, others.get(use.kernel))
-                    model, layer = self._with(model, position, moments, learned[use.kernel].integers)
+                    model, layer = self._with(model, position, moments, learned[use.kernel])
                     layers.append(layer)
                 run = ops.prepare(model, model.operators[position])
                 values[operator.outputs[0]] = np.concatenate([run(*batch) for batch in _batches(values, sources)])
@@ -152,19 +152,20 @@ class Walk:
         together = moments if others is None else moments + others
         return learn_layer(use.weighted, together, exact.weights, self._kernels[use.kernel])
 
-    def _with(self, model: Model, position: int, moments: Moments, learned: np.ndarray) -> tuple[Model, TunedLayer]:
+    def _with(self, model: Model, position: int, moments: Moments, learned: Learned) -> tuple[Model, TunedLayer]:
         """The model with what was learned; without, where sums would need a wider accumulator."""
         before = Weighted.of(model, model.operators[position])
         assert before is not None
         after, kept = before, model
-        for integers in (learned, before.integers):
-            data = integers.reshape(before.kernel.shape).astype(stored(before.kernel).dtype)
-            changed = _with_constant(model, position, "kernel", data)
+        for integers, scale in ((learned.integers, learned.scale), (before.integers, before.scale)):
+            changed = _with_constant(model, position, "kernel", integers)
+            if before.multiplier is not None:
+                changed = _with_constant(changed, position, "multiplier", scale)
             weighted = Weighted.of(changed, changed.operators[position])
             assert weighted is not None
             if before.bias is not None and self._with_bias:
-                bias = moments.bias(weighted.weights).reshape(before.bias.shape)
-                changed = _with_constant(changed, position, "bias", before.bias.format.quantize(bias))
+                bias = before.bias.format.quantize(moments.bias(weighted.weights))
+                changed = _with_constant(changed, position, "bias", bias)
             proven = _proven(changed, position)
             if proven is not None:
                 after, kept = weighted, proven
@@ -176,10 +177,11 @@ class Walk:
         return kept, TunedLayer(before.kernel.name, str(before.kernel.format), changed_share, *noises)
 
 
-def _with_constant(model: Model, position: int, name: str, data: np.ndarray) -> Model:
-    """A model with other stored values for a constant of an operator, by the name of the operand."""
+def _with_constant(model: Model, position: int, name: str, values: np.ndarray) -> Model:
+    """A model with other stored values, grouped or not, for a constant of an operator, by the name of the operand."""
     index, tensors = ops.operand_index(model.operators[position], name), list(model.tensors)
-    tensors[index] = dataclasses.replace(tensors[index], data=data)
+    tensor = tensors[index]
+    tensors[index] = dataclasses.replace(tensor, data=values.reshape(tensor.shape).astype(tensor.format.dtype))
     return dataclasses.replace(model, tensors=tuple(tensors))
 
 

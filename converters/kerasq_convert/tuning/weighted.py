@@ -35,10 +35,22 @@ class Weighted:
         return self.grouped(stored(self.kernel).reshape(len(stored(self.kernel)), -1)).astype(np.float64)
 
     @property
-    def step(self) -> np.ndarray:
-        """The real value of one, its multiplier taken in; zero where that is too small for its format."""
-        scale = np.ones(self.kernel.shape[0]) if self.multiplier is None else self.multiplier.values
-        return self.grouped(scale * self.kernel.format.step)
+    def scale(self) -> np.ndarray:
+        """The stored multiplier, float64; zero where it is too small for its format. Ones where there is none."""
+        return self.grouped(np.ones(self.kernel.shape[0]) if self.multiplier is None else stored(self.multiplier) * 1.0)
+
+    @property
+    def unit(self) -> float:
+        """The real value of an integer of the kernel at a stored multiplier of one."""
+        return self.kernel.format.step * (1.0 if self.multiplier is None else self.multiplier.format.step)
+
+    def storable(self, scale: np.ndarray) -> np.ndarray:
+        """The stored multipliers nearest to these; those that are zero stay so, and others don't become zero."""
+        assert self.multiplier is not None
+        format_ = self.multiplier.format
+        sign = np.where(scale < 0, -1.0, 1.0)
+        nearest = sign * np.maximum(np.abs(np.rint(scale)), 1.0)
+        return np.where(self.scale == 0, 0.0, np.clip(nearest, format_.min_int, format_.max_int))
 
     @property
     def weights(self) -> np.ndarray:

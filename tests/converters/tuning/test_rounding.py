@@ -167,7 +167,7 @@ def test_a_layer_is_never_worse_and_zeros_stay_zeros():
     moments = Moments.of(columns, sums)
     rounded = quantized(exact, 4, 2)
     learned = learn_layer(rounded, moments, exact[None], Freedom())
-    noise = [moments.noise(integers * rounded.step[:, :, None]) for integers in (rounded.integers, learned.integers)]
+    noise = [moments.noise(integers * rounded.unit) for integers in (rounded.integers, learned.integers)]
     assert np.all(noise[1] <= noise[0])
     assert noise[1].sum() < noise[0].sum()
     assert not learned.integers[:, 1].any()

@@ -166,7 +166,7 @@ def test_biases_stay_where_they_are_not_to_be_corrected(network, rounded):
 
 def test_the_network_stays_where_the_held_examples_disagree(network, rounded, monkeypatch):
     def ruined(weighted, *_):
-        return Learned(np.sign(weighted.integers), 0)
+        return Learned(np.sign(weighted.integers), weighted.scale)
 
     monkeypatch.setattr(walk, "learn_layer", ruined)
     made = converter(network)
@@ -177,7 +177,7 @@ def test_the_network_stays_where_the_held_examples_disagree(network, rounded, mo
 
 def test_kernels_that_would_need_wider_accumulators_stay(network, monkeypatch):
     def largest(weighted, *_):
-        return Learned(np.full(weighted.integers.shape, float(weighted.kernel.format.min_int)), 0)
+        return Learned(np.full(weighted.integers.shape, weighted.kernel.format.min_int), weighted.scale)
 
     monkeypatch.setattr(walk, "learn_layer", largest)
     settings = {"parameters": {"dense/kernel": "FIXED16"}}  # 600 products of up to 2^8 and 2^15: beyond 32 bits at most
