@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -173,6 +174,46 @@ def test_a_layer_is_never_worse_and_zeros_stay_zeros():
     assert not learned.integers[:, 1].any()
     assert not learned.integers[:, :, 3].any()
     assert learned.position == 0
+
+
+def scaled(exact: np.ndarray, bits: int) -> Weighted:
+    """Rows over the whole range of few bits, and one whose multiplier is too small for its format."""
+    sizes = np.abs(exact).max(axis=1) * [1, -1, 1, -1, 1]
+    weighted = quantized(exact / sizes[:, None], bits, bits - 1)
+    multiplier = fixed(16, 13).quantize(sizes)
+    multiplier[4] = 0
+    return dataclasses.replace(weighted, multiplier=Tensor("m", (5,), fixed(16, 13), data=multiplier))
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_multipliers_are_learned_with_the_integers(bits):
+    rng = np.random.default_rng(10)
+    columns = (rng.normal(size=(1, 400, 8)) @ rng.normal(size=(1, 8, 20))).astype(np.float32)
+    exact = rng.normal(size=(5, 20))
+    moments = Moments.of(columns, (columns @ exact.T).astype(np.float32))
+    rounded = scaled(exact, bits)
+    fixed_scale, free_scale = (learn_layer(rounded, moments, exact[None], Freedom(scale=free)) for free in (False, True))
+    np.testing.assert_array_equal(fixed_scale.scale, rounded.scale)
+    problem = moments.problem(exact[None])
+    errors = [problem.errors(one.integers, one.scale * rounded.unit)[0] for one in (fixed_scale, free_scale)]
+    assert np.all(errors[1] <= errors[0])
+    assert errors[1][:4].sum() < 0.9 * errors[0][:4].sum()
+    scale = free_scale.scale
+    assert scale[0, 4] == 0
+    np.testing.assert_array_equal(free_scale.integers[0, 4], rounded.integers[0, 4])
+    assert np.all((scale == np.rint(scale)) & (np.abs(scale) < 1 << 15))
+    assert np.all(np.sign(scale) == np.sign(rounded.scale))
+
+
+def test_the_best_step_is_the_best():
+    problem = problem_of(2, 9)
+    grid = grid_of(problem, 4)
+    integers = nearest(problem, grid)
+    integers[0, 0] = 0
+    best = problem.best_step(integers, grid.step)
+    assert best[0, 0] == grid.step[0, 0]
+    for factor in (0.99, 1.01):
+        assert np.all(problem.errors(integers, best)[1] < problem.errors(integers, best * factor)[1])
 
 
 @pytest.mark.parametrize("off", [-2, 1, 0])

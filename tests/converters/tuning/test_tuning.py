@@ -112,6 +112,13 @@ def test_operators_of_one_layer_go_on_sharing_its_kernel(tuned):
     np.testing.assert_array_equal(*shared)
 
 
+def test_two_bits(network):
+    plain, learned = (converter(network, tune=tune, weight_bits=2, end_weight_bits=8) for tune in (False, True))
+    plain.convert()
+    learned.convert()
+    assert sqnr_db(network, learned) > sqnr_db(network, plain) + 1
+
+
 def test_the_report_tells_what_layers_gained(tuned, rounded):
     layers = {layer.name: layer for layer in tuned.report.tuned}
     assert {name.split("/")[0] for name in layers} >= {"first", "depthwise", "grouped", "transposed", "dense", "last"}
