@@ -48,11 +48,11 @@ def network(name: str) -> tuple[keras.Model, np.ndarray]:
 
 
 def make(name: str, files: tuple[pathlib.Path, pathlib.Path]) -> None:
-    """Writes the two files of a network."""
+    """Writes the two files of a network; LiteRT has no binary weights, and gets the latent ones."""
     model, examples = network(name)
     examples = examples.astype(np.float32)
     write_whole(files[0], kerasq.convert(model, representative_dataset=examples))
-    write_whole(files[1], int8_file_of(model, examples[:EXAMPLES]))
+    write_whole(files[1], int8_file_of(kerasq.strip(model), examples[:EXAMPLES]))
 
 
 def main(argv: list[str]) -> int:
