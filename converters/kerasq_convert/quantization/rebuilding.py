@@ -121,7 +121,8 @@ def copy_weights(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
         named = {variable.name: variable for variable in reversed(new.weights)}
         for variable in reversed(old.weights):
             if variable.name in named:
-                named[variable.name].assign(variable)
+                # (As NumPy's array: on JAX the two would share memory, which a training step gives away.)
+                named[variable.name].assign(keras.ops.convert_to_numpy(variable))
         if isinstance(new, QuantizedKernel):
             new.reset_quantizers()
         return
