@@ -22,6 +22,7 @@ from kerasq.ops import TABLE, Operand, OperatorSpec
 from kerasq.ops.windows import MAX_SIDE
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS
 from kerasq.verification.verifier import MAX_ARENA_BYTES
+from kerasq_convert.frontend.reasons import reasons_by_class
 
 PAGES = Path(__file__).with_name("pages")
 WRITTEN = "<!-- Written by docs/generate.py: change what it reads, and run it. -->\n"
@@ -82,6 +83,8 @@ def limits() -> str:
     parts += ["", "What an operator reads, and in which formats:", ""]
     parts += ["| operator | operand | | formats |", "|---|---|---|---|"]
     parts += [_operand_row(spec, operand) for spec in TABLE.values() for operand in spec.operands]
+    parts += ["", "## Layers", "", LIMITS_LAYERS.strip(), "", "| layer | what the converter says |", "|---|---|"]
+    parts += [f"| {', '.join(names)} | {reason} |" for reason, names in _refused().items()]
     parts += ["", "## Sizes", "", "| what | limit |", "|---|---:|"]
     parts += [f"| {what} | {limit:,} |" for what, limit in SIZES.items()]
     parts += ["", "## Boards", "", LIMITS_BOARDS.strip(), "", "| board | core | MHz | flash | RAM |", "|---|---|---:|---:|---:|"]
@@ -94,7 +97,15 @@ def limits() -> str:
 
 def _row(spec: OperatorSpec) -> str:
     numbers = ", ".join(f"{name} {value:,}" for name, value in spec.limits.items())
-    return f"| {spec.kind} | {spec.since} | {', '.join(spec.attributes) or 'none'} | {numbers} |"
+    return f"| {spec.kind} | {spec.since} | {', '.join(spec.attributes) or 'none'} | {numbers or 'none'} |"
+
+
+def _refused() -> dict[str, list[str]]:
+    """Classes of Keras by the reason that is given where one of them is refused."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in reasons_by_class().items():
+        reasons.setdefault(reason, []).append(name)
+    return reasons
 
 
 def _operand_row(spec: OperatorSpec, operand: Operand) -> str:
@@ -105,9 +116,13 @@ def _operand_row(spec: OperatorSpec, operand: Operand) -> str:
 
 LIMITS_BEGIN = """
 What a `.kq` file can hold. A model that needs more is refused when it is converted, with the layer's name and a remedy; a file
-that says more is refused when it is loaded. Which Keras layers convert is in the [README](../../README.md#read-on); anything else
-is refused, all of it in one message. `*_bits` and `max_*` are explained where [NUMERICS.md](../../kerasq/NUMERICS.md) defines the
-operator.
+that says more is refused when it is loaded. [NUMERICS.md](../../kerasq/NUMERICS.md) defines the operators, and what their limits
+are of.
+"""
+
+LIMITS_LAYERS = """
+What converts is listed in the [README](../../README.md#read-on). Of layers that do not, or not with these arguments, the
+converter says why and what to do instead, all of them in one message:
 """
 
 LIMITS_BOARDS = """

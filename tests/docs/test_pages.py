@@ -47,6 +47,7 @@ TOOLS = ("cmake", "ctest")
 IN_CI = {
     'pip install ".[plot]" && python examples/quickstart.py': "examples/quickstart.py --fast",
     'pip install ".[test,plot]"': '--quiet ".[test,plot]"',
+    'pip install ".[test,plot]" && pytest': '--quiet ".[test,plot]"',
     "pytest": 'check "pytest" run_tests',
     'pip install ".[docs]"': '--quiet ".[docs]"',
     "mkdocs build -f docs/mkdocs.yml": 'mkdocs" build --quiet --strict -f docs/mkdocs.yml',
@@ -135,6 +136,14 @@ def test_the_page_runs(name, tmp_path, monkeypatch, capsys):
             continue
         printed = printed[-100_000:] + capsys.readouterr().out
     AFTERWARDS.get(name, lambda _: None)(names)
+
+
+def test_commands_of_the_readme_run():
+    """tests/test_readme.py runs its code and the commands of kerasq; all others run in .ci/run."""
+    for block in blocks_of(ROOT / "README.md"):
+        for line in block.text.splitlines() if block.language == "commands" else ():
+            if shlex.split(line)[0] not in MAINS:
+                run_line(line)
 
 
 def test_most_blocks_run():

@@ -104,6 +104,11 @@ def reason_by_class(kind: str) -> str | None:
     return _BY_CLASS.get(kind)
 
 
+def reasons_by_class() -> dict[str, str]:
+    """Every class that has a reason by itself, with that: for a page that lists them."""
+    return dict(_BY_CLASS)
+
+
 def reason_by_operations(kinds: list[str]) -> str | None:
     """What the types of a layer's refused operations tell together; `None` where they tell nothing."""
     if any(map(is_random, kinds)):
