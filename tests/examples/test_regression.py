@@ -33,7 +33,12 @@ def test_automatic_formats_reach_the_goal(example, name, count, epochs):
     reached = {}
     for what, content, _ in example.conversions(model, x[:256]):
         reached[what] = example.decibels(wanted, kerasq.Interpreter(model_content=content).predict(test_x))
-    plain, with_goal, wide = reached.values()
+    plain, with_goal, wide, with_4_bits = reached.values()
     assert plain > 25
     assert with_goal > example.GOAL_DB - 1  # the goal is measured on the examples that formats are chosen with
     assert wide >= example.GOAL_DB
+    if name in example.RATES:
+        ((_, content, _),) = example.trained(model, (x, y), epochs, example.RATES[name])
+        outputs = kerasq.Interpreter(model_content=content).predict(test_x)
+        assert example.decibels(truth, outputs) > example.decibels(truth, wanted) - 3
+        assert with_4_bits < plain - 5
