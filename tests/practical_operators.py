@@ -99,7 +99,7 @@ def _convolved(rng: np.random.Generator, net: NetworkBuilder, x: int, shape, fam
 
 
 def convolution(rng: np.random.Generator) -> Model:
-    return _convolution(rng, ("FIXED8", "FIXED8", "FIXED8", "FIXED4", "FIXED2", "FIXED16"), depthwise=False)
+    return _convolution(rng, ("FIXED8", "FIXED8", "FIXED8", "FIXED4", "FIXED16"), depthwise=False)
 
 
 def paired_convolution(rng: np.random.Generator) -> Model:
@@ -123,6 +123,10 @@ def window_of_three(rng: np.random.Generator) -> Model:
     x = net.activation("x", (1, *sizes, int(rng.integers(8, 20))), _input_format(rng))
     shape = (int(rng.integers(9, 20)), 3, 3, net.tensors[x].shape[3])
     return _convolved(rng, net, x, shape, ("FIXED8",), {"padding": padding}, 0.5)
+
+
+def short_convolution(rng: np.random.Generator) -> Model:
+    return _convolution(rng, ("FIXED2", "FIXED4"), depthwise=False)
 
 
 def sign_convolution(rng: np.random.Generator) -> Model:
@@ -190,6 +194,7 @@ KINDS: dict[str, Callable[[np.random.Generator], Model]] = {
         convolution,
         paired_convolution,
         window_of_three,
+        short_convolution,
         sign_convolution,
         depthwise,
         over_time,

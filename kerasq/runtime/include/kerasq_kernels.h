@@ -33,6 +33,8 @@
   X(kq_conv_2d_s8_s8_pairs_addend_dsp) X(kq_conv_2d_u8_s8_pairs_addend_dsp)                                  \
   X(kq_conv_2d_s8_s8_copied_pairs_dsp) X(kq_conv_2d_u8_s8_copied_pairs_dsp)                                                \
   X(kq_conv_2d_s8_s8_copied_pairs_addend_dsp) X(kq_conv_2d_u8_s8_copied_pairs_addend_dsp)                                  \
+  X(kq_conv_2d_s8_s2_dsp) X(kq_conv_2d_u8_s2_dsp) X(kq_conv_2d_s8_s2_addend_dsp) X(kq_conv_2d_u8_s2_addend_dsp)             \
+  X(kq_conv_2d_s8_s4_dsp) X(kq_conv_2d_u8_s4_dsp) X(kq_conv_2d_s8_s4_addend_dsp) X(kq_conv_2d_u8_s4_addend_dsp)             \
   X(kq_conv_2d_s8_sign_dsp) X(kq_conv_2d_u8_sign_dsp) X(kq_conv_2d_s8_sign_addend_dsp) X(kq_conv_2d_u8_sign_addend_dsp)         \
   X(kq_conv_2d_depthwise_3x3_s8_dsp) X(kq_conv_2d_depthwise_3x3_u8_dsp)                                        \
   X(kq_conv_2d_depthwise_s8_dsp) X(kq_conv_2d_depthwise_u8_dsp)                                             \

@@ -3,7 +3,7 @@
  * times, and the results are copied; with an addend they are computed one by one, as four that are the same. */
 #include "kq_arm_conv.h"
 
-/* Parts of the scratch memory, as offsets. With channels that make whole words, words are widened where they lie; else windows are
+/* Parts of the scratch memory, as offsets. With channels that make whole turns, inputs are widened where they lie; else windows are
  * copied together first, and rows of weights that don't end with a word, too. */
 typedef struct {
   size_t turns, zeros, windows, weights, results, end;
@@ -13,13 +13,14 @@ typedef struct {
 static layout lay_out(const kq_operator *op) {
   const kq_tensor *kernel = op->input[KQ_KERNEL];
   const uint32_t outputs = kernel->shape[0], row = kernel->elements / outputs, channels = kernel->shape[3];
+  const uint32_t turn = kq_arm_inputs_of_turn(op), turns = (row + turn - 1) / turn;
   layout place;
-  place.words = (row + 3) / 4;
+  place.words = turns * (turn / 4);
   place.turns = kq_rounded_up(outputs * sizeof(kq_arm_channel), 8);
   place.zeros = place.turns + (size_t)place.words * KQ_ARM_TURN_WORDS * sizeof(uint32_t);
-  place.windows = place.zeros + (channels % 4 == 0 ? channels : 0);
-  place.weights = place.windows + (channels % 4 == 0 ? 0 : (size_t)place.words * 4 * KQ_ARM_PIXELS);
-  place.results = place.weights + (row % 4 == 0 ? 0 : (size_t)outputs * place.words * 4);
+  place.windows = place.zeros + (channels % turn == 0 ? channels : 0);
+  place.weights = place.windows + (channels % turn == 0 ? 0 : (size_t)place.words * 4 * KQ_ARM_PIXELS);
+  place.results = place.weights + (row % turn == 0 ? 0 : (size_t)outputs * turns * 4);
   place.end = place.results + kq_arm_results_bytes(op, KQ_ARM_PIXELS);
   return place;
 }

@@ -1,4 +1,4 @@
-/* Convolutions of 8-bit inputs by 8-bit weights, all channels in one group, four output pixels at a time. */
+/* Convolutions of 8-bit inputs by weights of 8, 4 or 2 bits, all channels in one group, four output pixels at a time. */
 #ifndef KQ_ARM_CONV_H
 #define KQ_ARM_CONV_H
 
@@ -42,16 +42,21 @@ bool kq_arm_can_convolve(const kq_operator *op);
 bool kq_arm_can_convolve_with_addend(const kq_operator *op);
 size_t kq_arm_conv_scratch(const kq_operator *op);
 
+/* Inputs that a word of weights is multiplied by: 4, 8 or 16. */
+static inline uint32_t kq_arm_inputs_of_turn(const kq_operator *op) { return 32 / (uint32_t)kq_bits(op->input[KQ_KERNEL]->type); }
+
 /* op->kernel->inner widens inputs. */
 void kq_arm_convolve(const kq_operator *op, uint8_t *arena, const kq_arm_method *method);
 
-/* A kernel, `widen` what widens its inputs. */
+/* A kernel, `widen` what widens its inputs; of 8-bit weights, or of others. */
 #define KQ_ARM_CONVOLUTION(kernel, type_of_x, layout, can, compute, widen) \
+  KQ_ARM_CONVOLUTION_OF(KQ_FIXED8, kernel, type_of_x, layout, can, compute, widen)
+#define KQ_ARM_CONVOLUTION_OF(type_of_weight, kernel, type_of_x, layout, can, compute, widen) \
   const kq_kernel kernel = {                                               \
       .name = #kernel,                                                     \
       .kind = KQ_CONV_2D,                                                  \
       .input_type = type_of_x,                                             \
-      .weight_type = KQ_FIXED8,                                            \
+      .weight_type = type_of_weight,                                       \
       .weight_layout = layout,                                             \
       .accumulator_bits = 32,                                              \
       .accepts = can,                                                      \

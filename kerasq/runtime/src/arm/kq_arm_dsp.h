@@ -84,9 +84,24 @@ static inline uint32_t kq_rotated(uint32_t a) { return a >> 8 | a << 24; }
 static inline uint32_t kq_even_bytes(uint32_t a, bool is_signed) { return is_signed ? kq_sxtb16(a) : kq_uxtb16(a); }
 static inline uint32_t kq_odd_bytes(uint32_t a, bool is_signed) { return kq_even_bytes(kq_rotated(a), is_signed); }
 
-/* The low halves, and the high halves, of two words: PKHBT, PKHTB. */
-static inline uint32_t kq_low_halves(uint32_t a, uint32_t b) { return (a & 0xFFFFu) | b << 16; }
-static inline uint32_t kq_high_halves(uint32_t a, uint32_t b) { return a >> 16 | (b & 0xFFFF0000u); }
+/* The low halves, and the high halves, of two words: PKHBT, PKHTB, which compilers don't see. */
+static inline uint32_t kq_low_halves(uint32_t a, uint32_t b) {
+#ifdef KQ_ARM_ASSEMBLY
+  __asm__("pkhbt %0, %0, %1, lsl #16" : "+r"(a) : "r"(b));
+  return a;
+#else
+  return (a & 0xFFFFu) | b << 16;
+#endif
+}
+
+static inline uint32_t kq_high_halves(uint32_t a, uint32_t b) {
+#ifdef KQ_ARM_ASSEMBLY
+  __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(a) : "r"(b), "r"(a));
+  return a;
+#else
+  return a >> 16 | (b & 0xFFFF0000u);
+#endif
+}
 
 /* Any alignment. */
 static inline uint32_t kq_load_word(const uint8_t *p) {

@@ -4,6 +4,12 @@ enum { LEAST_SHIFT = 2, LARGEST_SHIFT = 32, LARGEST_START = 61, LARGEST_ADDEND =
 
 static int shift_of(const kq_operator *op) { return kq_total_frac_bits(op) - op->output->frac_bits; }
 
+/* Places by which multipliers are shifted to the left. */
+static int places_of_factor(const kq_operator *op) {
+  const uint8_t type = op->input[KQ_KERNEL]->type;
+  return 32 - shift_of(op) - (type == KQ_FIXED2 || type == KQ_FIXED4 ? KQ_ARM_SHORT_PLACES : 0);
+}
+
 /* Whether each |value| 2^places is below 2^limit. */
 static bool all_below(const kq_tensor *vector, int places, int limit) {
   if (places < 0) return false;
@@ -28,9 +34,9 @@ bool kq_arm_has_plain_finish(const kq_operator *op) {
 
 bool kq_arm_can_finish(const kq_operator *op) {
   const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS], *addend = op->input[KQ_ADDEND];
-  const int shift = shift_of(op), left = 32 - shift;
+  const int shift = shift_of(op), left = places_of_factor(op);
   if (kq_bits(op->output->type) != 8 || op->accumulator_bits != 32 || shift < LEAST_SHIFT || shift > LARGEST_SHIFT) return false;
-  if (multiplier != NULL && !all_below(multiplier, left, 31)) return false;
+  if (left < 0 || (multiplier != NULL && !all_below(multiplier, left, 31))) return false;
   if (bias != NULL && !all_below(bias, kq_arm_bias_places(op), LARGEST_START)) return false;
   if (addend == NULL) return true;
   const int places = 32 + op->output->frac_bits - addend->frac_bits;
@@ -45,7 +51,7 @@ static void set_channel(kq_arm_channel *channel, int32_t factor, uint64_t start)
 
 void kq_arm_make_channels(const kq_operator *op, uint32_t first, uint32_t count, kq_arm_channel *channels) {
   const kq_tensor *multiplier = op->input[KQ_MULTIPLIER], *bias = op->input[KQ_BIAS];
-  const int left = 32 - shift_of(op), places = kq_arm_bias_places(op);
+  const int left = places_of_factor(op), places = kq_arm_bias_places(op);
   const uint64_t least = ((uint64_t)(op->output->type == KQ_FIXED8 ? 128 : 0) << 32) + ((uint64_t)1 << 31);
 #ifndef __OPTIMIZE_SIZE__
   if (bias != NULL && kq_arm_has_plain_finish(op)) {

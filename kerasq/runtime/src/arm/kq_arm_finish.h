@@ -23,6 +23,9 @@ typedef struct {
   int32_t start_high;
 } kq_arm_channel;
 
+/* Sums of products of weights of 2 and 4 bits are so many places to the left (kq_arm_short.h), and their factors to the right. */
+enum { KQ_ARM_SHORT_PLACES = 4 };
+
 /* Whether the operator, of an 8-bit output, can be finished so; an addend has 8 bits, too. */
 bool kq_arm_can_finish(const kq_operator *op);
 

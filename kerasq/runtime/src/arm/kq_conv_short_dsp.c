@@ -1,0 +1,50 @@
+/* CONV_2D of 8-bit inputs by weights of 2 or 4 bits, all channels in one group: four output pixels by a channel at a time
+ * (kq_arm_short.h). */
+#include "kq_arm_conv.h"
+#include "kq_arm_short.h"
+
+/* Rows of weights that begin anywhere, as rows of whole words. */
+static const uint8_t *aligned_weights(const kq_tensor *kernel, uint8_t *memory, uint32_t words) {
+  const uint32_t outputs = kernel->shape[0], weights = kernel->elements / outputs, bits = (uint32_t)kq_bits(kernel->type);
+  const uint32_t row = weights * bits, bytes = words * bits / 2; /* 4 inputs a word, in bits / 2 bytes of weights */
+  if (row % 32 == 0) return kernel->data;
+  for (uint32_t output = 0; output < outputs; ++output) {
+    const uint8_t *from = kernel->data + output * row / 8;
+    const uint32_t places = output * row % 8;
+    uint8_t *const to = memory + (size_t)output * bytes;
+    memset(to, 0, bytes);
+    for (uint32_t done = 0; done < row; done += 8, ++from) {
+      const uint32_t left = row - done, used = left < 8 ? left : 8;
+      uint32_t value = *from;
+      if (places + used > 8) value |= (uint32_t)from[1] << 8;
+      to[done / 8] = (uint8_t)(value >> places & ((1u << used) - 1));
+    }
+  }
+  return memory;
+}
+
+static void fetch(kq_arm_convolution *conv, uint32_t pixel, uint32_t count) {
+  if (conv->op->input[KQ_X]->shape[3] % kq_arm_inputs_of_turn(conv->op) == 0) {
+    kq_arm_fetch_words(conv, pixel, count);
+  } else {
+    kq_arm_fetch_copies(conv, pixel, count);
+  }
+}
+
+/* Kernels of a type of weights. */
+#define KERNELS(weight, type_of_weight)                                                                                        \
+  static const kq_arm_method plain_##weight = {kq_arm_choose_finish, kq_arm_products_##weight, fetch, aligned_weights};        \
+  static void run_##weight(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, &plain_##weight); }             \
+  static const kq_arm_method with_addend_##weight = {kq_arm_choose_finish_with_addend, kq_arm_products_##weight, fetch,        \
+                                                     aligned_weights};                                                         \
+  static void run_addend_##weight(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, &with_addend_##weight); } \
+  KERNEL(s8, weight, KQ_FIXED8, type_of_weight) KERNEL(u8, weight, KQ_UFIXED8, type_of_weight)
+
+#define KERNEL(x, weight, type_of_x, type_of_weight)                                                                           \
+  KQ_ARM_CONVOLUTION_OF(type_of_weight, kq_conv_2d_##x##_##weight##_dsp, type_of_x, KQ_LAYOUT_ROWS, kq_arm_can_convolve,       \
+                        run_##weight, kq_arm_widen_##x##_##weight)                                                             \
+  KQ_ARM_CONVOLUTION_OF(type_of_weight, kq_conv_2d_##x##_##weight##_addend_dsp, type_of_x, KQ_LAYOUT_ROWS,                     \
+                        kq_arm_can_convolve_with_addend, run_addend_##weight, kq_arm_widen_##x##_##weight)
+
+KERNELS(s2, KQ_FIXED2)
+KERNELS(s4, KQ_FIXED4)
