@@ -2,6 +2,7 @@
 
     python examples/cortex_m/fit.py                # all processors, some minutes
     python examples/cortex_m/fit.py --cpu m4
+    python examples/cortex_m/fit.py --family FIXED2    # new kernels of these weights; costs of all others stay as they are
 
 Random networks of one operator each run on the simulated processor, where every instruction is counted. For each kernel,
 instructions and, where there is a model of them, cycles become a sum of counts (kerasq.footprint.features) with weights that are
@@ -32,12 +33,16 @@ from kerasq.files import write_whole
 from kerasq.footprint import costs
 from kerasq.footprint.features import features, fitted_name
 from kerasq.format import Model, dumps
+from kerasq.ops.families import KERNELS
 from kerasq.runtime import DSP, Network
 from kerasq.text import table
 from kerasq_convert.memory.target import planned_for
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_enum("cpu", ["m4", "m3", "m0", "rv32"], list(PROCESSORS), "Processors to fit tables for.")
+flags.DEFINE_multi_enum(
+    "family", [], KERNELS, "Formats of weights whose kernels are fitted. Default: all, and all other kernels."
+)
 flags.DEFINE_integer("samples", 60, "Networks for each kernel.", lower_bound=20)
 flags.DEFINE_integer("drawn", 6000, "Networks to draw at most: rare kernels get fewer.", lower_bound=100)
 MAIN = pathlib.Path(__file__).parent / "measuring" / "main.c"
@@ -51,6 +56,8 @@ def drawn(isa: str, wanted: int, most: int) -> list[Sample]:
     samples: list[Sample] = []
     counts: dict[str, int] = defaultdict(int)
     for _, model in zip(range(most), single_operators(seed=1), strict=False):
+        if FLAGS.family and not any(tensor.name == "kernel" and tensor.format.family in FLAGS.family for tensor in model.tensors):
+            continue
         planned = planned_for(model, isa)
         (operator,) = Network(dumps(planned), isa).operators()
         name = fitted_name(operator.kernel, model.operators[0])
@@ -123,13 +130,14 @@ def main(argv: list[str]) -> None:
         print(f"\n{PROCESSORS[cpu].name}: {len(samples[isa])} networks")
         with tempfile.TemporaryDirectory() as folder:
             counts, stack = measured_operators([model for model, _ in samples[isa]], cpu, pathlib.Path(folder))
-            fitted_costs = {
-                "stack": stack,
-                "state": state_sizes(cpu),
-                "code": code_sizes(cpu, isa),
-                "kernels": fit(samples[isa], counts),
-            }
-        write_whole(TABLES / f"{cpu}.json", lines_of(fitted_costs).encode())
+            kernels = fit(samples[isa], counts)
+            path = TABLES / f"{cpu}.json"
+            if FLAGS.family:
+                others = json.loads(path.read_text())
+                stack = {what: max(size, others["stack"][what]) for what, size in stack.items()}
+                kernels = dict(sorted((others["kernels"] | kernels).items()))
+            costs_of_cpu = {"stack": stack, "state": state_sizes(cpu), "code": code_sizes(cpu, isa), "kernels": kernels}
+        write_whole(path, lines_of(costs_of_cpu).encode())
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def _size(rng: np.random.Generator, low: int, high: int) -> int:
 def _weights(rng: np.random.Generator, net: ModelBuilder, x: int, shape: Shape, families: tuple[str, ...]) -> tuple[dict, str]:
     """Operands of a convolution or Dense layer by name, and a format that their sums fit."""
     family = str(rng.choice(families))
-    places = {"FIXED8": 7, "FIXED16": 12, "FIXED4": 3, "SIGN": 0}[family]
+    places = {"FIXED8": 7, "FIXED16": 12, "FIXED4": 3, "FIXED2": 1, "SIGN": 0}[family]
     source = net.tensors[x].format
     # As training leaves them: few are large.
     data = None
@@ -113,7 +113,7 @@ def _convolution(rng: np.random.Generator, net: ModelBuilder, inputs: int | None
     if not 200 < pixels * outputs * inputs * window[0] * window[1] < MOST_PRODUCTS:
         return None
     x = net.activation("x", _input(rng), 1, *source, inputs)
-    families = ("FIXED8",) * 8 + ("SIGN",) * 4 + ("FIXED4", "FIXED16")
+    families = ("FIXED8",) * 8 + ("SIGN",) * 4 + ("FIXED4", "FIXED2") * 2 + ("FIXED16",)
     operands, form = _weights(rng, net, x, (outputs, *window, inputs), families)
     shape = _result(source, window, strides, padding, outputs)
     addends = []
@@ -150,7 +150,7 @@ def _dense(rng: np.random.Generator, net: ModelBuilder) -> list[int]:
     if rng.random() < 0.6:
         inputs, outputs = max(inputs // 8, 1) * 8, max(outputs // 4, 1) * 4
     x = net.activation("x", _input(rng), 1, inputs)
-    operands, form = _weights(rng, net, x, (outputs, inputs), ("FIXED8",) * 5 + ("SIGN", "SIGN", "FIXED4", "FIXED16"))
+    operands, form = _weights(rng, net, x, (outputs, inputs), ("FIXED8",) * 5 + ("SIGN", "SIGN", "FIXED4", "FIXED2", "FIXED16"))
     net.operator(OperatorKind.DENSE, operands, net.activation("y", form, 1, outputs), **_clamp(rng, form))
     return [x]
 

@@ -60,6 +60,8 @@ def _weighted(model: Model, operator: Operator, pixels: int, channels: int) -> d
     inputs, groups, border = kernel.shape[-1], operator.groups, pixels - whole
     window = taps * inputs  # values that an output is a sum of
     fours, eights = (math.ceil(pixels / size) * size for size in (4, 8))
+    turn = 32 // min(kernel.format.bits, 32)  # weights of a word
+    turns, apart = math.ceil(window / turn), inputs * groups % turn != 0
     words, pairs, values = math.ceil(window / 4), math.ceil(channels / 2), pixels * channels
     rows = pixels // output.shape[-2]
     ragged_inputs, ragged = inputs * groups % 4 != 0, channels % 4 != 0
@@ -112,6 +114,13 @@ def _weighted(model: Model, operator: Operator, pixels: int, channels: int) -> d
         "blocks of fours": fours / 4 * channels,
         "blocks of fours and pairs": fours / 4 * pairs,
         "blocks of eights": eights / 8 * channels,
+        "turns of fours": fours / 4 * channels * turns,
+        "gathered in turns of fours": fours * turns,
+        "turns beyond fours": pixels % 4 * channels * turns,
+        "gathered in turns beyond fours": pixels % 4 * turns,
+        "taps, not of turns": pixels * taps * apart,
+        "gathered, not of turns": pixels * window * apart,
+        "bytes of ragged turns": channels * math.ceil(window * kernel.format.bits / 8) * (window % turn != 0),
         "words of taps": eights * taps * math.ceil(inputs / 32) * channels,
         "words of taps of 8": eights * taps * math.ceil(inputs / 8) * channels,
     }

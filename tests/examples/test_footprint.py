@@ -27,7 +27,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def networks(converted_standins):
     shipped = {
-        name: load(ROOT / "examples/cifar10/models" / f"{name}.kq") for name in ("resnet23", "resnet23_binary", "mobilenet")
+        name: load(ROOT / "examples/cifar10/models" / f"{name}.kq")
+        for name in ("resnet23", "resnet23_binary", "resnet23_ternary", "mobilenet")
     }
     return {**{name: loads(content) for name, content in converted_standins.items()}, **shipped}
 
