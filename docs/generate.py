@@ -41,7 +41,7 @@ def public() -> dict[str, list[str]]:
 
 def api() -> str:
     """The reference: every public name once, at its shortest path; mkdocstrings fills it in."""
-    lines = [WRITTEN, "# API reference", ""]
+    lines = ["# API reference", "", WRITTEN]
     lines += [
         "Everything public, as `help()` shows it; anything else may change from commit to commit",
         "([stability](stability.md)).",
@@ -77,7 +77,7 @@ def _documented(modules: dict[str, list[str]]) -> Iterator[tuple[int, str]]:
 
 def limits() -> str:
     """Operators, formats, sizes and boards, as the tables have them."""
-    parts = [WRITTEN, "# Limits", "", LIMITS_BEGIN.strip(), "", "## Operators", ""]
+    parts = ["# Limits", "", WRITTEN, LIMITS_BEGIN.strip(), "", "## Operators", ""]
     parts += ["| operator | since version | attributes | limits |", "|---|---:|---|---|"]
     parts += [_row(spec) for spec in TABLE.values()]
     parts += ["", "What an operator reads, and in which formats:", ""]
