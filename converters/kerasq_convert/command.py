@@ -14,7 +14,7 @@ gains a bit, and biases take back what rounding does to the means of the channel
 where a half of the examples that had no part in it agrees; --per_channel,
 --noper_channel and --nocorrect_bias decide otherwise. --equalize shares
 sizes between neighbouring layers instead: for --noper_channel. Weights on a grid stay
-as they are. --weight_bits quantizes float kernels to 4 or 16 bits instead of 8; the
+as they are. --weight_bits quantizes float kernels to 2, 4 or 16 bits, not 8; the
 first and last ones keep at least 8, unless --end_weight_bits or --settings say otherwise.
 
 What is trusted: a .kq file never is, it is verified. Of a SavedModel only what computes
@@ -25,8 +25,18 @@ file is loaded in Keras' safe mode.
 --refine also tries formats one bit away by what they do to the outputs, for the
 first 256 examples, and keeps what helps either half of them. Goals (--min_sqnr_db,
 --max_accuracy_drop with --labels) give single activations 16 bits until they are met,
-within --max_model_bytes and --max_arena_bytes. Where one is missed, the report tells
-how near the network came, nothing is written, and the exit code is 1.
+within the limits --max_model_bytes, --max_arena_bytes and --max_instructions (of an
+inference on --target). Where that is not enough, or the network exceeds a limit, every
+kernel gets 2, 4, 8 or 16 bits and every activation 8 or 16: of those within the limits
+that with the least noise at the outputs; without limits the smallest file that reaches
+--min_sqnr_db. What has no limit is used freely. A network within its limits stays as it
+is; --weight_bits auto uses the limits up. Where a goal is missed, the report tells how
+near the network came, nothing is written, and the exit code is 1.
+
+--pareto writes the trade-off as JSON: "points", the smallest network first, each with
+"sqnr_db" (null: no noise), "model_bytes", "arena_bytes", "instructions" (null without
+--max_instructions), "formats" of its kernels and activations by name, and "chosen":
+whether it is the one that was written. --report has it as a picture.
 
 With examples the report says how near the outputs come to the float network's (in dB,
 and how often the class is the same, over a half of the first 256), and warns below
@@ -66,7 +76,7 @@ from typing import Any, TextIO
 from absl import flags
 
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
-from kerasq.commands.outputs import PAGE, SETTINGS, TFLITE, Output, check_outputs, report_stream
+from kerasq.commands.outputs import FACTS, PAGE, SETTINGS, TFLITE, Output, check_outputs, report_stream
 from kerasq.commands.run import check_readable
 from kerasq.footprint import Board, FootprintError, board_or_core
 from kerasq.runtime import LibraryMissingError
@@ -83,7 +93,7 @@ from kerasq_convert.report.fit import fit_on
 from kerasq_convert.report.html_report import html_report
 
 _C_NAME = "kerasq_model"
-_OF_CONVERSION = ("write_settings", "report")  # beside the options: what only a conversion has to tell
+_OF_CONVERSION = ("write_settings", "report", "pareto")  # beside the options: what only a conversion has to tell
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -93,6 +103,7 @@ def _define(values: flags.FlagValues) -> None:
     text("output", "`FILE` to write; - is standard output; .tflite for TFLite. Default: the model's name with .kq, here.")
     define_flags(Options, values)
     text("write_settings", "YAML `FILE` to write: the format chosen for each tensor, and what is known of it.")
+    text("pareto", "JSON `FILE` to write: networks from the smallest to the least noisy; --report shows them, too.")
     text("report", "HTML `FILE` to write; with --representative_dataset it includes what --analyze tells.")
     example = f"`FILE` (.npy) whose first example becomes the test vector, one for each input of the network; or {RANDOM}"
     flags.DEFINE_multi_string("embed_test", [], example, flag_values=values)  # absl adds that the flag may be repeated
@@ -164,8 +175,8 @@ def _checked(values: flags.FlagValues, names: list[str]) -> pathlib.Path:
         raise UsageError(f"one model is expected. Received: {len(names)}")
     if not values.emit_c and (values.c_runtime or values.c_name != _C_NAME):
         raise UsageError("--c_name and --c_runtime go with --emit_c")
-    if values.target != PORTABLE and not values.emit_c and not values.report:
-        raise UsageError("--target goes with --emit_c or --report")
+    if values.target != PORTABLE and not (values.emit_c or values.report or values.max_instructions):
+        raise UsageError("--target goes with --emit_c or --report, or with --max_instructions")
     _board(values)
     if values.embed_test and values.output and network_output(values.output).kind == TFLITE:
         raise UsageError("--embed_test is for .kq files, and --output names a TFLite file")
@@ -196,6 +207,9 @@ def _options(values: flags.FlagValues) -> Options:
     except ValueError as error:
         raise UsageError(str(error)) from error
     options.analyze = options.analyze or bool(values.report and options.representative_dataset)
+    options.pareto = bool(values.pareto)
+    if options.goals.max_instructions is not None and values.target != PORTABLE:
+        options.goals = dataclasses.replace(options.goals, target=values.target)
     options.verbose = True
     return options
 
@@ -205,7 +219,11 @@ def _outputs(values: flags.FlagValues, source: pathlib.Path, is_kq: bool) -> lis
     output = values.output
     if not is_kq and output is None:
         output = f"{source.resolve().name.removesuffix(source.suffix) or 'model'}.kq"
-    kinds = (("--write_settings", values.write_settings, SETTINGS), ("--report", values.report, PAGE))
+    kinds = (
+        ("--write_settings", values.write_settings, SETTINGS),
+        ("--report", values.report, PAGE),
+        ("--pareto", values.pareto, FACTS),
+    )
     network = [] if output is None else [network_output(output)]
     return [*network, *(Output(flag, name, kind) for flag, name, kind in kinds if name is not None)]
 
@@ -272,6 +290,9 @@ def _described(converter: Converter, source: pathlib.Path, content: bytes, value
     files = {}
     if values.write_settings:
         files["--write_settings"] = converter.settings_template().encode()
+    if values.pareto:
+        points = [point.to_dict() for point in converter.report.pareto]
+        files["--pareto"] = f"{json.dumps({'points': points}, indent=1)}\n".encode()
     if values.report:
         report, board = dataclasses.replace(converter.report, model_bytes=len(content)), _board(values)
         try:

@@ -7,8 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from kerasq.format import Model, ModelError, dumps
-from kerasq.format.names import stripped
+from kerasq.format import Model, ModelError
 from kerasq.statistics import Statistics
 from kerasq_convert.building import Builder, in_float
 from kerasq_convert.comparison.layers import Analysis, analyze_dataset
@@ -23,12 +22,12 @@ from kerasq_convert.options import Options, check_options
 from kerasq_convert.passes.multipliers import with_multipliers
 from kerasq_convert.passes.simplify import simplify
 from kerasq_convert.passes.widths import kernel_bits
-from kerasq_convert.pruning.prune import prune
 from kerasq_convert.repair.repair import bias_correction
 from kerasq_convert.repair.silence import require_signal
 from kerasq_convert.report.describe import describe
 from kerasq_convert.report.report import Report
 from kerasq_convert.search.formats import search_formats
+from kerasq_convert.search.resources import written
 from kerasq_convert.search.speed import for_speed
 from kerasq_convert.settings import Settings
 from kerasq_convert.tuning.tune import tune
@@ -76,25 +75,23 @@ def run_stages(source: Any, options: Options) -> Conversion:
     network = simplify(graph, settings, equalized=options.equalize)
     observed = observe(network, trained, options)
     correction = bias_correction(network, observed, options)
-    bits = kernel_bits(network, settings, options.weight_bits, options.end_weight_bits)
+    bits = kernel_bits(network, settings, options.kernel_bits, options.end_weight_bits)
     accurate = with_multipliers(network, settings, options.per_channel, observed=observed.statistics is not None, bits=bits)
     scaled = for_speed(network, accurate, settings, observed, correction, options, bits)
 
     build = Builder.of(scaled, settings, observed.statistics, options, bits)  # chooses formats, emits operators, plans memory
-    searched = search_formats(build, observed, correction, options)
-    built = build(searched.decided)
+    searched = search_formats(build, observed, correction, options, network)
+    built, scaled = searched.build(searched.decided), searched.build.network
     if observed.statistics is not None and not options.allow_float:
         require_ranges(scaled.graph, scaled.names, built.formats)
 
     repaired = built.replace(built.model if correction is None else correction.measure(built.model))
-    tuned = tune(build, searched.decided, repaired, (network, scaled), observed, correction, options)
-    repaired, model = tuned.emitted, tuned.emitted.model
-    verdict = searched.verdict(model, options.goals)
-    require_signal(repaired, network, observed)
-    smaller = prune(model) if options.prune else model
-    content = dumps(stripped(smaller) if options.strip else smaller)
-    report = describe(tuned, smaller, len(content), scaled, observed, verdict, options)
-    return Conversion(content, smaller, observed.statistics, report, verdict.missed)
+    tuned = tune(searched.build, searched.decided, repaired, (network, scaled), observed, correction, options)
+    require_signal(tuned.emitted, network, observed)
+    file = written(tuned.emitted.model, options)
+    verdict = searched.verdict(tuned.emitted.model, options.goals, file)
+    report = describe(tuned, file.model, len(file.content), scaled, observed, verdict, options)
+    return Conversion(file.content, file.model, observed.statistics, report, verdict.missed)
 
 
 def float_model(source: Any, quantized: Model | None = None) -> Model:

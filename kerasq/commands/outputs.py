@@ -25,14 +25,15 @@ _KINDS = {
     "an archive": (".npz", ".zip", ".tar", ".gz"),
     "YAML": (".yaml", ".yml"),
     "HTML": (".html", ".htm"),
-    "another kind of text": (".json", ".csv", ".tsv", ".txt", ".md", ".xml", ".toml", ".pdf"),
+    "JSON": (".json",),
+    "another kind of text": (".csv", ".tsv", ".txt", ".md", ".xml", ".toml", ".pdf"),
     "source text": (".c", ".h", ".cc", ".cpp", ".hpp", ".py"),
     "an SVG image": (".svg",),
     "an image": (".png", ".jpg", ".jpeg", ".bmp", ".gif"),
 }
 _KIND_OF = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suffixes}
 NETWORK, TFLITE, ARRAY, ARCHIVE = "a kerasq network", "a network of TFLite", "NumPy's array", "an archive"
-SETTINGS, PAGE, PICTURE = "YAML", "HTML", "an SVG image"
+SETTINGS, PAGE, PICTURE, FACTS = "YAML", "HTML", "an SVG image", "JSON"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Output:
     Attributes:
         flag: The flag that names it.
         name: Its name on the command line; `-` is standard output.
-        kind: What it will hold: `NETWORK`, `TFLITE`, `ARRAY`, `ARCHIVE`, `SETTINGS`, `PAGE` or `PICTURE`.
+        kind: What it will hold: `NETWORK`, `TFLITE`, `ARRAY`, `ARCHIVE`, `SETTINGS`, `PAGE`, `PICTURE` or `FACTS`.
     """
 
     flag: str

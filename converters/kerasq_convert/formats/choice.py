@@ -37,6 +37,7 @@ class Reason(enum.StrEnum):
     REFINED = "error at the outputs"
     TUNED = "error of the learned kernel"
     PROMOTED = "promoted for the goals"
+    BUDGET = "width within the limits"
     RANGE = "known range"
     UNOBSERVED = "no range known: give --representative_dataset or --statistics"
     DERIVED = "derived"

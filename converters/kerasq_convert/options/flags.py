@@ -21,6 +21,8 @@ def define_flags(owner: type, values: flags.FlagValues) -> None:
             flags.DEFINE_enum(name, str(default), option.choices, option.flag, flag_values=values)
         elif option.parse:
             flags.DEFINE_multi_string(name, [], option.flag, flag_values=values)
+        elif option.read:
+            flags.DEFINE_string(name, None if default is None else str(default), option.flag, flag_values=values)
         else:
             _DEFINE.get(declared.type, flags.DEFINE_string)(name, default, option.flag, flag_values=values)
 
@@ -78,10 +80,10 @@ def _read(owner: type, values: flags.FlagValues) -> Any:
 
 
 def _value(declared: Declared, values: flags.FlagValues) -> Any:
-    value = values[declared.name].value
-    if declared.option.parse is None:
-        return value
+    value, option = values[declared.name].value, declared.option
     try:
-        return declared.option.parse(value) or None
+        if option.parse:
+            return option.parse(value) or None
+        return value if value is None or option.read is None else option.read(value)
     except ValueError as error:
         raise ValueError(f"--{declared.name}: {error}") from error

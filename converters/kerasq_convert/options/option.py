@@ -28,6 +28,7 @@ class Option:
         flag: Help of the flag, with what stands for its value in back quotes; `None`: there is no flag.
         choices: The values that the flag can have; none: all of its type.
         parse: Makes the option of the texts of a flag that may be repeated; raises `ValueError`.
+        read: Makes it of the text of a flag, where that is not of the option's type; raises `ValueError`.
         check: Takes the value and all options, and tells problems.
         asked: The same, where a command line asks for it: an attribute does not tell whether it was set, or has its default.
         opened: Opens the file that the value may name; raises `ConversionError`.
@@ -38,6 +39,7 @@ class Option:
     flag: str | None = None
     choices: tuple[str, ...] = ()
     parse: Callable[[list[str]], Any] | None = None
+    read: Callable[[str], Any] | None = None
     check: Callable[[Any, Any], Iterable[str]] | None = None
     asked: Callable[[Any, Any], Iterable[str]] | None = None
     opened: Callable[[Any], object] | None = None

@@ -4,11 +4,14 @@ import dataclasses
 import enum
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
 
+from kerasq.footprint import board_or_core
+from kerasq.footprint.report import parsed_size
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
 from kerasq.text import shown
@@ -23,7 +26,9 @@ from kerasq_convert.options.preference import Preference
 from kerasq_convert.settings.settings import Settings, nearest
 
 Path = str | os.PathLike
+AUTO = "auto"  # widths of kernels: as many bits as the limits allow
 _WIDTHS = f"{', '.join(map(str, KERNEL_BITS[:-1]))} or {KERNEL_BITS[-1]}"
+_AUTO_WIDTHS = f"{', '.join(map(str, KERNEL_BITS))} or {AUTO}"
 
 
 def _exists(value: Any) -> None:
@@ -66,18 +71,27 @@ def _bits(value: Any, options: "Options") -> Iterator[str]:
         yield "`bits` is the width of what was observed: give `representative_dataset` or `statistics`"
 
 
-def _kernel_bits(name: str) -> Callable[[Any, "Options"], Iterator[str]]:
+def _kernel_bits(name: str, *, auto: bool = False) -> Callable[[Any, "Options"], Iterator[str]]:
     def check(value: Any, _: "Options") -> Iterator[str]:
-        if value is not None and (value not in KERNEL_BITS or isinstance(value, bool)):
-            yield f"`{name}`: {_WIDTHS} was expected. Received: {shown(value)}"
+        if value is not None and (value not in KERNEL_BITS or isinstance(value, bool)) and not (auto and value == AUTO):
+            yield f"`{name}`: {_AUTO_WIDTHS if auto else _WIDTHS} was expected. Received: {shown(value)}"
 
     return check
 
 
+def _weight_bits(value: Any, options: "Options") -> Iterator[str]:
+    yield from _kernel_bits("weight_bits", auto=True)(value, options)
+    if value == AUTO and isinstance(options.goals, Goals) and not options.goals.has_limits:
+        yield (
+            f"`weight_bits` {AUTO} gives tensors as many bits as limits allow: give `goals.max_model_bytes`, "
+            "`goals.max_arena_bytes` or `goals.max_instructions`"
+        )
+
+
 def _end_weight_bits(value: Any, options: "Options") -> Iterator[str]:
     yield from _kernel_bits("end_weight_bits")(value, options)
-    if value is not None and options.weight_bits is None:
-        yield "`end_weight_bits` is for other widths than the rest: give `weight_bits`, too"
+    if value is not None and options.weight_bits in (None, AUTO):
+        yield "`end_weight_bits` is for another width than that of the other kernels: give `weight_bits`, too"
 
 
 def _equalize(value: Any, options: "Options") -> Iterator[str]:
@@ -104,6 +118,33 @@ def _max_accuracy_drop(value: Any, options: "Options") -> Iterator[str]:
         yield "`goals.max_accuracy_drop`: give `labels`, the class of each example of the representative dataset"
 
 
+def _limit(name: str) -> Callable[[Any, "Options"], Iterator[str]]:
+    def check(value: Any, options: "Options") -> Iterator[str]:
+        yield from _goal(name)(value, options)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            yield f"`goals.{name}`: a positive number was expected. Received: {shown(value)}"
+
+    return check
+
+
+def _max_instructions(value: Any, options: "Options") -> Iterator[str]:
+    yield from _limit("max_instructions")(value, options)
+    if value is not None:
+        try:
+            board_or_core(options.goals.target or "")
+        except ValueError as error:
+            told = "" if options.goals.target is None else f": {error}"
+            yield f"`goals.max_instructions` are those of a board or core: give `goals.target`{told}"
+
+
+def _count(text: str) -> int:
+    """A number such as 5000000, 5M or 0.5M."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kKmM]?)", text)
+    if match is None:
+        raise ValueError(f"a number such as 5000000 or 5M was expected. Received: {shown(text)}")
+    return round(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()])
+
+
 def _labels(value: Any, options: "Options") -> Iterator[str]:
     if value is not None and isinstance(options.goals, Goals) and options.goals.max_accuracy_drop is None:
         yield "`labels` are for `goals.max_accuracy_drop` alone: give that, too"
@@ -120,7 +161,10 @@ def _input_type(value: Any, _: "Options") -> Iterator[str]:
 @document
 @dataclasses.dataclass(frozen=True)
 class Goals:
-    """What promotion to 16 bits is to reach, and what it may cost. `None`: no such goal, no such limit.
+    """What the network is to reach, and what it may take. `None`: no such goal, no such limit.
+
+    Where the network as it is misses a goal, single buffers get 16 bits; where that is not enough, or limits are exceeded,
+    kernels and buffers get the widths with the least noise at the outputs within the limits.
 
     Attributes:
         {options}
@@ -147,8 +191,9 @@ class Goals:
         int | None,
         Option(
             "Size of the file that is not to be exceeded.",
-            flag="Limit of the file's size.",
-            check=_goal("max_model_bytes"),
+            flag="Limit of the file's size; 60K are 61,440 bytes.",
+            read=parsed_size,
+            check=_limit("max_model_bytes"),
         ),
     ] = None
     max_arena_bytes: Annotated[
@@ -156,9 +201,25 @@ class Goals:
         Option(
             "Size of the arena that is not to be exceeded.",
             flag="Limit of the arena's size.",
-            check=_goal("max_arena_bytes"),
+            read=parsed_size,
+            check=_limit("max_arena_bytes"),
         ),
     ] = None
+    max_instructions: Annotated[
+        int | None,
+        Option(
+            "Instructions of an inference on `target`, as kerasq-inspect estimates them, that are not to be exceeded.",
+            flag="Limit of the instructions of an inference on --target; 5M are five million.",
+            read=_count,
+            check=_max_instructions,
+        ),
+    ] = None
+    target: Annotated[str | None, Option("The board or core of `max_instructions`.")] = None
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether there is any limit, beside goals."""
+        return not (self.max_model_bytes is None and self.max_arena_bytes is None and self.max_instructions is None)
 
     @property
     def given(self) -> bool:
@@ -223,13 +284,16 @@ class Options:
         ),
     ] = 8
     weight_bits: Annotated[
-        int | None,
+        int | str | None,
         Option(
             f"Width of the kernels of free float weights, {_WIDTHS}, but of the first and last ones; with fewer bits than 8 each "
-            "output channel has its full range, at the cost of a multiplier, unless `per_channel` is False. `None`: 8. Settings "
-            "of a kernel go before it, and kernels on a grid stay as they were trained.",
-            flag=f"Width of float kernels, {_WIDTHS}, but of the first and last ones. Default: 8.",
-            check=_kernel_bits("weight_bits"),
+            "output channel has its full range, at the cost of a multiplier, unless `per_channel` is False. `None`: 8, and other "
+            f'widths where `goals` are missed otherwise. `"{AUTO}"`: kernels and buffers get the widths with the least noise '
+            "within the limits of `goals`, which are used up. Settings of a kernel go before it, and kernels on a grid stay as "
+            "they were trained.",
+            flag=f"Width of float kernels, {_WIDTHS}, but of the first and last ones; {AUTO}: as the limits allow. Default: 8.",
+            read=lambda text: text if text == AUTO else int(text),
+            check=_weight_bits,
         ),
     ] = None
     end_weight_bits: Annotated[
@@ -315,6 +379,14 @@ class Options:
             is_kept=True,
         ),
     ] = None
+    pareto: Annotated[
+        bool,
+        Option(
+            "Whether the report has the trade-off of the file's size and the signal-to-noise ratio at the outputs, as widths of "
+            "kernels and buffers make it, with the formats of each of its networks; needs `representative_dataset`.",
+            check=_needs_examples("`pareto` compares outputs"),
+        ),
+    ] = False
     analyze: Annotated[
         bool,
         Option(
@@ -373,6 +445,11 @@ class Options:
         ),
     ] = False
     verbose: Annotated[bool, Option("Whether long work shows a progress bar.")] = False
+
+    @property
+    def kernel_bits(self) -> int | None:
+        """The width of kernels, where one is asked for."""
+        return self.weight_bits if isinstance(self.weight_bits, int) else None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not hasattr(type(self), name) and name not in vars(self) and self._is_made():

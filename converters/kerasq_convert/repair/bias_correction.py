@@ -72,6 +72,7 @@ class BiasCorrection:
         self._followers: dict[str, _Follower] = {}  # by name of the operator's output
         self._means: dict[str, np.ndarray] = {}  # by name of a follower: what the float network gives on, `_means`
         self._kept: dict[str, _Kept] = {}
+        self._float: dict[str, _Kept] | None = None  # as `follow_float` has it
 
     def measure(self, model: Model) -> Model:
         """`model` with biases corrected; one that its format can't hold, or whose sum could overflow, stays.
@@ -127,6 +128,40 @@ class BiasCorrection:
                 shift = kept.shift + kept.sum - _mean(_in_float(model, operator)(*kept.read))
                 model = _shifted(model, name, shift) or model
         return model
+
+    def follow_float(self, model: Model) -> None:
+        """From now on `apply` takes back what rounding kernels does to means, for what operators read in the float network.
+
+        That is no measurement, but holds for all formats alike: for a search that compares them.
+
+        Args:
+            model: Any quantized version of the network.
+        """
+        if self._float is None:
+            names = {model.output(o).name for o in model.operators if _is_corrected(model, o, self._kernels)}
+            self._float = self._means_read(names)
+        self._kept = self._float
+
+    def _means_read(self, names: Collection[str]) -> dict[str, _Kept]:
+        """What operators of the float network read and sum up, on average, without a shift."""
+        model = self._reference
+        operators = [operator for operator in model.operators if model.output(operator).name in names]
+        means: dict[int, list[np.ndarray]] = {index: [] for operator in operators for index in activations_read(model, operator)}
+
+        def look(index: int, values: np.ndarray) -> None:
+            if index in means:
+                means[index].append(values.sum(axis=0, dtype=np.float64, keepdims=True))
+
+        engine, count = ReferenceEngine(model), len(self._inputs[0])
+        for start in range(0, count, BATCH):
+            engine.run([array[start : start + BATCH] for array in self._inputs], look)
+        kept = {}
+        for operator in operators:
+            sums = [np.sum(means[index], axis=0) for index in activations_read(model, operator)]
+            read = [(each / count).astype(np.float32) for each in sums]
+            total = _mean(_in_float(model, operator)(*read))
+            kept[model.output(operator).name] = _Kept(np.zeros_like(total), total, read)
+        return kept
 
     def _look_at_reference(self, corrected: Collection[str]) -> None:
         """The means that the float network gives on, of operators that were not looked at before."""

@@ -27,14 +27,21 @@ def describe(
         size: Bytes of the file.
         network: What was emitted.
         observed: What was known of its values.
-        verdict: What came of the goals.
+        verdict: What came of the goals, and of the trade-off.
         options: `analyze`, `verbose`.
     """
     emitted, model = tuned.emitted, tuned.emitted.model
     planned = plan(written)
     report = make_report(network.graph, network.names, planned, emitted, observed.statistics, dict(network.removed), size)
-    report = dataclasses.replace(report, trade_off=verdict.trade_off, pruned=pruned_layers(model, written), tuned=tuned.layers)
-    report = dataclasses.replace(report, notes=[*report.notes, *tuned.notes])
+    report = dataclasses.replace(
+        report,
+        notes=[*report.notes, *tuned.notes],
+        trade_off=verdict.trade_off,
+        pruned=pruned_layers(model, written),
+        allocation=None if verdict.allocation is None else verdict.allocation.told(network.names),
+        pareto=verdict.pareto,
+        tuned=tuned.layers,
+    )
     examples = observed.examples
     if examples is None:
         return report

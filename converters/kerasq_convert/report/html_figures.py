@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasq_convert.comparison.analysis_text import EMPTY_DB, FULL_DB, decibels, filled, percent, share_percent
 from kerasq_convert.comparison.layers import LITTLE, LayerError, Noise
+from kerasq_convert.search.pareto import CurvePoint
 from kerasq_convert.search.search import TradeOff
 
 COLORS = 8  # of tensors, classes c0 to c7 of the style sheet
@@ -147,6 +148,20 @@ def buffer_bars(memory: dict[str, Any]) -> str:
 def trade_off(points: list[TradeOff]) -> str:
     """Signal-to-noise ratio at the outputs, finite, over the bytes of model and arena."""
     sizes, ratios = [point.model_bytes + point.arena_bytes for point in points], [point.sqnr_db for point in points]
+    key = "SNR at the outputs in dB over the bytes of model and arena together"
+    return _curve(key, "trade-off curve", sizes, ratios, [_point(point) for point in points])
+
+
+def pareto(points: list[CurvePoint]) -> str:
+    """Signal-to-noise ratio at the outputs, finite, over the bytes of the model, the chosen network marked."""
+    key = "SNR at the outputs in dB over the bytes of the model, for the best widths of kernels and buffers; ring: as written"
+    sizes, ratios = [point.model_bytes for point in points], [point.sqnr_db for point in points]
+    chosen = next((place for place, point in enumerate(points) if point.chosen), None)
+    return _curve(key, "trade-off of size and noise", sizes, ratios, [_widths(point) for point in points], chosen)
+
+
+def _curve(key: str, label: str, sizes: list[int], ratios: list[float], tips: list[str], chosen: int | None = None) -> str:
+    """Ratios over sizes: a line with dots, one of them with a ring."""
     low, high, bottom, top = min(sizes), max(sizes), math.floor(min(ratios)), math.ceil(max(ratios))
 
     def place(size: int, ratio: float) -> tuple[float, float]:
@@ -154,17 +169,25 @@ def trade_off(points: list[TradeOff]) -> str:
 
     where = [place(*pair) for pair in zip(sizes, ratios, strict=True)]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in where)
-    dots = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {tip(_point(point))}/>' for point, (x, y) in zip(points, where, strict=True)
-    )
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {tip(text)}/>' for text, (x, y) in zip(tips, where, strict=True))
+    if chosen is not None:
+        x, y = where[chosen]
+        dots += f'<circle class="chosen" cx="{x:.1f}" cy="{y:.1f}" r="9"/>'
     axis = f'<path class="axes" d="M50 10V200H560"/><text class="axis" x="44" y="24">{top} dB</text>'
     axis += f'<text class="axis" x="44" y="204">{bottom} dB</text><text class="from" x="50" y="218">{low:,} bytes</text>'
     axis += f'<text class="axis" x="560" y="218">{high:,} bytes</text>'
     return (
-        '<p class="key">SNR at the outputs in dB over the bytes of model and arena together</p><div class="scroll">'
-        f'<svg width="580" height="226" viewBox="0 0 580 226" role="img" aria-label="trade-off curve">{axis}'
+        f'<p class="key">{key}</p><div class="scroll">'
+        f'<svg width="580" height="226" viewBox="0 0 580 226" role="img" aria-label="{label}">{axis}'
         f'<polyline class="curve" points="{line}"/>{dots}</svg></div><p class="tip">Point at, or tap, a dot.</p>'
     )
+
+
+def _widths(point: CurvePoint) -> str:
+    families = [format_.partition("_")[0] for format_ in point.formats.values()]
+    counts = ", ".join(f"{families.count(family)} {family}" for family in sorted(set(families)))
+    written = "as written: " if point.chosen else ""
+    return f"{written}{point.sqnr_db:.1f} dB, model {point.model_bytes:,} bytes, arena {point.arena_bytes:,} bytes; {counts}"
 
 
 def _point(point: TradeOff) -> str:

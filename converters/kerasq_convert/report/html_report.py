@@ -18,9 +18,19 @@ from kerasq_convert.comparison.analysis_text import (
     verdict,
 )
 from kerasq_convert.comparison.layers import Analysis
-from kerasq_convert.report.html_figures import buffer_bars, distribution, error_bars, escape, html_table, memory_map, trade_off
+from kerasq_convert.report.html_figures import (
+    buffer_bars,
+    distribution,
+    error_bars,
+    escape,
+    html_table,
+    memory_map,
+    pareto,
+    trade_off,
+)
 from kerasq_convert.report.html_fit import fit_section
 from kerasq_convert.report.report import Report, TensorRow
+from kerasq_convert.search.pareto import CurvePoint
 from kerasq_convert.search.search import TradeOff
 
 
@@ -38,6 +48,7 @@ def html_report(title: str, report: Report, figures: dict[str, Any], fit: Footpr
         *([_section(f"Fit {fit_title(fit)}", fit_section(fit), "fit")] if fit else []),
         *_accuracy(report.analysis),
         *_trade_off(report.trade_off),
+        *_pareto(report.pareto),
         *_distributions(figures),
         _section("Memory map", memory_map(figures["memory"])),
         _section("Buffers", buffer_bars(figures["memory"])),
@@ -98,6 +109,11 @@ def _accuracy(analysis: Analysis | None) -> list[str]:
 def _trade_off(points: list[TradeOff]) -> list[str]:
     shown = [point for point in points if math.isfinite(point.sqnr_db)]
     return [_section("Trade-off", trade_off(shown))] if len(shown) > 1 else []
+
+
+def _pareto(points: list[CurvePoint]) -> list[str]:
+    shown = [point for point in points if math.isfinite(point.sqnr_db)]
+    return [_section("Size and noise", pareto(shown), "pareto")] if shown else []
 
 
 def _distributions(figures: dict[str, Any]) -> list[str]:

@@ -21,6 +21,8 @@ from kerasq_convert.passes.scale_channels import FORMATS as SCALED
 from kerasq_convert.pruning.prune import PrunedLayer
 from kerasq_convert.report.scalings import scaling_notes
 from kerasq_convert.roles import Part, Role
+from kerasq_convert.search.allocation import Allocated
+from kerasq_convert.search.pareto import CurvePoint
 from kerasq_convert.search.search import TradeOff
 from kerasq_convert.tuning.walk import TunedLayer
 
@@ -65,6 +67,8 @@ class Report:
         warnings: What makes the result doubtful.
         trade_off: The network before promotion to 16 bits and after each step of it; empty without a search.
         analysis: The errors of every layer, where that was asked for.
+        allocation: The widths of kernels and buffers that were chosen for limits; `None` where those were kept without.
+        pareto: The trade-off of size and noise, the smallest network first; empty where it was not asked for.
         pruned: Operators that became smaller, or went, since part of them could not change the outputs. Rows of tensors are of
             the network before that.
         tuned: Operators whose kernels were learned, in the order of execution.
@@ -84,6 +88,8 @@ class Report:
     warnings: list[str] = dataclasses.field(default_factory=list)
     trade_off: list[TradeOff] = dataclasses.field(default_factory=list)
     analysis: Analysis | None = None
+    allocation: Allocated | None = None
+    pareto: list[CurvePoint] = dataclasses.field(default_factory=list)
     pruned: list[PrunedLayer] = dataclasses.field(default_factory=list)
     tuned: list[TunedLayer] = dataclasses.field(default_factory=list)
 
@@ -93,6 +99,7 @@ class Report:
         for row in (*values["buffers"], *values["parameters"]):
             del row["automatic"]  # for settings
         values["analysis"] = self.analysis and self.analysis.to_dict()
+        values["pareto"] = [point.to_dict() for point in self.pareto]
         for point in (*values["trade_off"], *values["outputs"]):
             if math.isinf(point["sqnr_db"]):
                 point["sqnr_db"] = None
@@ -115,6 +122,8 @@ class Report:
             lines.append(f"outputs {outputs_text(self)}")
         if self.trade_off:
             lines += ["", "promotion to 16 bits:", _trade_off_table(self.trade_off), ""]
+        if self.allocation is not None:
+            lines += [_allocation_text(self.allocation), ""]
         if self.analysis is not None:
             lines += ["", self.analysis.to_text(), ""]
         lines += [f"warning: {warning}" for warning in self.warnings]
@@ -257,6 +266,19 @@ def _tuned_table(layers: list[TunedLayer]) -> str:
         for layer in layers
     ]
     return table(header, cells, header[2:], "  ")
+
+
+def _allocation_text(allocation: Allocated) -> str:
+    """How many tensors got which width."""
+    counts = []
+    for what, widths in (("kernels", allocation.kernels), ("buffers", allocation.buffers)):
+        counts += [f"{list(widths.values()).count(bits)} {what} of {bits} bits" for bits in sorted(set(widths.values()))]
+    proven = (
+        f"by the additive model at most {100 * allocation.gap:.2g}% above the least noise"
+        if allocation.gap
+        else "the best ones by the additive model"
+    )
+    return f"widths within the limits: {', '.join(counts)}; {proven}"
 
 
 def _trade_off_table(points: list[TradeOff]) -> str:

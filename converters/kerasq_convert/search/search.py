@@ -7,7 +7,8 @@ hide changes in the order of the classes.
 
 * `refine` tries one fractional bit less and one more for every tensor, in the order of execution. It keeps a format that is
   better both on the even and on the odd examples: a gain on one half alone is chance.
-* `promote` gives buffers 16 bits, one at a time, the one with the greatest gain per byte first, until the goals are met.
+* `promote` gives buffers 16 bits, one at a time, the one with the greatest gain per byte first, until the goals are met. Where
+  that is not enough, widths of all tensors are chosen together (allocation.py).
 * Biases are corrected in every network that is measured (repair/bias_correction.py). The corrections are measured at the start
   and after refinement. Candidates in between get corrections computed from what operators read then, since one bit in one format
   hardly changes that. A refinement that is no gain with its own corrections is taken back.
@@ -17,7 +18,7 @@ hide changes in the order of the classes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -40,13 +41,14 @@ GAIN_DB = 0.01  # a change that gains less is no gain
 
 @dataclasses.dataclass(frozen=True)
 class TradeOff:
-    """One point of the curve: what was promoted last, and what the network is then."""
+    """One point of the curve: what was promoted last, and what the network is then; instructions where they are limited."""
 
     promoted: str | None
     sqnr_db: float
     accuracy: float | None
     model_bytes: int
     arena_bytes: int
+    instructions: int | None = None
 
 
 class Search:
@@ -110,7 +112,7 @@ class Search:
         """One fractional bit less or more wherever that lowers the error at the outputs, for either half of the examples."""
         start, best = self.decided, self._measured(self.decided)
         unrefined, formats = best[0], self._build(self.decided).formats
-        free = list(_free(formats))
+        free = list(free_tensors(formats))
         with Progress("refining formats", sweeps * len(free), "tensors", enabled=self._verbose) as progress:
             for _ in range(sweeps):
                 before = best[0]
@@ -133,14 +135,29 @@ class Search:
         """Buffers get 16 bits until the goals are met, or nothing helps."""
         self.curve = [self._point(None, self._network(self.decided))]
         reachable = goals.min_sqnr_db is not None or goals.max_accuracy_drop is not None
-        while reachable and not self._met(goals) and (step := self._best_step(goals, statistics, criterion)) is not None:
+        while reachable and not self.meets(goals) and _within(goals, self.curve[-1]):
+            step = self._best_step(goals, statistics, criterion)
+            if step is None:
+                break
             point, self.decided = step
             self.curve.append(point)
 
-    def finish(self, model: Model, goals: Goals) -> list[str]:
-        """Ends the curve with the network as it is written; the goals that it misses, a sentence with a remedy for each."""
-        self.curve[-1] = self._point(self.curve[-1].promoted, model)
-        return list(self._unmet(goals))
+    def measure(self, sizes: Callable[[Model], Mapping[str, int]]) -> None:
+        """Ends the curve with the network as it would be written, its biases corrected by measurement; `sizes` tells its own."""
+        model = self._repaired(self.decided)
+        self.curve[-1] = self._point(self.curve[-1].promoted, model, sizes(model))
+
+    def finish(self, model: Model, sizes: Mapping[str, int], goals: Goals, least: Mapping[str, int]) -> list[str]:
+        """Ends the curve with the network as it is written; the goals that it misses, a sentence with a remedy for each.
+
+        Args:
+            model: The network.
+            sizes: What it takes, by the names of the goals.
+            goals: The goals.
+            least: Of limits that no widths of tensors keep, what can be reached.
+        """
+        self.curve[-1] = self._point(self.curve[-1].promoted, model, sizes)
+        return list(self._unmet(goals, least))
 
     def _best_step(
         self, goals: Goals, statistics: Statistics, criterion: ranges.Criterion
@@ -149,7 +166,7 @@ class Search:
         last, steps = self.curve[-1], []
         built = self._build(self.decided)
         formats = built.formats
-        narrow = [role for role in _free(formats) if role.is_buffer and formats[role].format.bits == 8]
+        narrow = [role for role in free_tensors(formats) if role.is_buffer and formats[role].format.bits == 8]
         with Progress("promoting to 16 bits", len(narrow), "buffers", enabled=self._verbose) as progress:
             for role in narrow:
                 name = built.name(role)
@@ -169,15 +186,18 @@ class Search:
         _, point, decided = max(steps, key=lambda step: step[0])
         return point, decided
 
-    def _point(self, name: str | None, model: Model) -> TradeOff:
+    def _point(self, name: str | None, model: Model, sizes: Mapping[str, int] | None = None) -> TradeOff:
         """A planned model as a point of the curve."""
         outputs = run(with_logits(model), self._inputs)
-        return TradeOff(name, self.sqnr_db(outputs), self.accuracy(outputs), len(dumps(model)), model.arena_bytes)
+        sizes = sizes_of(model) if sizes is None else sizes
+        taken = (sizes["max_model_bytes"], sizes["max_arena_bytes"], sizes.get("max_instructions"))
+        return TradeOff(name, self.sqnr_db(outputs), self.accuracy(outputs), *taken)
 
-    def _met(self, goals: Goals) -> bool:
-        return not any(True for _ in self._unmet(goals))
+    def meets(self, goals: Goals) -> bool:
+        """Whether the end of the curve does."""
+        return not any(True for _ in self._unmet(goals, {}))
 
-    def _unmet(self, goals: Goals) -> Iterator[str]:
+    def _unmet(self, goals: Goals, least: Mapping[str, int]) -> Iterator[str]:
         point, reference = self.curve[-1], self.accuracy(self._reference)
         if goals.min_sqnr_db is not None and point.sqnr_db < goals.min_sqnr_db:
             reached = f"{point.sqnr_db:.1f} dB at the outputs is the most that was reached, the goal is {goals.min_sqnr_db:g} dB"
@@ -187,26 +207,40 @@ class Search:
             if drop > goals.max_accuracy_drop:
                 reached = f"accuracy is {drop:.4f} below the float network's, the goal is at most {goals.max_accuracy_drop:g}"
                 yield f"{reached}; {_remedy(goals)}"
-        for what, size, limit in (
-            ("model", point.model_bytes, goals.max_model_bytes),
-            ("arena", point.arena_bytes, goals.max_arena_bytes),
-        ):
-            if limit is not None and size > limit:
-                yield f"the {what} has {size:,} bytes, the limit is {limit:,}; only a smaller network has fewer"
+        others = ", with the other limits kept" if len(least) > 1 else ""
+        for what, unit, goal, size in _sizes(point):
+            limit = getattr(goals, goal)
+            if limit is not None and least.get(goal, 0) > limit:
+                reachable = f"at least {least[goal]:,} {unit}, whatever the widths of its tensors{others}"
+                yield f"the {what} has {reachable}; the limit is {limit:,}; only a smaller network has fewer"
+            elif limit is not None and size is not None and size > limit:
+                yield f"the {what} has {size:,} {unit}, the limit is {limit:,}; only a smaller network has fewer"
+
+
+def sizes_of(model: Model) -> dict[str, int]:
+    """What a model takes as it is, by the names of the goals."""
+    return {"max_model_bytes": len(dumps(model)), "max_arena_bytes": model.arena_bytes}
+
+
+def _sizes(point: TradeOff) -> Iterator[tuple[str, str, str, int | None]]:
+    """What has a limit: a name, a unit, the name of the goal, and how much it is."""
+    yield "model", "bytes", "max_model_bytes", point.model_bytes
+    yield "arena", "bytes", "max_arena_bytes", point.arena_bytes
+    yield "inference", "instructions", "max_instructions", point.instructions
 
 
 def _remedy(goals: Goals) -> str:
-    limited = goals.max_model_bytes is not None or goals.max_arena_bytes is not None
+    limited = any(getattr(goals, goal) is not None for goal in ("max_model_bytes", "max_arena_bytes", "max_instructions"))
     room = "raise the limits, " if limited else ""
     return f"{room}give all activations 16 bits (--bits 16), or weights too (FIXED16 in --settings), or lower the goal"
 
 
 def _within(goals: Goals, point: TradeOff) -> bool:
-    sizes = ((point.model_bytes, goals.max_model_bytes), (point.arena_bytes, goals.max_arena_bytes))
-    return all(limit is None or size <= limit for size, limit in sizes)
+    limits = ((getattr(goals, goal), size) for _, _, goal, size in _sizes(point))
+    return all(limit is None or size is None or size <= limit for limit, size in limits)
 
 
-def _free(formats: Formats) -> Iterator[Role]:
+def free_tensors(formats: Formats) -> Iterator[Role]:
     """Tensors whose format is neither set nor implied, in the order of execution within each kind."""
     free = (Reason.OBSERVED, Reason.ERROR, Reason.UNSATURATED, Reason.REFINED)
     for table in (formats.buffers, formats.kernels):
