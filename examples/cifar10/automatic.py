@@ -18,6 +18,7 @@ from litert_file import int8_file_of, int8_outputs
 import kerasq
 from kerasq.datasets import cifar10
 from kerasq_convert import Converter
+from kerasq_convert.options import Goals
 
 PLAIN = {"per_channel": False, "correct_bias": False}
 CONVERSIONS = {
@@ -33,6 +34,8 @@ CONVERSIONS = {
     "8 bit, one format a kernel, tuned": {"per_channel": False, "tune": True},
     "4 bit": {"weight_bits": 4},
     "4 bit, tuned": {"weight_bits": 4, "tune": True},
+    "48,000 bytes": {"goals": Goals(max_model_bytes=48_000)},
+    "48,000 bytes, tuned": {"goals": Goals(max_model_bytes=48_000), "tune": True},
 }
 LITERT = "LiteRT int8"
 
