@@ -91,7 +91,7 @@ def test_the_largest_sums(x, weight, tier):
 
 @pytest.mark.skipif("avx2" not in TIERS, reason="kernels for AVX2")
 def test_who_has_them():
-    """More channels, or too few tiles or channels to gain, are computed as a product of matrices."""
+    """More channels or weights, or too few tiles or channels to gain, are computed as a product of matrices."""
 
     def kernel(*shape) -> str:
         model = convolution("UFIXED8_4", shape, multiplier=False, addend=False)
@@ -100,7 +100,7 @@ def test_who_has_them():
     padding = (1, 1, 1, 1)
     assert kernel(4, 8, padding, 8, 9) == KERNEL
     assert kernel(4, 6, padding, 8, 9) == kernel(4, 8, padding, 7, 9) == kernel(4, 8, padding, 8, 8) == "kq_conv_2d_avx2"
-    assert kernel(4, 8, padding, 1025, 16) == "kq_conv_2d_avx2"
+    assert kernel(4, 8, padding, 1025, 16) == kernel(4, 8, padding, 1024, 456) == "kq_conv_2d_avx2"
 
 
 @pytest.mark.skipif("avx2" not in TIERS, reason="kernels for AVX2")

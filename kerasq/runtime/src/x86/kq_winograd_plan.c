@@ -1,7 +1,7 @@
 /* What a convolution of 3x3 is made of: see kq_winograd.h. Runs when a model is prepared. */
 #include "kq_winograd.h"
 
-enum { LEAST_CHANNELS = 8, LEAST_TILES = 8 };
+enum { LEAST_CHANNELS = 8, LEAST_TILES = 8, MOST_WEIGHTS = 1 << 22 }; /* MOST_WEIGHTS: every arena has them transformed, 15 MB */
 
 kq_winograd kq_winograd_of(const kq_operator *op) {
   const kq_image in = kq_image_of(op);
@@ -28,8 +28,8 @@ bool kq_winograd_accepts(const kq_operator *op) {
   if (op->input[KQ_KERNEL]->type != KQ_FIXED8 || op->groups != 1 || kernel[1] != 3 || kernel[2] != 3) return false;
   if (op->strides[0] != 1 || op->strides[1] != 1 || op->dilations[0] != 1 || op->dilations[1] != 1) return false;
   const kq_winograd w = kq_winograd_of(op);
-  return kernel[3] >= LEAST_CHANNELS && kernel[3] <= KQ_WINOGRAD_CHANNELS && kernel[0] > KQ_LANES / 2 &&
-         (uint64_t)w.tile_rows * w.tile_columns >= LEAST_TILES;
+  if (kernel[3] < LEAST_CHANNELS || kernel[3] > KQ_WINOGRAD_CHANNELS || kernel[0] <= KQ_LANES / 2) return false;
+  return op->input[KQ_KERNEL]->elements <= MOST_WEIGHTS && (uint64_t)w.tile_rows * w.tile_columns >= LEAST_TILES;
 }
 
 typedef struct {
