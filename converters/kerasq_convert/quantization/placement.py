@@ -46,7 +46,7 @@ def place(reading: Reading, settings: Settings) -> Placement:
     while True:
         network = simplify(_quantized(reading, sites), settings)
         stored = (node for node in network.graph.nodes if _needs_format(node, network.graph))
-        missing = (_site(reading, network.graph, node.output) for node in stored)
+        missing = (_site_behind(reading, network.graph, node.output) for node in stored)
         new = {site: None for site in missing if site is not None and site not in sites}
         if not new:
             break
@@ -93,6 +93,15 @@ def _needs_format(node: Node, graph: Graph) -> bool:
 def _has_its_own(node: Node, graph: Graph) -> bool:
     """Whether a node's format is that of a quantizer that the model has already."""
     return node.format is not None and _QUANTIZED not in node.output
+
+
+def _site_behind(reading: Reading, graph: Graph, value: str) -> Site | None:
+    """Where a value can be quantized, or else where nodes that only move it leave it."""
+    own = _site(reading, graph, value)
+    if own is not None:
+        return own
+    movers = (node.output for node in graph.consumers()[value] if moves_values(node))
+    return next(filter(None, (_site_behind(reading, graph, moved) for moved in movers)), None)
 
 
 def _site(reading: Reading, graph: Graph, value: str) -> Site | None:

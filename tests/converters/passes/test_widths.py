@@ -102,8 +102,8 @@ def test_it_works_without_examples(model):
     ("options", "words"),
     [
         ({"weight_bits": 3}, "weight_bits: "),
-        ({"weight_bits": True}, "16 was expected. Received: True"),
-        ({"end_weight_bits": 4}, "end_weight_bits is for other widths than the rest: give weight_bits, too"),
+        ({"weight_bits": True}, "2, 4, 8, 16 or auto was expected. Received: True"),
+        ({"end_weight_bits": 4}, "end_weight_bits is for another width than that of the other kernels: give weight_bits, too"),
         ({"weight_bits": 4, "end_weight_bits": 32}, "end_weight_bits: "),
     ],
 )
