@@ -79,7 +79,6 @@ REFUSED = {
     "attention": (lambda: L.Lambda(lambda x: keras.ops.matmul(x, keras.ops.transpose(x, (0, 2, 1))), name="it"), "convolutions"),
     "layer_normalization": (lambda: L.LayerNormalization(name="it"), "BatchNormalization"),
     "group_normalization": (lambda: L.GroupNormalization(3, name="it"), "BatchNormalization"),
-    "embedding": (lambda: L.Embedding(10, 3, name="it"), "before the network"),
 }
 
 

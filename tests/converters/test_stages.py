@@ -48,7 +48,7 @@ ORDER = (
         "converter",
         "summarizing",
     ),
-    *("c_runtime", "c_source", "c_folder", "commandline", "command"),
+    *("c_runtime", "c_source", "c_folder", "tflite", "commandline", "command"),
 )
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(12, 6, 6, 2)).astype(np.float32)

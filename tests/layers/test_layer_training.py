@@ -123,7 +123,8 @@ def test_mixed_precision_quantizes_the_float32_latents(case, policy):
     signs = [1, -1] if layer.kernel_format.is_sign else [0, 0]
     np.testing.assert_array_equal(np.sign(to_numpy(layer.quantized_kernel).reshape(-1)[:2]), signs)
 
-    reference = case.keras(dtype=policy)
+    # In float32 where Keras adds in another order: its einsum of float16 gives wrong sums with oneDNN on some processors.
+    reference = case.keras(dtype=policy if case.kind.same_order else "float32")
     reference.build(inputs.shape)
     reference.set_weights(quantized_weights(layer))
     outputs, expected = layer(inputs), reference(inputs)

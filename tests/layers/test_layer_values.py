@@ -43,7 +43,7 @@ def test_a_layer_equals_that_of_keras_with_the_quantized_kernel(case, variant):
         outputs, expected = run_both(layer, reference, inputs)
         tolerance = 0 if case.kind.same_order else 1e-5
         np.testing.assert_allclose(outputs, expected, rtol=tolerance, atol=tolerance)
-        assert outputs.shape == expected_shape
+        assert all(size in (None, found) for size, found in zip(expected_shape, outputs.shape, strict=True))  # None: of any batch
         assert np.ptp(outputs) > 0
 
 

@@ -20,6 +20,7 @@ from kerasq_convert.tflite.values import (
     narrowed,
     quantize,
     result_of,
+    source_of,
     wider,
 )
 from kerasq_convert.tflite.windows import SAME, VALID, padded, padding_of
@@ -71,9 +72,9 @@ def add_max_pool(network: Network, operator: Operator) -> None:
 
 
 def _pool(network: Network, operator: Operator, name: str, lowest: bool) -> None:
-    tensor, form = network.model.tensors[operator.inputs[0]], network.model.output(operator).format
+    tensor, form = network.model.tensors[source_of(operator)], network.model.output(operator).format
     clamp = clamp_of(operator, form)
-    entry = network.activation(operator.inputs[0])
+    entry = network.activation(source_of(operator))
     padding = padding_of(operator, tensor.shape, operator.window)
     if padding is None:
         assert lowest, "an average counts the taps that there are"
@@ -88,7 +89,7 @@ def _pool(network: Network, operator: Operator, name: str, lowest: bool) -> None
 
 def average_problems(network: Network, operator: Operator) -> Iterator[str]:
     """Averages with a padding that TFLite has not; with another output format, only where none is padded."""
-    tensor, output = network.model.tensors[operator.inputs[0]], network.model.output(operator)
+    tensor, output = network.model.tensors[source_of(operator)], network.model.output(operator)
     padding = padding_of(operator, tensor.shape, operator.window)
     if padding is None or (padding == SAME and tensor.format != output.format):
         yield (
@@ -99,13 +100,13 @@ def average_problems(network: Network, operator: Operator) -> Iterator[str]:
 
 def add_average_pool(network: Network, operator: Operator) -> None:
     """AVERAGE_POOL_2D keeps the format; a MEAN, or a depthwise convolution with ones, changes it."""
-    tensor, output = network.model.tensors[operator.inputs[0]], network.model.output(operator)
+    tensor, output = network.model.tensors[source_of(operator)], network.model.output(operator)
     form, window = output.format, operator.window
     if tensor.format == form:
         _pool(network, operator, "AVERAGE_POOL_2D", lowest=False)
         return
     clamp, wide = clamp_of(operator, form, fusing=False), 16 in (form.bits, tensor.format.bits)
-    entry = network.in_format(operator.inputs[0], wider(tensor.format) if wide else tensor.format)
+    entry = network.in_format(source_of(operator), wider(tensor.format) if wide else tensor.format)
     target = before_clamp(network, operator, clamp)
     result = result_of(network, target, form, wide)
     if tensor.shape[1:3] == window:
@@ -118,7 +119,7 @@ def add_average_pool(network: Network, operator: Operator) -> None:
 
 
 def _mean_of_windows(network: Network, operator: Operator, entry: int, result: int, wide: bool) -> None:
-    output, step = network.model.output(operator), network.model.tensors[operator.inputs[0]].format.step
+    output, step = network.model.output(operator), network.model.tensors[source_of(operator)].format.step
     (height, width), (down, right), name = operator.window, operator.strides, output.name
     channels, share = output.shape[3], 1.0 / math.prod(operator.window)
     ones = np.ones((1, height, width, channels), np.int8)
@@ -143,10 +144,10 @@ def add_concat(network: Network, operator: Operator) -> None:
 
 
 def add_quantize(network: Network, operator: Operator) -> None:
-    source, form = network.model.tensors[operator.inputs[0]].format, network.model.output(operator).format
+    source, form = network.model.tensors[source_of(operator)].format, network.model.output(operator).format
     clamp = clamp_of(operator, form, fusing=False)
     target = before_clamp(network, operator, clamp)
-    quantize(network.builder, network.activation(operator.inputs[0]), target, source, form)
+    quantize(network.builder, network.activation(source_of(operator)), target, source, form)
     clamped(network, operator, clamp, target)
 
 
@@ -159,18 +160,18 @@ def add_reshape(network: Network, operator: Operator) -> None:
     output = network.model.output(operator)
     clamp = clamp_of(operator, output.format, fusing=False)
     target = before_clamp(network, operator, clamp)
-    _reshaped(network, network.activation(operator.inputs[0]), target, output.shape, output.name)
+    _reshaped(network, network.activation(source_of(operator)), target, output.shape, output.name)
     clamped(network, operator, clamp, target)
 
 
 def add_transpose(network: Network, operator: Operator) -> None:
     """As (A, B, C, D), of which B and C change places."""
-    tensor, output = network.model.tensors[operator.inputs[0]], network.model.output(operator)
+    tensor, output = network.model.tensors[source_of(operator)], network.model.output(operator)
     clamp = clamp_of(operator, output.format, fusing=False)
     (b, c), d = operator.window, operator.groups
     seen = (math.prod(tensor.shape) // (b * c * d), b, c, d)
     turned = (seen[0], c, b, d)
-    source = network.activation(operator.inputs[0])
+    source = network.activation(source_of(operator))
     if tensor.shape != seen:
         source = _reshaped(network, source, network.add(f"{tensor.name}/seen", seen, tensor.format), seen, tensor.name)
     target = before_clamp(network, operator, clamp)
@@ -186,17 +187,17 @@ def add_transpose(network: Network, operator: Operator) -> None:
 
 def lookup_problems(network: Network, operator: Operator) -> Iterator[str]:
     """Tables of 16-bit inputs interpolate."""
-    source, output = network.model.tensors[operator.inputs[0]], network.model.output(operator)
+    source, output = network.model.tensors[source_of(operator)], network.model.output(operator)
     if source.format.bits != 8:
         yield f"{output.name} is a table for {source.format}: TFLite has none that interpolates; give {source.name} 8 bits"
 
 
 def add_lookup(network: Network, operator: Operator) -> None:
     """A GATHER of the table by the input's integers."""
-    tensor, output = network.model.tensors[operator.inputs[0]], network.model.output(operator)
+    tensor, output = network.model.tensors[source_of(operator)], network.model.output(operator)
     table = network.model.tensors[ops.operand_index(operator, "table")]
     clamp = clamp_of(operator, output.format, fusing=False)
-    builder, name, source = network.builder, output.name, network.activation(operator.inputs[0])
+    builder, name, source = network.builder, output.name, network.activation(source_of(operator))
     indices = builder.tensor(f"{name}/integers", tensor.shape, np.int32)
     builder.operator("CAST", 1, [source], indices, options="CastOptions", inDataType=9, outDataType=2)
     offset = network.constant(f"{name}/offset", np.array([_HALF], np.int32))
@@ -210,7 +211,7 @@ def add_lookup(network: Network, operator: Operator) -> None:
 
 def softmax_problems(network: Network, operator: Operator) -> Iterator[str]:
     """In and out of one width."""
-    source, output = network.model.tensors[operator.inputs[0]].format, network.model.output(operator)
+    source, output = network.model.tensors[source_of(operator)].format, network.model.output(operator)
     if source.is_float or output.format.bits != source.bits:
         yield f"{output.name} is {output.format} of {source}: TFLite's softmax keeps the width; give both 8 bits in --settings"
 
@@ -220,7 +221,7 @@ def add_softmax(network: Network, operator: Operator) -> None:
     clamp, form = clamp_of(operator, output.format, fusing=False), output.format
     target, own = before_clamp(network, operator, clamp), _PROBABILITIES[form.bits]
     result = target if own == form else network.add(f"{output.name}/{own}", output.shape, own)
-    entry, version = network.activation(operator.inputs[0]), 3 if form.bits == 16 else 2
+    entry, version = network.activation(source_of(operator)), 3 if form.bits == 16 else 2
     network.builder.operator("SOFTMAX", version, [entry], result, options="SoftmaxOptions", beta=1.0)
     if result != target:
         quantize(network.builder, result, target, own, form)

@@ -77,7 +77,8 @@ def to_tflite(model: Model) -> TfliteFile:
             problems.append(f"{model.output(operator).name} is a {operator.kind.name}: TFLite has no equivalent")
             continue
         problems += _KINDS[operator.kind][1](network, operator)
-        touched = [model.tensors[index] for index in (*operator.inputs[:1], *operator.outputs)]
+        read = [tensor for tensor in model.operands(operator) if tensor is not None and not tensor.is_constant]
+        touched = [*read, model.output(operator)]
         if operator.kind != OperatorKind.QUANTIZE and any(tensor.format.is_float for tensor in touched):
             problems.append(f"{model.output(operator).name} computes in FLOAT32: convert with --representative_dataset")
     if problems:

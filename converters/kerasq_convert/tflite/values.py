@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kerasq.format.model import Model, Operator, Tensor
+from kerasq.ops import operand_index
 from kerasq.qformat import QFormat, fixed
 from kerasq_convert.tflite.builder import Builder
 
@@ -75,6 +76,11 @@ def quantize(builder: Builder, source: int, target: int, before: QFormat, after:
     if after.is_float:
         return builder.operator("DEQUANTIZE", 2, [source], target, options="DequantizeOptions")
     return builder.operator("QUANTIZE", 1 if before.is_float else 2, [source], target, options="QuantizeOptions")
+
+
+def source_of(operator: Operator) -> int:
+    """The tensor of what an operator with one input, or with weights, reads."""
+    return operand_index(operator, "input")
 
 
 def problems(tensor: Tensor) -> Iterator[str]:

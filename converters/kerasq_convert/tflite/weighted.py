@@ -24,6 +24,7 @@ from kerasq_convert.tflite.values import (
     narrowed,
     reach_problems,
     result_of,
+    source_of,
     sum_problems,
     too_fine,
     wider,
@@ -74,7 +75,7 @@ def problems(network: Network, operator: Operator) -> Iterator[str]:
 def add(network: Network, operator: Operator) -> None:
     """Adds a product, with what follows it."""
     form, addend = network.model.output(operator).format, ops.operand_index(operator, "addend")
-    formats = [network.model.tensors[index].format for index in (operator.inputs[0], *([addend] if addend >= 0 else []))]
+    formats = [network.model.tensors[index].format for index in (source_of(operator), *([addend] if addend >= 0 else []))]
     wide = 16 in (form.bits, *(other.bits for other in formats))
     clamp = clamp_of(operator, form)
     target = before_clamp(network, operator, clamp)
@@ -138,7 +139,7 @@ def _weights(network: Network, operator: Operator) -> _Weights:
 
 def _product(network: Network, operator: Operator, result: int, fused: int, wide: bool) -> None:
     """Adds the product alone, `wide` with an input and a result of 16 bits."""
-    index = operator.inputs[0]
+    index = source_of(operator)
     source = network.model.tensors[index]
     entry = network.in_format(index, wider(source.format)) if wide else network.activation(index)
     weights = _weights(network, operator)

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasq.format.model import Operator
 from kerasq.qformat import QFormat
-from kerasq_convert.tflite.values import Network
+from kerasq_convert.tflite.values import Network, source_of
 
 SAME, VALID = 0, 1
 
@@ -38,7 +38,7 @@ def padded(network: Network, operator: Operator, source: int, form: QFormat, low
         form: Its format.
         lowest: With the lowest value that there is, instead of zero.
     """
-    tensor = network.model.tensors[operator.inputs[0]]
+    tensor = network.model.tensors[source_of(operator)]
     top, bottom, left, right = operator.padding
     n, rows, columns, channels = tensor.shape
     name = f"{tensor.name}/padded"

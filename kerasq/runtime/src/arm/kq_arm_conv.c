@@ -10,6 +10,8 @@ typedef struct {
   uint32_t words; /* of a window */
 } layout;
 
+uint32_t kq_arm_inputs_of_turn(const kq_operator *op) { return 32 / (uint32_t)kq_bits(op->input[KQ_KERNEL]->type); }
+
 static layout lay_out(const kq_operator *op) {
   const kq_tensor *kernel = op->input[KQ_KERNEL];
   const uint32_t outputs = kernel->shape[0], row = kernel->elements / outputs, channels = kernel->shape[3];

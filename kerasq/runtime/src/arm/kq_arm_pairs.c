@@ -23,7 +23,7 @@
 
 /* On the stack, from its top: the block, the end of whole groups of turns, the end of all; while the first channel is finished, the
  * sums of the second before them. */
-KQ_NAKED void kq_arm_products_of_pairs(kq_arm_block *block KQ_UNUSED) {
+KQ_NAKED void kq_arm_pair_products(kq_arm_block *block KQ_UNUSED) {
   __asm__("ldrd r1, r2, [r0, #4]\n"
           "push {r0-r2, r4-r11, lr}\n"
           "mov r10, r0\n"
@@ -83,7 +83,7 @@ KQ_NAKED void kq_arm_products_of_pairs(kq_arm_block *block KQ_UNUSED) {
 
 #else
 
-void kq_arm_products_of_pairs(kq_arm_block *block) {
+void kq_arm_pair_products(kq_arm_block *block) {
   const uint8_t *weights = block->weights;
   for (; block->left != 0; block->left -= 2) {
     int32_t second[KQ_ARM_PIXELS] = {0};

@@ -32,7 +32,7 @@ typedef struct kq_arm_block {
 /* Every channel from block->channel on; of rows in pairs, an even number of them. `next` is set. */
 typedef void (*kq_arm_multiply)(kq_arm_block *block);
 void kq_arm_products(kq_arm_block *block);
-void kq_arm_products_of_pairs(kq_arm_block *block);
+void kq_arm_pair_products(kq_arm_block *block);
 
 /* How the results of an operator are finished, without and with an addend: sets `op`, `finish` and `addend_factor`. */
 typedef void (*kq_arm_choose)(const kq_operator *op, kq_arm_block *block);

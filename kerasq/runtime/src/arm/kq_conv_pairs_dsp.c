@@ -7,10 +7,10 @@ static bool accepts_addend(const kq_operator *op) {
   return op->input[KQ_X]->shape[3] % 4 == 0 && kq_arm_can_convolve_with_addend(op);
 }
 
-static const kq_arm_method plain = {kq_arm_choose_finish, kq_arm_products_of_pairs, kq_arm_fetch_words, NULL};
+static const kq_arm_method plain = {kq_arm_choose_finish, kq_arm_pair_products, kq_arm_fetch_words, NULL};
 static void run(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, &plain); }
 
-static const kq_arm_method with_addend = {kq_arm_choose_finish_with_addend, kq_arm_products_of_pairs, kq_arm_fetch_words, NULL};
+static const kq_arm_method with_addend = {kq_arm_choose_finish_with_addend, kq_arm_pair_products, kq_arm_fetch_words, NULL};
 static void run_addend(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, &with_addend); }
 
 KQ_ARM_CONVOLUTION(kq_conv_2d_s8_s8_pairs_dsp, KQ_FIXED8, KQ_LAYOUT_PAIRS, accepts, run, kq_arm_widen_s8)

@@ -31,20 +31,27 @@ static void fetch(kq_arm_convolution *conv, uint32_t pixel, uint32_t count) {
   }
 }
 
-/* Kernels of a type of weights. */
-#define KERNELS(weight, type_of_weight)                                                                                        \
+/* What a type of weights is computed with, and the kernels, under the names that c_runtime.py looks for. */
+#define METHODS(weight)                                                                                                        \
   static const kq_arm_method plain_##weight = {kq_arm_choose_finish, kq_arm_products_##weight, fetch, aligned_weights};        \
   static void run_##weight(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, &plain_##weight); }             \
   static const kq_arm_method with_addend_##weight = {kq_arm_choose_finish_with_addend, kq_arm_products_##weight, fetch,        \
                                                      aligned_weights};                                                         \
-  static void run_addend_##weight(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, &with_addend_##weight); } \
-  KERNEL(s8, weight, KQ_FIXED8, type_of_weight) KERNEL(u8, weight, KQ_UFIXED8, type_of_weight)
+  static void run_addend_##weight(const kq_operator *op, uint8_t *arena) { kq_arm_convolve(op, arena, &with_addend_##weight); }
+#define PLAIN(kernel, type_of_x, weight, type_of_weight, widen)                                                         \
+  KQ_ARM_CONVOLUTION_OF(type_of_weight, kernel, type_of_x, KQ_LAYOUT_ROWS, kq_arm_can_convolve, run_##weight, widen)
+#define WITH_ADDEND(kernel, type_of_x, weight, type_of_weight, widen)                                                   \
+  KQ_ARM_CONVOLUTION_OF(type_of_weight, kernel, type_of_x, KQ_LAYOUT_ROWS, kq_arm_can_convolve_with_addend,             \
+                        run_addend_##weight, widen)
 
-#define KERNEL(x, weight, type_of_x, type_of_weight)                                                                           \
-  KQ_ARM_CONVOLUTION_OF(type_of_weight, kq_conv_2d_##x##_##weight##_dsp, type_of_x, KQ_LAYOUT_ROWS, kq_arm_can_convolve,       \
-                        run_##weight, kq_arm_widen_##x##_##weight)                                                             \
-  KQ_ARM_CONVOLUTION_OF(type_of_weight, kq_conv_2d_##x##_##weight##_addend_dsp, type_of_x, KQ_LAYOUT_ROWS,                     \
-                        kq_arm_can_convolve_with_addend, run_addend_##weight, kq_arm_widen_##x##_##weight)
+METHODS(s2)
+METHODS(s4)
 
-KERNELS(s2, KQ_FIXED2)
-KERNELS(s4, KQ_FIXED4)
+PLAIN(kq_conv_2d_s8_s2_dsp, KQ_FIXED8, s2, KQ_FIXED2, kq_arm_widen_s8_s2)
+PLAIN(kq_conv_2d_u8_s2_dsp, KQ_UFIXED8, s2, KQ_FIXED2, kq_arm_widen_u8_s2)
+PLAIN(kq_conv_2d_s8_s4_dsp, KQ_FIXED8, s4, KQ_FIXED4, kq_arm_widen_s8_s4)
+PLAIN(kq_conv_2d_u8_s4_dsp, KQ_UFIXED8, s4, KQ_FIXED4, kq_arm_widen_u8_s4)
+WITH_ADDEND(kq_conv_2d_s8_s2_addend_dsp, KQ_FIXED8, s2, KQ_FIXED2, kq_arm_widen_s8_s2)
+WITH_ADDEND(kq_conv_2d_u8_s2_addend_dsp, KQ_UFIXED8, s2, KQ_FIXED2, kq_arm_widen_u8_s2)
+WITH_ADDEND(kq_conv_2d_s8_s4_addend_dsp, KQ_FIXED8, s4, KQ_FIXED4, kq_arm_widen_s8_s4)
+WITH_ADDEND(kq_conv_2d_u8_s4_addend_dsp, KQ_UFIXED8, s4, KQ_FIXED4, kq_arm_widen_u8_s4)
