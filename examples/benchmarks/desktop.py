@@ -14,6 +14,7 @@ only. With --models, the networks of standins.py are those that make.py left in 
 already is not made again. Two to four minutes.
 """
 
+import faulthandler
 import pathlib
 import sys
 
@@ -56,6 +57,7 @@ def make(name: str, files: tuple[pathlib.Path, pathlib.Path]) -> None:
 
 
 def main(argv: list[str]) -> int:
+    faulthandler.disable()  # absl's would take the signals by which avx2_only.c answers
     if len(argv) > 1:
         raise app.UsageError(f"networks go with --only. Received: {' '.join(argv[1:])}")
     logging.set_verbosity(logging.WARNING)
