@@ -8,7 +8,9 @@ int kq_bits(uint8_t type) {
   return bits[type];
 }
 
-static bool is_signed(uint8_t type) { return (type >= KQ_FIXED4 && type <= KQ_FIXED32) || type == KQ_FIXED2; }
+static int is_signed(uint8_t type) {
+  return (1 << KQ_FIXED2 | 1 << KQ_FIXED4 | 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << KQ_FIXED32) >> type & 1;
+}
 
 int32_t kq_min_int(uint8_t type) {
   if (type == KQ_SIGN) return -1;

@@ -10,19 +10,20 @@ typedef struct {
   uint32_t words; /* of a window */
 } layout;
 
-uint32_t kq_arm_inputs_of_turn(const kq_operator *op) { return 32 / (uint32_t)kq_bits(op->input[KQ_KERNEL]->type); }
-
 static layout lay_out(const kq_operator *op) {
   const kq_tensor *kernel = op->input[KQ_KERNEL];
   const uint32_t outputs = kernel->shape[0], row = kernel->elements / outputs, channels = kernel->shape[3];
-  const uint32_t turn = kq_arm_inputs_of_turn(op), turns = (row + turn - 1) / turn;
+  const uint32_t bits = (uint32_t)kq_bits(kernel->type), rest = 32 / bits - 1; /* of the inputs of a turn, a power of two */
+  const uint32_t inputs = (row + rest) & ~rest;
   layout place;
-  place.words = turns * (turn / 4);
+  place.words = inputs / 4;
   place.turns = kq_rounded_up(outputs * sizeof(kq_arm_channel), 8);
-  place.zeros = place.turns + (size_t)place.words * KQ_ARM_TURN_WORDS * sizeof(uint32_t);
-  place.windows = place.zeros + (channels % turn == 0 ? channels : 0);
-  place.weights = place.windows + (channels % turn == 0 ? 0 : (size_t)place.words * 4 * KQ_ARM_PIXELS);
-  place.results = place.weights + (row % turn == 0 ? 0 : (size_t)outputs * turns * 4);
+  place.windows = place.zeros = place.turns + (size_t)inputs * (KQ_ARM_TURN_WORDS * sizeof(uint32_t) / 4);
+  if ((channels & rest) == 0) place.windows += channels;
+  place.weights = place.windows;
+  if ((channels & rest) != 0) place.weights += (size_t)inputs * KQ_ARM_PIXELS;
+  place.results = place.weights;
+  if (inputs != row) place.results += (size_t)outputs * (inputs * bits / 8);
   place.end = place.results + kq_arm_results_bytes(op, KQ_ARM_PIXELS);
   return place;
 }

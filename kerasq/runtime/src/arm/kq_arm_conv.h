@@ -42,9 +42,6 @@ bool kq_arm_can_convolve(const kq_operator *op);
 bool kq_arm_can_convolve_with_addend(const kq_operator *op);
 size_t kq_arm_conv_scratch(const kq_operator *op);
 
-/* Inputs that a word of weights is multiplied by: 4, 8 or 16. */
-uint32_t kq_arm_inputs_of_turn(const kq_operator *op);
-
 /* op->kernel->inner widens inputs. */
 void kq_arm_convolve(const kq_operator *op, uint8_t *arena, const kq_arm_method *method);
 

@@ -6,8 +6,8 @@ static int shift_of(const kq_operator *op) { return kq_total_frac_bits(op) - op-
 
 /* Places by which multipliers are shifted to the left. */
 static int places_of_factor(const kq_operator *op) {
-  const uint8_t type = op->input[KQ_KERNEL]->type;
-  return 32 - shift_of(op) - (type == KQ_FIXED2 || type == KQ_FIXED4 ? KQ_ARM_SHORT_PLACES : 0);
+  const uint32_t is_short = (1u << KQ_FIXED2 | 1u << KQ_FIXED4) >> op->input[KQ_KERNEL]->type & 1;
+  return 32 - shift_of(op) - (int)(is_short * KQ_ARM_SHORT_PLACES);
 }
 
 /* Whether each |value| 2^places is below 2^limit. */

@@ -24,7 +24,7 @@ static const uint8_t *aligned_weights(const kq_tensor *kernel, uint8_t *memory, 
 }
 
 static void fetch(kq_arm_convolution *conv, uint32_t pixel, uint32_t count) {
-  if (conv->op->input[KQ_X]->shape[3] % kq_arm_inputs_of_turn(conv->op) == 0) {
+  if (conv->op->input[KQ_X]->shape[3] % (32 / (uint32_t)kq_bits(conv->op->input[KQ_KERNEL]->type)) == 0) {
     kq_arm_fetch_words(conv, pixel, count);
   } else {
     kq_arm_fetch_copies(conv, pixel, count);
