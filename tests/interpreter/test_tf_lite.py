@@ -9,20 +9,11 @@ import pickle
 import numpy as np
 import pytest
 
-import kerasq
 from kerasq.format import dumps
 from kerasq.qformat import QFormat
 from networks import NetworkBuilder, random_resnet23, random_stored
 
 SMALL = {"maps": 8, "size": 16}
-
-
-@pytest.fixture(params=["reference", "native"], name="Interpreter")
-def interpreter_class(request):
-    """`kerasq.Interpreter` with each of the engines."""
-    if request.param == "native" and not kerasq.runtime.available():
-        pytest.skip("the native engine is not installed")
-    return functools.partial(kerasq.Interpreter, engine=request.param)
 
 
 @functools.cache

@@ -22,7 +22,7 @@ tell apart are then tried all together; so are those of networks so large that a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -34,9 +34,9 @@ from kerasq.qformat import FLOAT32, QFormat
 from kerasq.runtime import available, tiers
 from kerasq_convert.comparison.logits import beside_logits
 from kerasq_convert.comparison.outputs import Wanted, is_better
+from kerasq_convert.examples.in_batches import computed_in_batches, in_batches
 from kerasq_convert.operators import activations_read
 
-BATCH = 16
 STEPS = 2  # of Newton's method
 LEAST_SLOPE = 1 / 64  # of what follows, on average: a channel that shows less than that is left alone
 LEAST_EXAMPLES = 16  # that a single shift is judged by
@@ -111,7 +111,7 @@ class BiasCorrection:
                         kept[name] = _Kept(shift, *_read(model, operator, values))
                         model = changed
                 run = ops.prepare(model, model.operators[position])
-                values[operator.outputs[0]] = np.concatenate([run(*batch) for batch in _batches(values, sources)])
+                values[operator.outputs[0]] = computed_in_batches(run, [values[index] for index in sources])
                 values = {index: array for index, array in values.items() if spans[index][1] > position}
                 progress.advance(1)
         return kept
@@ -153,8 +153,8 @@ class BiasCorrection:
                 means[index].append(values.sum(axis=0, dtype=np.float64, keepdims=True))
 
         engine, count = ReferenceEngine(model), len(self._inputs[0])
-        for start in range(0, count, BATCH):
-            engine.run([array[start : start + BATCH] for array in self._inputs], look)
+        for batch in in_batches(self._inputs):
+            engine.run(batch, look)
         kept = {}
         for operator in operators:
             sums = [np.sum(means[index], axis=0) for index in activations_read(model, operator)]
@@ -178,8 +178,8 @@ class BiasCorrection:
                 means[name].append(_means(values))
 
         engine = ReferenceEngine(model)
-        for start in range(0, len(self._inputs[0]), BATCH):
-            engine.run([array[start : start + BATCH] for array in self._inputs], look)
+        for batch in in_batches(self._inputs):
+            engine.run(batch, look)
         self._means |= {name: np.concatenate(parts) for name, parts in means.items()}
         self._followers |= followers
 
@@ -196,7 +196,7 @@ class BiasCorrection:
         shift = np.zeros(1)
         for step in range(STEPS):
             means, slopes = [], []
-            for batch in _batches(values, sources):
+            for batch in in_batches([values[index] for index in sources]):
                 floats = [model.tensors[index].format.dequantize(stored) for index, stored in zip(sources, batch, strict=True)]
                 sums = run(*floats) + shift
                 half = output.step if output.is_fixed else 1e-3 * float(np.abs(sums).max() or 1.0)
@@ -344,8 +344,3 @@ def _believed(missing: np.ndarray) -> np.ndarray:
     mean = missing.mean(axis=0)
     chance = missing.var(axis=0) / max(len(missing) - 1, 1)
     return np.maximum(0.0, 1.0 - chance / np.where(mean == 0, 1.0, mean**2)) * (mean != 0)
-
-
-def _batches(values: dict[int, np.ndarray], sources: list[int]) -> Iterator[list[np.ndarray]]:
-    for start in range(0, len(values[sources[0]]), BATCH):
-        yield [values[index][start : start + BATCH] for index in sources]

@@ -8,9 +8,8 @@ import numpy as np
 
 from kerasq import ops
 from kerasq.format.model import Model, Operator
+from kerasq_convert.examples.in_batches import computed_in_batches
 from kerasq_convert.operators import activations_read
-
-BATCH = 16
 
 
 class FloatSums:
@@ -42,8 +41,7 @@ class FloatSums:
         asked = name in self._names
         run = ops.prepare(self._model, operator.replace(clamp=None) if asked else operator)
         with np.errstate(all="ignore"):
-            parts = (run(*(array[start : start + BATCH] for array in arrays)) for start in range(0, len(arrays[0]), BATCH))
-            values = np.concatenate(list(parts))
+            values = computed_in_batches(run, arrays)
         if asked:
             self._read[name], self._sums[name] = arrays[0], values
             values = values if operator.clamp is None else np.clip(values, *operator.clamp)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from kerasq import ops
 from kerasq.format.model import Model
 from kerasq.progress import Progress
+from kerasq_convert.examples.in_batches import computed_in_batches
 from kerasq_convert.operators import activations_read
-from kerasq_convert.tuning.float_sums import BATCH, FloatSums
+from kerasq_convert.tuning.float_sums import FloatSums
 from kerasq_convert.tuning.layer import Freedom, Learned, learn_layer
 from kerasq_convert.tuning.moments import Moments, moments_of
 from kerasq_convert.tuning.weighted import Weighted, stored
@@ -102,7 +103,7 @@ class Walk:
                     model, layer = self._with(model, position, moments, learned[use.kernel])
                     layers.append(layer)
                 run = ops.prepare(model, model.operators[position])
-                values[operator.outputs[0]] = np.concatenate([run(*batch) for batch in _batches(values, sources)])
+                values[operator.outputs[0]] = computed_in_batches(run, [values[index] for index in sources])
                 values = {index: array for index, array in values.items() if spans[index][1] > position}
                 progress.advance(1)
         return Walked(model, layers, {name: one.position for name, one in learned.items() if one.position})
@@ -196,8 +197,3 @@ def _proven(model: Model, position: int) -> Model | None:
         return None
     operators = (*model.operators[:position], proven, *model.operators[position + 1 :])
     return dataclasses.replace(model, operators=operators)
-
-
-def _batches(values: dict[int, np.ndarray], sources: list[int]) -> Iterator[list[np.ndarray]]:
-    for start in range(0, len(values[sources[0]]), BATCH):
-        yield [values[index][start : start + BATCH] for index in sources]
