@@ -1,4 +1,5 @@
-"""Writes the pages that follow from the code: limits.md from the tables, api.md from what ARCHITECTURE.md calls public.
+"""Writes the pages that follow from the code: limits.md from the tables, api.md from what ARCHITECTURE.md calls public, and
+figures.md from README and what examples/benchmarks/figures.py measured.
 
 python docs/generate.py           # after a change of either
 python docs/generate.py --check   # exit status 1 where a page is not what it would write
@@ -23,6 +24,9 @@ from kerasq.ops.windows import MAX_SIDE
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS
 from kerasq.verification.verifier import MAX_ARENA_BYTES
 from kerasq_convert.frontend.reasons import reasons_by_class
+
+sys.path.append(str(Path(__file__).parents[1] / "examples" / "benchmarks"))
+import figures_page
 
 PAGES = Path(__file__).with_name("pages")
 WRITTEN = "<!-- Written by docs/generate.py: change what it reads, and run it. -->\n"
@@ -153,7 +157,7 @@ SIZES = {
     "bytes of a name": schema.MAX_NAME_BYTES,
 }
 
-WRITERS = {"limits.md": limits, "api.md": api}
+WRITERS = {"limits.md": limits, "api.md": api, "figures.md": figures_page.written}
 
 
 def main(arguments: list[str]) -> int:

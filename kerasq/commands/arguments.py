@@ -1,4 +1,4 @@
-"""What every command shares: absl flags of its own, `--help`, `--version`, `--quiet`, and the exit statuses.
+"""What every command shares: absl flags of its own, `--help`, `--version`, `--quiet`, `--completion`, and the exit statuses.
 
     0   done
     1   failed: something is wrong with what was given, a file or what is in it
@@ -16,23 +16,22 @@ import json
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from absl import flags
 
 import kerasq
+from kerasq.commands.completion import SHELLS, completion
+from kerasq.commands.help import filled_usage, help_text
 from kerasq.commands.program import FAILED, run_program
 from kerasq.complete import IncompleteError
 from kerasq.format.errors import ModelError
 from kerasq.progress import silence
 from kerasq.runtime.library import TierError
-from kerasq.text import first_of, line_width
+from kerasq.text import first_of
 
 WRONG_USAGE = 2
-_HELP_WIDTH = 80
-_NARROWEST = 20  # characters of a flag's meaning in a line
 _EXPECTED = {
     r"invalid literal for int\(\) with base .*": "a whole number",
     r"could not convert string to float.*": "a number",
@@ -85,7 +84,7 @@ def print_failure(
     for reason in reasons:
         print(f"{name}: {reason}", file=sys.stderr)
     if status == WRONG_USAGE:
-        print(f"{usage}\n{name} --help explains it", file=sys.stderr)
+        print(f"{filled_usage(usage)}\n{name} --help explains it", file=sys.stderr)
 
 
 def wants_json(argv: Sequence[str]) -> bool:
@@ -130,13 +129,18 @@ class Command:
         options = flags.FlagValues()
         self.define(options)
         flags.DEFINE_bool("quiet", False, "Say nothing but what was asked for.", short_name="q", flag_values=options)
+        flags.DEFINE_enum(
+            "completion", None, list(SHELLS), "Print a script by which the shell completes this.", flag_values=options
+        )
         flags.DEFINE_bool("version", False, "Show the version of kerasq.", flag_values=options)
         flags.DEFINE_bool("help", False, "Show this help.", short_name="h", flag_values=options)
         as_json = "json" in options and wants_json(argv)  # known before the command line is found to be right
         try:
             names = options(list(argv))[1:]
             if options.help:
-                print(f"{self.usage}\n\n{self.doc}\nFlags:\n{_flag_table(options)}")
+                print(help_text(self.usage, self.doc, options))
+            elif options.completion:
+                print(completion(options.completion, self.name, options), end="")
             elif options.version:
                 print(f"{self.name} {kerasq.__version__}")
             else:
@@ -165,26 +169,3 @@ class Command:
     def run(self) -> NoReturn:
         """The console script."""
         run_program(self.name, self.main, tensorflow=self.tensorflow)
-
-
-def _flag_table(options: flags.FlagValues) -> str:
-    """Two columns: the flags in the order of their definition, and what they mean."""
-    described = dict(_describe(options[name]) for name in options)  # short names are keys of the same flags
-    left = max(map(len, described)) + 4
-    width = min(line_width() or _HELP_WIDTH, 2 * _HELP_WIDTH)
-    lines = []
-    for flag, meaning in described.items():
-        first, *others = textwrap.wrap(meaning, max(width - left, _NARROWEST))
-        lines += [f"  {flag:{left - 2}}{first}", *(" " * left + line for line in others)]
-    return "\n".join(lines)
-
-
-def _describe(flag: flags.Flag[Any]) -> tuple[str, str]:
-    """`-o, --output FILE` and what it means."""
-    choices = "|".join(getattr(flag.parser, "enum_values", ()))
-    quoted = re.search("`(.+?)`", flag.help)
-    value = choices or (quoted[1] if quoted else "")
-    names = f"-{flag.short_name}, --{flag.name}" if flag.short_name else f"--{flag.name}"
-    meaning = " ".join(flag.help.removeprefix(f"<{choices}>: ").replace("`", "").split())
-    default = f" Default: {flag.default}." if flag.default not in (None, False, []) else ""
-    return f"{names} {value}".rstrip(), meaning + default

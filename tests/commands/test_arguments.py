@@ -17,14 +17,15 @@ usage: kerasq-test FILE [--size N]
 What it does.
 
 Flags:
-  -o, --output FILE      FILE to write.
-  --size N               As many as N. Default: 3.
-  --color red|dark blue  Of the door.
-  --quick                Sooner, at the cost of everything that there is to say
-                         about it, which is what a second line is for.
-  -q, --quiet            Say nothing but what was asked for.
-  --version              Show the version of kerasq.
-  -h, --help             Show this help.
+  -o, --output FILE           FILE to write.
+  --size N                    As many as N. Default: 3.
+  --color red|dark blue       Of the door.
+  --quick                     Sooner, at the cost of everything that there is to
+                              say about it, which is what a second line is for.
+  -q, --quiet                 Say nothing but what was asked for.
+  --completion bash|zsh|fish  Print a script by which the shell completes this.
+  --version                   Show the version of kerasq.
+  -h, --help                  Show this help.
 """
 
 
