@@ -113,12 +113,19 @@ typedef struct {
   size_t limit, used;
 } kq_budget;
 
-/* How a kernel rearranges constants: kq_packing.h. A program whose kernels rearrange nothing links nothing of it. */
+/* How a kernel rearranges constants: kq_packing.h. */
 typedef struct kq_packing {
   bool (*reserve)(kq_network *, kq_operator *, kq_budget *); /* false where the budget does not suffice: another kernel's turn */
   size_t (*fill)(kq_operator *, uint8_t *memory); /* returns the bytes that it took */
   const struct kq_part *constants, *finish;
 } kq_packing;
+
+/* Whether a kernel packs. On a microcontroller none does, and nothing is kept there for what none does. */
+#if (defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M') || (defined(__riscv_xlen) && __riscv_xlen == 32)
+#define KQ_PACKS(kernel) ((void)(kernel), false)
+#else
+#define KQ_PACKS(kernel) ((kernel)->packing != NULL)
+#endif
 #define KQ_ANY_BITS 255
 #define KQ_ANY_LAYOUT 255
 

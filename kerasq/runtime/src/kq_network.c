@@ -27,7 +27,7 @@ static const kq_kernel *choose(kq_network *network, kq_operator *op, const kq_ke
     const kq_kernel *kernel = kernels->list[k];
     if (!suits(kernel, op)) continue;
     op->kernel = kernel;
-    if (kernel->packing == NULL || kernel->packing->reserve(network, op, budget)) return kernel;
+    if (!KQ_PACKS(kernel) || kernel->packing->reserve(network, op, budget)) return kernel;
   }
   return NULL;
 }
@@ -42,7 +42,7 @@ static kq_status choose_kernels(kq_network *network, const kq_kernels *kernels, 
     op->kernel = choose(network, op, kernels, &budget);
     if (op->kernel == NULL) return kq_fail(error, KQ_NO_KERNEL, (int32_t)i, (int32_t)(op->output - network->tensors));
     const size_t needed = op->kernel->scratch_bytes == NULL ? 0 : op->kernel->scratch_bytes(op);
-    const bool packs = op->kernel->packing != NULL;
+    const bool packs = KQ_PACKS(op->kernel);
     const size_t scratch = packs ? behind_plan(network) : kq_scratch_place(network, op, needed);
     if (!packs) op->scratch = scratch;
     if (needed != 0 && scratch + needed > network->arena_bytes) network->arena_bytes = scratch + needed;
@@ -54,7 +54,7 @@ static kq_status choose_kernels(kq_network *network, const kq_kernels *kernels, 
 static void pack(kq_network *network, uint8_t *memory) {
   for (uint32_t i = 0; i < network->operator_count; ++i) {
     kq_operator *op = &network->operators[i];
-    if (op->kernel->packing != NULL) memory += op->kernel->packing->fill(op, memory);
+    if (KQ_PACKS(op->kernel)) memory += op->kernel->packing->fill(op, memory);
   }
 }
 
@@ -100,7 +100,7 @@ static kq_status prepare(const uint8_t *bytes, size_t size, const kq_kernels *ke
   }
   for (uint32_t i = 0; status == KQ_OK && i < network->operator_count; ++i) {
     kq_operator *op = &network->operators[i];
-    if (op->kernel->packing != NULL) op->scratch = behind_plan(network); /* only now: until then it is reserve's and fill's */
+    if (KQ_PACKS(op->kernel)) op->scratch = behind_plan(network); /* only now: until then it is reserve's and fill's */
   }
   return status;
 }
@@ -118,7 +118,7 @@ kq_status kq_prepare(const void *model, size_t model_bytes, const kq_kernels *ke
 size_t kq_arena_bytes(const kq_network *network) { return network->arena_bytes; }
 
 static bool packs_and_computes_behind(const kq_operator *op) {
-  return op->kernel->packing != NULL && op->kernel->scratch_bytes != NULL && op->kernel->scratch_bytes(op) != 0;
+  return KQ_PACKS(op->kernel) && op->kernel->scratch_bytes != NULL && op->kernel->scratch_bytes(op) != 0;
 }
 
 /* Kernels that pack load whole vectors from their scratch memory; all others are content with the alignment of tensors. */

@@ -3,32 +3,30 @@
  * times, and the results are copied; with an addend they are computed one by one, as four that are the same. */
 #include "kq_arm_conv.h"
 
-/* Parts of the scratch memory, as offsets. With channels that make whole turns, inputs are widened where they lie; else windows are
- * copied together first, and rows of weights that don't end with a word, too. */
-typedef struct {
-  size_t turns, zeros, windows, weights, results, end;
-  uint32_t words; /* of a window */
-} layout;
-
-static layout lay_out(const kq_operator *op) {
+/* Parts of the scratch memory that begins at an address, and where it ends. With channels that make whole turns, inputs are widened
+ * where they lie; else windows are copied together first, and rows of weights that don't end with a word, too. */
+static uintptr_t lay_out(const kq_operator *op, uintptr_t at, kq_arm_convolution *conv) {
   const kq_tensor *kernel = op->input[KQ_KERNEL];
   const uint32_t outputs = kernel->shape[0], row = kernel->elements / outputs, channels = kernel->shape[3];
   const uint32_t bits = (uint32_t)kq_bits(kernel->type), rest = 32 / bits - 1; /* of the inputs of a turn, a power of two */
   const uint32_t inputs = (row + rest) & ~rest;
-  layout place;
-  place.words = inputs / 4;
-  place.turns = kq_rounded_up(outputs * sizeof(kq_arm_channel), 8);
-  place.windows = place.zeros = place.turns + (size_t)inputs * (KQ_ARM_TURN_WORDS * sizeof(uint32_t) / 4);
-  if ((channels & rest) == 0) place.windows += channels;
-  place.weights = place.windows;
-  if ((channels & rest) != 0) place.weights += (size_t)inputs * KQ_ARM_PIXELS;
-  place.results = place.weights;
-  if (inputs != row) place.results += (size_t)outputs * (inputs * bits / 8);
-  place.end = place.results + kq_arm_results_bytes(op, KQ_ARM_PIXELS);
-  return place;
+  conv->words = inputs / 4;
+  conv->channels = (kq_arm_channel *)at;
+  at += kq_rounded_up(outputs * sizeof(kq_arm_channel), 8);
+  conv->turns = (uint32_t *)at;
+  at += inputs * (KQ_ARM_TURN_WORDS * sizeof(uint32_t) / 4);
+  conv->windows = (uint8_t *)at;
+  at += (channels & rest) == 0 ? channels : (size_t)inputs * KQ_ARM_PIXELS;
+  conv->arranged = (uint8_t *)at;
+  if (inputs != row) at += (size_t)outputs * (inputs * bits / 8);
+  conv->results = (uint8_t *)at;
+  return at + kq_arm_results_bytes(op, KQ_ARM_PIXELS);
 }
 
-size_t kq_arm_conv_scratch(const kq_operator *op) { return lay_out(op).end; }
+size_t kq_arm_conv_scratch(const kq_operator *op) {
+  kq_arm_convolution conv;
+  return lay_out(op, 0, &conv);
+}
 
 static bool accepts_any(const kq_operator *op) {
   return op->groups == 1 && kq_arm_can_finish(op) && kq_arm_addend_allows_blocks(op, KQ_ARM_PIXELS) &&
@@ -57,23 +55,16 @@ KQ_APART static void multiply(const kq_arm_convolution *conv, uint32_t pixel, ui
 
 KQ_APART static void prepare(const kq_operator *op, uint8_t *arena, kq_arm_convolution *conv) {
   const kq_tensor *kernel = op->input[KQ_KERNEL], *addend = op->input[KQ_ADDEND];
-  const layout place = lay_out(op);
-  uint8_t *const scratch = arena + op->scratch;
   conv->op = op;
   conv->output = kq_output_data(op, arena);
   conv->input = kq_input_data(op, KQ_X, arena);
   conv->addend = addend == NULL ? conv->output : kq_input_data(op, KQ_ADDEND, arena);
   conv->widen = (kq_arm_widen)op->kernel->inner;
-  conv->channels = (kq_arm_channel *)(void *)scratch;
-  conv->turns = (uint32_t *)(void *)(scratch + place.turns);
-  conv->windows = scratch + place.windows;
-  conv->zeros = scratch + place.zeros;
-  conv->results = scratch + place.results;
-  conv->words = place.words;
   conv->cursor = kq_arm_first_origin(op);
+  lay_out(op, (uintptr_t)arena + op->scratch, conv);
   kq_arm_make_channels(op, 0, op->output->shape[3], conv->channels);
-  memset(conv->zeros, 0, place.windows - place.zeros);
-  conv->weights = conv->method->arrange == NULL ? kernel->data : conv->method->arrange(kernel, scratch + place.weights, place.words);
+  memset(conv->windows, 0, kernel->shape[3]);
+  conv->weights = conv->method->arrange == NULL ? kernel->data : conv->method->arrange(kernel, conv->arranged, conv->words);
 }
 
 void kq_arm_convolve(const kq_operator *op, uint8_t *arena, const kq_arm_method *method) {

@@ -18,7 +18,7 @@ typedef struct {
   kq_arm_widen widen;
   kq_arm_channel *channels;
   uint32_t *turns;
-  uint8_t *windows, *zeros, *results;
+  uint8_t *windows, *arranged, *results; /* windows: copies, or one tap of zeros */
   uint32_t words; /* of a window */
   kq_arm_cursor cursor;
 } kq_arm_convolution;

@@ -23,7 +23,7 @@ static void widen_taps(const kq_arm_convolution *conv, const kq_arm_origin at[KQ
       const uint8_t *pixels[KQ_ARM_PIXELS];
       for (int i = 0; i < KQ_ARM_PIXELS; ++i) {
         const uint32_t y = (uint32_t)at[i].row + row * op->dilations[0], x = (uint32_t)at[i].column + column * op->dilations[1];
-        pixels[i] = y < shape[1] && x < shape[2] ? conv->input + (y * shape[2] + x) * shape[3] : conv->zeros;
+        pixels[i] = y < shape[1] && x < shape[2] ? conv->input + (y * shape[2] + x) * shape[3] : conv->windows;
       }
       turns = conv->widen(turns, pixels, shape[3] / 4);
     }
