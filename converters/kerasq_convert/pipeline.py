@@ -9,26 +9,26 @@ from typing import Any
 
 from kerasq.format import Model, ModelError
 from kerasq.statistics import Statistics
-from kerasq_convert.building import Builder, in_float
+from kerasq_convert.building import in_float
+from kerasq_convert.causes.diagnosis import Diagnosis, diagnose
+from kerasq_convert.causes.trials import Trials
 from kerasq_convert.comparison.layers import Analysis, analyze_dataset
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.dataset import Dataset
 from kerasq_convert.formats.choice import require_ranges
 from kerasq_convert.frontend import read_model
 from kerasq_convert.frontend.input_sizes import InputSizes
+from kerasq_convert.graph import Graph
 from kerasq_convert.network import EQUALIZED
-from kerasq_convert.observation.observe import load_statistics, observe
+from kerasq_convert.observation.observe import load_statistics
 from kerasq_convert.options import Options, check_options
-from kerasq_convert.passes.multipliers import with_multipliers
 from kerasq_convert.passes.simplify import simplify
-from kerasq_convert.passes.widths import kernel_bits
-from kerasq_convert.repair.repair import bias_correction
 from kerasq_convert.repair.silence import require_signal
 from kerasq_convert.report.describe import describe
 from kerasq_convert.report.report import Report
-from kerasq_convert.search.formats import search_formats
+from kerasq_convert.search.formats import Searched, search_formats
 from kerasq_convert.search.resources import written
-from kerasq_convert.search.speed import for_speed
+from kerasq_convert.search.start import Start, start
 from kerasq_convert.settings import Settings
 from kerasq_convert.tuning.tune import tune
 
@@ -72,15 +72,9 @@ def run_stages(source: Any, options: Options) -> Conversion:
     settings, trained = Settings.load(options.settings), load_statistics(options.statistics)
 
     graph = read_model(source, options.signature, InputSizes(options.input_shape))
-    network = simplify(graph, settings, equalized=options.equalize)
-    observed = observe(network, trained, options)
-    correction = bias_correction(network, observed, options)
-    bits = kernel_bits(network, settings, options.kernel_bits, options.end_weight_bits)
-    accurate = with_multipliers(network, settings, options.per_channel, observed=observed.statistics is not None, bits=bits)
-    scaled = for_speed(network, accurate, settings, observed, correction, options, bits)
-
-    build = Builder.of(scaled, settings, observed.statistics, options, bits)  # chooses formats, emits operators, plans memory
-    searched = search_formats(build, observed, correction, options, network)
+    begun = start(graph, settings, options, trained)  # observes values, scales kernels: `begun.build` emits and plans the rest
+    network, observed, correction = begun.network, begun.observed, begun.correction
+    searched = search_formats(begun.build, observed, correction, options, network)
     built, scaled = searched.build(searched.decided), searched.build.network
     if observed.statistics is not None and not options.allow_float:
         require_ranges(scaled.graph, scaled.names, built.formats)
@@ -91,7 +85,16 @@ def run_stages(source: Any, options: Options) -> Conversion:
     file = written(tuned.emitted.model, options)
     verdict = searched.verdict(tuned.emitted.model, options.goals, file)
     report = describe(tuned, file.model, len(file.content), scaled, observed, verdict, options)
+    report = dataclasses.replace(report, diagnosis=_diagnosis(graph, begun, searched, options))
     return Conversion(file.content, file.model, observed.statistics, report, verdict.missed)
+
+
+def _diagnosis(graph: Graph, begun: Start, searched: Searched, options: Options) -> Diagnosis | None:
+    """Causes of a loss, where layers are analysed; not of widths that were chosen for limits, which lose what they must."""
+    examples = begun.observed.examples
+    if not options.analyze or examples is None or searched.build is not begun.build:
+        return None
+    return diagnose(Trials(graph, begun, searched.decided, options, examples))
 
 
 def float_model(source: Any, quantized: Model | None = None) -> Model:

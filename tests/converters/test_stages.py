@@ -43,6 +43,7 @@ ORDER = (
         "pruning",
         "search",
         "tuning",
+        "causes",
         "report",
         "pipeline",
         "converter",

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 
 from kerasq.text import printable, table
+from kerasq_convert.comparison.contributions import Contribution
 from kerasq_convert.comparison.layers import LITTLE, Analysis, LayerError, Noise
 
 WIDTH = 20  # of a bar, in characters
 SATURATION = ("layer", "format", "beyond", "stored at the ends")
+CONTRIBUTIONS = ("tensor", "noise at the outputs", "its own error, beside its signal")
+ADDED = "what tensors add by themselves to the noise at the outputs, not what they inherit:"
 PROMOTIONS = ("layer", "alone", "output", "arena bytes", "table bytes", "kernel", "model bytes", "both")
+CONTRIBUTORS = 5  # tensors that are shown
+COUNTING = 0.01  # of what all add: a tensor that adds less is not shown
 FULL_DB, EMPTY_DB = 0.0, 60.0  # a bar is full where noise equals signal, and empty 60 dB below
 
 
@@ -28,6 +33,8 @@ def to_text(analysis: Analysis) -> str:
     if promoted:
         text = table(PROMOTIONS, promoted, PROMOTIONS[1:], "  ")
         sections += ["", "16 bits instead of 8, the noisiest layer first; dB at the layer itself:", text]
+    if analysis.contributions:
+        sections += ["", ADDED, contribution_table(analysis.contributions)]
     if analysis.unmatched:
         sections += ["", f"not in the float network: {', '.join(map(printable, analysis.unmatched))}"]
     return "\n".join(sections)
@@ -119,6 +126,19 @@ def promotion_rows(analysis: Analysis) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def contribution_rows(contributions: list[Contribution]) -> list[list[str]]:
+    """Cells under `CONTRIBUTIONS`, the greatest effect first, as far as that counts."""
+    measured = [(one, one.effect) for one in contributions if one.effect is not None]
+    least = COUNTING * sum(effect for _, effect in measured)
+    counting = [(one, effect) for one, effect in measured if effect and effect >= least][:CONTRIBUTORS]
+    return [[printable(one.name), share_percent(effect), decibels(one.added)] for one, effect in counting]
+
+
+def contribution_table(contributions: list[Contribution]) -> str:
+    """The same as text."""
+    return table(CONTRIBUTIONS, contribution_rows(contributions), CONTRIBUTIONS[1:], "  ")
 
 
 def _gain(gain: float) -> str:

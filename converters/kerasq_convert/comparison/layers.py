@@ -29,6 +29,8 @@ from kerasq.interpreter.batches import inputs_of, slices
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
 from kerasq.qformat import QFormat
+from kerasq_convert.comparison.contributions import Contribution, contributions
+from kerasq_convert.comparison.noise import Noise, finite
 from kerasq_convert.comparison.promotion import Variant, variants
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.dataset import EXAMPLES, Dataset, load_dataset
@@ -38,35 +40,6 @@ from kerasq_convert.operators import activations_read
 LITTLE = 0.1  # of the signal: rule of thumb for noise at the outputs that costs little accuracy
 _BATCH_BYTES = 1 << 26
 _MAX_BATCH = 16
-
-
-@dataclasses.dataclass
-class Noise:
-    """Powers of a difference and of what it is measured against, summed up."""
-
-    power: float = 0.0
-    signal: float = 0.0
-
-    def add(self, wanted: np.ndarray, measured: np.ndarray) -> None:
-        self.power += float(np.sum((measured - wanted) ** 2))
-        self.signal += float(np.sum(wanted**2))
-
-    @property
-    def share(self) -> float:
-        """Noise : signal; infinite where only the noise is not zero."""
-        if self.power == 0:
-            return 0.0
-        return self.power / self.signal if self.signal else math.inf
-
-    @property
-    def sqnr_db(self) -> float:
-        """Signal : noise in dB; infinite without noise."""
-        return -10 * math.log10(self.share) if 0 < self.share < math.inf else math.inf if self.share == 0 else -math.inf
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values; what is infinite, or not a number, is null. Of a ratio, the powers tell which."""
-        ratio = {"noise_to_signal": _finite(self.share), "sqnr_db": _finite(self.sqnr_db)}
-        return {"noise": _finite(self.power), "signal": _finite(self.signal), **ratio}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +87,7 @@ class LayerError:
                 "arena_bytes": promotion.arena_bytes,
                 "model_bytes": promotion.model_bytes,
                 "alone": promotion.alone.to_dict(),
-                "gain_db": _finite(promotion.gain_db(self.alone)),
+                "gain_db": finite(promotion.gain_db(self.alone)),
             }
             for promotion in self.promotions
         ]
@@ -130,12 +103,14 @@ class Analysis:
         layers: In the order of execution, inputs first.
         outputs: Names of the network's outputs that are compared.
         unmatched: Activations that the float network does not have.
+        contributions: What tensors add to the noise at the outputs, the greatest effect first.
     """
 
     examples: int
     layers: list[LayerError]
     outputs: list[str]
     unmatched: list[str]
+    contributions: list[Contribution]
 
     def layer(self, name: str) -> LayerError:
         return next(layer for layer in self.layers if layer.name == name)
@@ -166,6 +141,7 @@ class Analysis:
             "outputs": self.outputs,
             "unmatched": self.unmatched,
             "layers": [layer.to_dict() for layer in self.layers],
+            "contributions": [one.to_dict() for one in self.contributions],
         }
 
 
@@ -196,7 +172,8 @@ def analyze(model: Model, reference: Model, inputs: list[np.ndarray], *, verbose
             progress.advance(examples.stop - examples.start)
     outputs = [model.tensors[index].name for index in model.outputs if model.tensors[index].name in names]
     unmatched = [tensor.name for tensor in model.activations() if tensor.name not in names]
-    return Analysis(count, [measured.result() for measured in comparison.measured.values()], outputs, unmatched)
+    layers = [measured.result() for measured in comparison.measured.values()]
+    return Analysis(count, layers, outputs, unmatched, contributions(model, reference, inputs))
 
 
 def analyze_dataset(
@@ -310,7 +287,3 @@ class _Comparison:
         for variant, noise in zip(measured.tried, measured.promoted, strict=True):
             stored = variant.run(*(source(index, format_) for index, format_ in variant.inputs))
             noise.add(wanted, variant.output.dequantize(stored, np.float64))
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -45,7 +45,7 @@ def describe(
     examples = observed.examples
     if examples is None:
         return report
-    report = with_outputs(report, model, examples.held)
+    report = with_outputs(report, model, examples.held, analyzed=options.analyze)
     if not options.analyze:
         return report
     return dataclasses.replace(report, analysis=analyze(model, examples.reference, examples.inputs, verbose=options.verbose))

@@ -9,6 +9,8 @@ from typing import Any
 from kerasq.format import Model
 from kerasq.statistics import Statistics
 from kerasq.text import printable, table
+from kerasq_convert.causes import causes_text
+from kerasq_convert.causes.diagnosis import Diagnosis
 from kerasq_convert.comparison import analysis_text
 from kerasq_convert.comparison.layers import Analysis
 from kerasq_convert.comparison.outputs import FAIR_DB, LITTLE_DB, OutputError, Wanted, compare, lost_features
@@ -67,6 +69,7 @@ class Report:
         warnings: What makes the result doubtful.
         trade_off: The network before promotion to 16 bits and after each step of it; empty without a search.
         analysis: The errors of every layer, where that was asked for.
+        diagnosis: Why it loses accuracy, and what mends that, where the analysis was asked for.
         allocation: The widths of kernels and buffers that were chosen for limits; `None` where those were kept without.
         pareto: The trade-off of size and noise, the smallest network first; empty where it was not asked for.
         pruned: Operators that became smaller, or went, since part of them could not change the outputs. Rows of tensors are of
@@ -88,6 +91,7 @@ class Report:
     warnings: list[str] = dataclasses.field(default_factory=list)
     trade_off: list[TradeOff] = dataclasses.field(default_factory=list)
     analysis: Analysis | None = None
+    diagnosis: Diagnosis | None = None
     allocation: Allocated | None = None
     pareto: list[CurvePoint] = dataclasses.field(default_factory=list)
     pruned: list[PrunedLayer] = dataclasses.field(default_factory=list)
@@ -95,10 +99,11 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; a signal-to-noise ratio without any noise is null, as JSON has no infinity."""
-        values = dataclasses.asdict(dataclasses.replace(self, analysis=None))
+        values = dataclasses.asdict(dataclasses.replace(self, analysis=None, diagnosis=None))
         for row in (*values["buffers"], *values["parameters"]):
             del row["automatic"]  # for settings
         values["analysis"] = self.analysis and self.analysis.to_dict()
+        values["diagnosis"] = self.diagnosis and self.diagnosis.to_dict()
         values["pareto"] = [point.to_dict() for point in self.pareto]
         for point in (*values["trade_off"], *values["outputs"]):
             if math.isinf(point["sqnr_db"]):
@@ -126,6 +131,8 @@ class Report:
             lines += [_allocation_text(self.allocation), ""]
         if self.analysis is not None:
             lines += ["", self.analysis.to_text(), ""]
+        if self.diagnosis is not None:
+            lines += [causes_text.to_text(self.diagnosis), ""]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join([*lines, *(self.note_lines() if notes else ())])
 
@@ -144,16 +151,22 @@ def outputs_text(report: Report) -> str:
     return f"{'; '.join(parts)} (of {report.examples} examples)"
 
 
-def with_outputs(report: Report, model: Model, wanted: Wanted) -> Report:
-    """The report with what the examples show of the outputs, and a warning where that is bad."""
+def with_outputs(report: Report, model: Model, wanted: Wanted, *, analyzed: bool = False) -> Report:
+    """The report with what the examples show of the outputs, and a warning where that is bad.
+
+    Args:
+        report: The report.
+        model: The network.
+        wanted: The examples, and what they should give.
+        analyzed: Whether the report has an analysis.
+    """
     outputs = compare(model, wanted)
     worst = min(output.sqnr_db for output in outputs)
     warnings = list(report.warnings)
     if worst < LITTLE_DB:
-        warnings.append(
-            f"{analysis_text.decibels_of(worst)} at the outputs: this is hardly the network that was trained any more. --analyze "
-            "(Converter.analyze) tells which layer loses it"
-        )
+        where = "the analysis above tells" if analyzed else "--analyze (Converter.analyze) tells"
+        lost = f"{analysis_text.decibels_of(worst)} at the outputs: this is hardly the network that was trained any more"
+        warnings.append(f"{lost}; {where} which layer loses it, and what mends that")
     if worst < FAIR_DB:
         formats = {tensor.name: tensor.format for tensor in model.tensors}
         for name, features in lost_features(model, wanted).items():
