@@ -29,6 +29,7 @@ _NAMES = {
     "Converter": "kerasq_convert",
     "compare_with_float": "kerasq_convert",
     "convert": "kerasq_convert",
+    "file_report": "kerasq_convert",
     "fit_on": "kerasq_convert",
     "load_keras_file": "kerasq_convert",
     "quantize_model": "kerasq_convert",

@@ -28,6 +28,7 @@ from kerasq_convert import ConversionError as ConversionError
 from kerasq_convert import Converter as Converter
 from kerasq_convert import compare_with_float as compare_with_float
 from kerasq_convert import convert as convert
+from kerasq_convert import file_report as file_report
 from kerasq_convert import fit_on as fit_on
 from kerasq_convert import load_keras_file as load_keras_file
 from kerasq_convert import quantize_model as quantize_model
@@ -50,6 +51,7 @@ __all__ = [
     "Converter",
     "compare_with_float",
     "convert",
+    "file_report",
     "fit_on",
     "load_keras_file",
     "quantize_model",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasq.conformance.samples import SAMPLES
-from kerasq.plots import magnitude_percentiles, plot_buffers, plot_ranges
+from kerasq.plots import kernel_histograms, magnitude_percentiles, plot_buffers, plot_ranges
 from kerasq.statistics import Histogram, Statistics
 from kerasq.verification.plan import profile
 
@@ -73,6 +73,25 @@ def test_statistics_of_another_network(model):
         plot_ranges(statistics, model)
 
 
+def test_ranges_have_a_row_per_kernel_below(model, axes_of):
+    _, *panels = plot_ranges(statistics_of(model), model).axes
+    kernels = kernel_histograms(model)
+    assert len(panels) == bool(kernels)
+    labels = [label.get_text().split() for panel in panels for label in panel.get_yticklabels()]
+    assert labels == [[name, str(qformat)] for name, qformat, _ in kernels]
+    stored = {tensor.name: tensor for tensor in model.constants() if tensor.name.endswith("kernel")}
+    assert {name for name, *_ in kernels} == {name for name, tensor in stored.items() if not tensor.format.is_sign}
+    for panel in panels:
+        dots = {round(line.get_ydata()[0]): line.get_xdata()[0] for line in panel.lines if len(line.get_xdata()) == 1}
+        for row, (name, _, histogram) in enumerate(kernels):
+            if histogram.count > histogram.zeros:
+                assert dots[row] == pytest.approx(np.abs(stored[name].values).max())
+
+
+def legend_of(axes):
+    return axes.figure.legends[0].get_texts()
+
+
 def test_buffers_stack_up_to_the_profile(model, axes_of):
     axes = axes_of(plot_buffers(model))
     totals = profile(model)
@@ -82,6 +101,10 @@ def test_buffers_stack_up_to_the_profile(model, axes_of):
     assert heights.tolist() == totals
     assert any(f"{max(totals):,}" in text.get_text() for text in axes.texts)
     assert f"arena {model.arena_bytes:,} bytes" in axes.get_legend().get_texts()[0].get_text()
+    kept = sum(int(text.get_text().split(", ", 1)[1].split(" bytes")[0].replace(",", "")) for text in legend_of(axes))
+    assert kept == max(totals), "the legend names what is kept at the peak"
+    for place, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True):
+        assert float(label.get_text()) == pytest.approx(place / 1024, rel=1e-4)
     assert len(axes.get_xticklabels()) == len(model.operators) + 2
 
 

@@ -10,6 +10,7 @@ from kerasq_convert.frontend.sources import load_keras_file
 from kerasq_convert.pipeline import compare_with_float, float_model
 from kerasq_convert.quantization import quantize_model, strip
 from kerasq_convert.report.fit import fit_on
+from kerasq_convert.report.of_file import file_report
 from kerasq_convert.summarizing import summary
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "GoalsMissedError",
     "compare_with_float",
     "convert",
+    "file_report",
     "fit_on",
     "float_model",
     "load_keras_file",

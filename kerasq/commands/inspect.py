@@ -15,7 +15,9 @@ examples of --representative_dataset: the error of every layer, what saturates, 
 what 16 bits would cost and give. With another .kq file it tells what that stores
 differently, and from which tensor on it computes something else.
 
---graph writes the network as a picture: operators, formats, bytes.
+--graph writes the network as a picture: operators, formats, bytes. --report writes
+a page for a browser: sizes, distributions of the kernels, the memory plan, every
+tensor; with --target what it takes there, with --against the errors of its layers.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from kerasq import ops
 from kerasq.commands.arguments import Command, CommandError, UsageError, naming
 from kerasq.commands.beside_report import beside_report
 from kerasq.commands.graph_picture import graph
-from kerasq.commands.outputs import PICTURE, Output, check_outputs, report_stream, write_outputs
+from kerasq.commands.outputs import PAGE, PICTURE, Output, check_outputs, report_stream, write_outputs
 from kerasq.commands.plan_picture import LEGEND, picture
 from kerasq.commands.run import read_inputs
 from kerasq.evaluation.beside import beside
@@ -194,6 +196,7 @@ def _define(options: flags.FlagValues) -> None:
     examples = "`FILE` (.npy) with examples of what the network will see, for --against; the first 256 are used."
     flags.DEFINE_string("representative_dataset", None, examples, flag_values=options)
     flags.DEFINE_string("graph", None, "SVG `FILE` to write: the network as a picture.", flag_values=options)
+    flags.DEFINE_string("report", None, "HTML `FILE` to write: a page with all of this, and distributions.", flag_values=options)
 
 
 def _inspect(options: flags.FlagValues, names: list[str]) -> None:
@@ -203,24 +206,32 @@ def _inspect(options: flags.FlagValues, names: list[str]) -> None:
         raise UsageError("--against and --representative_dataset go together")
     board, limits = _wanted_board(options)
     path = Path(names[0])
-    pictures = [] if options.graph is None else [Output("--graph", options.graph, PICTURE)]
-    check_outputs(pictures, [path, options.representative_dataset, options.against])
+    asked = (("--graph", options.graph, PICTURE), ("--report", options.report, PAGE))
+    outputs = [Output(flag, name, kind) for flag, name, kind in asked if name is not None]
+    check_outputs(outputs, [path, options.representative_dataset, options.against])
     with naming(path):
         content = read_bytes(path)
         model = loads(content)
         facts = {"file": str(path), "file_bytes": len(content), **describe(model), "version": recorded_version(content)}
     sections = [report(facts), memory_plan(model)]
-    fit = None
+    fit = analysis = None
     if board is not None:
         fit = _footprint(content, board, **limits)
         facts["fit"] = fit.to_dict()
         sections.append(fit_report(fit))
     if options.against:
-        compare, key = (_beside, "beside") if Path(options.against).suffix == ".kq" else (_compared, "analysis")
-        facts[key], text = compare(model, options.against, options.representative_dataset)
+        if Path(options.against).suffix == ".kq":
+            facts["beside"], text = _beside(model, options.against, options.representative_dataset)
+        else:
+            analysis = _compared(model, options.against, options.representative_dataset)
+            facts["analysis"], text = analysis.to_dict(), analysis.to_text()
         sections.append(text)
-    write_outputs({output.path: graph(model).encode() for output in pictures})
-    print(json.dumps(facts, indent=2) if options.json else "\n\n".join(sections), file=report_stream(pictures))
+    pages = {
+        "--graph": lambda: graph(model),
+        "--report": lambda: kerasq.file_report(content, path.name, analysis, fit),
+    }
+    write_outputs({output.path: pages[output.flag]().encode() for output in outputs})
+    print(json.dumps(facts, indent=2) if options.json else "\n\n".join(sections), file=report_stream(outputs))
     if fit is not None and fit.problems:
         raise CommandError(*(f"{printable(str(path))} does not fit {fit.board.name}: {problem}" for problem in fit.problems))
 
@@ -252,13 +263,12 @@ def _footprint(content: bytes, board: Board, **limits: int) -> Footprint:
         raise CommandError(f"--target: {error}") from error
 
 
-def _compared(model: Model, source: str, dataset: str) -> tuple[dict[str, Any], str]:
-    """The comparison with a float network, as JSON values and as text."""
+def _compared(model: Model, source: str, dataset: str) -> Any:
+    """The comparison with a float network, an `Analysis`."""
     try:
-        analysis = kerasq.compare_with_float(model, source, dataset, verbose=True)
+        return kerasq.compare_with_float(model, source, dataset, verbose=True)
     except kerasq.ConversionError as error:
         raise CommandError(str(error)) from error
-    return analysis.to_dict(), analysis.to_text()
 
 
 def _beside(model: Model, other: str, dataset: str) -> tuple[dict[str, Any], str]:

@@ -96,6 +96,11 @@ class Footprint:
         """`None` where no limit is known."""
         return None if self.flash_limit is None and self.ram_limit is None else not self.problems
 
+    def _repr_html_(self) -> str:
+        from kerasq.footprint.report import fit_html  # which is about this class
+
+        return fit_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return {

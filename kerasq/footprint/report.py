@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from kerasq.footprint.footprint import Footprint
+from kerasq.rich import notebook_table, paragraph
 from kerasq.text import printable, table
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
@@ -28,6 +29,16 @@ def fit_report(fit: Footprint) -> str:
     columns = work_columns(fit)
     work = table(columns, work_rows(fit), right=("#", *columns[3:]))
     return f"{fit_title(fit)}:\n{memory}\n\n{work}\n\n{fit_verdict(fit)}"
+
+
+def fit_html(fit: Footprint) -> str:
+    """The same for a notebook."""
+    columns = work_columns(fit)
+    tables = [
+        notebook_table(("memory", "part", "bytes", "of", "share"), memory_rows(fit), right=("bytes", "of", "share")),
+        notebook_table(columns, work_rows(fit), right=("#", *columns[3:])),
+    ]
+    return "".join([paragraph(*fit_verdict(fit).splitlines(), title=fit_title(fit)), *tables])
 
 
 def fit_title(fit: Footprint) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 
 from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator, Tensor
+from kerasq.rich import notebook_table, paragraph
 from kerasq.text import printable, table
 
+_COLUMNS = ("layer", "operator", "kernel", "output", "shape", "parameters", "bytes", "MACs")
+_NUMBERS = ("parameters", "bytes", "MACs")
 _TABLE = "table"  # the constant that is no parameter: values of a function
 
 
@@ -78,8 +81,13 @@ class Summary:
 
     def to_text(self) -> str:
         """A table of the layers, and the sums."""
-        columns = ("layer", "operator", "kernel", "output", "shape", "parameters", "bytes", "MACs")
-        rows = [
+        return "\n".join((table(_COLUMNS, self._rows(), right=_NUMBERS), "", *self._sums()))
+
+    def _repr_html_(self) -> str:
+        return notebook_table(_COLUMNS, self._rows(), right=_NUMBERS) + paragraph(*self._sums())
+
+    def _rows(self) -> list[list[str]]:
+        return [
             [
                 printable(layer.layer),
                 layer.kind,
@@ -90,14 +98,15 @@ class Summary:
             ]
             for layer in self.layers
         ]
+
+    def _sums(self) -> tuple[str, ...]:
         precisions = ", ".join(f"{count:,} {precision}" for precision, count in self.macs.items()) or "none"
         file = "" if self.file_bytes is None else f"; file: {self.file_bytes:,} bytes"
-        sums = (
+        return (
             f"parameters: {self.parameters:,} in {self.constant_bytes:,} bytes{file}",
             f"multiply-accumulates: {precisions}",
             f"arena: {self.arena_bytes:,} bytes",
         )
-        return "\n".join((table(columns, rows, right=("parameters", "bytes", "MACs")), "", *sums))
 
     def __str__(self) -> str:
         return self.to_text()

@@ -20,6 +20,7 @@ import numpy as np
 from kerasq.format.generated.enums import Layout as Layout
 from kerasq.format.generated.enums import OperatorKind
 from kerasq.qformat import QFormat
+from kerasq.rich import notebook_table, paragraph
 
 FORMAT_VERSION = 4  # the newest; plan.needed_version says which one a model needs
 FILE_IDENTIFIER = b"KRSQ"
@@ -209,3 +210,19 @@ class Model:
 
     def activations(self) -> Iterator[Tensor]:
         return (tensor for tensor in self.tensors if not tensor.is_constant)
+
+    def _repr_html_(self) -> str:
+        """The operators, as a notebook shows them."""
+        rows = []
+        for position, operator in enumerate(self.operators):
+            output = self.output(operator)
+            constants = [tensor for tensor in self.operands(operator) if tensor is not None and tensor.is_constant]
+            size = sum(tensor.nbytes for tensor in constants)
+            stored = ", ".join(str(tensor.format) for tensor in constants)
+            shape = "x".join(map(str, output.shape[1:]))
+            kind, count = str(operator.kind), f"{size:,}" if constants else ""
+            rows.append([str(position), kind, output.name, shape, str(output.format), stored, count])
+        total = sum(tensor.nbytes for tensor in self.constants())
+        sums = f"{len(self.operators)} operators, {total:,} bytes of constants, arena {self.arena_bytes:,} bytes"
+        header = ("#", "operator", "output", "shape", "format", "constants", "bytes")
+        return paragraph(sums, title="Model") + notebook_table(header, rows, right=("#", "bytes"))

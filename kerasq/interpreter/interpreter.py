@@ -17,6 +17,7 @@ from kerasq.interpreter import arguments, details, engines, memory, profile, sig
 from kerasq.interpreter.batches import Batches, fast_batch_size, processors, slices
 from kerasq.interpreter.native import NativeEngine
 from kerasq.interpreter.parallel import computed
+from kerasq.interpreter.rich_text import interpreter_html
 from kerasq.interpreter.values import Values
 from kerasq.progress import Progress
 
@@ -104,6 +105,10 @@ class Interpreter:
         values = None if self._values is None else self._values.state()
         own = {name: value for name, value in self.__dict__.items() if name not in (*_CHOSEN_ANEW, "_values")}
         return _restored, (type(self), arguments, own, values)
+
+    def _repr_html_(self) -> str:
+        ends = {"input": self.get_input_details(), "output": self.get_output_details()}
+        return interpreter_html(self._model, self._engine_name, ends)
 
     @property
     def model(self) -> Model:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasq import ops
-from kerasq.format.model import ABSENT, Model, Tensor
+from kerasq.format.model import Model
 from kerasq.histogram import BINS, Histogram
+from kerasq.plots import kernel_histograms
 from kerasq.qformat import QFormat
 from kerasq.statistics import Statistics
 from kerasq.verification.plan import lower_bound
@@ -28,23 +28,11 @@ def figures(model: Model, statistics: Statistics | None) -> dict[str, Any]:
     """
     observed = statistics if statistics is not None else Statistics()
     activations = [(t.name, t.format, observed[t.name]) for t in model.activations() if t.name in observed]
-    kernels = []
-    for tensor in _kernels(model):
-        if not tensor.format.is_sign:
-            histogram = Histogram()
-            histogram.add(tensor.values)
-            kernels.append((tensor.name, tensor.format, histogram))
     return {
         "activations": [distribution(*row) for row in activations],
-        "kernels": [distribution(*row) for row in kernels],
+        "kernels": [distribution(*row) for row in kernel_histograms(model)],
         "memory": memory_map(model),
     }
-
-
-def _kernels(model: Model) -> list[Tensor]:
-    """The kernels of all operators, each once, in the order of the file."""
-    indices = {ops.operand_index(operator, "kernel") for operator in model.operators} - {ABSENT}
-    return [model.tensors[index] for index in sorted(indices)]
 
 
 def distribution(name: str, format_: QFormat, histogram: Histogram) -> dict[str, Any]:

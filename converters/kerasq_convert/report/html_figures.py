@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from typing import Any
 
+from kerasq.rich import escape
 from kerasq_convert.comparison.analysis_text import EMPTY_DB, FULL_DB, decibels, filled, percent, share_percent
 from kerasq_convert.comparison.layers import LITTLE, LayerError, Noise
 from kerasq_convert.search.pareto import CurvePoint
 from kerasq_convert.search.search import TradeOff
 
 COLORS = 8  # of tensors, classes c0 to c7 of the style sheet
-
-
-def escape(text: object) -> str:
-    return html.escape(str(text), quote=True)
 
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

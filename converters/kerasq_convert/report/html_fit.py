@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kerasq.footprint import Footprint
 from kerasq.footprint.report import fit_verdict, memory_rows, work_columns, work_rows
-from kerasq_convert.report.html_figures import escape, html_table
+from kerasq.rich import escape
+from kerasq_convert.report.html_figures import html_table
 
 
 def fit_section(fit: Footprint) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasq.footprint import Footprint
 from kerasq.footprint.report import fit_title
+from kerasq.rich import escape
 from kerasq_convert.comparison.analysis_text import (
     PROMOTIONS,
     SATURATION,
@@ -22,14 +23,14 @@ from kerasq_convert.report.html_figures import (
     buffer_bars,
     distribution,
     error_bars,
-    escape,
     html_table,
     memory_map,
     pareto,
     trade_off,
 )
 from kerasq_convert.report.html_fit import fit_section
-from kerasq_convert.report.report import Report, TensorRow
+from kerasq_convert.report.report import Report
+from kerasq_convert.report.rows import COLUMNS
 from kerasq_convert.search.pareto import CurvePoint
 from kerasq_convert.search.search import TradeOff
 
@@ -136,15 +137,9 @@ def _grid(rows: list[dict[str, Any]]) -> str:
 
 
 def _tensors(report: Report) -> str:
-    parts = []
+    """All but the saturation, which has a section."""
+    parts, shown = [], [column for column, name in enumerate(COLUMNS) if name != "saturated"]
     for title, rows in (("activations", report.buffers), ("parameters", report.parameters)):
-        header = ("name", "shape", "format", "range", "bytes", "why")
-        parts.append(
-            f"<details><summary>{len(rows)} {title}</summary>{html_table(header, [_cells(row) for row in rows])}</details>"
-        )
+        content = html_table([COLUMNS[column] for column in shown], [[row.cells()[column] for column in shown] for row in rows])
+        parts.append(f"<details><summary>{len(rows)} {title}</summary>{content}</details>")
     return "".join(parts)
-
-
-def _cells(row: TensorRow) -> list[str]:
-    span = "" if row.low is None else f"{row.low:.4g} .. {row.high:.4g}"
-    return [row.name, "x".join(map(str, row.shape)), row.format, span, f"{row.nbytes:,}", row.reason]

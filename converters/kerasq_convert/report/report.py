@@ -21,6 +21,8 @@ from kerasq_convert.memory.plan import Plan
 from kerasq_convert.naming import Names
 from kerasq_convert.passes.scale_channels import FORMATS as SCALED
 from kerasq_convert.pruning.prune import PrunedLayer
+from kerasq_convert.report.rich_text import notebook_report
+from kerasq_convert.report.rows import COLUMNS, NUMBERS, TensorRow
 from kerasq_convert.report.scalings import scaling_notes
 from kerasq_convert.roles import Part, Role
 from kerasq_convert.search.allocation import Allocated
@@ -29,26 +31,6 @@ from kerasq_convert.search.search import TradeOff
 from kerasq_convert.tuning.walk import TunedLayer
 
 SHOWN = 5  # features of an input that are named, the rest is counted
-
-
-@dataclasses.dataclass(frozen=True)
-class TensorRow:
-    """One tensor of the report. Ranges and saturation are of what was observed (buffers) or is stored (parameters).
-
-    `settable` tells whether settings may name it: not what the converter makes for itself, as the table of a function.
-    `automatic` is the format that it would have without settings, where one is chosen for it.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    format: str
-    reason: str
-    low: float | None
-    high: float | None
-    saturated: float | None
-    nbytes: int
-    settable: bool
-    automatic: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +97,8 @@ class Report:
         lines = []
         for title, rows in (("buffers", self.buffers), ("parameters", self.parameters)):
             if rows:
-                lines += [f"{title}:", _table(rows), ""]
+                cells = [tuple(map(printable, row.cells())) for row in rows]
+                lines += [f"{title}:", table(COLUMNS, cells, NUMBERS, "  "), ""]
         if self.fused:
             lines += ["fused into one operator:", *(f"  {' + '.join(layers)}" for layers in self.fused), ""]
         if self.pruned:
@@ -135,6 +118,13 @@ class Report:
             lines += [causes_text.to_text(self.diagnosis), ""]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join([*lines, *(self.note_lines() if notes else ())])
+
+    def _repr_html_(self) -> str:
+        sizes = [f"model {self.model_bytes:,} bytes", f"arena {self.arena_bytes:,} bytes, {self.arena_verdict}"]
+        outputs = [f"outputs {outputs_text(self)}"] if self.outputs else []
+        warnings = [f"warning: {warning}" for warning in self.warnings]
+        rows = {"buffers": self.buffers, "parameters": self.parameters}
+        return notebook_report([*sizes, *outputs, *warnings], rows, self.note_lines())
 
     def note_lines(self) -> list[str]:
         """The notes, a line each."""
@@ -307,13 +297,3 @@ def _trade_off_table(points: list[TradeOff]) -> str:
     ]
     header = ("promoted", "outputs", "accuracy", "model bytes", "arena bytes")
     return table(header, cells, header[1:], "  ")
-
-
-def _table(rows: list[TensorRow]) -> str:
-    cells = []
-    for row in rows:
-        span = "" if row.low is None else f"{row.low:.4g} .. {row.high:.4g}"
-        saturated = "" if row.saturated is None else f"{100 * row.saturated:.3f}%"
-        shape = "x".join(map(str, row.shape))
-        cells.append((printable(row.name), shape, row.format, span, saturated, f"{row.nbytes:,}", row.reason))
-    return table(("name", "shape", "format", "range", "saturated", "bytes", "why"), cells, ("saturated", "bytes"), "  ")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kerasq_convert.report.report import Report, TensorRow
+from kerasq_convert.report.report import Report
+from kerasq_convert.report.rows import TensorRow
 
 _HEAD = """\
 # Formats of a kerasq network, as they are now. Edit a line, delete what may be chosen automatically, and pass the file back
