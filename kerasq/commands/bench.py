@@ -232,7 +232,8 @@ def _define(options: flags.FlagValues) -> None:
     define(
         flags.DEFINE_multi_string, "peer", None, "A .tflite or .kq `FILE` of the same network to compare with, for each model."
     )
-    kernels = "`KERNELS` of the operators' table and of --peer: portable, avx2 or avx512vnni; the fastest unless given."
+    tiers = "portable, avx2, avx512vnni, neon or dotprod"
+    kernels = f"`KERNELS` of the operators' table and of --peer: {tiers}; the fastest unless given."
     define(flags.DEFINE_string, "isa", None, kernels)
     define(flags.DEFINE_integer, "num_threads", None, "Up to `N` threads, not one for each processor.", lower_bound=1)
     define(flags.DEFINE_integer, "runs", 20, "Samples of each time: `N`.", lower_bound=1)

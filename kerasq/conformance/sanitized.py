@@ -1,7 +1,8 @@
 """native/kqfuzz.c: the runtime with the kernels of every tier, built with sanitizers, as a process that answers for files.
 
 Needs a C compiler with AddressSanitizer and UndefinedBehaviorSanitizer: gcc or clang; the variable CC names it. The AVX-512
-kernels are compiled against SIMDe where this processor lacks the instructions and SIMDe (libsimde-dev) is installed.
+kernels are compiled against SIMDe where this processor lacks the instructions and SIMDe (libsimde-dev) is installed. A compiler
+for AArch64 builds the kernels for NEON: tests/runtime/test_aarch64.py runs them in an emulator.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _AVX2 = ("-DKQ_HAVE_AVX2=1", "-mavx2", "-mfma")
 _AVX512 = ("-DKQ_HAVE_AVX512=1", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni")
 _SIMDE = ("-DKQ_HAVE_AVX512=1", "-DKQ_SIMDE=1")
+_NEON = ("-DKQ_HAVE_NEON=1", "-DKQ_HAVE_DOTPROD=1")
+_DOTPROD = "-march=armv8.2-a+dotprod"  # of the files for SDOT alone: all else runs on any AArch64
+_SHARED = ("kq_packing.c", *(f"kq_gemm_{part}.c" for part in ("finish", "input", "pairs", "plan", "steps")))  # of src/x86
 _JOBS = 4  # compilers at once
 
 
@@ -29,18 +33,19 @@ class MismatchError(Exception):
     """The runtime and Python disagree about a file, or a sanitizer has stopped the runtime."""
 
 
-def build(folder: Path, flags: Sequence[str] = SANITIZERS, *, simde: bool = False) -> Path:
+def build(folder: Path, flags: Sequence[str] = SANITIZERS, *, simde: bool = False, compiler: Sequence[str] | None = None) -> Path:
     """Compiles native/kqfuzz.c and the runtime with all the tiers that can run here; returns the program.
 
     Args:
         folder: Where it goes.
         flags: For the compiler: the sanitizers.
         simde: The AVX-512 kernels against SIMDe even where the processor has the instructions.
+        compiler: The compiler as a command; None for the one that CC names.
 
     Raises:
         RuntimeError: There is no compiler, or it fails; the message has what it said.
     """
-    compiler = os.environ.get("CC", "cc").split()
+    compiler = compiler or os.environ.get("CC", "cc").split()
     command = [*compiler, "-std=c99", "-O1", "-ffp-contract=off", *flags, f"-I{RUNTIME / 'include'}"]
     tiers = _tier_flags(compiler, simde)
     sources = [
@@ -49,13 +54,18 @@ def build(folder: Path, flags: Sequence[str] = SANITIZERS, *, simde: bool = Fals
         *sorted(RUNTIME.glob("src/*.c")),
         *sorted(RUNTIME.glob("src/arm/*.c")),
     ]
-    if tiers:
+    if tiers == _NEON:
+        sources += [*(RUNTIME / "src" / "x86" / name for name in _SHARED), *sorted(RUNTIME.glob("src/neon/*.c"))]
+    elif tiers:
         left_out = "_avx512.c" if tiers == _AVX2 else "?"
         sources += [path for path in sorted(RUNTIME.glob("src/x86/*.c")) if not path.name.endswith(left_out)]
+    of_dotprod = [path for path in sources if path.name.endswith("_dotprod.c")]
+    others = [path for path in sources if path not in of_dotprod]
+    parts = [others[i::_JOBS] for i in range(_JOBS)] + ([[_DOTPROD, *of_dotprod]] if of_dotprod else [])
     objects = folder / "objects"
     objects.mkdir(exist_ok=True)
     with concurrent.futures.ThreadPoolExecutor(_JOBS) as pool:
-        list(pool.map(lambda part: _compile([*command, *tiers, "-c", *part], objects), (sources[i::_JOBS] for i in range(_JOBS))))
+        list(pool.map(lambda part: _compile([*command, *tiers, "-c", *part], objects), parts))
     program = folder / "kqfuzz"
     _compile([*command, "-o", program, *sorted(objects.glob("*.o"))], folder)
     return program
@@ -71,7 +81,7 @@ def _compile(command: Sequence[str | Path], folder: Path) -> None:
 
 
 def _tier_flags(compiler: Sequence[str], simde: bool) -> tuple[str, ...]:
-    """Flags for the vector kernels that this processor can run, as the compiler knows it."""
+    """Flags for the vector kernels that the compiler's processor can run."""
 
     def preprocess(*arguments: str) -> str:
         command = [*compiler, *arguments, "-E", "-x", "c", os.devnull]
@@ -79,6 +89,8 @@ def _tier_flags(compiler: Sequence[str], simde: bool) -> tuple[str, ...]:
             return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stdout
         return ""
 
+    if "__aarch64__ " in preprocess("-dM"):
+        return _NEON
     macros = preprocess("-march=native", "-dM")
     if not all(f"__{name}__ " in macros for name in ("x86_64", "AVX2", "FMA")):
         return ()

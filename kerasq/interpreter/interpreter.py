@@ -40,8 +40,8 @@ class Interpreter:
         max_bytes: Memory that the network (`state`: with the native engine what kernels make of constants) and the arenas of all
             threads may take together: 1 GiB unless given, as a small file may ask for much; `None` for any amount. The examples
             themselves, what Python keeps of the file, and temporary arrays of the reference engine are not counted.
-        isa: Kernels of the native engine, one of `kerasq.runtime.tiers()`: `"portable"`, `"avx2"` or `"avx512vnni"`; `None`
-            for what the variable KERASQ_ISA names, else for the fastest of this processor.
+        isa: Kernels of the native engine, one of `kerasq.runtime.tiers()`: `"portable"`, `"avx2"` or `"avx512vnni"`, on AArch64
+            `"neon"` or `"dotprod"`; `None` for what the variable KERASQ_ISA names, else for the fastest of this processor.
         experimental_preserve_all_tensors: `invoke` keeps every tensor. Without, `get_tensor` computes those inside the network
             once more, where one is asked for.
 

@@ -1,4 +1,5 @@
-/* The fastest kernels of the processor at hand: portable C, and on x86-64 AVX2 and AVX-512 VNNI. All give the same integers. */
+/* The fastest kernels of the processor at hand: portable C; on x86-64 AVX2 and AVX-512 VNNI, on AArch64 NEON and SDOT. All give the
+ * same integers. */
 #ifndef KERASQ_NATIVE_H
 #define KERASQ_NATIVE_H
 
@@ -20,8 +21,8 @@ typedef struct {
 const kq_interface *kq_native_interface(void);
 
 /* The kernels of a tier.
- *   isa     "portable", "avx2" or "avx512vnni"; NULL for the best that this processor has; "dsp" for those of a Cortex-M4, as
- *           this processor emulates them: they are no tier
+ *   isa     "portable", "avx2" or "avx512vnni", or on AArch64 "neon" or "dotprod"; NULL for the best that this processor has;
+ *           "dsp" for those of a Cortex-M4, as this processor emulates them: they are no tier
  *   chosen  the tier's name; may be NULL
  * Returns NULL where this processor, or this build of the library, lacks the tier, or there is none of that name. */
 const kq_kernels *kq_native_kernels(const char *isa, const char **chosen);

@@ -2,6 +2,9 @@
 #if !defined(_WIN32) && !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 199309L /* clock_gettime */
 #endif
+#if defined(__APPLE__) && !defined(_DARWIN_C_SOURCE)
+#define _DARWIN_C_SOURCE 1 /* sysctlbyname */
+#endif
 #include "kerasq_native.h"
 
 #include <time.h>
@@ -33,6 +36,30 @@ static bool has_avx512(void) {
 }
 #endif
 
+#ifdef KQ_HAVE_NEON
+#include "neon/kq_neon_kernels.h"
+static const kq_kernel *const neon_list[] = {KQ_NEON_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
+static const kq_kernels neon = KERNELS(neon_list);
+#endif
+
+#ifdef KQ_HAVE_DOTPROD
+static const kq_kernel *const dotprod_list[] = {KQ_DOTPROD_KERNELS(ADDRESS) KQ_NEON_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
+static const kq_kernels dotprod = KERNELS(dotprod_list);
+#if defined(__linux__)
+#include <sys/auxv.h>
+static bool has_dotprod(void) { return (getauxval(AT_HWCAP) & 1ul << 20) != 0; } /* HWCAP_ASIMDDP, which old headers lack */
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+static bool has_dotprod(void) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, NULL, 0) == 0 && value != 0;
+}
+#else
+static bool has_dotprod(void) { return false; }
+#endif
+#endif
+
 /* The kernels of a Cortex-M4 as this machine computes them: to test them, and to plan for it. Only for who names it. */
 static const kq_kernel *const dsp_list[] = {KQ_DSP_KERNELS(ADDRESS) KQ_PORTABLE_KERNELS(ADDRESS)};
 static const kq_kernels dsp = KERNELS(dsp_list);
@@ -53,6 +80,12 @@ static const struct {
 #endif
 #ifdef KQ_HAVE_AVX512
     {.name = "avx512vnni", .kernels = &avx512, .runs_here = has_avx512, .peak = kq_peak_avx512},
+#endif
+#ifdef KQ_HAVE_NEON
+    {.name = "neon", .kernels = &neon, .runs_here = always}, /* every AArch64 processor has it */
+#endif
+#ifdef KQ_HAVE_DOTPROD
+    {.name = "dotprod", .kernels = &dotprod, .runs_here = has_dotprod},
 #endif
 };
 

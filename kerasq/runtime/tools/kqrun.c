@@ -13,7 +13,7 @@ static const char usage[] =
     "       kqrun run MODEL INPUT ... --output OUTPUT ...   compute; a file of stored values for each input and output\n"
     "       kqrun bench MODEL [--runs N]                    latency, and the time of each operator\n"
     "       kqrun selftest MODEL                            compute the embedded test vector, compare every tensor\n"
-    "       --isa portable|avx2|avx512vnni                  kernels to use; default: KERASQ_ISA, else this processor's fastest\n"
+    "       --isa portable|avx2|avx512vnni|neon|dotprod     kernels to use; default: KERASQ_ISA, else this processor's fastest\n"
     "       --max_bytes N                                   memory that a network may take; default: 1 GiB\n";
 
 static int wrong_usage(const char *what, const char *which) {

@@ -32,6 +32,14 @@
 
 enum { KQ_LANES = 16, KQ_STEP_BYTES = 64 };
 
+/* Bytes are multiplied as unsigned ones on x86, and as signed ones on Arm: the other type's are flipped (bits ^ 0x80), which adds
+ * KQ_FLIP to them. */
+#ifdef __aarch64__
+enum { KQ_DIRECT_BYTES = KQ_FIXED8, KQ_FLIPPED_BYTES = KQ_UFIXED8, KQ_FLIP = -128 };
+#else
+enum { KQ_DIRECT_BYTES = KQ_UFIXED8, KQ_FLIPPED_BYTES = KQ_FIXED8, KQ_FLIP = 128 };
+#endif
+
 /* A depthwise convolution (one input and one output channel per group) multiplies channel by channel: a step takes one or two
  * taps of 16 channels each,
  *     DEPTHWISE      two taps, inputs and weights as 16-bit integers, weights in the order that _mm256_unpacklo_epi16 and

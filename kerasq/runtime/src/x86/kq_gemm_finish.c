@@ -50,7 +50,7 @@ static double total_bound(const kq_operator *op, const kq_steps *steps) {
 /* What the copy of the input adds to its values. */
 static int32_t input_offset(const kq_operator *op, const kq_gemm *gemm) {
   const uint8_t type = op->input[KQ_X]->type;
-  return type == KQ_UFIXED16 ? -32768 : type == KQ_FIXED8 && gemm->step_type == KQ_STEP_U8 ? 128 : 0;
+  return type == KQ_UFIXED16 ? -32768 : type == KQ_FLIPPED_BYTES && gemm->step_type == KQ_STEP_U8 ? KQ_FLIP : 0;
 }
 
 /* ---- FINISH_FMA ---- */

@@ -8,7 +8,7 @@ static void convert(const kq_tensor *x, const uint8_t *restrict from, uint32_t f
                     kq_step_type type) {
   const uint32_t bytes = kq_value_bytes(x->type);
   const uint8_t *source = from + (size_t)first * bytes;
-  if (x->type == KQ_FIXED8 && type == KQ_STEP_U8) {
+  if (x->type == KQ_FLIPPED_BYTES && type == KQ_STEP_U8) {
     for (size_t i = 0; i < count; ++i) to[i] = source[i] ^ 0x80;
   } else if (x->type == KQ_FIXED8 && (type == KQ_STEP_S16 || type == KQ_STEP_DEPTHWISE)) {
     for (size_t i = 0; i < count; ++i) kq_store_16_bits(to + 2 * i, kq_load_s8(source + i));
@@ -47,7 +47,7 @@ static void fill(const kq_tensor *x, const kq_gemm *gemm, uint8_t *to, size_t co
     for (size_t i = 0; i < count; ++i) kq_store_16_bits(to + 2 * i, x->type == KQ_FIXED8 ? 0x80 : 0);
     return;
   }
-  memset(to, gemm->step_type == KQ_STEP_U8 && x->type == KQ_FIXED8 ? 0x80 : 0, count * gemm->value_bytes);
+  memset(to, gemm->step_type == KQ_STEP_U8 && x->type == KQ_FLIPPED_BYTES ? 0x80 : 0, count * gemm->value_bytes);
 }
 
 const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t *arena) {

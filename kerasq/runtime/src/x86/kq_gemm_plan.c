@@ -7,7 +7,7 @@ enum { SLACK = 64 };
 static bool needs_staging(const kq_operator *op) {
   const kq_tensor *x = op->input[KQ_X];
   const kq_image in = kq_image_of(op);
-  const uint8_t direct[] = {KQ_UFIXED8, KQ_FIXED16, KQ_FLOAT32, KQ_FIXED16, KQ_FLOAT32}; /* by kq_step_type */
+  const uint8_t direct[] = {KQ_DIRECT_BYTES, KQ_FIXED16, KQ_FLOAT32, KQ_FIXED16, KQ_FLOAT32}; /* by kq_step_type */
   return (in.padding[0] | in.padding[1] | in.padding[2] | in.padding[3]) != 0 || x->type != direct[kq_step_type_of(op)] ||
          kq_share_bytes(x, op->output);
 }

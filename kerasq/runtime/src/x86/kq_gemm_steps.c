@@ -131,7 +131,11 @@ static void append(step_list *list, kq_step_type type, int32_t place, const step
 /* One or two taps of 16 channels; an odd one out is multiplied by 0. */
 static void append_taps(const kq_operator *op, const kq_block *block, uint32_t first, uint32_t taps, uint32_t half,
                         step_list *list) {
+#ifdef __aarch64__
+  static const uint8_t order[KQ_LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#else
   static const uint8_t order[KQ_LANES] = {0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15};
+#endif
   const kq_tensor *kernel = op->input[KQ_KERNEL];
   const kq_rows rows = kq_rows_of(kernel);
   const kq_values reals = kq_values_of(kernel);

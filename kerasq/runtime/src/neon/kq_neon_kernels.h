@@ -1,0 +1,14 @@
+/* The kernels for AArch64, by name. */
+#ifndef KQ_NEON_KERNELS_H
+#define KQ_NEON_KERNELS_H
+
+#include "kerasq.h"
+
+#define KQ_NEON_KERNELS(X) X(kq_conv_2d_neon) X(kq_depthwise_conv_2d_neon) X(kq_dense_neon)
+#define KQ_DOTPROD_KERNELS(X) X(kq_conv_2d_dotprod) X(kq_dense_dotprod)
+
+#define KQ_DECLARE_NEON_KERNEL(name) extern const kq_kernel name;
+KQ_NEON_KERNELS(KQ_DECLARE_NEON_KERNEL)
+KQ_DOTPROD_KERNELS(KQ_DECLARE_NEON_KERNEL)
+
+#endif

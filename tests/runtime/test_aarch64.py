@@ -1,0 +1,113 @@
+"""The kernels for AArch64, cross-compiled with sanitizers and run by qemu-aarch64: every operator's integers are those of the
+portable kernels, and for a tenth of the networks those of the reference engine, on a processor with SDOT and on one without.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mutants
+from c_compiler import RUNTIME, STRICT
+from kerasq.conformance import parity, sanitized
+from kerasq.format import dumps
+from kerasq.format.model import ABSENT, Model
+from kerasq.qformat import QFormat
+from networks import NetworkBuilder
+from practical_operators import KINDS, practical_model
+
+COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+pytestmark = pytest.mark.skipif(
+    not (shutil.which(COMPILER) and shutil.which(EMULATOR)), reason=f"{COMPILER} or {EMULATOR} is not installed"
+)
+TIERS = {"max": ("neon", "dotprod"), "cortex-a53": ("neon",)}
+OWN = {"neon": {"kq_conv_2d_neon", "kq_depthwise_conv_2d_neon", "kq_dense_neon"}}
+OWN["dotprod"] = {"kq_conv_2d_dotprod", "kq_depthwise_conv_2d_neon", "kq_dense_dotprod"}
+COUNT = int(os.environ.get("KERASQ_RANDOM_GRAPHS", "300")) // 25
+SEED = 20261127
+SHARE = 10
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("aarch64")
+    try:
+        return sanitized.build(folder, compiler=[COMPILER])
+    except RuntimeError:
+        return sanitized.build(folder, flags=(), compiler=[COMPILER])  # a compiler without the sanitizers' libraries
+
+
+@pytest.fixture(params=TIERS)
+def emulated(request, program):
+    """A processor's name, and the program as this machine calls it."""
+    libc = subprocess.run([COMPILER, "-print-file-name=libc.so.6"], capture_output=True, text=True, check=True).stdout.strip()
+    command = [EMULATOR, "-L", str(Path(libc).resolve().parents[1]), "-cpu", request.param, str(program)]
+    script = program.with_name(f"run-{request.param}")
+    # A process that is watched already can't look for leaks; the tests on this machine's processor do.
+    script.write_text(f"#!/bin/sh\nASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 exec {shlex.join(command)}\n")
+    script.chmod(0o700)
+    return request.param, script
+
+
+def answered(script: Path, models: list[Model]) -> collections.Counter[tuple[str, str]]:
+    """Raises MismatchError where two tiers, or a tier and the reference engine, differ; how often each kernel ran."""
+    contents = [dumps(model) for model in models]
+    with sanitized.Runtime(script) as runtime:
+        answers = runtime.answers(contents)
+    for number, (content, answer) in enumerate(zip(contents, answers, strict=True)):
+        if isinstance(answer, sanitized.MismatchError):
+            raise answer
+        parity.refuse_difference(answer)
+        assert answer[0] in ("ran", "too")  # too large
+        if number % SHARE == 0:
+            parity.judge(content, answer)
+    assert sum(answer[0] == "ran" for answer in answers) > 0.9 * len(answers)
+    return runtime.kernels
+
+
+def test_the_integers_of_portable_kernels_and_of_the_reference(emulated):
+    processor, script = emulated
+    practical = [practical_model(kind, seed) for kind in KINDS for seed in range(COUNT)]
+    kernels = answered(script, [*practical, *itertools.islice(mutants.networks(SEED), 10 * COUNT)])
+    assert {tier for tier, _ in kernels} == {"portable", *TIERS[processor], "dsp"}
+    for tier in TIERS[processor]:
+        assert min(kernels[tier, name] for name in OWN[tier]) >= COUNT
+
+
+def extreme_network(kind: str, source: str, weights: str, least: bool) -> Model:
+    """All inputs are the least of their type, or the largest, and all weights of a channel, too: no sum in 16 bits is larger."""
+    net = NetworkBuilder()
+    inputs, form = QFormat.parse(f"{source}_3"), QFormat.parse(weights)
+    x = net.activation("x", (1, 1, 1, 67), inputs)
+    table = net.constant("table", np.full(256, inputs.min_int if least else inputs.max_int), inputs)
+    x = net.apply("LOOKUP", (x, table), inputs)
+    ends = np.array([-1, 1, 1] if form.is_sign else [form.min_int, form.max_int, form.min_int + 1])
+    stored = np.repeat(ends[np.arange(18) % 3], 67).reshape((18, 67) if kind == "DENSE" else (18, 1, 1, 67))
+    kernel = net.constant("kernel", stored, form)
+    return net.build((0,), (net.apply(kind, (x, kernel, ABSENT, ABSENT), "FIXED16_-4"),))
+
+
+def test_no_sum_in_16_bits_overflows(emulated):
+    _, script = emulated
+    cases = itertools.product(("CONV_2D", "DENSE"), ("FIXED8", "UFIXED8"), ("FIXED8_0", "FIXED4_0", "SIGN"), (True, False))
+    answered(script, [extreme_network(*case) for case in cases])
+
+
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_the_sources_compile_without_a_warning(tmp_path, name):
+    command = [COMPILER] if name == "gcc" else ["clang", "--target=aarch64-linux-gnu"]
+    if shutil.which(command[0]) is None:
+        pytest.skip("clang is not installed")
+    sources = [RUNTIME / "src" / "kq_native.c", *sorted(RUNTIME.glob("src/neon/*.c"))]
+    assert len(sources) > 5
+    flags = [*STRICT, "-Os", "-march=armv8.2-a+dotprod", "-DKQ_HAVE_NEON=1", "-DKQ_HAVE_DOTPROD=1", f"-I{RUNTIME / 'include'}"]
+    done = subprocess.run([*command, *flags, "-c", *sources], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
