@@ -125,12 +125,13 @@ are of.
 """
 
 LIMITS_LAYERS = """
-What converts: Conv1D and Conv2D (grouped, depthwise, separable, dilated, transposed), Dense, BatchNormalization anywhere, Add,
-Subtract, Multiply, Maximum and Minimum with broadcasting, Concatenate, pooling of any window, mean, sum, maximum and minimum over
-any axes, ZeroPadding, mirrored padding, Cropping, UpSampling and Resizing (nearest; bilinear by whole factors), RepeatVector,
-Reshape, Flatten, Permute, depth to space and back, slices, splits, stacks and reversals, TimeDistributed, Embedding (as a
-product: for hundreds of words), every element-wise activation of Keras (one table each), Softmax over any one axis, Rescaling and
-Normalization, layers that do nothing in inference; shared layers, nested models, several inputs and outputs, channels_first.
+What converts: Conv1D and Conv2D (grouped, depthwise, separable, dilated, transposed), Dense, EinsumDense where it is one,
+BatchNormalization anywhere, Add, Subtract, Multiply, Maximum and Minimum with broadcasting, Concatenate, pooling of any window,
+mean, sum, maximum and minimum over any axes, ZeroPadding, mirrored padding, Cropping, UpSampling and Resizing (nearest;
+bilinear by whole factors), RepeatVector, Reshape, Flatten, Permute, depth to space and back, slices, splits, stacks and
+reversals, TimeDistributed, Embedding (as a product: for hundreds of words), every element-wise activation of Keras (one table
+each), Softmax over any one axis, Rescaling and Normalization, layers that do nothing in inference; shared layers, nested
+models, several inputs and outputs, channels_first.
 Values have two to four axes: an output of shape (batch,) comes as (batch, 1).
 
 Of layers that do not, or not with these arguments, the converter says why and what to do instead, all of them in one message:

@@ -89,6 +89,13 @@ LAYERS: dict[str, Callable[[], keras.Model]] = {
     "cropping2d": lambda: image(L.Cropping2D(((1, 2), (3, 0))), L.ReLU()),
     "cropping1d": lambda: sequence(L.Conv1D(2, 3), L.Cropping1D((1, 2))),
     "last_time_step": lambda: sequence(L.Conv1D(4, 3), L.Lambda(lambda x: x[:, -1]), L.Dense(2)),
+    "einsum_dense": lambda: image(
+        L.EinsumDense("abcd,de->abce", (9, 10, 4), bias_axes="e", activation="relu"), L.Flatten(), L.EinsumDense("...x,xy->...y", 5)
+    ),
+    "transposed_and_cut": lambda: sequence(
+        L.Conv1DTranspose(4, 3, strides=2), L.BatchNormalization(), L.ReLU(), L.Conv1DTranspose(2, 5, strides=3)
+    ),
+    "transposed2d_and_cut": lambda: image(L.Conv2DTranspose(4, 3, strides=2, activation="relu"), L.Conv2D(2, 1)),
     "subtract": lambda: pair(L.Subtract()),
     "average": lambda: pair(L.Average(), SEQUENCE),
     "autoencoder": lambda: features(*(L.Dense(units, activation="relu") for units in (8, 3, 8)), L.Dense(12)),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasq.layers.core.quantized_einsum_dense import is_dense
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.importing import Importer, image_shape, shape_of
 from kerasq_convert.frontend.windows import channel_last_pair, padding_of
@@ -106,13 +107,25 @@ def _add_convolution(
 
 def dense(importer: Importer, operation: Any) -> None:
     """MatMul by a constant: Dense; on several rows (the last axis of a sequence or an image) a convolution of one tap."""
-    x, kernel_tensor = operation.inputs
-    kernel = importer.constant(kernel_tensor)
+    kernel = importer.constant(operation.inputs[1])
     prefix = "adj" if operation.type.startswith("Batch") else "transpose"
     transposed = [operation.get_attr(f"{prefix}_{name}") for name in (("x", "y") if prefix == "adj" else ("a", "b"))]
     if kernel is None or np.ndim(kernel) != 2 or transposed[0]:
         raise UnsupportedError("a product of activations is not supported")
-    stored = np.ascontiguousarray(kernel if transposed[1] else kernel.T, np.float32)
+    _add_dense(importer, operation, kernel if transposed[1] else kernel.T)
+
+
+def einsum(importer: Importer, operation: Any) -> None:
+    """Einsum that sums over the last axis of a value, by a constant: Dense."""
+    kernel = importer.constant(operation.inputs[-1])
+    if kernel is None or not is_dense(operation.get_attr("equation").decode(), None):
+        raise UnsupportedError("operation Einsum is not supported")
+    _add_dense(importer, operation, kernel.T)
+
+
+def _add_dense(importer: Importer, operation: Any, kernel: np.ndarray) -> None:
+    """The product of the last axis and a kernel `(outputs, inputs)`."""
+    x, stored = operation.inputs[0], np.ascontiguousarray(kernel, np.float32)
     layer = importer.layer(operation)
     rows = math.prod(shape_of(x)[:-1])
     if rows == 1:

@@ -65,6 +65,7 @@ HANDLERS: dict[str, Callable[[Importer, Any], None]] = (
     | dict.fromkeys(("Mean", "Sum", "Max", "Min"), reductions.reduction)
     | dict.fromkeys(("Reshape", "Squeeze", "ExpandDims"), moves.reshape)
     | {
+        "Einsum": convolutions.einsum,
         "Transpose": joins.transpose,
         "ConcatV2": joins.concat,
         "Pack": joins.pack,

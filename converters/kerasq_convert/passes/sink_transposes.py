@@ -1,15 +1,18 @@
 """What computes element by element is the same before a transposition as after it; before, it meets the convolution.
 
-A transposed convolution is a convolution and a transposition: its bias, BatchNorm and activation belong to the convolution.
+A transposed convolution is a convolution, a transposition where it has strides along both axes, and a crop where its blocks reach
+beyond its output: its bias, BatchNorm and activation belong to the convolution.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from kerasq_convert.graph import (
     Add,
     Affine,
+    Crop,
     Curve,
     Graph,
     Identity,
@@ -28,7 +31,7 @@ from kerasq_convert.passes.reshapes import for_channels
 
 
 def sink_transposes(graph: Graph) -> Graph:
-    """Element-wise nodes before the transposition whose result only they read."""
+    """Element-wise nodes before the transposition, or the crop of one, whose result only they read."""
     return until_stable(graph, _sink_one)
 
 
@@ -63,12 +66,16 @@ def _sink_one(graph: Graph) -> Graph | None:
         if not isinstance(node, Affine | Identity | Curve):
             continue
         moved = producers.get(node.inputs[0])
-        if not isinstance(moved, Transpose) or not is_exclusive(graph, moved.output, readers):
+        if not isinstance(moved, Transpose | Crop) or not is_exclusive(graph, moved.output, readers):
             continue
         source = producers.get(moved.inputs[0])
-        before = None if source is None or isinstance(source, Reshape) else _before(node, moved, source.shape)
+        if isinstance(moved, Crop):
+            before = _before_crop(node, moved, producers)
+        else:
+            before = None if source is None or isinstance(source, Reshape) else _before(node, moved, source.shape)
         if before is not None:
-            after = replace(moved, inputs=(before.output,), output=node.output)
+            layers = (*moved.layers, *node.layers) if isinstance(moved, Crop) else moved.layers  # what is cut is what they return
+            after = replace(moved, inputs=(before.output,), output=node.output, layers=tuple(dict.fromkeys(layers)))
             graph = dataclasses.replace(graph, scaled={**graph.scaled, before.output: Scaled(node.output)})
             pair = {id(moved): (before, after), id(node): ()}
             return graph.with_nodes(kept for other in graph.nodes for kept in pair.get(id(other), (other,)))
@@ -103,6 +110,16 @@ def absorb_reshapes(graph: Graph) -> Graph:
             node = replace(before, output=node.output, shape=node.shape)
         nodes[node.output] = node
     return remove_dead_nodes(graph.with_nodes(nodes.values()))
+
+
+def _before_crop(node: Node, crop: Crop, producers: Mapping[str, Node]) -> Node | None:
+    """A node that computes what is cut off, too, where that is little: the rest of a block of pixels."""
+    source = cut = producers.get(crop.inputs[0])
+    while isinstance(source, Affine | Identity | Curve):  # those that went before it
+        source = producers.get(source.inputs[0])
+    if cut is None or not isinstance(source, Transpose | Reshape):
+        return None
+    return replace(node, inputs=crop.inputs, output=f"{node.output}/before", shape=cut.shape)
 
 
 def _before(node: Node, moved: Transpose, shape: tuple[int, ...]) -> Node | None:
