@@ -90,7 +90,9 @@ LAYERS: dict[str, Callable[[], keras.Model]] = {
     "cropping1d": lambda: sequence(L.Conv1D(2, 3), L.Cropping1D((1, 2))),
     "last_time_step": lambda: sequence(L.Conv1D(4, 3), L.Lambda(lambda x: x[:, -1]), L.Dense(2)),
     "einsum_dense": lambda: image(
-        L.EinsumDense("abcd,de->abce", (9, 10, 4), bias_axes="e", activation="relu"), L.Flatten(), L.EinsumDense("...x,xy->...y", 5)
+        L.EinsumDense("abcd,de->abce", (9, 10, 4), bias_axes="e", activation="relu"),
+        L.Flatten(),
+        L.EinsumDense("...x,xy->...y", 5),
     ),
     "transposed_and_cut": lambda: sequence(
         L.Conv1DTranspose(4, 3, strides=2), L.BatchNormalization(), L.ReLU(), L.Conv1DTranspose(2, 5, strides=3)
