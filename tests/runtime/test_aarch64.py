@@ -7,6 +7,7 @@ from __future__ import annotations
 import collections
 import itertools
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from kerasq.conformance import parity, sanitized
 from kerasq.format import dumps
 from kerasq.format.model import ABSENT, Model
 from kerasq.qformat import QFormat
+from limits_of_floats import models
 from networks import NetworkBuilder
 from practical_operators import KINDS, practical_model
 
@@ -29,8 +31,8 @@ pytestmark = pytest.mark.skipif(
     not (shutil.which(COMPILER) and shutil.which(EMULATOR)), reason=f"{COMPILER} or {EMULATOR} is not installed"
 )
 TIERS = {"max": ("neon", "dotprod"), "cortex-a53": ("neon",)}
-OWN = {"neon": {"kq_conv_2d_neon", "kq_depthwise_conv_2d_neon", "kq_dense_neon"}}
-OWN["dotprod"] = {"kq_conv_2d_dotprod", "kq_depthwise_conv_2d_neon", "kq_dense_dotprod"}
+OTHERS = {"kq_depthwise_conv_2d_neon", "kq_max_pool_2d_neon"}
+OWN = {tier: {f"kq_conv_2d_{tier}", f"kq_dense_{tier}", *OTHERS} for tier in ("neon", "dotprod")}
 COUNT = int(os.environ.get("KERASQ_RANDOM_GRAPHS", "300")) // 25
 SEED = 20261127
 SHARE = 10
@@ -45,16 +47,21 @@ def program(tmp_path_factory):
         return sanitized.build(folder, flags=(), compiler=[COMPILER])  # a compiler without the sanitizers' libraries
 
 
-@pytest.fixture(params=TIERS)
-def emulated(request, program):
-    """A processor's name, and the program as this machine calls it."""
+def script_for(processor: str, program: Path) -> Path:
+    """The program as this machine calls it."""
     libc = subprocess.run([COMPILER, "-print-file-name=libc.so.6"], capture_output=True, text=True, check=True).stdout.strip()
-    command = [EMULATOR, "-L", str(Path(libc).resolve().parents[1]), "-cpu", request.param, str(program)]
-    script = program.with_name(f"run-{request.param}")
+    command = [EMULATOR, "-L", str(Path(libc).resolve().parents[1]), "-cpu", processor, str(program)]
+    script = program.with_name(f"{program.name}-{processor}")
     # A process that is watched already can't look for leaks; the tests on this machine's processor do.
     script.write_text(f"#!/bin/sh\nASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 exec {shlex.join(command)}\n")
     script.chmod(0o700)
-    return request.param, script
+    return script
+
+
+@pytest.fixture(params=TIERS)
+def emulated(request, program):
+    """A processor's name, and the program on it."""
+    return request.param, script_for(request.param, program)
 
 
 def answered(script: Path, models: list[Model]) -> collections.Counter[tuple[str, str]]:
@@ -79,26 +86,52 @@ def test_the_integers_of_portable_kernels_and_of_the_reference(emulated):
     kernels = answered(script, [*practical, *itertools.islice(mutants.networks(SEED), 10 * COUNT)])
     assert {tier for tier, _ in kernels} == {"portable", *TIERS[processor], "dsp"}
     for tier in TIERS[processor]:
-        assert min(kernels[tier, name] for name in OWN[tier]) >= COUNT
+        assert min(kernels[tier, name] for name in OWN[tier]) >= COUNT // 4
 
 
 def extreme_network(kind: str, source: str, weights: str, least: bool) -> Model:
     """All inputs are the least of their type, or the largest, and all weights of a channel, too: no sum in 16 bits is larger."""
     net = NetworkBuilder()
     inputs, form = QFormat.parse(f"{source}_3"), QFormat.parse(weights)
-    x = net.activation("x", (1, 1, 1, 67), inputs)
+    x = net.activation("x", (1, 1, 1, 1100), inputs)
     table = net.constant("table", np.full(256, inputs.min_int if least else inputs.max_int), inputs)
     x = net.apply("LOOKUP", (x, table), inputs)
     ends = np.array([-1, 1, 1] if form.is_sign else [form.min_int, form.max_int, form.min_int + 1])
-    stored = np.repeat(ends[np.arange(18) % 3], 67).reshape((18, 67) if kind == "DENSE" else (18, 1, 1, 67))
+    stored = np.repeat(ends[np.arange(18) % 3], 1100).reshape((18, 1100) if kind == "DENSE" else (18, 1, 1, 1100))
     kernel = net.constant("kernel", stored, form)
-    return net.build((0,), (net.apply(kind, (x, kernel, ABSENT, ABSENT), "FIXED16_-4"),))
+    return net.build((0,), (net.apply(kind, (x, kernel, ABSENT, ABSENT), "FIXED16_-7"),))
 
 
 def test_no_sum_in_16_bits_overflows(emulated):
     _, script = emulated
     cases = itertools.product(("CONV_2D", "DENSE"), ("FIXED8", "UFIXED8"), ("FIXED8_0", "FIXED4_0", "SIGN"), (True, False))
     answered(script, [extreme_network(*case) for case in cases])
+
+
+ROUNDING = """#include <stdint.h>
+#include <stdlib.h>
+static uint64_t mode(void) { uint64_t bits; __asm__ volatile("mrs %0, fpcr" : "=r"(bits)); return bits; }
+__attribute__((constructor)) static void begin(void) { __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)1 << 22)); }
+__attribute__((destructor)) static void end(void) { if (mode() != (uint64_t)1 << 22) abort(); }
+"""
+
+
+def test_any_rounding_mode_and_the_limits_of_float32(program):
+    """A program that rounds upwards: kernels change no integer by that, and leave the mode as it was."""
+    source, rounding = program.with_name("rounding.c"), program.with_name("kqfuzz-rounding")
+    source.write_text(ROUNDING)
+    objects = sorted((program.parent / "objects").glob("*.o"))
+    flags = sanitized.SANITIZERS if b"__asan_init" in program.read_bytes() else ()
+    subprocess.run([COMPILER, *flags, "-o", rounding, source, *objects], check=True)
+    contents = [dumps(model) for model in models(120)]
+    files = b"".join(len(content).to_bytes(4, "little") + content for content in contents)
+    done = subprocess.run([script_for("max", rounding)], input=files, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    told = collections.Counter(line.rpartition(" ")[0].partition(" ")[0] for line in done.stdout.decode().splitlines())
+    assert told["ran"] == len(contents)
+    ran = re.search(rb"kernel dotprod kq_conv_2d_dotprod (\d+)", done.stdout)
+    assert ran is not None
+    assert int(ran[1]) > 60
 
 
 @pytest.mark.parametrize("name", ["gcc", "clang"])

@@ -4,7 +4,7 @@
 
 #include "kerasq.h"
 
-#define KQ_NEON_KERNELS(X) X(kq_conv_2d_neon) X(kq_depthwise_conv_2d_neon) X(kq_dense_neon)
+#define KQ_NEON_KERNELS(X) X(kq_conv_2d_neon) X(kq_depthwise_conv_2d_neon) X(kq_dense_neon) X(kq_max_pool_2d_neon)
 #define KQ_DOTPROD_KERNELS(X) X(kq_conv_2d_dotprod) X(kq_dense_dotprod)
 
 #define KQ_DECLARE_NEON_KERNEL(name) extern const kq_kernel name;

@@ -1,20 +1,8 @@
 /* What all kernels of a matrix product do around their steps: see kq_neon.h. */
+#include "../x86/kq_rounding.h"
 #include "kq_neon.h"
 
 enum { CHUNK_TILES = 32 };
-
-/* The processor's rounding mode: KQ_FINISH_FMA rounds downwards. Memory is read and written on this side of a change, and so is
- * computed what depends on it. */
-static uint64_t rounding(void) {
-  uint64_t mode;
-  __asm__ volatile("mrs %0, fpcr" : "=r"(mode) : : "memory");
-  return mode;
-}
-
-static void set_rounding(uint64_t mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode) : "memory"); }
-
-/* Towards negative infinity, nothing flushed to zero, no exception trapped. */
-static const uint64_t round_down = (uint64_t)2 << 22;
 
 /* One block of output channels for the pixels from number `first` on, whose windows begin at `places`. */
 static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t first, uint32_t count,
@@ -48,10 +36,4 @@ static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t f
   for (uint32_t number = 0; number < gemm->blocks; ++number) compute_block(op, gemm, number, first, count, places, output);
 }
 
-void kq_neon_run(const kq_operator *op, uint8_t *arena) {
-  const kq_gemm *gemm = op->packed;
-  const uint64_t mode = rounding();
-  if (gemm->finish == KQ_FINISH_FMA) set_rounding(round_down);
-  kq_gemm_each_chunk(op, arena, KQ_TILE * CHUNK_TILES, compute_chunk);
-  if (gemm->finish == KQ_FINISH_FMA) set_rounding(mode);
-}
+void kq_neon_run(const kq_operator *op, uint8_t *arena) { kq_run_rounded(op, arena, KQ_TILE * CHUNK_TILES, compute_chunk); }
