@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from kerasq.layers.core.quantized_einsum_dense import is_dense
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.importing import Importer, image_shape, shape_of
 from kerasq_convert.frontend.windows import channel_last_pair, padding_of
@@ -117,6 +116,8 @@ def dense(importer: Importer, operation: Any) -> None:
 
 def einsum(importer: Importer, operation: Any) -> None:
     """Einsum that sums over the last axis of a value, by a constant: Dense."""
+    from kerasq.layers.core.quantized_einsum_dense import is_dense  # Keras, which importing the converter does not load
+
     kernel = importer.constant(operation.inputs[-1])
     if kernel is None or not is_dense(operation.get_attr("equation").decode(), None):
         raise UnsupportedError("operation Einsum is not supported")
