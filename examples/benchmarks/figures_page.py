@@ -29,21 +29,21 @@ judged. Published results of others are cited, not measured: those of MLPerf Tin
 
 
 def verdict(claim: Claim, record: dict[str, Any]) -> tuple[str, str]:
-    """What was measured, with as many decimals as README prints, and what that says of the claim."""
-    value = record.get(claim.measurement, {}).get("values", {}).get(claim.key)
-    if value is None:
+    """What was measured, with at least as many decimals as README prints, and what that says of the claim."""
+    values = record.get(claim.measurement, {}).get("values", {})
+    if claim.key not in values:
         return "", MISSING
-    decimals = max(len(claim.text.partition(".")[2]), 0 if value >= 1000 or float(value).is_integer() else 1)
-    text = f"{value:,.{decimals}f}" if "," in claim.text or value < 1000 else f"{value:.{decimals}f}"
+    value = float(values[claim.key])
+    decimals = max(len(claim.text.partition(".")[2]), 0 if value >= 1000 or value.is_integer() else 1)
     holds = claim.holds(value)
-    return text, NOT_JUDGED if holds is None else HOLDS if holds else OFF
+    return f"{value:,.{decimals}f}", NOT_JUDGED if holds is None else HOLDS if holds else OFF
 
 
 def page(registered: Sequence[Claim], record: dict[str, Any]) -> str:
     """The whole page."""
     judged = [(claim, *verdict(claim, record)) for claim in registered]
     counts = {what: sum(row[-1] == what for row in judged) for what in (HOLDS, OFF, NOT_JUDGED, MISSING)}
-    parts = [BEGIN, f"{', '.join(f'{count} {what}' for what, count in counts.items() if count)}.", ""]
+    parts = [BEGIN, *_outcome(len(judged), counts, [facts for name, facts in record.items() if name in MEASUREMENTS]), ""]
     off = [row for row in judged if row[-1] == OFF]
     if off:
         parts += ["## Off", "", *_table(off), ""]
@@ -52,6 +52,16 @@ def page(registered: Sequence[Claim], record: dict[str, Any]) -> str:
     prose = [row for row in judged if _title(row[0]) not in [table.title for table in TABLES]]
     parts += ["## In the text", "", *_table(prose), "", "## How it was measured", ""]
     return "\n".join([*parts, *_measured(record)]) + "\n"
+
+
+def _outcome(total: int, counts: dict[str, int], measured: Sequence[dict[str, Any]]) -> list[str]:
+    """How many figures hold, and where and when that was measured."""
+    parts = [f"{counts[HOLDS]} hold", f"{counts[OFF]} are off", f"{counts[NOT_JUDGED]} are of their machine"]
+    lines = [f"Of {total} figures {', '.join(parts)} and {counts[MISSING]} are not measured."]
+    for machine in dict.fromkeys(facts["machine"] for facts in measured):
+        dates = sorted({facts["date"] for facts in measured if facts["machine"] == machine})
+        lines.append(f"Measured on {machine}: {' to '.join(dict.fromkeys((dates[0], dates[-1])))}.")
+    return lines
 
 
 def _title(claim: Claim) -> str:

@@ -74,7 +74,8 @@ def test_the_page_tells_what_is_off():
     assert [verdict(row, record) for row in (*rows, times)] == [("1,235", OFF), ("7.5", HOLDS), ("4.0", NOT_JUDGED)]
     assert verdict(rows[0], {}) == ("", MISSING)
     text = page([*rows, times], record)
-    assert "1 holds, 1 off, 1 of that machine." in text
+    assert "Of 3 figures 1 hold, 1 are off, 1 are of their machine and 0 are not measured." in text
+    assert "Measured on a machine: 2026-01-02." in text
     assert "| text 1,234 | 1,234 | 1,235 | **off** | files |" in text.partition("## In the text")[0]
     assert "2026-01-02, 9 s on a machine" in text
 

@@ -34,7 +34,8 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> Origins:
 
     origins = Origins()
     try:
-        archive = keras.export.ExportArchive()  # tracks nothing: the variables that the endpoint reads are saved, and no others
+        archive = keras.export.ExportArchive()
+        archive.track(model)
         signature = _with_usable_names(_sized(name, _signature(model), sizes))
         archive.add_endpoint("serve", lambda *inputs: _unnested(model(*inputs, training=False)), signature)
         # Earlier releases of Keras tell of the artifact whatever is asked.
