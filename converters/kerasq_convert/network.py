@@ -10,6 +10,7 @@ from kerasq_convert.graph import Graph
 from kerasq_convert.naming import Names
 
 PRUNED = "pruned"  # metadata of a file that has fewer channels or operators than its network
+FILLED = "filled"  # metadata of a file whose activations are those of the float network times factors: their exponents
 EQUALIZED = "equalized"  # metadata of a file whose network is the float one up to sizes of channels
 
 
@@ -22,14 +23,18 @@ class Network:
         names: The names of its tensors.
         removed: By how many nodes each pass made the graph smaller.
         is_equalized: Whether channels were rescaled, so that tensors have other sizes than the model's.
+        filled: Exponents of the factors by which activations were scaled, where they were.
     """
 
     graph: Graph
     names: Names
     removed: Mapping[str, int]
     is_equalized: bool = False
+    filled: tuple[int, ...] | None = None
 
     @property
     def metadata(self) -> dict[str, str]:
         """What its file says of how it came about."""
-        return {"producer": f"kerasq {kerasq.__version__}"} | ({EQUALIZED: "yes"} if self.is_equalized else {})
+        equalized = {EQUALIZED: "yes"} if self.is_equalized else {}
+        filled = {} if self.filled is None else {FILLED: ",".join(map(str, self.filled))}
+        return {"producer": f"kerasq {kerasq.__version__}"} | equalized | filled

@@ -19,9 +19,10 @@ from kerasq_convert.formats.choice import require_ranges
 from kerasq_convert.frontend import read_model
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.graph import Graph
-from kerasq_convert.network import EQUALIZED
+from kerasq_convert.network import EQUALIZED, FILLED
 from kerasq_convert.observation.observe import load_statistics
 from kerasq_convert.options import Options, check_options
+from kerasq_convert.passes.factors import as_filled
 from kerasq_convert.passes.simplify import simplify
 from kerasq_convert.repair.silence import require_signal
 from kerasq_convert.report.describe import describe
@@ -102,16 +103,17 @@ def float_model(source: Any, quantized: Model | None = None) -> Model:
 
     Args:
         source: As for `Converter`.
-        quantized: What is to be compared with it: tensors have other sizes where that was equalized, and inputs, where the model
-            leaves their sizes open, are as large as its own.
+        quantized: What is to be compared with it: tensors have other sizes where that was equalized or its ranges filled, and
+            inputs, where the model leaves their sizes open, are as large as its own.
 
     Raises:
         ConversionError: The model can't be used.
     """
     inputs = [] if quantized is None else [quantized.tensors[index] for index in quantized.inputs]
     sizes = InputSizes({tensor.name: tensor.shape[1:] for tensor in inputs}, strict=False)
-    equalized = quantized is not None and EQUALIZED in quantized.metadata
-    return in_float(simplify(read_model(source, sizes=sizes), equalized=equalized))
+    metadata = {} if quantized is None else quantized.metadata
+    network = simplify(read_model(source, sizes=sizes), equalized=EQUALIZED in metadata)
+    return in_float(as_filled(network, metadata[FILLED]) if FILLED in metadata else network)
 
 
 def compare_with_float(model: Model, source: Any, dataset: Dataset, *, verbose: bool = False) -> Analysis:

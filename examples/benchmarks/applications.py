@@ -1,25 +1,33 @@
 """What conversion keeps of keras.applications' networks, with random weights, beside LiteRT's int8.
 
     python examples/benchmarks/applications.py
-    python examples/benchmarks/applications.py --only MobileNetV2 --only ResNet50
+    python examples/benchmarks/applications.py --only MobileNetV2 --only ResNet50 --seeds 3
 
 prints, for the smallest network of each family, how far the logits of both files are from Keras' own: signal to noise over
-examples that neither saw before. Weights are random, statistics of batch normalization those of a batch, images small (64 to 96
-pixels): nothing is downloaded. Each takes one to five minutes. ConvNeXt is not there: it has layer normalization.
+examples that neither saw before, on average of the seeds of weights and images. kerasq converts by default, and with
+`fill_ranges`; both tools get the same network and the same examples. Images are small (64 to 96 pixels), nothing is downloaded,
+and each network has a process of its own: one that fails is a row that says so. A network takes one to five minutes.
+
+Statistics of batch normalization are those of a batch, as a training would leave them: with --nostatistics they are as Keras
+makes them, 0 and 1, and values may grow or vanish from layer to layer. ConvNeXt is not there: it has layer normalization.
 """
 
+import json
 import pathlib
+import subprocess
 import sys
+import tempfile
 
 import keras
 import numpy as np
 from absl import app, flags, logging
 
 import kerasq
+from kerasq.format import loads
 from kerasq.text import table
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "cifar10"))
-from litert_file import int8_file_of, int8_outputs
+from litert_file import int8_file, int8_outputs
 
 FLAGS = flags.FLAGS
 CALIBRATION, TEST, CLASSES = 32, 16, 100
@@ -28,61 +36,95 @@ SIZES = {
     **dict.fromkeys(("EfficientNetV2B0", "ResNet50", "ResNet50V2", "DenseNet121", "VGG16"), 64),
     **dict.fromkeys(("Xception", "InceptionV3", "InceptionResNetV2"), 80),
 }
+RATIOS = {"kerasq": "kerasq", "filled": "kerasq, fill_ranges", "litert": "LiteRT int8"}
+COUNTS = {"parameters": "parameters", "bytes": "bytes", "litert_bytes": "LiteRT's bytes", "arena": "arena"}
+
+Row = dict[str, float]
 
 
-def network(name: str) -> tuple[keras.Model, np.ndarray, np.ndarray]:
+def network(name: str, seed: int = 0, statistics: bool = True) -> tuple[keras.Model, np.ndarray, np.ndarray]:
     """A network, examples that formats are chosen with, and others."""
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(seed)
     size = SIZES[name]
     model = getattr(keras.applications, name)(
         weights=None, input_shape=(size, size, 3), classes=CLASSES, classifier_activation=None
     )
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     coarse = rng.uniform(0, 255, (CALIBRATION + TEST, 8, 8, 3)).astype(np.float32)
     smooth = keras.ops.convert_to_numpy(keras.ops.image.resize(coarse, (size, size)))
     images = np.clip(np.round(smooth + rng.normal(0, 10, smooth.shape)), 0, 255).astype(np.float32)
     if not any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers):
         images = images / 127.5 - 1  # what most of these networks are trained with
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-    model(images[:CALIBRATION], training=True)  # statistics, without which values would grow or vanish from layer to layer
+    if statistics:
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = 0.0
+        model(images[:CALIBRATION], training=True)
     return model, images[:CALIBRATION], images[CALIBRATION:]
 
 
 def decibels(expected: np.ndarray, computed: np.ndarray) -> float:
     """Signal to noise, over all values."""
-    return 10 * np.log10(np.sum(np.square(expected)) / np.sum(np.square(expected - computed)))
+    return float(10 * np.log10(np.sum(np.square(expected)) / np.sum(np.square(expected - computed))))
 
 
-def compared(name: str) -> list[str]:
-    """The row of a network."""
-    model, examples, others = network(name)
+def compared(name: str, seed: int = 0, statistics: bool = True) -> Row:
+    """What is measured of a network: ratios in dB, and numbers of bytes."""
+    model, examples, others = network(name, seed, statistics)
     expected = model.predict(others, verbose=0)
-    ours = kerasq.convert(model, representative_dataset=examples)
-    theirs = int8_file_of(model, examples)
-    ratios = (
-        decibels(expected, kerasq.Interpreter(model_content=ours).predict(others)),
-        decibels(expected, int8_outputs(theirs, others)),
-    )
-    sizes = (f"{len(content):,}" for content in (ours, theirs))
-    size = "x".join(map(str, model.input_shape[1:3]))
-    return [name, size, f"{model.count_params():,}", *(f"{ratio:.1f} dB" for ratio in ratios), *sizes]
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(folder, verbose=False)
+        ours, filled = (kerasq.convert(folder, representative_dataset=examples, fill_ranges=each) for each in (False, True))
+        theirs = int8_file(folder, examples)
+    return {
+        "kerasq": decibels(expected, kerasq.Interpreter(model_content=ours).predict(others)),
+        "filled": decibels(expected, kerasq.Interpreter(model_content=filled).predict(others)),
+        "litert": decibels(expected, int8_outputs(theirs, others)),
+        "parameters": model.count_params(),
+        "bytes": len(filled),
+        "litert_bytes": len(theirs),
+        "arena": loads(filled).arena_bytes,
+    }
+
+
+def measured(name: str, seed: int) -> Row | None:
+    """`compared` in a process of its own; None where that fails, which then has told why."""
+    statistics = "" if FLAGS.statistics else "no"
+    command = [sys.executable, __file__, f"--only={name}", f"--first_seed={seed}", f"--{statistics}statistics", "--row"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+
+
+def line(name: str, rows: list[Row | None]) -> list[str]:
+    """A network's line of the table: the mean of each ratio over the seeds, with the least and the largest."""
+    complete = [row for row in rows if row is not None]
+    if len(complete) < len(rows):
+        return [name, *("failed" for _ in (*RATIOS, *COUNTS))]
+    spans = ([row[key] for row in complete] for key in RATIOS)
+    ratios = [f"{np.mean(span):.1f}" + (f" ({min(span):.1f} .. {max(span):.1f})" if len(span) > 1 else "") for span in spans]
+    return [name, *ratios, *(f"{complete[0][key]:,}" for key in COUNTS)]
 
 
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"networks go with --only. Received: {' '.join(argv[1:])}")
     logging.set_verbosity(logging.WARNING)
-    rows = []
+    seeds = range(FLAGS.first_seed, FLAGS.first_seed + FLAGS.seeds)
+    if FLAGS.row:
+        print(json.dumps(compared(FLAGS.only[0], FLAGS.first_seed, FLAGS.statistics)))
+        return
+    lines = []
     for name in FLAGS.only or SIZES:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        rows.append(compared(name))
-        keras.backend.clear_session()
-    columns = ("network", "image", "parameters", "kerasq", "LiteRT int8", "bytes", "LiteRT's bytes")
-    print(table(columns, rows, right=columns[1:]))
+        lines.append(line(name, [measured(name, seed) for seed in seeds]))
+    columns = ("network", *(f"{what}, dB" for what in RATIOS.values()), *COUNTS.values())
+    print(table(columns, lines, right=columns[1:]))
 
 
 if __name__ == "__main__":
     flags.DEFINE_multi_enum("only", None, list(SIZES), "Networks to compare; all of them unless given.")
+    flags.DEFINE_integer("seeds", 1, "How many times each network is made, with other weights and images.", lower_bound=1)
+    flags.DEFINE_integer("first_seed", 0, "The first of these seeds.", lower_bound=0)
+    flags.DEFINE_boolean("statistics", True, "Statistics of batch normalization from a batch; else as Keras makes them.")
+    flags.DEFINE_boolean("row", False, "Print what is measured of the first network alone, as JSON.")
     app.run(main)

@@ -12,11 +12,21 @@ def test_a_network_is_compared_with_both_of_its_files(monkeypatch):
     layers = [keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
     model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
     examples = np.random.default_rng(2).normal(size=(48, 8, 8, 3)).astype(np.float32)
-    monkeypatch.setattr(applications, "network", lambda name: (model, examples[:32], examples[32:]))
-    name, size, parameters, ours, theirs, *sizes = applications.compared("tiny")
-    assert (name, size, parameters) == ("tiny", "8x8", "127")
-    assert all(float(ratio.removesuffix(" dB")) > 25 for ratio in (ours, theirs))
-    assert all(int(count.replace(",", "")) > 500 for count in sizes)
+    monkeypatch.setattr(applications, "network", lambda name, seed, statistics: (model, examples[:32], examples[32:]))
+    row = applications.compared("tiny")
+    assert row["parameters"] == 127
+    assert all(row[ratio] > 25 for ratio in applications.RATIOS)
+    assert all(row[count] > 100 for count in applications.COUNTS)
+
+
+def test_a_line_has_the_mean_of_the_seeds_or_says_that_one_failed():
+    first = dict.fromkeys((*applications.RATIOS, *applications.COUNTS), 1000)
+    second = first | {"filled": 1010}
+    line = applications.line("tiny", [first, second])
+    assert line[:3] == ["tiny", "1000.0 (1000.0 .. 1000.0)", "1005.0 (1000.0 .. 1010.0)"]
+    assert line[4:] == ["1,000"] * len(applications.COUNTS)
+    assert applications.line("tiny", [first])[1] == "1000.0"
+    assert applications.line("tiny", [first, None]) == ["tiny", *["failed"] * (len(line) - 1)]
 
 
 def test_signal_to_noise():

@@ -88,7 +88,7 @@ class Trials:
     def __call__(self, options: Options) -> Tried | None:
         """The network with other options; `None` where it can't be."""
         is_same = options.equalize == self.options.equalize and options.representative_dataset is self.examples.inputs
-        observed = self._begun.observed if is_same else None
+        observed = self._begun.as_observed if is_same else None
         try:
             return self._tried(options, start(self._graph, Settings.load(options.settings), options, observed=observed))
         except (ConversionError, ModelError):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-import numpy as np
-
 from kerasq import ops
 from kerasq.format import OperatorKind, Tensor
 from kerasq.ops.families import ACTIVATIONS, KERNELS, VECTORS
@@ -17,8 +15,9 @@ from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import proof, ranges
 from kerasq_convert.formats.choice import FIXED32, PROBABILITIES, Choice, Formats, Policy, Reason
 from kerasq_convert.formats.kernels import holds
+from kerasq_convert.formats.signs import non_negative
 from kerasq_convert.formats.weights import automatic_kernel, best_kernel_format, stored_kernel
-from kerasq_convert.graph import Concat, Curve, Graph, Identity, Multiply, Node, Pool, Softmax, WeightedNode, moves_values
+from kerasq_convert.graph import Graph, Identity, Node, Pool, Softmax, WeightedNode, moves_values
 from kerasq_convert.naming import Names
 from kerasq_convert.roles import Part, Role
 from kerasq_convert.settings import Settings
@@ -48,7 +47,8 @@ class _Chooser:
         self.buffers: dict[Role, Choice] = {}
         self.kernels: dict[Role, Choice] = {}
         self.automatic: dict[Role, Choice] = {}
-        self.non_negative: set[str] = set()
+        known = {value: self.statistics[names.buffer(value)] for value in graph.inputs if names.buffer(value) in self.statistics}
+        self.non_negative = non_negative(graph, known)
         self.readers = graph.consumers()
 
     def run(self) -> list[str]:
@@ -103,7 +103,6 @@ class _Chooser:
 
     def _automatic_buffer(self, role: Role, node: Node | None) -> Choice:
         name = self.names[role]
-        self._note_sign(role.value, node)
         demanded = self._demanded(role.value) if node is None else node.format
         if demanded is not None:
             return Choice(demanded, Reason.QUANTIZER)
@@ -132,18 +131,6 @@ class _Chooser:
 
     def _best(self, family: QFormat, name: str) -> QFormat:
         return ranges.best_for_histogram(family, self.statistics[name], self.policy.criterion)
-
-    def _note_sign(self, value: str, node: Node | None) -> None:
-        """Marks values that can't be negative: clamped at zero, or moved or averaged from such; inputs by observation."""
-        if node is None:
-            name = self.names[roles.buffer(value)]
-            never = name in self.statistics and self.statistics[name].min >= 0
-        else:
-            passes_on = isinstance(node, Pool | Concat | Multiply) or moves_values(node)
-            never = node.clamp[0] >= 0 or isinstance(node, Softmax) or (passes_on and self.non_negative.issuperset(node.inputs))
-            never = never or (isinstance(node, Curve) and _is_non_negative(node))
-        if never:
-            self.non_negative.add(value)
 
     def _kernel(self, node: WeightedNode, problems: list[str]) -> None:
         role = roles.kernel(node)
@@ -202,9 +189,3 @@ class _Chooser:
             wanted = self.settings.parameter(name)
             if wanted is not None and wanted.family not in VECTORS:
                 problems.append(f"{name}: it can't be {wanted}; it is one of {', '.join(VECTORS)}")
-
-
-def _is_non_negative(node: Curve) -> bool:
-    """Whether a function is nowhere negative. (Were it so between these places, its table would hold zeros there.)"""
-    with np.errstate(all="ignore"):
-        return bool(np.nanmin(node.function(np.linspace(-64.0, 64.0, 1 << 13))) >= 0)

@@ -116,9 +116,9 @@ def _computed(node: Node, inputs: list[Histogram]) -> Histogram | None:
         case Identity() | Reshape() | Transpose() | Pool():  # a pooled value lies between those that are pooled
             return _limited(inputs[0], node)
         case Concat():
-            return _limited(_together(inputs), node)
+            return _limited(merged(inputs), node)
         case Convolution() if moves_values(node) and node.clamp == UNLIMITED:
-            return _together([inputs[0], _zero()])
+            return merged([inputs[0], _zero()])
         case Convolution() if node.kernel.size == len(node.kernel) and len(node.inputs) == 1 and not any(node.padding):
             scale = node.kernel.reshape(-1).astype(np.float64) * (1.0 if node.multiplier is None else node.multiplier)
             offset = np.zeros(1) if node.bias is None else node.bias
@@ -143,7 +143,7 @@ def _scaled(histogram: Histogram, scaled: Scaled) -> Histogram:
     def channel(pair: np.ndarray) -> Histogram:
         return histogram.mapped(lambda values: values * pair[0] + pair[1])
 
-    return _together([channel(pair) for pair in pairs])
+    return merged([channel(pair) for pair in pairs])
 
 
 def _zero() -> Histogram:
@@ -152,8 +152,9 @@ def _zero() -> Histogram:
     return histogram
 
 
-def _together(histograms: list[Histogram]) -> Histogram:
-    merged = Histogram()
+def merged(histograms: list[Histogram]) -> Histogram:
+    """The statistics of all values of some histograms."""
+    together = Histogram()
     for histogram in histograms:
-        merged.merge(histogram)
-    return merged
+        together.merge(histogram)
+    return together

@@ -99,6 +99,11 @@ def _equalize(value: Any, options: "Options") -> Iterator[str]:
         yield "`equalize` changes ranges, and the statistics are from before: give `representative_dataset`"
 
 
+def _fill_ranges(value: Any, options: "Options") -> Iterator[str]:
+    if value and options.representative_dataset is None and options.statistics is None:
+        yield "`fill_ranges` is by what was observed: give `representative_dataset` or `statistics`"
+
+
 def _goals(value: Any, _: "Options") -> Iterator[str]:
     if not isinstance(value, Goals):
         yield f"`goals`: kerasq_convert.search.Goals(...) was expected. Received: {shown(value)}"
@@ -340,6 +345,16 @@ class Options:
             "format per kernel, where multipliers are unwanted. Ranges must then come from `representative_dataset`.",
             flag="Channels of neighbouring layers share their sizes.",
             check=_equalize,
+        ),
+    ] = False
+    fill_ranges: Annotated[
+        bool,
+        Option(
+            "Whether activations are scaled until they fill the ranges of their formats, whose steps are powers of two: up to a "
+            "bit more of each, by other values of kernels, biases and tables (passes/factors.py). Ranges must be known from "
+            "`representative_dataset` or `statistics`; a format in the settings is then that of the scaled activation.",
+            flag="Scale activations until they fill the ranges of their formats. Needs --representative_dataset or --statistics.",
+            check=_fill_ranges,
         ),
     ] = False
     refine: Annotated[

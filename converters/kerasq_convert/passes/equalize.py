@@ -35,7 +35,7 @@ def equalize(graph: Graph) -> Graph:
         for first, second in pairs:
             scale = _scale(_outputs(kernels[id(first)]), _inputs(kernels[id(second)], second, len(first.kernel)))
             kernels[id(first)] = kernels[id(first)] / _column(scale, kernels[id(first)].ndim)
-            kernels[id(second)] = _with_inputs_scaled(kernels[id(second)], second, scale)
+            kernels[id(second)] = inputs_scaled(kernels[id(second)], second, scale)
             bias = biases[id(first)]
             biases[id(first)] = None if bias is None else bias / scale
             largest_change = max(largest_change, float(np.max(np.abs(scale - 1))))
@@ -90,7 +90,8 @@ def _inputs(kernel: np.ndarray, node: Convolution | Dense, channels: int) -> np.
     return np.max(np.abs(_groups(kernel, node, channels)), axis=(1, 2)).reshape(-1)
 
 
-def _with_inputs_scaled(kernel: np.ndarray, node: Convolution | Dense, scale: np.ndarray) -> np.ndarray:
+def inputs_scaled(kernel: np.ndarray, node: Convolution | Dense, scale: np.ndarray) -> np.ndarray:
+    """A kernel of `node`, with the weights of each channel that it reads multiplied by the channel's scale."""
     grouped = _groups(kernel, node, len(scale))
     return (grouped * scale.reshape(len(grouped), 1, 1, -1)).reshape(kernel.shape)
 

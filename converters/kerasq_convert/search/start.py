@@ -8,6 +8,7 @@ from kerasq.statistics import Statistics
 from kerasq_convert.building import Builder
 from kerasq_convert.graph import Graph
 from kerasq_convert.network import Network
+from kerasq_convert.observation.filling import with_filled_ranges
 from kerasq_convert.observation.observe import Observed, observe
 from kerasq_convert.options import Options
 from kerasq_convert.passes.multipliers import with_multipliers
@@ -26,12 +27,14 @@ class Start:
     Attributes:
         network: Its kernels as the model has them.
         observed: What values it takes.
+        as_observed: The same before activations were scaled.
         correction: Corrects the biases of what is built; `None`: nothing does.
         build: Chooses formats, emits operators and plans memory, of the network with multipliers.
     """
 
     network: Network
     observed: Observed
+    as_observed: Observed
     correction: BiasCorrection | None
     build: Builder
 
@@ -46,17 +49,17 @@ def start(
         settings: The user's.
         options: What they ask for.
         trained: What a training observed.
-        observed: What was observed of this very network; `None`: it is observed.
+        observed: What was observed of this very network, its activations as they are; `None`: it is observed.
 
     Raises:
         ConversionError: The model, the settings or the data can't be used.
     """
     network = simplify(graph, settings, equalized=options.equalize)
-    if observed is None:
-        observed = observe(network, trained, options)
+    as_observed = observe(network, trained, options) if observed is None else observed
+    network, observed = with_filled_ranges(network, as_observed, options)
     correction = bias_correction(network, observed, options)
     bits = kernel_bits(network, settings, options.kernel_bits, options.end_weight_bits)
     has_ranges = observed.statistics is not None
     accurate = with_multipliers(network, settings, options.per_channel, observed=has_ranges, bits=bits)
     scaled = for_speed(network, accurate, settings, observed, correction, options, bits)
-    return Start(network, observed, correction, Builder.of(scaled, settings, observed.statistics, options, bits))
+    return Start(network, observed, as_observed, correction, Builder.of(scaled, settings, observed.statistics, options, bits))

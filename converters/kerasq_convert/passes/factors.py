@@ -1,0 +1,212 @@
+"""Activations scaled by factors that nobody sees: what a network may store in place of its values.
+
+y · f, for any f > 0, is as good a thing to store as y wherever the factor can be put into what computes it and taken out of what
+reads it: the kernel or multiplier of a convolution or Dense layer on either side, the table of a function. What only passes
+factors on (a ReLU, pooling, moved values) hands them through; a product has the product of two factors, a concatenation those of
+its parts, and where two values are added both must have the same one. On the device factors cost nothing: kernels, biases and
+tables have other values. Inputs and outputs of the network keep factor 1, as do formats that a quantizer of the network demands,
+kernels without a multiplier that were trained on a grid, and whatever is not named here.
+
+A *class* is a factor that is free. The factor of a channel of a value is the product of some classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from kerasq_convert.errors import ConversionError
+from kerasq_convert.formats.kernels import binary_scale, grid_of
+from kerasq_convert.graph import (
+    Add,
+    Concat,
+    Convolution,
+    Curve,
+    Dense,
+    Frame,
+    Graph,
+    Identity,
+    Limits,
+    Multiply,
+    Node,
+    Pool,
+    Reshape,
+    WeightedNode,
+    moves_values,
+    replace,
+)
+from kerasq_convert.network import Network
+from kerasq_convert.passes.equalize import inputs_scaled
+
+LARGEST = 512  # of an exponent: 64 octaves
+STEPS = 8  # to an octave, in which factors are told: at most a 16th of one from any factor, 0.4 dB of 6
+
+Form = tuple[int, ...]  # classes whose factors are multiplied, sorted; none: factor 1
+Parts = tuple[tuple[int, Form], ...]  # of a value: numbers of channels, side by side, with their forms
+
+
+class Classes:
+    """What factors the values of a graph may have.
+
+    Attributes:
+        parts: Of every value.
+    """
+
+    def __init__(self, graph: Graph):
+        self.parts: dict[str, Parts] = {}
+        self._parents: list[int] = []
+        self._fixed: set[int] = set()  # roots that are 1
+        for value, shape in graph.inputs.items():
+            self.parts[value] = ((shape[-1], ()),)
+        for node in graph.nodes:
+            self.parts[node.output] = self._parts_of(node)
+            if node.format is not None:
+                self._fix(node.output)
+        for value in graph.outputs.values():
+            self._fix(value)
+
+    def root(self, number: int) -> int:
+        while self._parents[number] != number:
+            number = self._parents[number]
+        return number
+
+    def form(self, form: Form) -> Form:
+        """A form in terms of the classes that are left."""
+        roots = sorted(map(self.root, form))
+        return tuple(number for number in roots if number not in self._fixed)
+
+    def roots(self) -> list[int]:
+        """The classes that are left, in the order of execution."""
+        return [number for number in range(len(self._parents)) if self.root(number) == number and number not in self._fixed]
+
+    def forms(self, value: str) -> list[Form]:
+        return [self.form(form) for _, form in self.parts[value]]
+
+    def exponents(self, value: str, chosen: Mapping[int, int]) -> np.ndarray:
+        """Of each channel."""
+        counts, forms = zip(*self.parts[value], strict=True)
+        return np.repeat([sum(chosen[number] for number in self.form(form)) for form in forms], counts)
+
+    def _parts_of(self, node: Node) -> Parts:
+        channels = node.shape[-1]
+        if moves_values(node) or isinstance(node, Pool | Identity):
+            return self._passed(node)
+        if isinstance(node, WeightedNode) and self._takes(node):
+            self._join(node.inputs[1:])  # what is added
+            return ((channels, self.parts[node.inputs[1]][0][1] if len(node.inputs) > 1 else self._new()),)
+        match node:
+            case Curve():
+                self._join(node.inputs)
+                return ((channels, self._new()),)
+            case Add():
+                self._join(node.inputs)
+                return ((channels, self.parts[node.inputs[0]][0][1]),)
+            case Multiply():
+                for value in node.inputs:
+                    self._join([value])
+                return ((channels, tuple(number for value in node.inputs for number in self.parts[value][0][1])),)
+            case Concat():
+                if not _is_homogeneous(node.clamp):
+                    self._join(node.inputs)
+                return tuple(part for value in node.inputs for part in self.parts[value])
+        for value in node.inputs:
+            self._fix(value)
+        return ((channels, ()),)
+
+    def _passed(self, node: Node) -> Parts:
+        """Those of the input of a node that passes values on."""
+        (value,) = node.inputs
+        parts = self.parts[value]
+        keeps_channels = (
+            isinstance(node, Pool | Identity | Reshape | Frame) and sum(count for count, _ in parts) == node.shape[-1]
+        )
+        if keeps_channels and _is_homogeneous(node.clamp):
+            return parts
+        self._join([value])
+        return ((node.shape[-1], parts[0][1]),)
+
+    def _takes(self, node: WeightedNode) -> bool:
+        """Whether a node can take factors into what it multiplies by."""
+        if binary_scale(node.kernel) is not None or node.multiplier is not None:
+            self._join(node.inputs[:1])
+            return True
+        return grid_of(node.kernel) is None
+
+    def _new(self) -> Form:
+        self._parents.append(len(self._parents))
+        return (len(self._parents) - 1,)
+
+    def _join(self, values: Iterable[str]) -> None:
+        """All channels of some values get one factor: where that would have to be a product of classes, it is 1."""
+        forms = {form for value in values for form in self.forms(value)}
+        if len(forms) < 2:
+            return
+        if any(len(form) != 1 for form in forms):
+            self._fixed.update(number for form in forms for number in form)
+            return
+        first, *others = sorted(number for (number,) in forms)
+        for number in others:
+            self._parents[number] = first
+
+    def _fix(self, value: str) -> None:
+        self._fixed.update(number for form in self.forms(value) for number in form)
+
+
+def rescale(graph: Graph, classes: Classes, chosen: Mapping[int, int]) -> Graph:
+    """`graph` with its values scaled by factors of 2 ** (chosen / STEPS)."""
+
+    def factor(value: str) -> np.ndarray:
+        return np.exp2(classes.exponents(value, chosen) / STEPS)
+
+    def rescaled(node: Node) -> Node:
+        sources, result = [factor(value) for value in node.inputs], factor(node.output)
+        if np.all(result == 1) and all(np.all(source == 1) for source in sources):
+            return node
+        if not _is_homogeneous(node.clamp):
+            node = replace(node, clamp=(node.clamp[0] * float(result[0]), node.clamp[1] * float(result[0])))
+        if isinstance(node, WeightedNode) and not moves_values(node):
+            return _with_factors(node, sources[0], result)
+        if isinstance(node, Curve):
+            return replace(node, function=_scaled(node.function, float(sources[0][0]), float(result[0])))
+        return node
+
+    return graph.with_nodes(map(rescaled, graph.nodes))
+
+
+def _with_factors(node: WeightedNode, source: np.ndarray, result: np.ndarray) -> WeightedNode:
+    """A node that reads values scaled by `source`, and gives them scaled by `result`, a factor for each channel."""
+    bias = None if node.bias is None else node.bias * result
+    if node.multiplier is not None:  # the kernel may lie on a grid
+        return replace(node, multiplier=node.multiplier * (result / source[0]), bias=bias)
+    assert isinstance(node, Convolution | Dense)
+    kernel = node.kernel * result.reshape(-1, *(1,) * (node.kernel.ndim - 1))
+    return replace(node, kernel=inputs_scaled(kernel, node, 1 / source), bias=bias)
+
+
+def _scaled(function: Callable[[np.ndarray], np.ndarray], source: float, result: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda values: function(values / source) * result
+
+
+def _is_homogeneous(clamp: Limits) -> bool:
+    """Whether a factor goes through a clamp as it is."""
+    return all(limit == 0 or np.isinf(limit) for limit in clamp)
+
+
+def as_filled(network: Network, exponents: str) -> Network:
+    """The network with the factors that the metadata of a file made of it tell.
+
+    Raises:
+        ConversionError: They are not this network's.
+    """
+    classes = Classes(network.graph)
+    roots = classes.roots()
+    try:
+        filled = tuple(int(exponent) for exponent in exponents.split(",") if exponent)
+    except ValueError:
+        filled = ()
+    if len(filled) != len(roots) or any(abs(exponent) > LARGEST for exponent in filled):
+        raise ConversionError("the float network", ["the factors in the file's metadata are not those of this network"])
+    chosen = dict(zip(roots, filled, strict=True))
+    return dataclasses.replace(network, graph=rescale(network.graph, classes, chosen), filled=filled)

@@ -1,0 +1,141 @@
+"""Activations times factors: the same network, whatever the factors; with those that fill ranges it loses less."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import kerasq
+from converters import layer_zoo, zoo
+from converters.random_networks import random_network
+from converters.zoo import L
+from kerasq.commands.inspect import main as inspect
+from kerasq.format import loads
+from kerasq.interpreter import Interpreter
+from kerasq.interpreter.batches import inputs_of
+from kerasq_convert import ConversionError, float_model
+from kerasq_convert.building import in_float
+from kerasq_convert.comparison.layers import analyze
+from kerasq_convert.comparison.outputs import run
+from kerasq_convert.frontend import read_model
+from kerasq_convert.observation.filling import with_filled_ranges
+from kerasq_convert.observation.observe import observe
+from kerasq_convert.options import Options
+from kerasq_convert.passes.factors import Classes, as_filled, rescale
+from kerasq_convert.passes.simplify import simplify
+
+EXAMPLES = np.random.default_rng(2).uniform(0, 1, (64, 8, 8, 3)).astype(np.float32)
+NETWORKS = (
+    {
+        f"zoo: {name}": (lambda name=name: zoo.build(name))
+        for name in ("residual", "residual_binary_weight", "residual_fixed_point")
+    }
+    | {f"layers: {name}": (lambda name=name: layer_zoo.make(name)) for name in layer_zoo.LAYERS}
+    | {f"random: {seed}": (lambda seed=seed: random_network(seed)) for seed in range(8)}
+)
+
+
+def joined():
+    """Values that stop just above a power of two, in all that hands factors on: parts side by side, sums, products, tables."""
+    keras.utils.set_random_seed(7)
+    image = keras.Input((8, 8, 3), name="image")
+    small = L.Conv2D(4, 3, padding="same", activation="relu", name="small")(image)
+    large = L.Conv2D(4, 3, padding="same", activation="relu6", name="large")(image)
+    both = L.MaxPooling2D(2, name="pool")(L.Concatenate(name="both")([small, large]))
+    swish = L.Conv2D(8, 3, padding="same", activation="swish", name="swish")(both)
+    gate = L.Dense(8, activation="sigmoid", name="gate")(L.GlobalAveragePooling2D(keepdims=True)(swish))
+    gated = L.Multiply(name="gated")([swish, gate])
+    first = L.Conv2D(8, 1, name="first")(gated)
+    total = L.Add(name="total")([first, L.DepthwiseConv2D(3, padding="same", activation="relu", name="second")(first)])
+    return keras.Model(image, L.Dense(5, name="scores")(L.Flatten()(total)))
+
+
+@pytest.fixture(scope="module")
+def model():
+    network = joined()
+    with_ranges(network, {"small": 0.27, "large": 4.3, "swish": 2.2, "first": 1.05, "second": 8.5, "scores": 7.9})
+    return network
+
+
+def with_ranges(network, largest):
+    """Kernels scaled, layer by layer, so that outputs reach these values."""
+    for name, limit in largest.items():
+        layer = network.get_layer(name)
+        reached = float(np.abs(keras.Model(network.inputs, layer.output).predict(EXAMPLES, verbose=0)).max())
+        layer.kernel.assign(layer.kernel * (limit / reached))
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "joined"])
+def test_a_network_with_any_factors_is_the_same_function(name, model):
+    network = simplify(read_model(model if name == "joined" else NETWORKS[name]()))
+    classes = Classes(network.graph)
+    rng = np.random.default_rng(3)
+    chosen = {number: int(rng.integers(-12, 13)) for number in classes.roots()}
+    scaled = dataclasses.replace(network, graph=rescale(network.graph, classes, chosen))
+    before, after = in_float(network), in_float(scaled)
+    inputs = [rng.uniform(0, 4, (2, *tensor.shape[1:])).astype(np.float32) for tensor in inputs_of(before)]
+    for one, other in zip(run(after, inputs, "reference"), run(before, inputs, "reference"), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * max(np.abs(other).max(), 1e-6))
+
+
+def test_values_of_all_kinds_have_factors(model):
+    network = simplify(read_model(model))
+    classes = Classes(network.graph)
+    forms = {network.names.buffer(node.output): classes.forms(node.output) for node in network.graph.nodes}
+    assert all(forms[f"{name}/output"] != [()] for name in ("small", "large", "pool", "swish", "gate", "gated", "first", "total"))
+    assert forms["pool/output"] == [*forms["small/output"], *forms["large/output"]]
+    assert forms["gated/output"] == [tuple(sorted((*forms["swish/output"][0], *forms["gate/output"][0])))]
+    assert forms["total/output"] == forms["first/output"] == forms["second/output"]
+    assert forms["scores/output"] == [()]
+
+
+def test_filled_ranges_lose_less(model):
+    others = np.random.default_rng(4).uniform(0, 1, (64, 8, 8, 3)).astype(np.float32)
+    contents = [kerasq.convert(model, representative_dataset=EXAMPLES, fill_ranges=each, prune=False) for each in (False, True)]
+    plain, filled = (analyze(each, float_model(model, each), [others]) for each in map(loads, contents))
+    for name in ("large/output", "gated/output"):
+        assert filled.layer(name).storage.sqnr_db > plain.layer(name).storage.sqnr_db + 1.5
+    assert filled.layer("scores/output").accumulated.sqnr_db > plain.layer("scores/output").accumulated.sqnr_db + 1
+    assert len(contents[1]) <= len(contents[0]) + 128  # a word of metadata, and no parameter more
+
+
+def test_what_is_known_of_values_is_scaled_with_them(model):
+    options = Options(representative_dataset=EXAMPLES, fill_ranges=True)
+    network = simplify(read_model(model))
+    filled, known = with_filled_ranges(network, observe(network, None, options), options)
+    anew = observe(filled, None, options).statistics
+    assert known.statistics.keys() == anew.keys()
+    for name, histogram in anew.items():
+        for what in ("min", "max", "std") if name != "pool/output" else ("min", "max"):  # known by what is pooled alone
+            assert getattr(known.statistics[name], what) == pytest.approx(getattr(histogram, what), rel=1e-2, abs=1e-6), name
+
+
+def test_what_is_trained_on_a_grid_stays():
+    network, x = zoo.build("residual_fixed_point"), zoo.images(16)
+    plain, filled = (kerasq.convert(network, fill_ranges=each, representative_dataset=x) for each in (False, True))
+    np.testing.assert_array_equal(*(Interpreter(model_content=each).predict(x) for each in (plain, filled)))
+
+
+def test_without_ranges_there_is_nothing_to_fill(model):
+    with pytest.raises(ConversionError, match="fill_ranges is by what was observed: give representative_dataset or statistics"):
+        kerasq.convert(model, fill_ranges=True)
+
+
+def test_errors_of_layers_are_those_of_the_scaled_network(model, tmp_path, capsys):
+    (tmp_path / "model.kq").write_bytes(kerasq.convert(model, fill_ranges=True, representative_dataset=EXAMPLES))
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", EXAMPLES)
+    arguments = ["--against", str(tmp_path / "model.keras"), "--representative_dataset", str(tmp_path / "x.npy"), "--json"]
+    assert inspect(["kerasq-inspect", str(tmp_path / "model.kq"), *arguments]) == 0
+    layers = json.loads(capsys.readouterr().out)["analysis"]["layers"]
+    assert min(layer["accumulated"]["sqnr_db"] for layer in layers) > 25
+
+
+@pytest.mark.parametrize("told", ["", "1,2", "x", "9999999", "1e3"])
+def test_factors_of_another_network_are_refused(model, told):
+    network = simplify(read_model(model))
+    exponents = ",".join([told] * len(Classes(network.graph).roots())) if told == "9999999" else told
+    with pytest.raises(ConversionError, match="factors in the file's metadata are not those of this network"):
+        as_filled(network, exponents)
