@@ -15,6 +15,7 @@ RUNTIME = pathlib.Path(__file__).parents[1] / "kerasq" / "runtime"
 PORTABLE = sorted(  # what a firmware compiles
     path for folder in ("src", "src/arm") for path in (RUNTIME / folder).glob("*.c") if path.name != "kq_native.c"
 )
+NATIVE = [RUNTIME / "src" / "kq_native.c", *sorted((RUNTIME / "src" / "native").glob("*.c"))]  # what a desktop adds to that
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror", "-ffp-contract=off")
 
 

@@ -17,7 +17,10 @@ Prints
     with --peer, the latency beside that of a .tflite file of the same network in
     LiteRT (XNNPACK), or of another .kq file (16 bits beside 8), one thread each,
     measured in turn: the ratio of the medians, below 1 where the first is faster,
-    and the quartiles of the ratios of the pairs.
+    and the quartiles of the ratios of the pairs;
+
+    for a network large enough for it, the latency of one example in all threads
+    beside that in one, measured in turn.
 
 Several networks at once, kerasq-bench a.kq b.kq --peer a.tflite b.tflite, make a
 table with a row for each: latency in one thread, that of its peer, and the ratio.
@@ -26,9 +29,9 @@ Inputs are random. Every time is a median over --runs samples of at least 10 ms,
 those of the operators over as many runs of the network between them, with its
 quartiles beside it; where these say that the machine is too busy to tell, the
 last lines do, too. --json prints an object, for several networks a list of them,
-with the keys model, inputs, macs, processors, isa, peak, engines, operators and
-peer, all samples and doubts; times are in seconds, peak in MACs per second, and
-what was not measured is null.
+with the keys model, inputs, macs, processors, isa, peak, engines, operators, peer
+and divided (one example in several threads), all samples and doubts; times are in
+seconds, peak in MACs per second, and what was not measured is null.
 """
 
 from __future__ import annotations
@@ -79,7 +82,7 @@ def random_inputs(model: Model, examples: int) -> list[np.ndarray]:
 def measure_engine(
     content: bytes, engine: str, tier: str | None, threads: int, runs: int, between: Callable[[], object] | None = None
 ) -> dict[str, Any]:
-    """Latency (in one thread: one example has work for no more) and throughput of an engine.
+    """Latency (in one thread; `measure_divided` has that in several) and throughput of an engine.
 
     Args:
         content: Bytes of a .kq file.
@@ -167,6 +170,25 @@ def measure_peer(content: bytes, path: Path, tier: str | None, runs: int) -> dic
     }
 
 
+def measure_divided(content: bytes, network: runtime.Network, threads: int, runs: int) -> dict[str, Any] | None:
+    """Latency of one example in several threads beside one; `None` where the network is too small to gain by them."""
+    if threads == 1 or network.threads(threads) == 1:
+        return None
+    together, alone = (
+        _invoke(Interpreter(model_content=content, engine="native", isa=network.isa, num_threads=count)) for count in (threads, 1)
+    )
+    latencies = in_turn(together, alone, runs)
+    return {
+        "threads": threads,
+        "latency": latencies.first,
+        "one_thread_latency": latencies.second,
+        "ratio": latencies.ratio,
+        "ratio_quartiles": [latencies.low, latencies.high],
+        "samples": [first for first, _ in latencies.samples],
+        "one_thread_samples": [second for _, second in latencies.samples],
+    }
+
+
 def _configurations(threads: int) -> Iterator[tuple[str, str | None, int]]:
     """Engine, tier and number of threads: 1, 2, 4, ... and all."""
     counts = [count for count in (1 << power for power in range(threads.bit_length())) if count < threads] + [threads]
@@ -209,6 +231,7 @@ def measure(path: Path, peer: Path | None, tier: str | None, threads: int, runs:
         "engines": engines,
         "operators": table,
         "peer": beside,
+        "divided": None if network is None or brief else measure_divided(content, network, threads, runs),
     }
     return facts | {"doubts": doubts(facts, runs)}
 

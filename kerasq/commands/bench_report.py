@@ -88,6 +88,13 @@ def report(facts: dict[str, Any]) -> str:
         if facts["operators"]
         else "the native engine is not installed: install a C compiler and then kerasq again"
     )
+    if facts["divided"]:
+        divided = facts["divided"]
+        sections.append(
+            f"one example in {divided['threads']} threads: {_milliseconds(divided['latency'])} ms; "
+            f"in one: {_milliseconds(divided['one_thread_latency'])} ms; "
+            f"ratio {divided['ratio']:.3f} (quartiles {_range(divided['ratio_quartiles'], _RATIO)})"
+        )
     if facts["peer"]:
         peer = facts["peer"]
         other = peer["peer_engine"]

@@ -46,13 +46,15 @@ def build(folder: Path, flags: Sequence[str] = SANITIZERS, *, simde: bool = Fals
         RuntimeError: There is no compiler, or it fails; the message has what it said.
     """
     compiler = compiler or os.environ.get("CC", "cc").split()
-    command = [*compiler, "-std=c99", "-O1", "-ffp-contract=off", *flags, f"-I{RUNTIME / 'include'}"]
+    threads = ("-pthread", "-DKQ_HAVE_THREADS=1")
+    command = [*compiler, "-std=c99", "-O1", "-ffp-contract=off", *threads, *flags, f"-I{RUNTIME / 'include'}"]
     tiers = _tier_flags(compiler, simde)
     sources = [
         NATIVE / "kqfuzz.c",
         NATIVE / "try_model.c",
         *sorted(RUNTIME.glob("src/*.c")),
         *sorted(RUNTIME.glob("src/arm/*.c")),
+        *sorted(RUNTIME.glob("src/native/*.c")),
     ]
     if tiers == _NEON:
         sources += [*(RUNTIME / "src" / "x86" / name for name in _SHARED), *sorted(RUNTIME.glob("src/neon/*.c"))]

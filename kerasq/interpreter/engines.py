@@ -93,7 +93,7 @@ def _say_that_it_is_slow() -> None:
 
 
 def open_model(
-    source: str | os.PathLike[str] | bytes | Model, engine: str, isa: str | None, max_bytes: int | None
+    source: str | os.PathLike[str] | bytes | Model, engine: str, isa: str | None, max_bytes: int | None, threads: int = 1
 ) -> tuple[Model, Engine]:
     """A model and the engine that runs it.
 
@@ -102,6 +102,7 @@ def open_model(
         engine: As `choose` returns it.
         isa: Kernels of the native engine (`kerasq.runtime.Network`).
         max_bytes: What the network and its arenas may take; `None` for any amount.
+        threads: That may compute one example together in the native engine.
 
     Raises:
         ModelError: The file breaks a rule of the format.
@@ -112,7 +113,7 @@ def open_model(
         if engine == "reference":
             file_format.verify(source)
             return source, _reference(source, max_bytes)
-        return source, NativeEngine(source, Network(file_format.dumps(source), isa, max_bytes), max_bytes)
+        return source, NativeEngine(source, Network(file_format.dumps(source), isa, max_bytes), max_bytes, threads)
     path = source if isinstance(source, str | os.PathLike) else None
     content = bytes(memoryview(source)) if path is None else read_bytes(path)  # type: ignore[arg-type]
     try:
@@ -121,7 +122,7 @@ def open_model(
             return model, _reference(model, max_bytes)
         network = _prepare(content, isa, max_bytes)
         model = named(unverified(content))
-        return model, NativeEngine(model, network, max_bytes)
+        return model, NativeEngine(model, network, max_bytes, threads)
     except ModelError as error:
         raise type(error)(error.problems, None if path is None else os.fspath(path)) from None
 

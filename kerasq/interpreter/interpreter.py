@@ -36,7 +36,8 @@ class Interpreter:
         model_content: Its bytes, or a `kerasq.format.Model`. Give either this or `model_path`.
         engine: `"native"`, the runtime in C; `"reference"`, the definition in NumPy; `None` for the native one, with a
             warning for the reference where that is not installed.
-        num_threads: Threads over the examples of a batch; `None` for the number of processors, or as many as `max_bytes` allows.
+        num_threads: Threads over the examples of a batch, or, for one example alone, over the work inside large operators, where
+            the network is large enough to gain by it; `None` for the number of processors, or as many as `max_bytes` allows.
         max_bytes: Memory that the network (`state`: with the native engine what kernels make of constants) and the arenas of all
             threads may take together: 1 GiB unless given, as a small file may ask for much; `None` for any amount. The examples
             themselves, what Python keeps of the file, and temporary arrays of the reference engine are not counted.
@@ -77,7 +78,7 @@ class Interpreter:
         arguments.check_count("num_threads", num_threads)
         arguments.check_count("max_bytes", max_bytes)
         self._engine_name = engines.choose(engine, isa)
-        self._model, self._engine = engines.open_model(source, self._engine_name, isa, max_bytes)
+        self._model, self._engine = engines.open_model(source, self._engine_name, isa, max_bytes, num_threads or processors())
         self._threads = memory.threads(num_threads, processors(), self._engine.arenas)
         self._preserve = bool(experimental_preserve_all_tensors)
         self._batch = 1
@@ -275,7 +276,8 @@ class Interpreter:
         outputs = [np.empty((batches.examples, *tensor.shape[1:]), dtype) for tensor, dtype in zip(tensors, dtypes, strict=True)]
 
         def compute(examples: slice) -> int:
-            for tensor, output, stored in zip(tensors, outputs, self._engine.run(batches.stored(examples)), strict=True):
+            compute_batch = self._engine.run if batches.examples > 1 else self._run_one
+            for tensor, output, stored in zip(tensors, outputs, compute_batch(batches.stored(examples)), strict=True):
                 output[examples] = stored if raw else tensor.format.dequantize(stored)
             return examples.stop - examples.start
 
@@ -346,6 +348,12 @@ class Interpreter:
         inputs = [array[:1] for array in inputs]
         network.operator_times(network.arena(), inputs, 1)  # the first run warms up what there is to warm up
         return profile.described(self._model, network, network.operator_times(network.arena(), inputs, runs))
+
+    def _run_one(self, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Stored outputs of one example alone, for which all threads are there."""
+        example = self._engine.example([np.ascontiguousarray(array) for array in inputs])
+        example.run()
+        return example.outputs
 
     def _size(self, size: int | None, default: int) -> int:
         arguments.check_count("batch_size", size)

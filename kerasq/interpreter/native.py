@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from kerasq.interpreter import memory
 from kerasq.interpreter.arenas import Arenas
 from kerasq.interpreter.batches import Observer
 from kerasq.runtime import Network
+from kerasq.runtime.network import Team
 
 # Multiply-accumulates, or values, of one call: some milliseconds, beside which what Python does for it vanishes.
 _WORK = 1 << 29
@@ -30,6 +32,8 @@ class NativeEngine:
         model: The network as it was read.
         network: The same in the runtime.
         max_bytes: What its state and its arenas may take together; `None` for any amount.
+        threads: That may compute one example together, where the network is large enough to gain by it, and where their working
+            memory leaves room for an arena for each.
 
     Attributes:
         arenas: How many arenas may exist at once; `None` for any number.
@@ -40,12 +44,39 @@ class NativeEngine:
         ModelTooLargeError: That is not enough for one arena.
     """
 
-    def __init__(self, model: Model, network: Network, max_bytes: int | None = None) -> None:
+    def __init__(self, model: Model, network: Network, max_bytes: int | None = None, threads: int = 1) -> None:
         self.network = network
-        self.arenas = memory.arenas(network.state_bytes, network.row_bytes, max_bytes)
+        self._members = network.threads(threads)
+        self.arenas = self._arenas(max_bytes)
+        self._team_lock = threading.Lock()
         self._model = model
         self.pool, self.together = self._pools()
         self._operators = [operator.outputs[0] for operator in model.operators]
+
+    def _arenas(self, max_bytes: int | None) -> int | None:
+        network, team = self.network, self.network.team_arena_bytes(self._members) if self._members > 1 else 0
+        arenas = memory.arenas(network.state_bytes, network.row_bytes, max_bytes)
+        if arenas is None or team == 0:
+            return arenas
+        left = arenas - -(-team // network.row_bytes)
+        if left >= self._members:
+            return left
+        self._members = 1
+        return arenas
+
+    @functools.cached_property
+    def _team(self) -> Team:
+        return self.network.team(self._members)
+
+    def run_example(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> bool:
+        """Compute one example in several threads; `False`, and nothing is done, where that gains nothing, or they are in use."""
+        if self._members == 1 or not self._team_lock.acquire(blocking=False):
+            return False
+        try:
+            self._team.run(inputs, outputs)
+        finally:
+            self._team_lock.release()
+        return True
 
     def batch_size(self, examples: int, threads: int) -> int:
         """Examples of a call: few enough that every thread has some, enough to be worth a call."""
@@ -156,6 +187,8 @@ class NativeExample:
 
     def run(self) -> None:
         """Compute the outputs."""
+        if self._engine.run_example(self.inputs, self.outputs):
+            return
         pool = self._engine.pool
         arena = pool.take()
         try:

@@ -82,7 +82,7 @@ class Interface(ctypes.Structure):
 
 
 # KQ_INTERFACE and what goes with it: a library that says something else was built from other sources, and is not called.
-INTERFACE = Interface(4, FORMAT_VERSION, *map(ctypes.sizeof, (Error, TensorInfo, KernelInfo)))
+INTERFACE = Interface(5, FORMAT_VERSION, *map(ctypes.sizeof, (Error, TensorInfo, KernelInfo)))
 
 _ADDRESS, _COUNT, _SIZE = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t
 _PROTOTYPES = {
@@ -92,6 +92,11 @@ _PROTOTYPES = {
     "kq_native_tier": (ctypes.c_char_p, _COUNT),
     "kq_native_peak": (ctypes.c_uint64, ctypes.c_char_p, _COUNT),
     "kq_native_times": (None, _ADDRESS, _ADDRESS, _ADDRESS),
+    "kq_native_threads": (_COUNT, _ADDRESS, _COUNT),
+    "kq_native_arena_bytes": (_SIZE, _ADDRESS, _COUNT),
+    "kq_native_team": (_ADDRESS, _COUNT, _COUNT),
+    "kq_native_dismiss": (None, _ADDRESS),
+    "kq_native_run": (None, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _SIZE),
     "kq_prepare": (
         ctypes.c_int,
         *(_ADDRESS, _SIZE, _ADDRESS, _ADDRESS),

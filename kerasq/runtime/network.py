@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -133,6 +134,24 @@ class Network:
         else:
             self._library.kq_run_together(self._network, address(arena), arena.strides[0], len(arena), *ends)
 
+    def threads(self, most: int) -> int:
+        """How many of `most` threads one example gains by: 1 where the network is too small, otherwise all."""
+        return self._library.kq_native_threads(self._network, most)
+
+    def team_arena_bytes(self, threads: int) -> int:
+        """Bytes of the working memory of a `Team`."""
+        return self._library.kq_native_arena_bytes(self._network, threads)
+
+    def team(self, threads: int, least_macs: int = 0) -> Team:
+        """Threads that compute one example together.
+
+        Args:
+            threads: How many; where the system gives fewer than two, the caller's computes alone.
+            least_macs: Of operators that are divided; 0 for what gains by it.
+        """
+        arena = aligned(self._library.kq_native_arena_bytes(self._network, threads), max(self.alignment, _STATE_ALIGNMENT))
+        return Team(self._library, self._network, self._library.kq_native_team(threads, least_macs), arena)
+
     def example_call(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> ExampleCall:
         """`run` for one example with next to nothing around the C function, to be called with the address of an arena.
 
@@ -182,6 +201,24 @@ class Network:
         first = address(arenas)
         offset = self._library.kq_tensor_data(self._network, index, first) - first
         return arenas[:, offset : offset + self._library.kq_describe_tensor(self._network, index).bytes]
+
+
+class Team:
+    """Threads that compute one example of a network together. They sleep meanwhile, and end with this object.
+
+    Args:
+        library, network: The runtime, and the network's address in it.
+        team: Address of the team; `None` for the caller's thread alone.
+        arena: Working memory for them.
+    """
+
+    def __init__(self, library: ctypes.CDLL, network: int, team: int | None, arena: np.ndarray) -> None:
+        self._run, self._arguments, self._arena = library.kq_native_run, (network, team, address(arena)), arena
+        weakref.finalize(self, library.kq_native_dismiss, team)
+
+    def run(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Compute the outputs of one example, as `Network.run` does; for one thread at a time."""
+        self._run(*self._arguments, _addresses(inputs), _addresses(outputs), 1)
 
 
 class ExampleCall:

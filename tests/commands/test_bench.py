@@ -313,6 +313,18 @@ def test_the_peer_may_be_another_kq_file(folder, capsys):
     assert "compare the same network" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not kerasq.runtime.available() or len(kerasq.runtime.tiers()) == 1, reason="no kernel is divided here")
+def test_one_example_in_several_threads_where_the_network_is_large_enough(folder, capsys):
+    assert facts(capsys, "net.kq")["divided"] is None
+    file_format.dump(random_resnet23("FIXED8", maps=64, size=64), "large.kq")
+    found = facts(capsys, "large.kq")["divided"]
+    assert found["threads"] == 2
+    assert found["ratio"] == pytest.approx(found["latency"] / found["one_thread_latency"])
+    assert len(found["samples"]) == len(found["one_thread_samples"]) == 1
+    assert run("large.kq") == 0
+    assert "one example in 2 threads: " in capsys.readouterr().out
+
+
 @needs_native
 @pytest.mark.parametrize("order", [("net.kq", "wide.kq", "--peer", "wide.kq", "net.kq"), None])
 def test_several_networks_each_beside_its_peer(folder, capsys, order):

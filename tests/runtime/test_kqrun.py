@@ -12,7 +12,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from c_compiler import PORTABLE, RUNTIME, compile_program
+from c_compiler import NATIVE, PORTABLE, RUNTIME, compile_program
 from kerasq import format as file_format
 from kerasq.conformance.samples import SAMPLES
 from kerasq.interpreter import Interpreter
@@ -23,7 +23,7 @@ from networks import NetworkBuilder, random_resnet23
 @pytest.fixture(scope="module")
 def kqrun(tmp_path_factory):
     """Calls the program: arguments -> exit status, standard output, standard error."""
-    sources = [*PORTABLE, RUNTIME / "src" / "kq_native.c", *sorted(RUNTIME.glob("tools/kqrun*.c"))]
+    sources = [*PORTABLE, *NATIVE, *sorted(RUNTIME.glob("tools/kqrun*.c"))]
     folders = [f"-I{RUNTIME / folder}" for folder in ("include", "src")]
     program = compile_program(sources, tmp_path_factory.mktemp("kqrun") / "kqrun", *folders)
 
@@ -98,6 +98,13 @@ def test_run_with_several_inputs_and_outputs(kqrun, folder):
     total, wide = Interpreter(model_path="two.kq", engine="reference").predict(arrays, raw=True)
     np.testing.assert_array_equal(np.fromfile("total.bin", np.int8).reshape(3, 4), total)
     np.testing.assert_array_equal(np.fromfile("wide.bin", np.int16).reshape(3, 4), wide)
+
+
+def test_threads_change_nothing(kqrun, folder):
+    for threads in ("1", "3"):
+        assert kqrun("run", "net.kq", "images.bin", "--output", f"{threads}.bin", "--num_threads", threads) == (0, "", "")
+    assert (folder / "1.bin").read_bytes() == (folder / "3.bin").read_bytes() != b""
+    assert kqrun("bench", "net.kq", "--runs", "1", "--num_threads=3")[0] == 0
 
 
 def test_info(kqrun, folder):
@@ -215,6 +222,8 @@ def test_failures_are_one_line(kqrun, folder, arguments, message):
         ("info", "net.kq", "--runs", "3"),
         ("bench", "net.kq", "--runs", "none"),
         ("run", "net.kq", "images.bin"),
+        ("run", "net.kq", "images.bin", "-o", "y.bin", "--num_threads", "0"),
+        ("info", "net.kq", "--num_threads", "2"),
     ],
 )
 def test_wrong_usage(kqrun, folder, arguments):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from c_compiler import PORTABLE, RUNTIME, STRICT
+from c_compiler import NATIVE, PORTABLE, RUNTIME, STRICT
 
 X86 = sorted((RUNTIME / "src" / "x86").glob("*.c"))
 X86_OPTIONS = ("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni")
@@ -41,7 +41,7 @@ def test_portable_sources_compile_without_a_warning(tmp_path, name):
 @pytest.mark.parametrize("name", ["gcc", "clang"])
 def test_x86_sources_compile_without_a_warning(tmp_path, name):
     assert len(X86) > 5
-    assert compiled(COMPILERS[name], [*X86, RUNTIME / "src" / "kq_native.c"], tmp_path, *X86_OPTIONS, "-DKQ_HAVE_AVX2=1") == ""
+    assert compiled(COMPILERS[name], [*X86, *NATIVE], tmp_path, *X86_OPTIONS, "-DKQ_HAVE_AVX2=1", "-DKQ_HAVE_THREADS=1") == ""
 
 
 def test_nothing_is_needed_from_outside_but_memory_functions(tmp_path):

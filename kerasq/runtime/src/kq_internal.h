@@ -203,6 +203,10 @@ size_t kq_scratch_place(const kq_network *network, const kq_operator *op, size_t
 /* kq_verify.c: whether the loaded network runs in bounds and exactly (kerasq/verification/verifier.py and kerasq/ops). */
 kq_status kq_verify(kq_network *network, kq_error *error);
 
+/* kq_network.c: the stored values of example number `example` from everyone's, as kq_run takes them, into an arena; and back. */
+void kq_set_inputs(const kq_network *network, uint8_t *arena, const void *const *inputs, size_t example);
+void kq_get_outputs(const kq_network *network, const uint8_t *arena, void *const *outputs, size_t example);
+
 /* Multiply-accumulates of an operator, absent taps included. */
 uint64_t kq_macs(const kq_operator *op);
 

@@ -138,14 +138,14 @@ void kq_invoke(const kq_network *network, void *arena) {
   for (uint32_t i = 0; i < network->operator_count; ++i) kq_invoke_operator(network, i, arena);
 }
 
-static void set_inputs(const kq_network *network, uint8_t *arena, const void *const *inputs, size_t example) {
+void kq_set_inputs(const kq_network *network, uint8_t *arena, const void *const *inputs, size_t example) {
   for (uint32_t i = 0; i < network->input_count; ++i) {
     const kq_tensor *tensor = &network->tensors[kq_input(network, i)];
     memcpy(arena + tensor->offset, (const uint8_t *)inputs[i] + example * tensor->bytes, tensor->bytes);
   }
 }
 
-static void get_outputs(const kq_network *network, const uint8_t *arena, void *const *outputs, size_t example) {
+void kq_get_outputs(const kq_network *network, const uint8_t *arena, void *const *outputs, size_t example) {
   for (uint32_t i = 0; i < network->output_count; ++i) {
     const kq_tensor *tensor = &network->tensors[kq_output(network, i)];
     memcpy((uint8_t *)outputs[i] + example * tensor->bytes, arena + tensor->offset, tensor->bytes);
@@ -154,9 +154,9 @@ static void get_outputs(const kq_network *network, const uint8_t *arena, void *c
 
 void kq_run(const kq_network *network, void *arena, const void *const *inputs, void *const *outputs, size_t examples) {
   for (size_t example = 0; example < examples; ++example) {
-    set_inputs(network, arena, inputs, example);
+    kq_set_inputs(network, arena, inputs, example);
     kq_invoke(network, arena);
-    get_outputs(network, arena, outputs, example);
+    kq_get_outputs(network, arena, outputs, example);
   }
 }
 
@@ -165,7 +165,7 @@ void kq_run_together(const kq_network *network, void *arenas, size_t step, uint3
   uint8_t *first = arenas;
   for (size_t done = 0; done < examples; done += together) {
     const uint32_t count = examples - done < together ? (uint32_t)(examples - done) : together;
-    for (uint32_t e = 0; e < count; ++e) set_inputs(network, first + e * step, inputs, done + e);
+    for (uint32_t e = 0; e < count; ++e) kq_set_inputs(network, first + e * step, inputs, done + e);
     for (uint32_t i = 0; i < network->operator_count; ++i) {
       const kq_operator *op = &network->operators[i];
       if (op->kernel->run_several != NULL) {
@@ -174,6 +174,6 @@ void kq_run_together(const kq_network *network, void *arenas, size_t step, uint3
       }
       for (uint32_t e = 0; e < count; ++e) op->kernel->run(op, first + e * step);
     }
-    for (uint32_t e = 0; e < count; ++e) get_outputs(network, first + e * step, outputs, done + e);
+    for (uint32_t e = 0; e < count; ++e) kq_get_outputs(network, first + e * step, outputs, done + e);
   }
 }

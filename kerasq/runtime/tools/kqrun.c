@@ -13,8 +13,11 @@ static const char usage[] =
     "       kqrun run MODEL INPUT ... --output OUTPUT ...   compute; a file of stored values for each input and output\n"
     "       kqrun bench MODEL [--runs N]                    latency, and the time of each operator\n"
     "       kqrun selftest MODEL                            compute the embedded test vector, compare every tensor\n"
+    "       --num_threads N                                 run, bench: threads for one example of a large network; default: 1\n"
     "       --isa portable|avx2|avx512vnni|neon|dotprod     kernels to use; default: KERASQ_ISA, else this processor's fastest\n"
     "       --max_bytes N                                   memory that a network may take; default: 1 GiB\n";
+
+#define MOST_THREADS 64 /* of a team (kq_team.c) */
 
 static int wrong_usage(const char *what, const char *which) {
   fprintf(stderr, "kqrun: %s%s\n%s", what, which, usage);
@@ -112,7 +115,7 @@ static bool compute(loaded_model *model, const command_line *options, example_ba
     batch->outputs[i] = allocate(batch->examples, kq_describe_tensor(network, kq_output(network, i)).bytes);
   }
   if (!give_arena(model)) return false;
-  kq_run(network, model->arena, batch->inputs, batch->outputs, batch->examples);
+  kq_native_run(network, model->team, model->arena, batch->inputs, batch->outputs, batch->examples);
   for (uint32_t i = 0; i < outputs; ++i) {
     const size_t bytes = batch->examples * kq_describe_tensor(network, kq_output(network, i)).bytes;
     if (!write_file(options->outputs[i], batch->outputs[i], bytes)) return false;
@@ -193,6 +196,10 @@ static int parse(int argc, char **argv, command_line *options) {
     } else if (is_flag(argv, argc, &i, "--runs", &value)) {
       options->runs = value != NULL ? strtol(value, NULL, 10) : 0;
       if (options->runs < 1) return wrong_usage("--runs takes a number from 1 on", "");
+    } else if (is_flag(argv, argc, &i, "--num_threads", &value)) {
+      const long threads = value != NULL ? strtol(value, NULL, 10) : 0;
+      if (threads < 1 || threads > MOST_THREADS) return wrong_usage("--num_threads takes a number from 1 to 64", "");
+      options->threads = (uint32_t)threads;
     } else if (is_flag(argv, argc, &i, "--max_bytes", &value)) {
       const long long bytes = value != NULL ? strtoll(value, NULL, 10) : 0;
       if (bytes < 1) return wrong_usage("--max_bytes takes a number from 1 on", "");
@@ -231,6 +238,9 @@ static int execute(int argc, char **argv, command_line *options) {
       return wrong_usage(commands[i].takes_outputs ? "--output is missing after " : "--output is not for ", argv[1]);
     }
     if (options->runs != 0 && commands[i].execute != bench) return wrong_usage("--runs is not for ", argv[1]);
+    if (options->threads != 0 && commands[i].execute != bench && commands[i].execute != run) {
+      return wrong_usage("--num_threads is not for ", argv[1]);
+    }
     return choose_kernels(options) ? commands[i].execute(options) : 1;
   }
   return wrong_usage("there is no command ", argv[1]);
@@ -246,7 +256,7 @@ int main(int argc, char **argv) {
     printf("kqrun, for .kq files up to version %d\n", KQ_VERSION);
     return 0;
   }
-  command_line options = {allocate((size_t)argc, sizeof(char *)), allocate((size_t)argc, sizeof(char *)), 0, 0, NULL, 0, (size_t)1 << 30};
+  command_line options = {allocate((size_t)argc, sizeof(char *)), allocate((size_t)argc, sizeof(char *)), 0, 0, NULL, 0, (size_t)1 << 30, 0};
   const int status = execute(argc, argv, &options);
   free(options.files);
   free(options.outputs);

@@ -15,6 +15,7 @@ typedef struct {
   const char *isa; /* NULL: the fastest */
   long runs;       /* 0: as many as take about a second */
   size_t max_bytes; /* what state and arena may take together */
+  uint32_t threads; /* for one example; 0: 1 */
 } command_line;
 
 /* A model file, prepared, and memory to run it in. */
@@ -27,6 +28,8 @@ typedef struct {
   void *arena; /* from give_arena on */
   const kq_network *network;
   const char *isa;
+  uint32_t threads; /* of those asked for, as many as the network gains by */
+  kq_team *team;    /* of as many, from give_arena on; NULL for one */
 } loaded_model;
 
 /* One line on stderr: what it concerns, and what is wrong. */

@@ -101,6 +101,53 @@ static void print_operators(const loaded_model *model, size_t runs) {
   free(times);
 }
 
+/* Stored values of one example, as the inputs are, and room for its outputs. */
+typedef struct {
+  void **inputs, **outputs;
+} one_example;
+
+static one_example example_of(const loaded_model *model) {
+  const kq_network *const network = model->network;
+  const uint32_t inputs = kq_inputs(network), outputs = kq_outputs(network);
+  one_example example = {allocate(inputs, sizeof(void *)), allocate(outputs, sizeof(void *))};
+  fill_inputs(model);
+  for (uint32_t i = 0; i < inputs; ++i) {
+    const size_t bytes = kq_describe_tensor(network, kq_input(network, i)).bytes;
+    example.inputs[i] = allocate(bytes, 1);
+    memcpy(example.inputs[i], kq_tensor_data(network, kq_input(network, i), model->arena), bytes);
+  }
+  for (uint32_t i = 0; i < outputs; ++i) {
+    example.outputs[i] = allocate(kq_describe_tensor(network, kq_output(network, i)).bytes, 1);
+  }
+  return example;
+}
+
+static double time_run(const loaded_model *model, const one_example *example, kq_team *team) {
+  const double start = seconds();
+  kq_native_run(model->network, team, model->arena, (const void *const *)example->inputs, example->outputs, 1);
+  return seconds() - start;
+}
+
+/* One thread and all of them in turn, so that what disturbs strikes both. */
+static void print_team(const loaded_model *model, size_t runs) {
+  double *const alone = allocate(3 * runs, sizeof *alone), *const together = alone + runs, *const ratio = together + runs;
+  one_example example = example_of(model);
+  for (size_t r = 0; r < runs; ++r) {
+    alone[r] = time_run(model, &example, NULL);
+    together[r] = time_run(model, &example, model->team);
+    ratio[r] = together[r] / alone[r];
+  }
+  const double middle = median(ratio, runs);
+  printf("%lu threads: %.1f us; one thread in turn with them: %.1f us; ratio %.3f (quartiles %.3f .. %.3f)\n",
+         (unsigned long)model->threads, 1e6 * median(together, runs), 1e6 * median(alone, runs), middle, ratio[runs / 4],
+         ratio[3 * runs / 4]);
+  for (uint32_t i = 0; i < kq_inputs(model->network); ++i) free(example.inputs[i]);
+  for (uint32_t i = 0; i < kq_outputs(model->network); ++i) free(example.outputs[i]);
+  free(example.inputs);
+  free(example.outputs);
+  free(alone);
+}
+
 int bench(const command_line *options) {
   loaded_model model;
   if (!open_model(&model, options, 0)) return 1;
@@ -118,6 +165,7 @@ int bench(const command_line *options) {
   printf("%s kernels, one thread: %.1f us, the median of %lu runs (fastest %.1f, slowest %.1f); %llu MACs, %.2f GMAC/s\n",
          model.isa, 1e6 * middle, (unsigned long)runs, 1e6 * times[0], 1e6 * times[runs - 1], (unsigned long long)macs,
          middle > 0 ? 1e-9 * (double)macs / middle : 0);
+  if (model.team != NULL) print_team(&model, runs);
   print_operators(&model, runs);
   free(times);
   close_model(&model);

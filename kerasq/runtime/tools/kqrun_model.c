@@ -185,21 +185,25 @@ bool open_model(loaded_model *model, const command_line *options, int number) {
     close_model(model);
     return false;
   }
+  model->threads = kq_native_threads(model->network, options->threads);
   return true;
 }
 
 bool give_arena(loaded_model *model) {
-  const size_t alignment = kq_arena_alignment(model->network), bytes = model->state_bytes + kq_arena_bytes(model->network);
+  const size_t alignment = kq_arena_alignment(model->network) < STATE_ALIGNMENT ? STATE_ALIGNMENT : kq_arena_alignment(model->network);
+  const size_t arena_bytes = kq_native_arena_bytes(model->network, model->threads), bytes = model->state_bytes + arena_bytes;
   if (bytes > model->max_bytes) {
     refuse_size(model->path, bytes, model->max_bytes);
     return false;
   }
-  model->arena_memory = allocate(kq_arena_bytes(model->network) + alignment, 1);
+  model->arena_memory = allocate(arena_bytes + alignment, 1);
   model->arena = align(model->arena_memory, alignment);
+  model->team = kq_native_team(model->threads, 0);
   return true;
 }
 
 void close_model(loaded_model *model) {
+  kq_native_dismiss(model->team);
   free(model->arena_memory);
   free(model->state_memory);
   free(model->content);

@@ -2,8 +2,6 @@
 #include "../x86/kq_rounding.h"
 #include "kq_neon.h"
 
-enum { CHUNK_TILES = 32 };
-
 /* One block of output channels for the pixels from number `first` on, whose windows begin at `places`. */
 static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t first, uint32_t count,
                           const uint8_t *const places[], uint8_t *output) {
@@ -29,11 +27,13 @@ static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t n
 }
 
 /* A chunk of pixels by all blocks: the chunk's inputs stay in the first-level cache while block after block passes over them. */
-static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count, const uint8_t *input,
+static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, const kq_gemm_chunk *chunk, const uint8_t *input,
                           uint8_t *output) {
-  const uint8_t *places[KQ_TILE * CHUNK_TILES];
-  kq_gemm_places(gemm, first, count, KQ_TILE, input, places);
-  for (uint32_t number = 0; number < gemm->blocks; ++number) compute_block(op, gemm, number, first, count, places, output);
+  const uint8_t *places[KQ_CHUNK];
+  kq_gemm_places(gemm, chunk->pixel, chunk->pixels, KQ_TILE, input, places);
+  for (uint32_t number = chunk->block; number < chunk->end; ++number) {
+    compute_block(op, gemm, number, chunk->pixel, chunk->pixels, places, output);
+  }
 }
 
-void kq_neon_run(const kq_operator *op, uint8_t *arena) { kq_run_rounded(op, arena, KQ_TILE * CHUNK_TILES, compute_chunk); }
+void kq_neon_run(const kq_operator *op, uint8_t *arena) { kq_run_rounded(op, arena, compute_chunk); }

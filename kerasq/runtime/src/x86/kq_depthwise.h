@@ -75,6 +75,12 @@ static inline uint8_t kq_depthwise_flip(const kq_operator *op) { return op->inpu
 
 void kq_depthwise_run(const kq_operator *op, uint8_t *arena, const kq_depthwise_tier *tier);
 
+/* The same in pieces (kq_split.h); the scratch memory is each thread's own. */
+enum { KQ_DEPTHWISE_STAGES = 2 };
+size_t kq_depthwise_shared_bytes(const kq_operator *op);
+uint32_t kq_depthwise_pieces(const kq_operator *op, uint32_t stage, uint32_t wanted);
+void kq_depthwise_compute_piece(const kq_piece *piece, const kq_depthwise_tier *tier);
+
 /* Outputs of one pixel and block from its 16 sums, where the finish is not simple (kq_gemm.h). */
 void kq_depthwise_finish(const kq_operator *op, uint32_t block, const int32_t sums[KQ_LANES], uint8_t *to);
 

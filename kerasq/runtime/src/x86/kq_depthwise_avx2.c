@@ -2,7 +2,7 @@
 #include "kq_rounding.h"
 #include "kq_wide.h"
 
-enum { TILE = 4, CHUNK_TILES = 32 };
+enum { TILE = 4 };
 
 KQ_INLINE __m256i load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
@@ -86,24 +86,23 @@ static void compute_wide_tile(const kq_operator *op, const kq_gemm *gemm, const 
   kq_finish_wide(op, gemm, target, pixel, count, wide, output);
 }
 
-static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count, const uint8_t *input,
+static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, const kq_gemm_chunk *chunk, const uint8_t *input,
                           uint8_t *output) {
-  const uint8_t *places[TILE * CHUNK_TILES];
-  kq_gemm_places(gemm, first, count, TILE, input, places);
-  for (uint32_t number = 0; number < gemm->blocks; ++number) {
+  const uint8_t *places[KQ_CHUNK];
+  kq_gemm_places(gemm, chunk->pixel, chunk->pixels, TILE, input, places);
+  for (uint32_t number = chunk->block; number < chunk->end; ++number) {
     const kq_target target = kq_target_of(op, gemm, number);
-    for (uint32_t i = 0; i < count; i += TILE) {
+    for (uint32_t i = 0; i < chunk->pixels; i += TILE) {
       const uint8_t *x[TILE];
-      const uint32_t left = count - i < TILE ? count - i : TILE;
+      const uint32_t left = kq_least(chunk->pixels - i, TILE);
       for (int p = 0; p < TILE; ++p) x[p] = places[i + (uint32_t)p] + gemm->block[number].x_offset;
-      (gemm->wide ? compute_wide_tile : compute_tile)(op, gemm, &target, first + i, left, x, output);
+      (gemm->wide ? compute_wide_tile : compute_tile)(op, gemm, &target, chunk->pixel + i, left, x, output);
     }
   }
 }
 
-static void run(const kq_operator *op, uint8_t *arena) {
-  kq_run_rounded(op, arena, TILE * CHUNK_TILES, compute_chunk);
-}
+static void run(const kq_operator *op, uint8_t *arena) { kq_run_rounded(op, arena, compute_chunk); }
+static void compute_piece(const kq_piece *piece) { kq_compute_piece_rounded(piece, compute_chunk); }
 
 const kq_kernel kq_depthwise_conv_2d_avx2 = {
     .name = "kq_depthwise_conv_2d_avx2",
@@ -115,4 +114,12 @@ const kq_kernel kq_depthwise_conv_2d_avx2 = {
     .packing = &kq_gemm_packing,
     .scratch_bytes = kq_gemm_scratch_bytes,
     .run = run,
+};
+
+const kq_split kq_split_depthwise_conv_2d_avx2 = {
+    .kernel = &kq_depthwise_conv_2d_avx2,
+    .cost = 8,
+    .stages = KQ_GEMM_STAGES,
+    .pieces = kq_gemm_pieces,
+    .compute = compute_piece,
 };

@@ -141,10 +141,10 @@ static void compute(const kq_operator *op, const kq_depthwise *plan, const kq_de
   }
 }
 
-static void run(const kq_operator *op, uint8_t *arena) {
-  static const kq_depthwise_tier tier = {.interleave = interleave, .compute = compute};
-  kq_depthwise_run(op, arena, &tier);
-}
+static const kq_depthwise_tier tier = {.interleave = interleave, .compute = compute};
+
+static void run(const kq_operator *op, uint8_t *arena) { kq_depthwise_run(op, arena, &tier); }
+static void compute_piece(const kq_piece *piece) { kq_depthwise_compute_piece(piece, &tier); }
 
 const kq_kernel kq_depthwise_bytes_avx512 = {
     .name = "kq_depthwise_bytes_avx512",
@@ -156,4 +156,14 @@ const kq_kernel kq_depthwise_bytes_avx512 = {
     .packing = &kq_depthwise_packing,
     .scratch_bytes = kq_depthwise_scratch_bytes,
     .run = run,
+};
+
+const kq_split kq_split_depthwise_bytes_avx512 = {
+    .kernel = &kq_depthwise_bytes_avx512,
+    .cost = 8,
+    .stages = KQ_DEPTHWISE_STAGES,
+    .shared_bytes = kq_depthwise_shared_bytes,
+    .own_bytes = kq_depthwise_scratch_bytes,
+    .pieces = kq_depthwise_pieces,
+    .compute = compute_piece,
 };

@@ -11,10 +11,9 @@ typedef struct {
   uint8_t flip;
 } work;
 
-static work begin(const kq_operator *op, const kq_depthwise *plan, uint8_t *arena) {
-  work w = {.shape = kq_depthwise_shape_of(op), .input = kq_input_data(op, KQ_X, arena), .flip = kq_depthwise_flip(op)};
+static work begin(const kq_operator *op, const kq_depthwise *plan, const uint8_t *input, uint8_t *scratch) {
+  work w = {.shape = kq_depthwise_shape_of(op), .input = input, .flip = kq_depthwise_flip(op)};
   const size_t plane_bytes = kq_plane_bytes(&w.shape), spare_bytes = kq_spare_row_bytes(&w.shape);
-  uint8_t *const scratch = arena + op->scratch;
   w.planes = scratch + (0u - (uintptr_t)scratch) % 64;
   w.row_bytes = plan->planes * plane_bytes;
   w.spare = w.planes + plan->rows * w.row_bytes;
@@ -107,18 +106,51 @@ static void run_rows(const kq_operator *op, const kq_depthwise *plan, const kq_d
   if (!plan->direct) memcpy(output, w->outputs, (size_t)rows * plan->row_outputs);
 }
 
-void kq_depthwise_run(const kq_operator *op, uint8_t *arena, const kq_depthwise_tier *tier) {
+/* Rows [first, end) of the output. */
+static void compute_rows(const kq_operator *op, const kq_depthwise_tier *tier, const uint8_t *input, uint8_t *scratch,
+                         uint8_t *output, uint32_t first, uint32_t end) {
   const kq_depthwise *plan = op->packed;
-  const work w = begin(op, plan, arena);
-  uint8_t *output = kq_output_data(op, arena);
-  const uint32_t all = w.shape.out_rows;
+  const work w = begin(op, plan, input, scratch);
   kq_depthwise_batch batch;
   fill_batch(&w, plan, plan->rows, 0, &batch);
   const uint32_t mode = kq_round_for(&plan->gemm);
-  for (uint32_t row = 0; row < all; row += plan->rows, output += (size_t)plan->rows * plan->row_outputs) {
-    run_rows(op, plan, tier, &w, row, all - row < plan->rows ? all - row : plan->rows, &batch, output);
+  for (uint32_t row = first; row < end; row += plan->rows) {
+    run_rows(op, plan, tier, &w, row, kq_least(end - row, plan->rows), &batch, output + (size_t)row * plan->row_outputs);
   }
   kq_round_again(&plan->gemm, mode);
+}
+
+void kq_depthwise_run(const kq_operator *op, uint8_t *arena, const kq_depthwise_tier *tier) {
+  compute_rows(op, tier, kq_input_data(op, KQ_X, arena), arena + op->scratch, kq_output_data(op, arena), 0,
+               kq_depthwise_shape_of(op).out_rows);
+}
+
+/* ---- In pieces: a copy of the input, where outputs are written over it; then rows ---- */
+
+enum { READ_BEHIND = 64 }; /* the last row's end */
+
+static bool is_copied(const kq_operator *op) { return kq_share_bytes(op->input[KQ_X], op->output); }
+
+size_t kq_depthwise_shared_bytes(const kq_operator *op) { return is_copied(op) ? op->input[KQ_X]->bytes + READ_BEHIND : 0; }
+
+uint32_t kq_depthwise_pieces(const kq_operator *op, uint32_t stage, uint32_t wanted) {
+  const kq_depthwise *plan = op->packed;
+  const uint32_t rows = kq_depthwise_shape_of(op).out_rows, bytes = op->input[KQ_X]->bytes;
+  if (stage == 0) return is_copied(op) ? kq_least(wanted, bytes / KQ_COPIED_BYTES + 1) : 0;
+  return kq_least(wanted, (rows + plan->rows - 1) / plan->rows);
+}
+
+void kq_depthwise_compute_piece(const kq_piece *piece, const kq_depthwise_tier *tier) {
+  const kq_operator *op = piece->op;
+  const uint8_t *input = kq_input_data(op, KQ_X, piece->arena);
+  const uint32_t things = piece->stage == 0 ? op->input[KQ_X]->bytes : kq_depthwise_shape_of(op).out_rows;
+  const uint32_t first = kq_part_begin(things, piece->number, piece->pieces);
+  const uint32_t end = kq_part_begin(things, piece->number + 1, piece->pieces);
+  if (piece->stage == 0) {
+    memcpy(piece->shared + first, input + first, end - first);
+  } else {
+    compute_rows(op, tier, is_copied(op) ? piece->shared : input, piece->own, kq_output_data(op, piece->arena), first, end);
+  }
 }
 
 void kq_depthwise_finish(const kq_operator *op, uint32_t block, const int32_t sums[KQ_LANES], uint8_t *to) {

@@ -29,6 +29,7 @@
 
 #include "../kq_weighted.h"
 #include "kq_packing.h"
+#include "kq_split.h"
 
 enum { KQ_LANES = 16, KQ_STEP_BYTES = 64 };
 
@@ -220,10 +221,27 @@ const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t
 void kq_gemm_places(const kq_gemm *gemm, uint32_t first, uint32_t count, uint32_t tile, const uint8_t *input,
                     const uint8_t **places);
 
-/* Calls `compute` for every chunk of at most `pixels` output pixels: those from number `first` on. */
-void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, uint32_t pixels,
-                        void (*compute)(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count,
-                                        const uint8_t *input, uint8_t *output));
+/* Copies rows [first, end) of the input with its margins, where it is to be copied. */
+void kq_gemm_stage(const kq_operator *op, const kq_gemm *gemm, uint8_t *arena, uint32_t first, uint32_t end);
+
+/* Some output pixels of some blocks. */
+typedef struct {
+  uint32_t pixel, pixels; /* the first, and how many: at most KQ_CHUNK */
+  uint32_t block, end;    /* the first, and the one behind the last */
+} kq_gemm_chunk;
+enum { KQ_CHUNK = 128 };
+
+/* What a tier does with a chunk. */
+typedef void (*kq_gemm_compute)(const kq_operator *op, const kq_gemm *gemm, const kq_gemm_chunk *chunk, const uint8_t *input,
+                                uint8_t *output);
+
+/* Chunk after chunk of all blocks. */
+void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, kq_gemm_compute compute);
+
+/* The same in pieces (kq_split.h): the copy of the input, then chunks. */
+enum { KQ_GEMM_STAGES = 2 };
+uint32_t kq_gemm_pieces(const kq_operator *op, uint32_t stage, uint32_t wanted);
+void kq_gemm_compute_piece(const kq_piece *piece, kq_gemm_compute compute);
 
 /* Where the addend of the output's first value is. */
 static inline const uint8_t *kq_gemm_addend(const kq_operator *op, const uint8_t *output) {

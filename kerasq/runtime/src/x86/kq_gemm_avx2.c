@@ -2,7 +2,7 @@
 #include "kq_rounding.h"
 #include "kq_wide.h"
 
-enum { TILE = 4, CHUNK_TILES = 32 };
+enum { TILE = 4 };
 
 /* One block's steps, and the values that its sums start from. */
 typedef struct {
@@ -271,16 +271,17 @@ static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t n
 }
 
 /* A chunk of pixels by all blocks: the chunk's inputs stay in the first-level cache while block after block passes over them. */
-static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count, const uint8_t *input,
+static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, const kq_gemm_chunk *chunk, const uint8_t *input,
                           uint8_t *output) {
-  const uint8_t *places[TILE * CHUNK_TILES];
-  kq_gemm_places(gemm, first, count, TILE, input, places);
-  for (uint32_t number = 0; number < gemm->blocks; ++number) compute_block(op, gemm, number, first, count, places, output);
+  const uint8_t *places[KQ_CHUNK];
+  kq_gemm_places(gemm, chunk->pixel, chunk->pixels, TILE, input, places);
+  for (uint32_t number = chunk->block; number < chunk->end; ++number) {
+    compute_block(op, gemm, number, chunk->pixel, chunk->pixels, places, output);
+  }
 }
 
-static void run(const kq_operator *op, uint8_t *arena) {
-  kq_run_rounded(op, arena, TILE * CHUNK_TILES, compute_chunk);
-}
+static void run(const kq_operator *op, uint8_t *arena) { kq_run_rounded(op, arena, compute_chunk); }
+static void compute_piece(const kq_piece *piece) { kq_compute_piece_rounded(piece, compute_chunk); }
 
 const kq_kernel kq_conv_2d_avx2 = {
     .name = "kq_conv_2d_avx2",
@@ -292,4 +293,12 @@ const kq_kernel kq_conv_2d_avx2 = {
     .packing = &kq_gemm_saturating_packing,
     .scratch_bytes = kq_gemm_doubled_scratch_bytes,
     .run = run,
+};
+
+const kq_split kq_split_conv_2d_avx2 = {
+    .kernel = &kq_conv_2d_avx2,
+    .cost = 1,
+    .stages = KQ_GEMM_STAGES,
+    .pieces = kq_gemm_pieces,
+    .compute = compute_piece,
 };

@@ -1,7 +1,7 @@
 /* Convolution for AVX-512 VNNI: tiles of 8 output pixels by two blocks of 16 output channels. See kq_gemm.h. */
 #include "kq_finish_avx512.h"
 
-enum { TILE = 8, CHUNK_TILES = 16 };
+enum { TILE = 8 };
 
 /* The steps of two blocks that multiply the same inputs, or twice of one block, and the values that their sums start from. */
 typedef struct {
@@ -139,20 +139,19 @@ static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t 
 }
 
 /* A chunk of pixels by all blocks: the chunk's inputs stay in the first-level cache while block after block passes over them. */
-static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count, const uint8_t *input,
+static void compute_chunk(const kq_operator *op, const kq_gemm *gemm, const kq_gemm_chunk *chunk, const uint8_t *input,
                           uint8_t *output) {
-  const uint8_t *places[TILE * CHUNK_TILES];
-  kq_gemm_places(gemm, first, count, TILE, input, places);
-  for (uint32_t number = 0; number < gemm->blocks;) {
-    const bool pair = number + 1 < gemm->blocks && gemm->block[number].x_offset == gemm->block[number + 1].x_offset;
-    compute_blocks(op, gemm, number, pair ? 2 : 1, first, count, places, output);
+  const uint8_t *places[KQ_CHUNK];
+  kq_gemm_places(gemm, chunk->pixel, chunk->pixels, TILE, input, places);
+  for (uint32_t number = chunk->block; number < chunk->end;) {
+    const bool pair = number + 1 < chunk->end && gemm->block[number].x_offset == gemm->block[number + 1].x_offset;
+    compute_blocks(op, gemm, number, pair ? 2 : 1, chunk->pixel, chunk->pixels, places, output);
     number += pair ? 2 : 1;
   }
 }
 
-static void run(const kq_operator *op, uint8_t *arena) {
-  kq_run_rounded(op, arena, TILE * CHUNK_TILES, compute_chunk);
-}
+static void run(const kq_operator *op, uint8_t *arena) { kq_run_rounded(op, arena, compute_chunk); }
+static void compute_piece(const kq_piece *piece) { kq_compute_piece_rounded(piece, compute_chunk); }
 
 const kq_kernel kq_conv_2d_avx512 = {
     .name = "kq_conv_2d_avx512",
@@ -164,4 +163,12 @@ const kq_kernel kq_conv_2d_avx512 = {
     .packing = &kq_gemm_packing,
     .scratch_bytes = kq_gemm_scratch_bytes,
     .run = run,
+};
+
+const kq_split kq_split_conv_2d_avx512 = {
+    .kernel = &kq_conv_2d_avx512,
+    .cost = 1,
+    .stages = KQ_GEMM_STAGES,
+    .pieces = kq_gemm_pieces,
+    .compute = compute_piece,
 };

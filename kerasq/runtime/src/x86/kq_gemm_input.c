@@ -50,18 +50,20 @@ static void fill(const kq_tensor *x, const kq_gemm *gemm, uint8_t *to, size_t co
   memset(to, gemm->step_type == KQ_STEP_U8 && x->type == KQ_FLIPPED_BYTES ? 0x80 : 0, count * gemm->value_bytes);
 }
 
-const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t *arena) {
+void kq_gemm_stage(const kq_operator *op, const kq_gemm *gemm, uint8_t *arena, uint32_t first, uint32_t end) {
+  if (!gemm->staged) return;
   const kq_tensor *x = op->input[KQ_X];
   const uint8_t *source = kq_input_data(op, KQ_X, arena);
-  if (!gemm->staged) return source;
-  uint8_t *target = arena + op->scratch, *to = target;
-  const bool dense = kq_is_dense(op);
-  const uint32_t rows = dense ? 1 : x->shape[1], columns = dense ? 1 : x->shape[2], channels = dense ? x->elements : x->shape[3];
-  const size_t left = (size_t)op->padding[2] * channels, right = (size_t)op->padding[3] * channels;
-  const size_t line = (size_t)columns * channels, bytes = gemm->value_bytes;
-  fill(x, gemm, to, op->padding[0] * (left + line + right));
-  to += op->padding[0] * (left + line + right) * bytes;
-  for (uint32_t row = 0; row < rows; ++row) {
+  const kq_image in = kq_image_of(op);
+  const size_t left = (size_t)in.padding[2] * in.channels, right = (size_t)in.padding[3] * in.channels;
+  const size_t line = (size_t)in.columns * in.channels, bytes = gemm->value_bytes;
+  uint8_t *to = arena + op->scratch + first * (left + line + right) * bytes;
+  for (uint32_t staged = first; staged < end; ++staged, to += (left + line + right) * bytes) {
+    const uint32_t row = staged - in.padding[0]; /* above the first: large */
+    if (row >= in.rows) {
+      fill(x, gemm, to, left + line + right);
+      continue;
+    }
     fill(x, gemm, to, left);
     if (gemm->doubled) {
       convert_doubled(x, source, row * (uint32_t)line, to + left * bytes, line);
@@ -69,10 +71,17 @@ const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t
       convert(x, source, row * (uint32_t)line, to + left * bytes, line, gemm->step_type);
     }
     fill(x, gemm, to + (left + line) * bytes, right);
-    to += (left + line + right) * bytes;
   }
-  fill(x, gemm, to, op->padding[1] * (left + line + right));
-  return target;
+}
+
+/* Where it is to be read: the copy, or the input itself. */
+static const uint8_t *input_of(const kq_operator *op, const kq_gemm *gemm, const uint8_t *arena) {
+  return gemm->staged ? arena + op->scratch : kq_input_data(op, KQ_X, arena);
+}
+
+const uint8_t *kq_gemm_input(const kq_operator *op, const kq_gemm *gemm, uint8_t *arena) {
+  kq_gemm_stage(op, gemm, arena, 0, gemm->staged_rows);
+  return input_of(op, gemm, arena);
 }
 
 void kq_gemm_places(const kq_gemm *gemm, uint32_t first, uint32_t count, uint32_t tile, const uint8_t *input,
@@ -87,15 +96,50 @@ void kq_gemm_places(const kq_gemm *gemm, uint32_t first, uint32_t count, uint32_
   for (uint32_t i = count; i % tile != 0; ++i) places[i] = places[count - 1];
 }
 
-void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, uint32_t pixels,
-                        void (*compute)(const kq_operator *op, const kq_gemm *gemm, uint32_t first, uint32_t count,
-                                        const uint8_t *input, uint8_t *output)) {
+void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, kq_gemm_compute compute) {
   const kq_gemm *gemm = op->packed;
   const uint8_t *input = kq_gemm_input(op, gemm, arena);
-  for (uint32_t first = 0; first < gemm->pixels; first += pixels) {
-    const uint32_t left = gemm->pixels - first;
-    compute(op, gemm, first, left < pixels ? left : pixels, input, kq_output_data(op, arena));
+  for (uint32_t first = 0; first < gemm->pixels; first += KQ_CHUNK) {
+    const kq_gemm_chunk chunk = {.pixel = first, .pixels = kq_least(gemm->pixels - first, KQ_CHUNK), .end = gemm->blocks};
+    compute(op, gemm, &chunk, input, kq_output_data(op, arena));
   }
+}
+
+/* ---- In pieces ---- */
+
+static uint32_t chunks_of(const kq_gemm *gemm) { return (gemm->pixels + KQ_CHUNK - 1) / KQ_CHUNK; }
+
+/* Where there are few chunks, each is divided by its blocks, two by two: then weights are still read once. */
+static uint32_t divisions(const kq_gemm *gemm, uint32_t wanted) {
+  const uint32_t pairs = (gemm->blocks + 1) / 2, each = (wanted + chunks_of(gemm) - 1) / chunks_of(gemm);
+  return kq_least(pairs, each);
+}
+
+uint32_t kq_gemm_pieces(const kq_operator *op, uint32_t stage, uint32_t wanted) {
+  const kq_gemm *gemm = op->packed;
+  if (stage == 1) return chunks_of(gemm) * divisions(gemm, wanted);
+  if (!gemm->staged) return 0;
+  const uint64_t bytes = (uint64_t)gemm->staged_rows * gemm->staged_columns * kq_image_of(op).channels * gemm->value_bytes;
+  return kq_least(kq_least(gemm->staged_rows, wanted), bytes / KQ_COPIED_BYTES + 1);
+}
+
+void kq_gemm_compute_piece(const kq_piece *piece, kq_gemm_compute compute) {
+  const kq_operator *op = piece->op;
+  const kq_gemm *gemm = op->packed;
+  if (piece->stage == 0) {
+    kq_gemm_stage(op, gemm, piece->arena, kq_part_begin(gemm->staged_rows, piece->number, piece->pieces),
+                  kq_part_begin(gemm->staged_rows, piece->number + 1, piece->pieces));
+    return;
+  }
+  const uint32_t chunks = chunks_of(gemm), parts = piece->pieces / chunks, part = piece->number % parts;
+  const uint32_t first = piece->number / parts * KQ_CHUNK, pairs = (gemm->blocks + 1) / 2;
+  const kq_gemm_chunk chunk = {
+      .pixel = first,
+      .pixels = kq_least(gemm->pixels - first, KQ_CHUNK),
+      .block = 2 * kq_part_begin(pairs, part, parts),
+      .end = kq_least(2 * (uint64_t)kq_part_begin(pairs, part + 1, parts), gemm->blocks),
+  };
+  compute(op, gemm, &chunk, input_of(op, gemm, piece->arena), kq_output_data(op, piece->arena));
 }
 
 static void finish_any(const kq_operator *op, const kq_totals *totals, uint32_t channel, int64_t sum, uint8_t *output,

@@ -47,14 +47,17 @@ static inline void kq_round_again(const kq_gemm *gemm, uint32_t mode) {
   if (gemm->finish == KQ_FINISH_FMA) kq_set_mode(mode);
 }
 
-/* kq_gemm_each_chunk in that mode. */
-static inline void kq_run_rounded(const kq_operator *op, uint8_t *arena, uint32_t pixels,
-                                  void (*compute)(const kq_operator *, const kq_gemm *, uint32_t first, uint32_t count,
-                                                  const uint8_t *input, uint8_t *output)) {
-  const kq_gemm *gemm = op->packed;
-  const uint32_t mode = kq_round_for(gemm);
-  kq_gemm_each_chunk(op, arena, pixels, compute);
-  kq_round_again(gemm, mode);
+/* kq_gemm_each_chunk and kq_gemm_compute_piece in that mode. */
+static inline void kq_run_rounded(const kq_operator *op, uint8_t *arena, kq_gemm_compute compute) {
+  const uint32_t mode = kq_round_for(op->packed);
+  kq_gemm_each_chunk(op, arena, compute);
+  kq_round_again(op->packed, mode);
+}
+
+static inline void kq_compute_piece_rounded(const kq_piece *piece, kq_gemm_compute compute) {
+  const uint32_t mode = kq_round_for(piece->op->packed);
+  kq_gemm_compute_piece(piece, compute);
+  kq_round_again(piece->op->packed, mode);
 }
 
 #endif

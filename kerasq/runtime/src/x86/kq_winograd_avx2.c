@@ -40,10 +40,12 @@ static void transform_taps(const uint8_t *taps, uint8_t *to, size_t step) {
   }
 }
 
-static void transform_weights(const kq_gemm *gemm, uint32_t pairs, uint8_t *to) {
-  const uint8_t *taps = gemm->weights;
+/* Those of blocks [first, end). */
+static void transform_weights(const kq_gemm *gemm, uint32_t pairs, uint32_t first, uint32_t end, uint8_t *to) {
   const size_t step = (size_t)pairs * KQ_STEP_BYTES;
-  for (uint32_t block = 0; block < gemm->blocks; ++block, to += PLACES * step) {
+  const uint8_t *taps = gemm->weights + (size_t)first * pairs * KQ_WINOGRAD_TAPS * 2 * KQ_LANES;
+  to += first * PLACES * step;
+  for (uint32_t block = first; block < end; ++block, to += PLACES * step) {
     for (uint32_t pair = 0; pair < pairs; ++pair, taps += KQ_WINOGRAD_TAPS * 2 * KQ_LANES) {
       transform_taps(taps, to + (size_t)pair * KQ_STEP_BYTES, step);
       transform_taps(taps + KQ_LANES, to + (size_t)pair * KQ_STEP_BYTES + KQ_STEP_BYTES / 2, step);
@@ -146,17 +148,20 @@ static void finish_block(const kq_operator *op, const kq_gemm *gemm, const kq_wi
   }
 }
 
-static void compute_group(const kq_operator *op, const kq_gemm *gemm, const kq_winograd *w, uint32_t first, uint32_t count,
-                          const uint8_t *input, uint8_t *arena) {
-  uint8_t *const scratch = arena + op->scratch, *const inputs = scratch + w->inputs;
-  int32_t *const sums = (int32_t *)(void *)(scratch + w->sums);
+/* Blocks [number, end) of the group of tiles that begins with number `first`; `inputs` has room for what lies between w->inputs
+ * and w->end. */
+static void compute_group(const kq_operator *op, const kq_winograd *w, uint32_t first, uint32_t number, uint32_t end,
+                          const uint8_t *input, uint8_t *inputs, uint8_t *arena) {
+  const kq_gemm *gemm = op->packed;
+  const uint32_t count = kq_least(w->tile_rows * w->tile_columns - first, GROUP);
+  int32_t *const sums = (int32_t *)(void *)(inputs + (w->sums - w->inputs));
   for (uint32_t t = 0; t < count; ++t) {
     const size_t y = (first + t) / w->tile_columns, x = (first + t) % w->tile_columns;
     const uint8_t *window = input + 2 * y * gemm->row_bytes + 2 * x * gemm->column_bytes;
     transform_window(window, gemm->column_bytes, gemm->row_bytes, w->row, inputs + t * w->row, GROUP * w->row);
   }
-  const uint8_t *weights = scratch + w->weights;
-  for (uint32_t number = 0; number < gemm->blocks; ++number) {
+  const uint8_t *weights = arena + op->scratch + w->weights + (size_t)number * PLACES * w->pairs * KQ_STEP_BYTES;
+  for (; number < end; ++number) {
     for (uint32_t place = 0; place < PLACES; ++place, weights += (size_t)w->pairs * KQ_STEP_BYTES) {
       for (uint32_t t = 0; t < count; t += TOGETHER) {
         multiply(inputs + (place * GROUP + t) * w->row, w->row, weights, w->pairs, sums + (place * GROUP + t) * KQ_LANES);
@@ -171,11 +176,48 @@ static void run(const kq_operator *op, uint8_t *arena) {
   const kq_winograd w = kq_winograd_of(op);
   const uint8_t *input = kq_gemm_input(op, gemm, arena);
   const uint32_t tiles = w.tile_rows * w.tile_columns, mode = kq_round_for(gemm);
-  transform_weights(gemm, w.pairs, arena + op->scratch + w.weights);
+  transform_weights(gemm, w.pairs, 0, gemm->blocks, arena + op->scratch + w.weights);
   for (uint32_t first = 0; first < tiles; first += GROUP) {
-    compute_group(op, gemm, &w, first, tiles - first < GROUP ? tiles - first : GROUP, input, arena);
+    compute_group(op, &w, first, 0, gemm->blocks, input, arena + op->scratch + w.inputs, arena);
   }
   kq_round_again(gemm, mode);
+}
+
+/* ---- In pieces: the copy of the input; weights; groups of tiles, each of some blocks ---- */
+
+static size_t own_bytes(const kq_operator *op) {
+  const kq_winograd w = kq_winograd_of(op);
+  return w.end - w.inputs;
+}
+
+static uint32_t groups_of(const kq_winograd *w) { return (w->tile_rows * w->tile_columns + GROUP - 1) / GROUP; }
+
+static uint32_t pieces(const kq_operator *op, uint32_t stage, uint32_t wanted) {
+  const kq_gemm *gemm = op->packed;
+  const kq_winograd w = kq_winograd_of(op);
+  if (stage == 0) return kq_gemm_pieces(op, 0, wanted);
+  if (stage == 1) return kq_least(gemm->blocks, wanted);
+  const uint32_t groups = groups_of(&w);
+  return groups * kq_least(gemm->blocks, (wanted + groups - 1) / groups);
+}
+
+static void compute_piece(const kq_piece *piece) {
+  const kq_operator *op = piece->op;
+  const kq_gemm *gemm = op->packed;
+  const kq_winograd w = kq_winograd_of(op);
+  uint8_t *const scratch = piece->arena + op->scratch;
+  if (piece->stage == 0) {
+    kq_gemm_compute_piece(piece, NULL);
+  } else if (piece->stage == 1) {
+    transform_weights(gemm, w.pairs, kq_part_begin(gemm->blocks, piece->number, piece->pieces),
+                      kq_part_begin(gemm->blocks, piece->number + 1, piece->pieces), scratch + w.weights);
+  } else {
+    const uint32_t groups = groups_of(&w), parts = piece->pieces / groups, part = piece->number % parts;
+    const uint32_t mode = kq_round_for(gemm);
+    compute_group(op, &w, piece->number / parts * GROUP, kq_part_begin(gemm->blocks, part, parts),
+                  kq_part_begin(gemm->blocks, part + 1, parts), scratch, piece->own, piece->arena);
+    kq_round_again(gemm, mode);
+  }
 }
 
 const kq_kernel kq_conv_2d_3x3_avx2 = {
@@ -188,4 +230,13 @@ const kq_kernel kq_conv_2d_3x3_avx2 = {
     .packing = &kq_winograd_packing,
     .scratch_bytes = kq_winograd_scratch_bytes,
     .run = run,
+};
+
+const kq_split kq_split_conv_2d_3x3_avx2 = {
+    .kernel = &kq_conv_2d_3x3_avx2,
+    .cost = 1,
+    .stages = 3,
+    .own_bytes = own_bytes,
+    .pieces = pieces,
+    .compute = compute_piece,
 };
