@@ -11,6 +11,8 @@ import ast
 import importlib
 import posixpath
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -237,3 +239,9 @@ def test_c_sources_include_only_headers_of_the_runtime():
             assert name in public or posixpath.normpath(posixpath.join(folder.as_posix(), name)) in headers, (
                 f"{path.name}: {name}"
             )
+
+
+def test_the_converter_is_imported_without_keras():
+    """So that `--help` answers at once, and a model of whatever backend can be quantized."""
+    code = "import sys, kerasq_convert; print({'keras', 'tensorflow'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -69,6 +69,28 @@ def test_a_float_model_is_float32():
         kerasq.summary(residual(), per_channel=False)
 
 
+@pytest.mark.parametrize("recipe", ["binary_weight", "float"])
+def test_what_layers_tell_without_tensorflow_is_the_same(quantized, recipe, monkeypatch):
+    model = residual() if recipe == "float" else quantized
+    converted = kerasq.summary(model)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")  # (tests/backends has the others themselves)
+    told = kerasq.summary(model)
+    assert told.layers == converted.layers
+    assert told.macs == converted.macs
+    assert told.arena_bytes is told.file_bytes is None
+    assert "arena" not in str(told)
+
+
+def test_nothing_is_left_out_of_what_layers_tell(monkeypatch):
+    volume = keras.Sequential([keras.Input((4, 4, 4, 1)), keras.layers.Conv3D(2, 2, name="volume"), keras.layers.Flatten()])
+    open_size = keras.Sequential([keras.Input((None, 4), name="signal"), keras.layers.Conv1D(2, 2)])
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(kerasq.ConversionError, match="'volume'"):
+        kerasq.summary(volume)
+    with pytest.raises(kerasq.ConversionError, match="'signal'"):
+        kerasq.summary(open_size)
+
+
 def test_text_and_json(quantized):
     summary = kerasq.summary(quantized)
     read = json.loads(summary.to_json())

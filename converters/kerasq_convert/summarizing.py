@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,15 @@ def summary(model: Any, **options: Any) -> Summary:
     Args:
         model: A Keras model, the path of a SavedModel, `.keras` or `.h5` file: whatever `kerasq.convert` takes; or a .kq file, as
             a path, bytes or `kerasq.format.Model`.
-        **options: Those of `kerasq.convert`, `representative_dataset` for one. For a .kq file there are none.
+        **options: Those of `kerasq.convert`, `representative_dataset` for one. For a .kq file, and on another backend than
+            TensorFlow, there are none.
 
     Returns:
         A `Summary`: `print` shows it, `to_dict()` and `to_json()` have the figures.
 
     Raises:
-        ConversionError: The model can't be converted, for one because Keras runs on another backend than TensorFlow: save it, and
-            give the path to a process with that.
+        ConversionError: The model can't be converted; on another backend: it is subclassed, an input has an open size, or a layer
+            with a kernel is of no kind that is known.
         kerasq.format.ModelError: The .kq file is refused.
         TypeError: There is no such option.
 
@@ -42,6 +44,11 @@ def summary(model: Any, **options: Any) -> Summary:
     content = _content(model)
     if content is not None and options:
         raise TypeError(f"a .kq file has its formats: no options are expected. Received: {', '.join(options)}")
+    elsewhere = _elsewhere(model) if content is None and not options else None
+    if elsewhere is not None:
+        from kerasq_convert.quantization.draft import draft
+
+        return dataclasses.replace(summarize(draft(elsewhere, is_float=_is_float(elsewhere)), None), arena_bytes=None)
     if content is None:
         try:
             content = convert(model, **options)
@@ -50,6 +57,16 @@ def summary(model: Any, **options: Any) -> Summary:
                 raise
             return summarize(float_model(model), None)  # a file has no tables of float functions, the network in memory has
     return summarize(loads(content), len(content))
+
+
+def _elsewhere(model: Any) -> Any:
+    """The Keras model, where Keras can't export it: its backend is not TensorFlow's."""
+    import keras
+
+    is_file = isinstance(model, str | Path) and Path(model).suffix in (".keras", ".h5")
+    if keras.backend.backend() == "tensorflow" or not (is_file or isinstance(model, keras.Model)):
+        return None
+    return keras.models.load_model(model, compile=False) if is_file else model
 
 
 def _is_float(model: Any) -> bool:

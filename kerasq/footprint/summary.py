@@ -51,13 +51,13 @@ class Summary:
     Attributes:
         layers: One entry for each operator, in the order in which they run.
         file_bytes: Size of the file; `None` where there can be none.
-        arena_bytes: Working memory of one example.
+        arena_bytes: Working memory of one example; `None` where it was not planned.
         macs: Multiply-accumulates of one example, by the formats of their factors.
     """
 
     layers: tuple[LayerSummary, ...]
     file_bytes: int | None
-    arena_bytes: int
+    arena_bytes: int | None
     macs: dict[str, int]
 
     @property
@@ -105,7 +105,7 @@ class Summary:
         return (
             f"parameters: {self.parameters:,} in {self.constant_bytes:,} bytes{file}",
             f"multiply-accumulates: {precisions}",
-            f"arena: {self.arena_bytes:,} bytes",
+            *([] if self.arena_bytes is None else [f"arena: {self.arena_bytes:,} bytes"]),
         )
 
     def __str__(self) -> str:

@@ -101,6 +101,16 @@ def recipes(x, y):
     assert any(pathlib.Path("statistics").iterdir())
 
 
+def summary(x):
+    """Of a model and of its file; with arena and size of the .kq file where there can be one."""
+    kerasq.quantize_model(small(), x, "ternary").save("summary.keras")
+    summaries = [kerasq.summary(source) for source in ("summary.keras", keras.models.load_model("summary.keras"))]
+    assert summaries[0] == summaries[1]
+    kernels = [layer.precision.split(" x ")[1] for layer in summaries[0].layers if layer.kernel]
+    assert kernels == ["FIXED8", "FIXED2", "FIXED8", "FIXED8"]
+    assert (summaries[0].arena_bytes is None) == (BACKEND != "tensorflow")
+
+
 def mixed_precision(x, y):
     for policy in ("mixed_float16", "mixed_bfloat16"):
         keras.config.set_dtype_policy(policy)
@@ -162,6 +172,7 @@ def main() -> None:
     keras.utils.set_random_seed(1)
     x, y = batch_of((8, 8, 3), 1), batch_of((3,), 2)
     recipes(x, y)
+    summary(x)
     mixed_precision(x, y)
     distilled(x, y)
     if BACKEND != "torch":  # Keras has no distribution there

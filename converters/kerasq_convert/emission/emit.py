@@ -52,14 +52,18 @@ class Emitted:
         return dataclasses.replace(self, model=model)
 
 
-def emit(graph: Graph, names: Names, formats: Formats, settings: Settings, metadata: dict[str, str]) -> Emitted:
-    """The model without a memory plan.
+def emit(
+    graph: Graph, names: Names, formats: Formats, settings: Settings, metadata: dict[str, str], *, proven: bool = True
+) -> Emitted:
+    """The model without a memory plan; unless `proven`, without the widths of its sums.
 
     Raises:
         ConversionError: An operator's result provably may not fit 64 bits, or a format set for a constant can't hold it.
     """
     emitter = _Emitter(graph, names, formats, settings)
     model = emitter.run(metadata)
+    if proven and not emitter.problems:  # the proof relies on constants that fit
+        model = emitter.proven(model)
     if emitter.problems:
         raise ConversionError("the network does not fit its formats", emitter.problems)
     return Emitted(model, emitter.tensors.roles(), formats)
@@ -82,7 +86,7 @@ class _Emitter:
         inputs = tuple(self.index[value] for value in self.graph.inputs)
         outputs = tuple(self.index[value] for value in self.graph.outputs.values())
         own = tuple(self.tensors[index].name for index in inputs)
-        model = Model(
+        return Model(
             self.tensors.all(),
             tuple(self.operators),
             inputs,
@@ -91,8 +95,9 @@ class _Emitter:
             input_names=self.graph.input_names if self.graph.input_names != own else (),
             output_names=self.graph.output_names,
         )
-        if self.problems:  # the proof relies on constants that fit
-            return model
+
+    def proven(self, model: Model) -> Model:
+        """The model with the widths that accumulator proofs give."""
         return dataclasses.replace(model, operators=tuple(self._proven(model, operator) for operator in model.operators))
 
     def _proven(self, model: Model, operator: Operator) -> Operator:
