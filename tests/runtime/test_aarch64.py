@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import json
 import os
 import re
 import shlex
@@ -53,7 +54,7 @@ def script_for(processor: str, program: Path) -> Path:
     command = [EMULATOR, "-L", str(Path(libc).resolve().parents[1]), "-cpu", processor, str(program)]
     script = program.with_name(f"{program.name}-{processor}")
     # A process that is watched already can't look for leaks; the tests on this machine's processor do.
-    script.write_text(f"#!/bin/sh\nASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 exec {shlex.join(command)}\n")
+    script.write_text(f'#!/bin/sh\nASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 exec {shlex.join(command)} "$@"\n')
     script.chmod(0o700)
     return script
 
@@ -116,13 +117,29 @@ __attribute__((destructor)) static void end(void) { if (mode() != (uint64_t)1 <<
 """
 
 
+def linked(name: str, source: Path, program: Path, without: str = "") -> Path:
+    """Another program of the same runtime, with one more source and without an object."""
+    objects = [path for path in sorted((program.parent / "objects").glob("*.o")) if path.stem != without]
+    flags = sanitized.SANITIZERS if b"__asan_init" in program.read_bytes() else ()
+    command = [COMPILER, *flags, "-pthread", f"-I{RUNTIME / 'include'}", "-o", program.with_name(name), source, *objects]
+    subprocess.run(command, check=True)
+    return program.with_name(name)
+
+
+def test_examples_of_dense_layers_together(program, tmp_path):
+    paths = [tmp_path / f"{seed}.kq" for seed in range(COUNT)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(dumps(practical_model("dense", seed)))
+    together = linked("together", Path(__file__).with_name("together.c"), program, without="kqfuzz")
+    for tier in TIERS["max"]:
+        subprocess.run([script_for("max", together), tier, *paths], check=True)
+
+
 def test_any_rounding_mode_and_the_limits_of_float32(program):
     """A program that rounds upwards: kernels change no integer by that, and leave the mode as it was."""
-    source, rounding = program.with_name("rounding.c"), program.with_name("kqfuzz-rounding")
+    source = program.with_name("rounding.c")
     source.write_text(ROUNDING)
-    objects = sorted((program.parent / "objects").glob("*.o"))
-    flags = sanitized.SANITIZERS if b"__asan_init" in program.read_bytes() else ()
-    subprocess.run([COMPILER, *flags, "-o", rounding, source, *objects], check=True)
+    rounding = linked("kqfuzz-rounding", source, program)
     contents = [dumps(model) for model in models(120)]
     files = b"".join(len(content).to_bytes(4, "little") + content for content in contents)
     done = subprocess.run([script_for("max", rounding)], input=files, capture_output=True, check=False)
@@ -132,6 +149,20 @@ def test_any_rounding_mode_and_the_limits_of_float32(program):
     ran = re.search(rb"kernel dotprod kq_conv_2d_dotprod (\d+)", done.stdout)
     assert ran is not None
     assert int(ran[1]) > 60
+
+
+@pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("ninja")), reason="cmake or ninja is not installed")
+def test_the_library_has_the_kernels_that_are_tested(program, tmp_path):
+    """CMakeLists.txt compiles the same sources, each for its instructions."""
+    system = ["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64", f"-DCMAKE_C_COMPILER={COMPILER}"]
+    command = ["cmake", "-G", "Ninja", "-S", RUNTIME, "-B", tmp_path, *system, "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]
+    subprocess.run(command, check=True, capture_output=True)
+    compiled = {Path(entry["file"]): entry["command"] for entry in json.loads((tmp_path / "compile_commands.json").read_text())}
+    ours = {path: flags for path, flags in compiled.items() if path.is_relative_to(RUNTIME / "src")}
+    tested = {path.stem for path in (program.parent / "objects").glob("*.o")} - {"kqfuzz", "try_model"}
+    assert {path.stem for path in ours} == tested
+    assert {path.stem for path, flags in ours.items() if "-march=armv8.2-a+dotprod" in flags} == {"kq_gemm_dotprod"}
+    assert {"-DKQ_HAVE_NEON=1", "-DKQ_HAVE_DOTPROD=1"} <= set(ours[RUNTIME / "src" / "kq_native.c"].split())
 
 
 @pytest.mark.parametrize("name", ["gcc", "clang"])

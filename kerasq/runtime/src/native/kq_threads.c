@@ -2,14 +2,21 @@
 #include "../kq_internal.h"
 #include "kq_team.h"
 
-#ifdef KQ_HAVE_AVX2
-#include "../x86/kq_x86_kernels.h"
 #define ADDRESS(name) &name,
+#if defined(KQ_HAVE_AVX2)
+#include "../x86/kq_x86_kernels.h"
 static const kq_split *const splits[] = {
 #ifdef KQ_HAVE_AVX512
     KQ_AVX512_SPLITS(ADDRESS)
 #endif
     KQ_AVX2_SPLITS(ADDRESS) NULL};
+#elif defined(KQ_HAVE_NEON)
+#include "../neon/kq_neon_kernels.h"
+static const kq_split *const splits[] = {
+#ifdef KQ_HAVE_DOTPROD
+    KQ_DOTPROD_SPLITS(ADDRESS)
+#endif
+    KQ_NEON_SPLITS(ADDRESS) NULL};
 #else
 #include "../x86/kq_split.h"
 static const kq_split *const splits[] = {NULL};

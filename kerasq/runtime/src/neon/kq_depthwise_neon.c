@@ -39,4 +39,5 @@ static void add(const kq_neon_work *work, const uint8_t *const x[KQ_TILE], kq_ne
   if (!work->narrow) add_half(work, x, 1, sums);
 }
 
-KQ_NEON_KERNEL(kq_depthwise_conv_2d_neon, KQ_CONV_2D, kq_depthwise_accepts, &kq_gemm_packing, add)
+KQ_NEON_KERNEL(kq_depthwise_conv_2d_neon, KQ_CONV_2D, kq_depthwise_accepts, &kq_gemm_packing, add, NULL)
+KQ_NEON_SPLIT(kq_split_depthwise_conv_2d_neon, kq_depthwise_conv_2d_neon, 8)

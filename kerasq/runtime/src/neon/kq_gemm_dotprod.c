@@ -73,5 +73,6 @@ static void add(const kq_neon_work *work, const uint8_t *const x[KQ_TILE], kq_ne
   (work->single ? add_1x16 : work->narrow ? add_4x8 : add_4x16)(work, x, sums);
 }
 
-KQ_NEON_KERNEL(kq_conv_2d_dotprod, KQ_CONV_2D, kq_gemm_accepts, &kq_gemm_packing, add)
-KQ_NEON_KERNEL(kq_dense_dotprod, KQ_DENSE, kq_gemm_accepts, &kq_gemm_packing, add)
+KQ_NEON_KERNEL(kq_conv_2d_dotprod, KQ_CONV_2D, kq_gemm_accepts, &kq_gemm_packing, add, NULL)
+KQ_NEON_KERNEL(kq_dense_dotprod, KQ_DENSE, kq_gemm_accepts, &kq_gemm_packing, add, kq_neon_run_several)
+KQ_NEON_SPLIT(kq_split_conv_2d_dotprod, kq_conv_2d_dotprod, 1)

@@ -130,5 +130,6 @@ static const kq_part steps_part = {.bytes = steps_bytes, .serves = steps_serve, 
 static const kq_packing packing = {
     .reserve = kq_reserve, .fill = kq_fill, .constants = &steps_part, .finish = &kq_gemm_finish_part};
 
-KQ_NEON_KERNEL(kq_conv_2d_neon, KQ_CONV_2D, kq_gemm_accepts, &packing, add_bytes)
-KQ_NEON_KERNEL(kq_dense_neon, KQ_DENSE, kq_gemm_accepts, &packing, add_bytes)
+KQ_NEON_KERNEL(kq_conv_2d_neon, KQ_CONV_2D, kq_gemm_accepts, &packing, add_bytes, NULL)
+KQ_NEON_KERNEL(kq_dense_neon, KQ_DENSE, kq_gemm_accepts, &packing, add_bytes, kq_neon_run_several)
+KQ_NEON_SPLIT(kq_split_conv_2d_neon, kq_conv_2d_neon, 1)

@@ -38,27 +38,65 @@ typedef struct {
 typedef void (*kq_neon_add)(const kq_neon_work *work, const uint8_t *const x[KQ_TILE], kq_neon_sums sums[KQ_TILE]);
 void kq_neon_add_words(const kq_neon_work *work, const uint8_t *const x[KQ_TILE], kq_neon_sums sums[KQ_TILE]);
 
-/* The run function of all kernels: `inner` multiplies the steps that are not of 16-bit words. */
+/* The functions of all kernels, by the kernel's `inner` where steps are not of 16-bit words: an example; several of a Dense layer; a
+ * piece of a convolution. */
 void kq_neon_run(const kq_operator *op, uint8_t *arena);
+void kq_neon_run_several(const kq_operator *op, uint8_t *arenas, size_t step, uint32_t examples);
+void kq_neon_compute_piece(const kq_piece *piece);
 
-#define KQ_NEON_KERNEL(constant, of_kind, accepted, made_of_constants, add_steps) \
-  const kq_kernel constant = {                                                    \
-    .name = #constant,                                                            \
-    .kind = of_kind,                                                              \
-    .input_type = KQ_ANY,                                                         \
-    .weight_type = KQ_ANY,                                                        \
-    .weight_layout = KQ_ANY_LAYOUT,                                               \
-    .accumulator_bits = 32,                                                       \
-    .accepts = accepted,                                                          \
-    .packing = made_of_constants,                                                 \
-    .scratch_bytes = kq_gemm_scratch_bytes,                                       \
-    .run = kq_neon_run,                                                           \
-    .inner = (void (*)(void))add_steps,                                           \
+#define KQ_NEON_KERNEL(constant, of_kind, accepted, made_of_constants, add_steps, several) \
+  const kq_kernel constant = {                                                             \
+    .name = #constant,                                                                     \
+    .kind = of_kind,                                                                       \
+    .input_type = KQ_ANY,                                                                  \
+    .weight_type = KQ_ANY,                                                                 \
+    .weight_layout = KQ_ANY_LAYOUT,                                                        \
+    .accumulator_bits = 32,                                                                \
+    .accepts = accepted,                                                                   \
+    .packing = made_of_constants,                                                          \
+    .scratch_bytes = kq_gemm_scratch_bytes,                                                \
+    .run = kq_neon_run,                                                                    \
+    .run_several = several,                                                                \
+    .inner = (void (*)(void))add_steps,                                                    \
+  };
+#define KQ_NEON_SPLIT(constant, of_kernel, cost_of_product)                                \
+  const kq_split constant = {                                                              \
+    .kernel = &of_kernel,                                                                  \
+    .cost = cost_of_product,                                                               \
+    .stages = KQ_GEMM_STAGES,                                                              \
+    .pieces = kq_gemm_pieces,                                                              \
+    .compute = kq_neon_compute_piece,                                                      \
   };
 
-/* The outputs of a block of `count` pixels from number `pixel` on, from their sums. */
-void kq_neon_finish(const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint32_t pixel, uint32_t count,
-                    const kq_neon_sums sums[KQ_TILE], uint8_t *output);
+/* From sums to outputs: KQ_FINISH_32 without a multiplier and with one, KQ_FINISH_FMA, KQ_FINISH_64, KQ_FINISH_ANY. */
+typedef enum { KQ_NEON_SHIFTED, KQ_NEON_INTEGERS, KQ_NEON_FLOATS, KQ_NEON_WIDE, KQ_NEON_ANY } kq_neon_way;
+
+/* The addends of a block. */
+typedef struct {
+  const uint8_t *first; /* of pixel 0; NULL: there are none */
+  size_t next;          /* bytes from one pixel to the next */
+  uint8_t type;
+} kq_neon_addends;
+
+/* What makes outputs of the sums of a block. */
+typedef struct {
+  const kq_operator *op;
+  const kq_gemm *gemm;
+  const kq_block *block;
+  kq_neon_way how;
+  int32x4_t factor[KQ_QUARTERS], offset[KQ_QUARTERS]; /* integers, or the bits of floats */
+  const int64_t *wide_offset;
+  kq_neon_addends addends;
+  uint8_t *output, *first; /* of the operator; of the block in pixel 0 */
+  size_t next;
+  uint32_t channels;
+  uint8_t type;
+  int16x8_t low, high; /* limits, which lie in the type's range */
+} kq_neon_finish;
+void kq_neon_set_finish(kq_neon_finish *finish, const kq_operator *op, const kq_gemm *gemm, uint32_t number, uint8_t *output);
+
+/* The outputs of `count` pixels from number `pixel` on. */
+void kq_neon_put(const kq_neon_finish *finish, uint32_t pixel, uint32_t count, const kq_neon_sums sums[KQ_TILE]);
 
 /* 4 bytes of input to all lanes. */
 KQ_INLINE int8x16_t kq_broadcast(const uint8_t *x) {
