@@ -1,4 +1,4 @@
-/* Convolution and Dense on x86-64 as one kind of matrix product.
+/* Convolution and Dense on x86-64, and on AArch64 (neon/kq_neon.h), as one kind of matrix product.
  *
  * A *step* multiplies 4 bytes of input (4 values of 8 bits, 2 of 16 or 1 float), broadcast to all lanes, by 16 output channels'
  * weights for them: 64 bytes, 4 of each channel, and adds the products into 16 sums of 32 bits. A *block* is 16 output channels
