@@ -71,6 +71,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shlex
 import sys
 from typing import Any, TextIO
 
@@ -83,6 +84,7 @@ from kerasq.footprint import Board, FootprintError, board_or_core
 from kerasq.runtime import LibraryMissingError
 from kerasq.targets import PORTABLE
 from kerasq_convert.c_source import for_target
+from kerasq_convert.causes.trials import CORE
 from kerasq_convert.commandline.c_files import CFiles, c_files, check_c, write_all
 from kerasq_convert.commandline.kq_files import RANDOM, replanned, with_test_vector
 from kerasq_convert.commandline.tflite_files import network_output, tflite_file
@@ -90,6 +92,7 @@ from kerasq_convert.converter import Converter
 from kerasq_convert.errors import ConversionError, GoalsMissedError
 from kerasq_convert.options import Options, OptionsError
 from kerasq_convert.options.flags import define_flags, flags_given, kept_files, options_from
+from kerasq_convert.report.costs import layer_costs
 from kerasq_convert.report.fit import fit_on
 from kerasq_convert.report.html_report import html_report
 
@@ -300,8 +303,18 @@ def _described(converter: Converter, source: pathlib.Path, content: bytes, value
             fit = fit_on(content, board) if board else None
         except (FootprintError, LibraryMissingError) as error:
             raise CommandError(f"--target: {error}\nnothing was written") from error
-        files["--report"] = html_report(source.resolve().name, report, converter.figures(), fit).encode()
+        core = board.core if board else CORE
+        told = (fit, (core, layer_costs(content, core)), _command_line(source, values))
+        files["--report"] = html_report(source.resolve().name, report, converter.figures(), *told).encode()
     return files
+
+
+def _command_line(source: pathlib.Path, values: flags.FlagValues) -> str:
+    """What was typed, flag by flag."""
+    present = {id(flag): flag for flag in map(values.__getitem__, values) if flag.present}  # some have two names
+    typed = [flag.serialize() for flag in present.values()]
+    lines = [part for text in typed for part in text.splitlines()]  # of a flag that was repeated
+    return shlex.join([COMMAND.name, str(source), *lines])
 
 
 COMMAND = Command(

@@ -6,10 +6,12 @@ import os
 from typing import Any
 
 from kerasq.text import shown
+from kerasq_convert.causes.trials import CORE
 from kerasq_convert.errors import GoalsMissedError
 from kerasq_convert.options import Options
 from kerasq_convert.options.option import document, options_of
 from kerasq_convert.pipeline import Conversion, run_stages
+from kerasq_convert.report.costs import layer_costs
 from kerasq_convert.report.figures import figures
 from kerasq_convert.report.fit import fit_on
 from kerasq_convert.report.html_report import html_report
@@ -96,8 +98,10 @@ class Converter(Options):
         Raises:
             ValueError: There is no such board, or the network computes in float.
         """
-        fit = fit_on(self._last("report").content, target) if target else None
-        return html_report(title, self.report, self.figures(), fit)
+        content = self._last("report").content
+        fit = fit_on(content, target) if target else None
+        core = fit.board.core if fit else CORE
+        return html_report(title, self.report, self.figures(), fit, (core, layer_costs(content, core)))
 
     def settings_template(self) -> str:
         """The YAML text of a settings file with the formats of the last `convert()`."""

@@ -36,11 +36,15 @@ def verdict(diagnosis: Diagnosis) -> list[str]:
 
 def cause_lines(cause: Cause) -> Iterator[str]:
     """A cause: what loses, why, what mends it, and what that gives."""
-    adds = "" if cause.effect is None else f" adds noise of {share_percent(cause.effect)} of the signal at the outputs"
-    yield f"{printable(cause.tensor)}{adds}: {printable(cause.why)}"
+    yield f"{printable(cause.tensor)}{adds(cause)}: {printable(cause.why)}"
     yield f"remedy: {printable(str(cause.remedy))}"
     if cause.trial is not None:
         yield f"tried:  {cause.trial}"
+
+
+def adds(cause: Cause) -> str:
+    """What its tensor does, as the predicate of a sentence."""
+    return "" if cause.effect is None else f" adds noise of {share_percent(cause.effect)} of the signal at the outputs"
 
 
 def _parts(diagnosis: Diagnosis) -> Iterator[list[str]]:

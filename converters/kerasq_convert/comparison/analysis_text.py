@@ -10,7 +10,7 @@ from kerasq_convert.comparison.layers import LITTLE, Analysis, LayerError, Noise
 
 WIDTH = 20  # of a bar, in characters
 SATURATION = ("layer", "format", "beyond", "stored at the ends")
-CONTRIBUTIONS = ("tensor", "noise at the outputs", "its own error, beside its signal")
+CONTRIBUTIONS = ("tensor", "noise at the outputs", "SNR of its own error")
 ADDED = "what tensors add by themselves to the noise at the outputs, not what they inherit:"
 PROMOTIONS = ("layer", "alone", "output", "arena bytes", "table bytes", "kernel", "model bytes", "both")
 CONTRIBUTORS = 5  # tensors that are shown
@@ -18,8 +18,9 @@ COUNTING = 0.01  # of what all add: a tensor that adds less is not shown
 FULL_DB, EMPTY_DB = 0.0, 60.0  # a bar is full where noise equals signal, and empty 60 dB below
 
 
-def to_text(analysis: Analysis) -> str:
-    """All of it, as a person reads it."""
+def to_text(analysis: Analysis, contributions: list[Contribution] | None = None) -> str:
+    """All of it, as a person reads it; contributions those of the analysis, unless others are known better."""
+    contributions = analysis.contributions if contributions is None else contributions
     sections = [
         f"noise against the float network, {analysis.examples:,} examples (bars: {EMPTY_DB:g} dB empty, {FULL_DB:g} dB full):",
         _bars(analysis.layers),
@@ -33,8 +34,8 @@ def to_text(analysis: Analysis) -> str:
     if promoted:
         text = table(PROMOTIONS, promoted, PROMOTIONS[1:], "  ")
         sections += ["", "16 bits instead of 8, the noisiest layer first; dB at the layer itself:", text]
-    if analysis.contributions:
-        sections += ["", ADDED, contribution_table(analysis.contributions)]
+    if contributions:
+        sections += ["", ADDED, contribution_table(contributions)]
     if analysis.unmatched:
         sections += ["", f"not in the float network: {', '.join(map(printable, analysis.unmatched))}"]
     return "\n".join(sections)

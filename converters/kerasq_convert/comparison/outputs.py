@@ -115,6 +115,36 @@ def compare(model: Model, wanted: Wanted) -> list[OutputError]:
     return errors
 
 
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """Top-1 of the first output: shares of the labelled examples.
+
+    Attributes:
+        quantized, in_float: Of the quantized network, and of the float one.
+        examples: How many were looked at.
+    """
+
+    quantized: float
+    in_float: float
+    examples: int
+
+    def __str__(self) -> str:
+        return f"{100 * self.quantized:.1f}%, of the float network {100 * self.in_float:.1f}% (of {self.examples} examples)"
+
+
+def accuracy(model: Model, wanted: Wanted, labels: np.ndarray) -> Accuracy:
+    """How often the largest value of the first output is at the place that a label says; as many examples as there are labels."""
+    labels = labels[: wanted.examples]
+    seen = wanted.first(len(labels))
+    quantized = top_1(run(model, seen.inputs)[0], labels)
+    return Accuracy(quantized, top_1(seen.outputs[0], labels), len(labels))
+
+
+def top_1(output: np.ndarray, labels: np.ndarray) -> float:
+    """The share of the examples whose largest value is at the place that the label says."""
+    return float(np.mean(output.reshape(len(output), -1).argmax(axis=1) == labels))
+
+
 def lost_features(model: Model, wanted: Wanted) -> dict[str, dict[int, tuple[float, float]]]:
     """Features (places on the last axis) of each input whose format keeps little of their variation, with their ranges."""
     lost: dict[str, dict[int, tuple[float, float]]] = {}

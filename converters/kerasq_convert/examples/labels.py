@@ -30,3 +30,15 @@ def load_labels(source: Any) -> np.ndarray | None:
             [f"integers of shape (count,) were expected, a class for each example. Received: {labels.dtype} {labels.shape}"],
         )
     return labels
+
+
+def labels_of(source: Any, examples: int) -> np.ndarray | None:
+    """The classes of the first examples; `None` where there are none.
+
+    Raises:
+        ConversionError: As `load_labels`; or there are fewer than examples.
+    """
+    labels = load_labels(source)
+    if labels is not None and len(labels) < examples:
+        raise ConversionError("labels", [f"{examples} examples need as many labels. Received: {len(labels)}"])
+    return labels

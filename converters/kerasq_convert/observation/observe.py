@@ -6,6 +6,8 @@ import dataclasses
 import functools
 import os
 
+import numpy as np
+
 from kerasq.format import Model
 from kerasq.statistics import Statistics
 from kerasq_convert.building import in_float
@@ -72,9 +74,14 @@ def observe(network: Network, trained: Statistics | None, options: Options) -> O
         verbose=options.verbose,
         examples=TUNED if options.tune else EXAMPLES,
     )
-    held = Wanted.of(reference, [array[1::2] if len(array) > 1 else array for array in inputs])
+    held = Wanted.of(reference, [held_back(array) for array in inputs])
     tuned, inputs = [array[::2] for array in inputs], [array[:EXAMPLES] for array in inputs]
     return Observed(statistics, Examples(reference, inputs, [array[::2] for array in inputs], held, tuned))
+
+
+def held_back(array: np.ndarray) -> np.ndarray:
+    """Of what there is of each example, that of the examples by which a network is judged: every second one."""
+    return array[1::2] if len(array) > 1 else array
 
 
 def load_statistics(source: str | os.PathLike | Statistics | None) -> Statistics | None:

@@ -151,8 +151,8 @@ def _count(text: str) -> int:
 
 
 def _labels(value: Any, options: "Options") -> Iterator[str]:
-    if value is not None and isinstance(options.goals, Goals) and options.goals.max_accuracy_drop is None:
-        yield "`labels` are for `goals.max_accuracy_drop` alone: give that, too"
+    if value is not None and options.representative_dataset is None:
+        yield "`labels` are classes of examples: give `representative_dataset`"
 
 
 def _input_type(value: Any, _: "Options") -> Iterator[str]:
@@ -387,8 +387,9 @@ class Options:
     labels: Annotated[
         Path | np.ndarray | None,
         Option(
-            "Class of each example of it, in its order, for `Goals.max_accuracy_drop`: an array or the path of an `.npy` file.",
-            flag="`FILE` (.npy) with the class of each example of the dataset, for --max_accuracy_drop.",
+            "Class of each example of `representative_dataset`, in its order, for the accuracy in the report and for "
+            "`Goals.max_accuracy_drop`: an array or the path of an `.npy` file.",
+            flag="`FILE` (.npy) with the class of each example of the dataset: the report has the accuracy then.",
             check=_labels,
             opened=load_labels,
             is_kept=True,

@@ -6,11 +6,14 @@ import dataclasses
 
 from kerasq.format import Model
 from kerasq_convert.comparison.layers import analyze
+from kerasq_convert.comparison.outputs import accuracy
+from kerasq_convert.examples.labels import labels_of
 from kerasq_convert.memory.plan import plan
 from kerasq_convert.network import Network
-from kerasq_convert.observation.observe import Observed
+from kerasq_convert.observation.observe import Observed, held_back
 from kerasq_convert.options import Options
 from kerasq_convert.pruning.prune import pruned_layers
+from kerasq_convert.report.about import about
 from kerasq_convert.report.report import Report, make_report, with_outputs
 from kerasq_convert.search.formats import Verdict
 from kerasq_convert.tuning.tune import Tuned
@@ -28,7 +31,7 @@ def describe(
         network: What was emitted.
         observed: What was known of its values.
         verdict: What came of the goals, and of the trade-off.
-        options: `analyze`, `verbose`.
+        options: `analyze`, `labels`, `verbose`.
     """
     emitted, model = tuned.emitted, tuned.emitted.model
     planned = plan(written)
@@ -41,11 +44,15 @@ def describe(
         allocation=None if verdict.allocation is None else verdict.allocation.told(network.names),
         pareto=verdict.pareto,
         tuned=tuned.layers,
+        about=about(options, model, observed.statistics),
     )
     examples = observed.examples
     if examples is None:
         return report
     report = with_outputs(report, model, examples.held, analyzed=options.analyze)
+    labels = labels_of(options.labels, len(examples.inputs[0]))
+    if labels is not None:
+        report = dataclasses.replace(report, accuracy=accuracy(model, examples.held, held_back(labels)))
     if not options.analyze:
         return report
     return dataclasses.replace(report, analysis=analyze(model, examples.reference, examples.inputs, verbose=options.verbose))

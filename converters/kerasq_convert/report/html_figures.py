@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from kerasq.rich import escape
@@ -12,12 +12,23 @@ from kerasq_convert.comparison.layers import LITTLE, LayerError, Noise
 from kerasq_convert.search.pareto import CurvePoint
 from kerasq_convert.search.search import TradeOff
 
-COLORS = 8  # of tensors, classes c0 to c7 of the style sheet
 
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = (), total: bool = False) -> str:
+    """A table that scrolls where it is wider than the screen.
 
-def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    Args:
+        header: Names of the columns.
+        rows: As many cells as the header, each.
+        numbers: Names of columns that are aligned to the right.
+        total: Whether the last row is a sum.
+    """
+    classes = [' class="number"' if name in numbers else "" for name in header]
+    head = "".join(f"<th{style}>{escape(name)}</th>" for style, name in zip(classes, header, strict=True))
+    body = ""
+    for place, row in enumerate(rows):
+        cells = "".join(f"<td{style}>{escape(cell)}</td>" for style, cell in zip(classes, row, strict=True))
+        style = ' class="sum"' if total and place == len(rows) - 1 else ""
+        body += f"<tr{style}>{cells}</tr>"
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
@@ -76,53 +87,6 @@ def distribution(row: dict[str, Any]) -> str:
         f"{band}{bars}{zero}</svg>"
         f'<div class="ends"><span>{start:.4g}</span><span>{row["end"]:.4g}</span></div><p>{" · ".join(facts)}</p></figure>'
     )
-
-
-def memory_map(memory: dict[str, Any]) -> str:
-    """The arena from top to bottom, the operators from left to right."""
-    steps, arena = memory["steps"], max(memory["arena_bytes"], 1)
-    left, column, height = 64, 46, 320
-    width, bottom = left + column * len(steps) + 70, height + 118
-
-    def y(offset: int) -> float:
-        return 12 + height * offset / arena
-
-    peak = left + column * memory["peak"]
-    parts = [f'<rect class="peak" x="{peak}" y="12" width="{column}" height="{height}"/>']
-    for order, tensor in enumerate(memory["tensors"]):
-        x, wide = left + column * tensor["first"], column * (tensor["last"] - tensor["first"] + 1)
-        tall = max(height * tensor["bytes"] / arena, 1.5)
-        end = tensor["offset"] + tensor["bytes"]
-        about = f"{tensor['name']}: {tensor['format']}, {tensor['bytes']:,} bytes at {tensor['offset']:,}..{end:,}"
-        place = f'x="{x + 1}" y="{y(tensor["offset"]):.1f}" width="{wide - 2}" height="{tall:.1f}"'
-        parts.append(f'<rect class="tensor c{order % COLORS}" {place} rx="2" {tip(about)}/>')
-        if tall >= 13:
-            text = _short(tensor["name"], (wide - 8) // 7)
-            parts.append(f'<text class="name" x="{x + 5}" y="{y(tensor["offset"]) + 11:.1f}">{escape(text)}</text>')
-    for place in memory["shared"]:
-        about = f"{place['bytes']:,} bytes at {place['offset']:,} belong to {' and '.join(place['names'])} at once"
-        x, tall = left + column * place["step"], max(height * place["bytes"] / arena, 1.5)
-        where = f'x="{x + 1}" y="{y(place["offset"]):.1f}" width="{column - 2}" height="{tall:.1f}"'
-        parts.append(f'<rect class="shared" {where} {tip(about)}/>')
-    for position, step in enumerate(steps):
-        x, label = left + column * (position + 0.5), _short(step["label"], 20)
-        about = f"{step['kind']} {step['label']}: {step['in_use']:,} bytes in use"
-        turned = f'transform="translate({x:.0f} {height + 24}) rotate(50)"'
-        parts.append(f'<text class="step" {turned} {tip(about)}>{escape(label)}</text>')
-    axis = "".join(f'<text class="axis" x="{left - 6}" y="{y(size) + 4:.1f}">{size:,}</text>' for size in (0, arena // 2, arena))
-    mark = f'<text class="mark" x="{peak + column / 2}" y="9">peak</text>'
-    svg = f'<svg width="{width}" height="{bottom}" viewBox="0 0 {width} {bottom}" role="img" aria-label="memory map">'
-    return (
-        '<p class="key">bytes of the arena from top to bottom, operators from left to right; hatched: bytes that two tensors '
-        "hold at once (in place, or an output that follows its input)</p>"
-        f'<div class="scroll">{svg}{_HATCH}{"".join(parts)}{axis}{mark}</svg></div><p class="tip">Point at, or tap, a tensor.</p>'
-    )
-
-
-_HATCH = (
-    '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<path d="M0 0V6" stroke="currentColor" stroke-width="2"/></pattern></defs>'
-)
 
 
 def buffer_bars(memory: dict[str, Any]) -> str:
@@ -190,7 +154,3 @@ def _point(point: TradeOff) -> str:
     accuracy = "" if point.accuracy is None else f", accuracy {point.accuracy:.2%}"
     sizes = f"model {point.model_bytes:,} bytes, arena {point.arena_bytes:,} bytes"
     return f"{point.promoted or 'nothing promoted'}: {point.sqnr_db:.1f} dB{accuracy}, {sizes}"
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: max(length - 1, 0)] + "…"

@@ -16,8 +16,9 @@ def fit_section(fit: Footprint) -> str:
         if limit
     )
     verdict = "".join(f"<p>{escape(line)}</p>" for line in fit_verdict(fit).splitlines())
-    memory = html_table(("", "", "bytes", "of", ""), memory_rows(fit))
-    work = html_table(work_columns(fit), work_rows(fit))
+    memory = html_table(("", "", "bytes", "of", ""), memory_rows(fit), ("bytes", "of"))
+    columns = work_columns(fit)
+    work = html_table(columns, work_rows(fit), ("#", *columns[3:]))
     operators = f"<details><summary>{len(fit.operators)} operators</summary>{work}</details>"
     return f'<ul class="bars">{bars}</ul>{verdict}{memory}{operators}'
 

@@ -19,23 +19,32 @@ from kerasq_convert.comparison.analysis_text import (
     verdict,
 )
 from kerasq_convert.comparison.layers import Analysis
+from kerasq_convert.report.costs import LayerCost
+from kerasq_convert.report.html_causes import causes_section
 from kerasq_convert.report.html_figures import (
     buffer_bars,
     distribution,
     error_bars,
     html_table,
-    memory_map,
     pareto,
     trade_off,
 )
 from kerasq_convert.report.html_fit import fit_section
+from kerasq_convert.report.html_memory import memory_section
 from kerasq_convert.report.report import Report
-from kerasq_convert.report.rows import COLUMNS
+from kerasq_convert.report.rows import COLUMNS, NUMBERS
 from kerasq_convert.search.pareto import CurvePoint
 from kerasq_convert.search.search import TradeOff
 
 
-def html_report(title: str, report: Report, figures: dict[str, Any], fit: Footprint | None = None) -> str:
+def html_report(
+    title: str,
+    report: Report,
+    figures: dict[str, Any],
+    fit: Footprint | None = None,
+    costs: tuple[str, list[LayerCost]] | None = None,
+    command: str | None = None,
+) -> str:
     """A whole document.
 
     Args:
@@ -43,17 +52,22 @@ def html_report(title: str, report: Report, figures: dict[str, Any], fit: Footpr
         report: What the conversion did.
         figures: `kerasq_convert.figures.figures` of the same network.
         fit: What it takes on a board, where one is named.
+        costs: A core, and what each layer takes there.
+        command: The command line that made it, where one did.
     """
     sections = [
         _section("Summary", _summary(report, figures)),
         *([_section(f"Fit {fit_title(fit)}", fit_section(fit), "fit")] if fit else []),
+        *([_section("Causes of the loss", causes_section(report.diagnosis), "causes")] if report.diagnosis else []),
         *_accuracy(report.analysis),
         *_trade_off(report.trade_off),
         *_pareto(report.pareto),
         *_distributions(figures),
-        _section("Memory map", memory_map(figures["memory"])),
+        *([_section("Layers", _layers(*costs))] if costs else []),
+        _section("Memory map", memory_section(figures["memory"], report)),
         _section("Buffers", buffer_bars(figures["memory"])),
         _section("Tensors", _tensors(report)),
+        *_about(report, command),
     ]
     style, script = (importlib.resources.files(__package__).joinpath(f"report.{kind}").read_text() for kind in ("css", "js"))
     return (
@@ -70,11 +84,9 @@ def _section(title: str, content: str, name: str | None = None) -> str:
 
 
 def _summary(report: Report, figures: dict[str, Any]) -> str:
-    gap = report.arena_bytes - report.arena_lower_bound
-    plan = "optimal for this order" if gap <= 0 else f"{gap:,} bytes above the bound {report.arena_lower_bound:,}"
     tiles = [
         (f"{report.model_bytes:,} bytes", "model"),
-        (f"{report.arena_bytes:,} bytes", f"arena, {plan}"),
+        (f"{report.arena_bytes:,} bytes", ", ".join(["arena", *filter(None, [report.arena_verdict.partition(":")[0]])])),
         (f"{len(figures['memory']['steps']) - 2}", "operators"),
     ]
     if report.analysis is not None:
@@ -85,6 +97,10 @@ def _summary(report: Report, figures: dict[str, Any]) -> str:
             tiles.append((decibels_of(output.sqnr_db), f"signal to noise at {output.name}"))
         if output.same_class is not None:
             tiles.append((f"{100 * output.same_class:.1f}%", f"of {report.examples} examples: same class at {output.name}"))
+    if report.accuracy is not None:
+        accuracy = report.accuracy
+        what = f"accuracy of {accuracy.examples} examples; in float {100 * accuracy.in_float:.1f}%"
+        tiles.append((f"{100 * accuracy.quantized:.1f}%", what))
     cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for value, what in tiles)
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in (*report.warnings, *report.notes))
     fused = "".join(f"<li>{escape(' + '.join(layers))}</li>" for layers in report.fused)
@@ -100,10 +116,10 @@ def _accuracy(analysis: Analysis | None) -> list[str]:
     saturating, promoted = saturation_rows(analysis), promotion_rows(analysis)
     if saturating:
         key = '<p class="key">values beyond the ends of the format, and values stored at its ends, in % of all</p>'
-        sections.append(_section("Saturation", key + html_table(SATURATION, saturating)))
+        sections.append(_section("Saturation", key + html_table(SATURATION, saturating, SATURATION[2:])))
     if promoted:
         key = '<p class="key">what 16 bits would give, in dB at the layer itself, and cost in bytes; the noisiest layer first</p>'
-        sections.append(_section("16 bits instead of 8", key + html_table(PROMOTIONS, promoted)))
+        sections.append(_section("16 bits instead of 8", key + html_table(PROMOTIONS, promoted, PROMOTIONS[1:])))
     return sections
 
 
@@ -136,10 +152,45 @@ def _grid(rows: list[dict[str, Any]]) -> str:
     return f'<div class="grid">{"".join(map(distribution, rows))}</div>'
 
 
+_LAYERS = ("layer", "operator", "kernel", "output", "flash", "MACs")
+
+
+def _layers(core: str, costs: list[LayerCost]) -> str:
+    """A row for each operator, and the sums."""
+    timed = [cost.instructions for cost in costs if cost.instructions is not None]
+    whole = sum(timed) if len(timed) == len(costs) else None
+    header = (*_LAYERS, *(("instructions", "share") if timed else ()))
+    rows = []
+    for cost in costs:
+        cells = [cost.layer, cost.kind, cost.kernel, cost.output, f"{cost.flash:,}", f"{cost.macs:,}" if cost.macs else ""]
+        if timed:
+            cells.append("" if cost.instructions is None else f"{cost.instructions:,}")
+            cells.append(f"{cost.instructions / whole:.0%}" if whole and cost.instructions is not None else "")
+        rows.append(cells)
+    sums = ["together", "", "", "", f"{sum(cost.flash for cost in costs):,}", f"{sum(cost.macs for cost in costs):,}"]
+    rows.append([*sums, *((f"{whole:,}" if whole else "", "") if timed else ())])
+    estimated = f"; instructions of an inference on {core}, estimated" if timed else ""
+    key = f'<p class="key">flash: bytes of constants; MACs: multiply-accumulates, absent taps included{escape(estimated)}</p>'
+    return key + html_table(header, rows, header[4:], total=True)
+
+
+def _about(report: Report, command: str | None) -> list[str]:
+    """How the report came about."""
+    about = report.about
+    if about is None:
+        return []
+    dataset = about.dataset and f"{about.dataset}{'' if about.examples is None else f' ({about.examples:,} examples)'}"
+    options = ", ".join(f"{name} = {value}" for name, value in about.options.items())
+    facts = {"command": command, "options": options, "dataset": dataset, "version": f"kerasq {about.version}", "date": about.date}
+    terms = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
+    return [_section("About", f'<dl class="about">{terms}</dl>')]
+
+
 def _tensors(report: Report) -> str:
     """All but the saturation, which has a section."""
     parts, shown = [], [column for column, name in enumerate(COLUMNS) if name != "saturated"]
+    names = [COLUMNS[column] for column in shown]
     for title, rows in (("activations", report.buffers), ("parameters", report.parameters)):
-        content = html_table([COLUMNS[column] for column in shown], [[row.cells()[column] for column in shown] for row in rows])
+        content = html_table(names, [[row.cells()[column] for column in shown] for row in rows], NUMBERS)
         parts.append(f"<details><summary>{len(rows)} {title}</summary>{content}</details>")
     return "".join(parts)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from kerasq.footprint import Footprint
 from kerasq.format import Model, loads
 from kerasq.verification.plan import aligned, lower_bound
+from kerasq_convert.causes.trials import CORE
 from kerasq_convert.comparison.layers import Analysis
+from kerasq_convert.report.costs import layer_costs
 from kerasq_convert.report.figures import figures
 from kerasq_convert.report.html_report import html_report
 from kerasq_convert.report.report import Report
@@ -40,7 +42,8 @@ def file_report(content: bytes, title: str, analysis: Analysis | None = None, fi
         notes=[f"{key}: {value}" for key, value in model.metadata.items()],
         analysis=analysis,
     )
-    return html_report(title, report, figures(model, None), fit)
+    core = fit.board.core if fit else CORE
+    return html_report(title, report, figures(model, None), fit, (core, layer_costs(content, core)))
 
 
 def _row(model: Model, index: int) -> TensorRow:

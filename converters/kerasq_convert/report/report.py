@@ -13,7 +13,7 @@ from kerasq_convert.causes import causes_text
 from kerasq_convert.causes.diagnosis import Diagnosis
 from kerasq_convert.comparison import analysis_text
 from kerasq_convert.comparison.layers import Analysis
-from kerasq_convert.comparison.outputs import FAIR_DB, LITTLE_DB, OutputError, Wanted, compare, lost_features
+from kerasq_convert.comparison.outputs import FAIR_DB, LITTLE_DB, Accuracy, OutputError, Wanted, compare, lost_features
 from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.formats.choice import Formats, Reason, without_range
 from kerasq_convert.graph import Graph, Node, WeightedNode
@@ -21,6 +21,7 @@ from kerasq_convert.memory.plan import Plan
 from kerasq_convert.naming import Names
 from kerasq_convert.passes.scale_channels import FORMATS as SCALED
 from kerasq_convert.pruning.prune import PrunedLayer
+from kerasq_convert.report.about import About
 from kerasq_convert.report.rich_text import notebook_report
 from kerasq_convert.report.rows import COLUMNS, NUMBERS, TensorRow
 from kerasq_convert.report.scalings import scaling_notes
@@ -57,6 +58,8 @@ class Report:
         pruned: Operators that became smaller, or went, since part of them could not change the outputs. Rows of tensors are of
             the network before that.
         tuned: Operators whose kernels were learned, in the order of execution.
+        accuracy: Where labels are known.
+        about: How it came about.
     """
 
     buffers: list[TensorRow]
@@ -78,6 +81,8 @@ class Report:
     pareto: list[CurvePoint] = dataclasses.field(default_factory=list)
     pruned: list[PrunedLayer] = dataclasses.field(default_factory=list)
     tuned: list[TunedLayer] = dataclasses.field(default_factory=list)
+    accuracy: Accuracy | None = None
+    about: About | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; a signal-to-noise ratio without any noise is null, as JSON has no infinity."""
@@ -108,12 +113,16 @@ class Report:
         lines += [f"model  {self.model_bytes:>9,} bytes", f"arena  {self.arena_bytes:>9,} bytes, {self.arena_verdict}"]
         if self.outputs:
             lines.append(f"outputs {outputs_text(self)}")
+        if self.accuracy is not None:
+            lines.append(f"accuracy {self.accuracy}")
         if self.trade_off:
             lines += ["", "promotion to 16 bits:", _trade_off_table(self.trade_off), ""]
         if self.allocation is not None:
             lines += [_allocation_text(self.allocation), ""]
         if self.analysis is not None:
-            lines += ["", self.analysis.to_text(), ""]
+            is_ill = self.diagnosis is not None and not self.diagnosis.is_well
+            contributions = self.diagnosis.contributions if self.diagnosis is not None and is_ill else None
+            lines += ["", analysis_text.to_text(self.analysis, contributions), ""]
         if self.diagnosis is not None:
             lines += [causes_text.to_text(self.diagnosis), ""]
         lines += [f"warning: {warning}" for warning in self.warnings]
@@ -154,7 +163,7 @@ def with_outputs(report: Report, model: Model, wanted: Wanted, *, analyzed: bool
     worst = min(output.sqnr_db for output in outputs)
     warnings = list(report.warnings)
     if worst < LITTLE_DB:
-        where = "the analysis above tells" if analyzed else "--analyze (Converter.analyze) tells"
+        where = "the analysis tells" if analyzed else "--analyze (Converter.analyze) tells"
         lost = f"{analysis_text.decibels_of(worst)} at the outputs: this is hardly the network that was trained any more"
         warnings.append(f"{lost}; {where} which layer loses it, and what mends that")
     if worst < FAIR_DB:

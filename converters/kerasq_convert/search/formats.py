@@ -5,13 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-import numpy as np
-
 from kerasq.format import Model
 from kerasq.statistics import Statistics
 from kerasq_convert.building import Builder
-from kerasq_convert.errors import ConversionError
-from kerasq_convert.examples.labels import load_labels
+from kerasq_convert.examples.labels import labels_of
 from kerasq_convert.formats.choice import Choice
 from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.network import Network
@@ -103,7 +100,7 @@ def search_formats(
     examples, goals = observed.examples, options.goals
     if examples is None or not (options.refine or goals.given or options.pareto):
         return Searched(build)
-    labels = _labels(options, len(examples.inputs[0]))
+    labels = labels_of(options.labels, len(examples.inputs[0]))
     search = Search(build, examples.inputs, examples.outputs, labels, correction, options.verbose)
     if options.refine:
         search.refine()
@@ -136,10 +133,3 @@ def _is_to_choose(search: Search, options: Options) -> bool:
         return True
     goals = options.goals
     return not search.meets(goals) and bool(limits_of(goals) or goals.min_sqnr_db is not None)
-
-
-def _labels(options: Options, examples: int) -> np.ndarray | None:
-    labels = load_labels(options.labels)
-    if labels is not None and len(labels) < examples:
-        raise ConversionError("labels", [f"{examples} examples need as many labels. Received: {len(labels)}"])
-    return None if labels is None else labels[:examples]

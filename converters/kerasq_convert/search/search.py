@@ -28,7 +28,7 @@ from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
 from kerasq.statistics import Statistics
 from kerasq_convert.building import Build
 from kerasq_convert.comparison.logits import with_logits
-from kerasq_convert.comparison.outputs import Arrays, run, signal_to_noise_db
+from kerasq_convert.comparison.outputs import Arrays, run, signal_to_noise_db, top_1
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import ranges
 from kerasq_convert.formats.choice import Choice, Formats, Reason
@@ -98,7 +98,7 @@ class Search:
         """Top-1 of the first output."""
         if self._labels is None:
             return None
-        return float(np.mean(outputs[0].reshape(len(outputs[0]), -1).argmax(axis=1) == self._labels))
+        return top_1(outputs[0], self._labels)
 
     def _measured(self, decided: dict[Role, Choice]) -> list[float]:
         """Signal-to-noise ratio over all examples, then over each half; minus infinity where such a network can't be."""

@@ -81,7 +81,7 @@ def test_signatures_have_types_and_no_declarations(cls):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"labels": np.zeros(4, int), "representative_dataset": X}, "labels are for goals.max_accuracy_drop alone"),
+        ({"labels": np.zeros(4, int)}, "labels are classes of examples: give representative_dataset"),
         ({"statistics": "none/", "representative_dataset": X}, "statistics would not be read"),
         ({"refine": True}, "refine compares outputs: give representative_dataset"),
         ({"goals": Goals(max_model_bytes=9)}, "goals.max_model_bytes compares outputs"),
@@ -124,7 +124,7 @@ EXAMPLES = ("--representative_dataset", "x.npy")
         (["--refine"], 2, "--refine compares outputs: give --representative_dataset"),
         (["--min_sqnr_db=30"], 2, "--min_sqnr_db compares outputs: give --representative_dataset"),
         (["--max_accuracy_drop=0.1", *EXAMPLES], 2, "--max_accuracy_drop: give --labels"),
-        (["--labels=nope.npy", *EXAMPLES], 2, "--labels are for --max_accuracy_drop alone"),
+        (["--labels=nope.npy"], 2, "--labels are classes of examples: give --representative_dataset"),
         (["--labels=nope.npy", "--max_accuracy_drop=0.1", *EXAMPLES], 1, "nope.npy"),
         (["--labels=x.npy", "--max_accuracy_drop=0.1", *EXAMPLES], 1, "x.npy: integers of shape (count,)"),
         (["--bits=12"], 2, "--bits: 8 or 16"),
