@@ -38,7 +38,6 @@ class Contribution:
 
     Attributes:
         name: Of the tensor.
-        operator: What computes it; `None` for an input.
         added: The error that the operator makes itself, against what it would give in exact arithmetic.
         storage: The part of it that is rounding and saturation by the output's format.
         saturation: The part of that beyond the ends of the format.
@@ -48,7 +47,6 @@ class Contribution:
     """
 
     name: str
-    operator: Operator | None
     added: Noise
     storage: Noise
     saturation: Noise
@@ -92,7 +90,6 @@ class _Runner:
         self._runs = [ops.prepare(reference, operator) for operator in reference.operators]
         self._names = [tensor.name for tensor in reference.tensors]
         self._formats = {tensor.name: tensor.format for tensor in model.activations()}
-        self._operators = {model.output(operator).name: operator for operator in model.operators}
         floats = dict(zip((self._names[index] for index in reference.inputs), inputs, strict=True))
         self._float = self._computed(floats, lambda name: None)
         stored = self._stored()
@@ -141,7 +138,7 @@ class _Runner:
             saturation.add(exact, np.where(beyond, kept, exact))
         values = np.abs(self._float[name]).reshape(-1, exact.shape[-1])
         measured = (added, storage, saturation, np.percentile(values, 90, axis=0), len(values))
-        return Contribution(name, self._operators.get(name), *measured)
+        return Contribution(name, *measured)
 
     def _behind(self, name: str) -> list[int]:
         """Positions of the operators of the float network that depend on a tensor."""
