@@ -254,3 +254,31 @@ def test_state_in_proportion_to_the_weights(buffers, most, kernels, tier):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_state_of_the_networks_that_are_shipped(path, tier):
     assert state_for_each_weight(file_format.load(path), tier) <= 1.2
+
+
+def mobilenet() -> Model:
+    """The convolutions of a MobileNet 0.25 for 96x96 pixels, whose weights hardly exceed what is known of channels."""
+    net, rng = NetworkBuilder(), np.random.default_rng(0)
+
+    def constant(shape: tuple[int, ...], form: str) -> int:
+        parsed = QFormat.parse(form)
+        return net.constant(f"c{len(net.tensors)}", random_stored(rng, parsed, shape), parsed)
+
+    def convolved(x: int, channels: int, size: int, stride: int, *, depthwise: bool) -> int:
+        inputs = net.tensors[x].shape[3]
+        shape = (channels, size, size, 1 if depthwise else inputs)
+        operands = (x, constant(shape, "FIXED8_7"), constant((channels,), "FIXED8_6"), constant((channels,), "FIXED16_10"))
+        padding, groups = (size // 2,) * 4, inputs if depthwise else 1
+        return net.apply("CONV_2D", operands, QFormat.parse("UFIXED8_4"), strides=(stride,) * 2, padding=padding, groups=groups)
+
+    image = net.activation("image", (1, 96, 96, 3), QFormat.parse("UFIXED8_8"))
+    x = convolved(image, 8, 3, 2, depthwise=False)
+    for channels in (16, 32, 32, 64, 64, *[128] * 6, 256, 256):
+        stride = 2 if channels > net.tensors[x].shape[3] > 8 else 1
+        x = convolved(convolved(x, net.tensors[x].shape[3], 3, stride, depthwise=True), channels, 1, 1, depthwise=False)
+    return net.build((image,), (x,))
+
+
+@pytest.mark.parametrize("tier", VECTOR_TIERS)
+def test_state_of_a_network_of_small_kernels(tier):
+    assert state_for_each_weight(mobilenet(), tier) <= 1.2

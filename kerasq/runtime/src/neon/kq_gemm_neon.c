@@ -78,7 +78,7 @@ static void pack_steps(const kq_operator *op, const void *constants, void *memor
       const uint32_t magnitude = kq_magnitude(kq_load_s8(weights + i));
       if (magnitude > largest) largest = magnitude;
     }
-    block->chunk = INT16_MAX / (LARGEST_INPUT * largest);
+    block->chunk = (uint16_t)(INT16_MAX / (LARGEST_INPUT * largest));
   }
 }
 

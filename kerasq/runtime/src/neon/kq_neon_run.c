@@ -9,7 +9,7 @@ static void compute_block(const kq_operator *op, const kq_gemm *gemm, const kq_n
   const kq_block *block = finish->block;
   const kq_neon_add add = gemm->step_type == KQ_STEP_S16 ? kq_neon_add_words : (kq_neon_add)op->kernel->inner;
   kq_neon_work work = {
-      .place = gemm->place + block->first_place,
+      .place = kq_places_of(gemm, block),
       .weights = gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
       .start = gemm->start + (size_t)(block - gemm->block) * KQ_LANES,
       .steps = block->steps,

@@ -108,7 +108,7 @@ static void pack_rows(const kq_operator *op, uint32_t most, void *memory) {
     const uint32_t together = kq_together(blocks - number, most);
     for (uint32_t b = 0; b < together; ++b, ++number) {
       block[number].first_channel = number * KQ_LANES;
-      block[number].channels = outputs - number * KQ_LANES < KQ_LANES ? outputs - number * KQ_LANES : KQ_LANES;
+      block[number].channels = (uint16_t)kq_least(outputs - number * KQ_LANES, KQ_LANES);
       for (uint32_t lane = 0; lane < block[number].channels; ++lane) {
         facts f = {.sum = 0, .magnitudes = 0, .largest_pair = largest_pair};
         uint8_t *to = first + (size_t)b * KQ_STEP_BYTES + (size_t)lane * 4;

@@ -47,7 +47,7 @@ KQ_INLINE void order(__m256i sum[2]) {
 static void compute_tile(const kq_operator *op, const kq_gemm *gemm, const kq_target *target, uint32_t pixel, uint32_t count,
                          const uint8_t *const x[], uint8_t *output) {
   const kq_block *block = &gemm->block[target->number];
-  const int32_t *place = gemm->place + block->first_place, *start = gemm->start + (size_t)target->number * KQ_LANES;
+  const int32_t *place = kq_places_of(gemm, block), *start = gemm->start + (size_t)target->number * KQ_LANES;
   const uint8_t *weights = gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES;
   __m256i sum[TILE][2];
   if (gemm->step_type == KQ_STEP_DEPTHWISE_F32) {
@@ -74,7 +74,7 @@ static void compute_wide_tile(const kq_operator *op, const kq_gemm *gemm, const 
     for (uint32_t done = 0; done < half_steps; done += block->chunk) {
       const uint32_t step = half * half_steps + done;
       __m256i sum[TILE][2];
-      add_steps(gemm->place + block->first_place + 2 * step, gemm->weights + (size_t)(block->first_step + step) * KQ_STEP_BYTES,
+      add_steps(kq_places_of(gemm, block) + 2 * step, gemm->weights + (size_t)(block->first_step + step) * KQ_STEP_BYTES,
                 half_steps - done < block->chunk ? half_steps - done : block->chunk, x, sum);
       for (int p = 0; p < TILE; ++p) {
         order(sum[p]);

@@ -158,7 +158,7 @@ static void pack_steps(const kq_operator *op, const void *constants, void *memor
   uint16_t *narrow = (uint16_t *)(void *)(base + l.narrow), *step = (uint16_t *)(void *)(base + l.step);
   for (uint32_t i = 0; i < real; ++i) {
     const uint32_t left = s.channels - i * KQ_LANES;
-    block[i] = (kq_block){.first_channel = i * KQ_LANES, .channels = left < KQ_LANES ? left : KQ_LANES};
+    block[i] = (kq_block){.first_channel = i * KQ_LANES, .channels = (uint16_t)kq_least(left, KQ_LANES)};
     kq_fill_sums(op, &block[i], sum + (size_t)i * KQ_LANES, magnitude + (size_t)i * KQ_LANES);
   }
   for (uint32_t i = 0; i < blocks; ++i) {

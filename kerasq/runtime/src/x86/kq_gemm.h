@@ -68,20 +68,20 @@ typedef enum { KQ_FINISH_32, KQ_FINISH_64, KQ_FINISH_FMA, KQ_FINISH_ANY, KQ_FINI
 
 typedef struct {
   uint32_t first_channel; /* of the output */
-  uint32_t channels;      /* 1 .. 16 */
+  uint16_t channels;      /* 1 .. 16 */
+  uint16_t chunk;         /* steps whose sums fit 16 bits; KQ_WIDE_CHUNK where sums have 64 */
   uint32_t x_offset;      /* bytes from a pixel's first input to its first of this block's group */
   uint32_t steps;
-  uint32_t chunk;      /* steps whose sums fit 16 bits; KQ_WIDE_CHUNK where sums have 64 */
   uint32_t pairs;      /* the first 2 * pairs steps, two by two: their sums fit 16 bits together */
   uint32_t wide;       /* the last steps: multiplied as 16-bit values */
   uint32_t first_step; /* number of the block's first step among those of all blocks */
-  uint32_t first_place; /* of its first step's first place: blocks with the same places, nearly always, share them */
 } kq_block;
 
 /* What is made of a kernel alone (kq_gemm_steps.c), 64-byte aligned; the arrays follow it. */
 typedef struct {
   uint32_t blocks;
   bool doubled; /* weights are for inputs of 16 bits */
+  bool own_places; /* blocks have places in orders of their own; else, nearly always, all share those of the first */
   const kq_block *block;
   const int32_t *place;   /* of each step's inputs: bytes from the window's first input */
   const uint8_t *weights; /* KQ_STEP_BYTES for each step */
@@ -96,6 +96,7 @@ typedef struct {
   kq_finish_type finish;
   bool staged;
   bool doubled; /* staged as 16-bit values, places twice as far apart */
+  bool own_places;
   uint32_t value_bytes;              /* of an input value as it is multiplied */
   uint32_t staged_rows, staged_columns; /* with margins */
   uint32_t row_bytes, column_bytes;  /* from one output row's or column's window to the next */
@@ -112,6 +113,11 @@ typedef struct {
   const int32_t *factor;   /* 16 per block; FINISH_FLOAT and FINISH_FMA: floats */
   const int64_t *offset;   /* 16 per block; likewise; FINISH_ANY where wide: to be added to the sums */
 } kq_gemm;
+
+/* Places of a block's steps. */
+static inline const int32_t *kq_places_of(const kq_gemm *gemm, const kq_block *block) {
+  return gemm->place + (gemm->own_places ? block->first_step : 0);
+}
 
 /* Whether an operator is computed as a matrix product, or as a depthwise convolution. */
 bool kq_gemm_accepts(const kq_operator *op);

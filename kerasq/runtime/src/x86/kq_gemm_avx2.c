@@ -234,7 +234,7 @@ static void compute_block(const kq_operator *op, const kq_gemm *gemm, uint32_t n
                           const uint8_t *const places[], uint8_t *output) {
   const kq_block *block = &gemm->block[number];
   const work w = {
-      .place = gemm->place + block->first_place,
+      .place = kq_places_of(gemm, block),
       .weights = gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
       .start = gemm->start + (size_t)number * KQ_LANES,
       .steps = block->steps,

@@ -109,7 +109,7 @@ static void compute_blocks(const kq_operator *op, const kq_gemm *gemm, uint32_t 
                            uint32_t count, const uint8_t *const places[], uint8_t *output) {
   const kq_block *block = &gemm->block[number], *other = &gemm->block[number + blocks - 1];
   const work w = {
-      .place = gemm->place + block->first_place,
+      .place = kq_places_of(gemm, block),
       .weights = {gemm->weights + (size_t)block->first_step * KQ_STEP_BYTES,
                   gemm->weights + (size_t)other->first_step * KQ_STEP_BYTES},
       .start = {gemm->start + (size_t)number * KQ_LANES, gemm->start + (size_t)(number + blocks - 1) * KQ_LANES},

@@ -89,6 +89,7 @@ static void pack(const kq_operator *op, const void *constants, void *memory) {
   gemm->wide = kq_is_wide(op);
   gemm->halves = kq_halves(op);
   gemm->doubled = steps->doubled;
+  gemm->own_places = steps->own_places;
   gemm->blocks = steps->blocks;
   gemm->block = steps->block;
   gemm->place = steps->place;

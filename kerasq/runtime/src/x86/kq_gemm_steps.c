@@ -188,9 +188,9 @@ static void list_steps(const kq_operator *op, const kq_block *block, step_list *
 }
 
 /* The most steps, begun at any multiple of that number, whose 16-bit sums stay within 255 * KQ_LARGEST_PAIR. */
-static uint32_t chunk_of(const uint8_t *weights, uint32_t steps) {
+static uint16_t chunk_of(const uint8_t *weights, uint32_t steps) {
   for (uint32_t chunk = steps; chunk > 1; chunk = (chunk + 1) / 2) {
-    bool fits = true;
+    bool fits = chunk <= UINT16_MAX;
     for (uint32_t begin = 0; begin < steps && fits; begin += chunk) {
       for (uint32_t pair = 0; pair < 2 * KQ_LANES && fits; ++pair) {
         kq_signed_sums sums = {0, 0};
@@ -202,7 +202,7 @@ static uint32_t chunk_of(const uint8_t *weights, uint32_t steps) {
         fits = kq_larger_of(sums) <= KQ_LARGEST_PAIR;
       }
     }
-    if (fits) return chunk;
+    if (fits) return (uint16_t)chunk;
   }
   return 1;
 }
@@ -221,7 +221,7 @@ static kq_block block_of(const shape *s, uint32_t number, kq_step_type type) {
   const uint32_t channel = type >= KQ_STEP_DEPTHWISE ? first : group * s->group_channels; /* of the input */
   const kq_block block = {
       .first_channel = group * s->group_outputs + first,
-      .channels = left < KQ_LANES ? left : KQ_LANES,
+      .channels = (uint16_t)kq_least(left, KQ_LANES),
       .x_offset = channel * kq_step_value_bytes(type),
       .chunk = 1,
   };
@@ -299,7 +299,7 @@ static void choose_doubling(const kq_operator *op, kq_steps *steps, uint8_t *wei
 static void pack_steps(const kq_operator *op, bool saturating, void *memory) {
   const shape s = shape_of(op);
   const layout l = lay_out_steps(op, saturating);
-  const uint32_t blocks = kq_blocks_of(op), places = kq_step_places(kq_step_type_of(op));
+  const uint32_t blocks = kq_blocks_of(op);
   uint8_t *base = memory;
   memset(base, 0, l.end);
   kq_block *block = (kq_block *)(void *)(base + l.block);
@@ -308,6 +308,7 @@ static void pack_steps(const kq_operator *op, bool saturating, void *memory) {
   int32_t *place = (int32_t *)(void *)(base + l.place);
   *(kq_steps *)memory = (kq_steps){
       .blocks = blocks,
+      .own_places = !shares_places(op, saturating),
       .block = block,
       .place = place,
       .weights = base + l.weights,
@@ -318,9 +319,8 @@ static void pack_steps(const kq_operator *op, bool saturating, void *memory) {
   for (uint32_t number = 0; number < blocks; ++number) {
     block[number] = block_of(&s, number, kq_step_type_of(op));
     block[number].first_step = steps;
-    block[number].first_place = shares_places(op, saturating) ? 0 : steps * places;
     step_list list = {
-        .place = place + block[number].first_place,
+        .place = place + (shares_places(op, saturating) ? 0 : steps),
         .weights = base + l.weights + (size_t)steps * KQ_STEP_BYTES,
     };
     list_steps(op, &block[number], &list);

@@ -83,7 +83,7 @@ static void pack(const kq_operator *op, const void *constants, void *memory) {
   const size_t block_bytes = (l.end - l.weights) / blocks;
   for (uint32_t i = 0; i < blocks; ++i) {
     const uint32_t left = outputs - i * KQ_LANES;
-    block[i] = (kq_block){.first_channel = i * KQ_LANES, .channels = left < KQ_LANES ? left : KQ_LANES};
+    block[i] = (kq_block){.first_channel = i * KQ_LANES, .channels = (uint16_t)kq_least(left, KQ_LANES)};
     fill_weights(op, &block[i], base + l.weights + i * block_bytes);
     kq_fill_sums(op, &block[i], sum + (size_t)i * KQ_LANES, magnitude + (size_t)i * KQ_LANES);
   }
