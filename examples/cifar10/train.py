@@ -32,6 +32,7 @@ from augmented import Augmented  # beside this file
 
 import kerasq
 from kerasq.datasets import cifar10
+from kerasq_convert.quantization.recipes import RECIPES
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("network", "resnet23", ["resnet23", "mobilenet"], "Architecture.")
@@ -42,6 +43,8 @@ flags.DEFINE_enum(
     "Family of the convolutions of ResNet23.",
 )
 flags.DEFINE_string("first", None, "Family of its first convolution, where that is another one.")
+flags.DEFINE_string("recipe", None, "In place of `--layers`: a recipe of quantize_model, or the quantizer of all kernels.")
+flags.DEFINE_bool("fold_batch_norm", False, "Whether that model has normalizations in its kernels, and no multipliers.")
 flags.DEFINE_string("teacher", None, "A .keras file of a network to learn from, by distillation.")
 flags.DEFINE_float("temperature", 3.0, "Of the distillation.", lower_bound=0.0)
 flags.DEFINE_float("share", 0.9, "Of the teacher in the loss.", lower_bound=0.0, upper_bound=1.0)
@@ -59,7 +62,8 @@ flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.c
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
 
 
-def network() -> keras.Model:
+def network(examples: np.ndarray) -> keras.Model:
+    """The network to train; by a recipe with formats that suit `examples`."""
     mobile = FLAGS.network == "mobilenet"
     model = kerasq.models.mobilenet() if mobile else kerasq.models.resnet23(FLAGS.layers, first=FLAGS.first)
     if FLAGS.start_from:
@@ -69,6 +73,9 @@ def network() -> keras.Model:
     for layer in model.layers:
         if FLAGS.activity_penalty and isinstance(layer, keras.layers.ReLU):
             layer.activity_regularizer = keras.regularizers.L1(FLAGS.activity_penalty)
+    if FLAGS.recipe:
+        recipe = FLAGS.recipe if FLAGS.recipe in RECIPES else {"*": FLAGS.recipe}
+        return kerasq.quantize_model(model, examples, recipe, fold_batch_norm=FLAGS.fold_batch_norm)
     return model
 
 
@@ -127,7 +134,7 @@ def main(_) -> None:
     (images, labels), (test_images, test_labels) = cifar10.load_data(FLAGS.data_dir)
     keep = len(images) - FLAGS.holdout
     validation = (images[keep:], labels[keep:]) if FLAGS.holdout else None
-    student = model = network()
+    student = model = network(images[-512:])
     if FLAGS.teacher:
         teacher = keras.models.load_model(FLAGS.teacher, compile=False)
         model = kerasq.training.Distilled(student, teacher, FLAGS.temperature, FLAGS.share)

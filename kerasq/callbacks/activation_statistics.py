@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from kerasq.callbacks.positions import positions
 from kerasq.callbacks.probe import Probe
 from kerasq.callbacks.samples import Sample
 from kerasq.callbacks.tensorboard import HistogramWriter
@@ -21,7 +22,8 @@ class ActivationStatistics(keras.callbacks.Callback):
     After each epoch (or every so many batches) the network runs, as in inference, over a sample of inputs, and
     `log_dir/activation_statistics.json` is replaced by what its present weights give: never a mixture of old weights and
     new ones. `kerasq-convert --statistics log_dir` reads it. Under the TensorFlow backend, histograms for TensorBoard are
-    added to an event file in the same folder; under others there is only the file.
+    added to an event file in the same folder, and, over time, what quantizers learn: `conv1/kernel/frac_bits`, the position,
+    and its parameters; under others there is only the file. `positions` has the same on every backend.
 
     A tensor's name is that of its layer: `conv1/output`, `conv1/kernel` (the quantized kernel, where the layer has one);
     a network's input has its own name (`image`). The layers of a nested model carry its name as a path:
@@ -56,6 +58,8 @@ class ActivationStatistics(keras.callbacks.Callback):
     >>> callback.statistics["conv1/output"].percentile(99.9)
     3.1
     >>> print(callback.to_text())
+    >>> callback.positions["conv1/kernel/frac_bits"]  # one of each collection, where a quantizer learns
+    [6.0, 6.0, 7.0]
 
     Notes:
         List it after callbacks that change weights when training ends (`EarlyStopping(restore_best_weights=True)`,
@@ -81,6 +85,7 @@ class ActivationStatistics(keras.callbacks.Callback):
         self.frequency = frequency
         self.histograms = histograms
         self._sample = Sample(data, batch_size, batches)
+        self.positions: dict[str, list[float]] = {}
         self._statistics: Statistics | None = None
         self._probe: Probe | None = None
         self._probed: keras.Model | None = None
@@ -112,9 +117,12 @@ class ActivationStatistics(keras.callbacks.Callback):
     def collect(self) -> Statistics:
         """Collects the statistics of the model's present weights, and writes the file."""
         model = self.model  # under JAX this fetches the training step's weights into the model
-        statistics = self._prepared(model).collect(self._sample)
+        probe = self._prepared(model)
+        statistics = probe.collect(self._sample)
         statistics.metadata = {"model": model.name, "samples": self._sample.size, "epoch": self._epoch}
         statistics.save(self.path)
+        for name, value in positions(probe.layers).items():
+            self.positions.setdefault(name, []).append(value)
         self._weights_seen = _digest(model)
         self._statistics = statistics
         return statistics
@@ -159,6 +167,7 @@ class ActivationStatistics(keras.callbacks.Callback):
         if self.histograms and keras.backend.backend() == "tensorflow":
             self._writer = self._writer or HistogramWriter(self.log_dir)
             self._writer.write(statistics, step)
+            self._writer.write_scalars({name: values[-1] for name, values in self.positions.items()}, step)
 
 
 def _digest(model: keras.Model) -> bytes:

@@ -1,4 +1,4 @@
-"""Histograms for TensorBoard, straight from the bins that are there already.
+"""Histograms for TensorBoard, straight from the bins that are there already, and scalars.
 
 Events are written through TensorFlow's own summary writer, so the package `tensorboard` need not be installed.
 """
@@ -6,6 +6,8 @@ Events are written through TensorFlow's own summary writer, so the package `tens
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -27,16 +29,26 @@ class HistogramWriter:
 
         self._tf = tf
         self._writer = tf.summary.create_file_writer(os.fspath(log_dir))
-        # What the histogram dashboard asks of a summary; see the tensorboard package, plugins/histogram/metadata.py.
-        self._metadata = tf.compat.v1.SummaryMetadata(
-            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="histograms"), data_class="DATA_CLASS_TENSOR"
-        )
+        # What the dashboards ask of a summary; see the tensorboard package, plugins/*/metadata.py.
+        self._histogram = self._metadata("histograms", "DATA_CLASS_TENSOR")
+        self._scalar = self._metadata("scalars", "DATA_CLASS_SCALAR")
+
+    def _metadata(self, plugin: str, data_class: str) -> Any:
+        summary = self._tf.compat.v1.SummaryMetadata
+        return summary(plugin_data=summary.PluginData(plugin_name=plugin), data_class=data_class)
 
     def write(self, statistics: Statistics, step: int) -> None:
         """Appends every histogram under its tensor's name."""
         with self._writer.as_default():
             for name, histogram in statistics.items():
-                self._tf.summary.write(name, buckets(histogram), step, self._metadata)
+                self._tf.summary.write(name, buckets(histogram), step, self._histogram)
+        self._writer.flush()
+
+    def write_scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Appends numbers under their names."""
+        with self._writer.as_default():
+            for name, value in values.items():
+                self._tf.summary.write(name, np.float32(value), step, self._scalar)
         self._writer.flush()
 
     def close(self) -> None:

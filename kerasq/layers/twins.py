@@ -53,8 +53,8 @@ def quantized(layer: keras.layers.Layer, **quantizers: Any) -> Any:
 
 
 def quantized_values(layer: keras.layers.Layer, part: KernelPart, quantizer: Any) -> Any:
-    """A kernel as the twin of a layer would compute with it."""
-    twin: Any = quantized(layer, **{part.quantizer: quantizer})
+    """A kernel as the twin of a layer would compute with it; `quantizer` is any function of a kernel with channels last."""
+    twin: Any = quantized(layer)
     latent = keras.ops.convert_to_tensor(getattr(layer, part.latent))
     return getattr(twin, part.as_kernel)(quantizer(getattr(twin, part.channels_last)(latent)))
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import abc
 import numbers
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
 from kerasq.qformat import QFormat, fixed
-from kerasq.quantizers.straight_through import FINE_GRAINED, IDENTITY, straight_through, straight_through_problems
+from kerasq.quantizers.straight_through import (
+    IDENTITY,
+    MAGNITUDE_AWARE,
+    STRAIGHT_THROUGH,
+    straight_through,
+    straight_through_problems,
+)
 
 
 class Quantizer(abc.ABC):
@@ -37,15 +43,18 @@ class Quantizer(abc.ABC):
     A kernel comes to a quantizer with its output channels on the last axis, whatever the layer.
 
     Attributes:
-        straight_through: `"identity"` or `"fine_grained"` (`kerasq.quantizers` has the formulas).
+        straight_through: `"identity"` or `"fine_grained"`, or what else `straight_through_choices` has (`kerasq.quantizers` has
+            the formulas).
         stochastic: Whether it draws random numbers in training: a layer then has a `keras.random.SeedGenerator` for it.
     """
 
     straight_through: str = IDENTITY
+    straight_through_choices: ClassVar[tuple[str, ...]] = STRAIGHT_THROUGH
     stochastic: bool = False
 
     def __post_init__(self) -> None:  # called by the `__init__` of a dataclass
-        raise_problems(self, self.problems() + straight_through_problems(self.straight_through))
+        wrong = straight_through_problems(self.straight_through, self.straight_through_choices)
+        raise_problems(self, self.problems() + wrong)
         for name, value in vars(self).items():
             if isinstance(value, np.integer):
                 object.__setattr__(self, name, int(value))  # a NumPy integer would not serialize
@@ -76,8 +85,9 @@ class Quantizer(abc.ABC):
     def with_gradient(self, x: Any, training: bool | None, seed: Any, state: dict[str, Any] | None) -> Any:
         """The value of `quantize` with the gradient of the straight-through estimator; `x` is float32 or float64."""
         quantized = self.quantize(x, training, seed)
-        outside = self.outside(x) if self.straight_through == FINE_GRAINED else None
-        return straight_through(quantized, x, outside)
+        outside = None if self.straight_through == IDENTITY else self.outside(x)
+        carrier = x * ops.stop_gradient(self.alpha(x)) if self.straight_through == MAGNITUDE_AWARE else x
+        return straight_through(quantized, carrier, outside)
 
     @abc.abstractmethod
     def quantize(self, x: Any, training: bool | None, seed: Any) -> Any:

@@ -66,7 +66,7 @@ class ScaledFixedPoint(Quantizer):
     straight_through: str = IDENTITY
 
     def problems(self) -> list[str]:
-        return integer_problems("bits", self.bits, MIN_BITS, MAX_BITS) + choice_problems("criterion", self.criterion, (MAX, MSE))
+        return scaled_problems(self.bits, self.criterion)
 
     @property
     def largest(self) -> int:
@@ -99,3 +99,8 @@ class ScaledFixedPoint(Quantizer):
 
     def _integers(self, weights: Any, alpha: Any) -> Any:
         return round_half_up(ops.clip(divided(weights, alpha), -float(self.largest), float(self.largest)))
+
+
+def scaled_problems(bits: Any, criterion: Any) -> list[str]:
+    """What is wrong with these arguments: an empty list, or a sentence for each."""
+    return integer_problems("bits", bits, MIN_BITS, MAX_BITS) + choice_problems("criterion", criterion, (MAX, MSE))

@@ -47,6 +47,10 @@ class StatefulQuantizer(Quantizer):
     def outside_at(self, x: Any, state: State) -> Any:
         """Boolean tensor: where the fine-grained straight-through estimator passes no gradient to `x`."""
 
+    def alpha_at(self, state: State) -> Any:
+        """`alpha` with these parameters, shape `(channels,)`; `None` where values have no factor."""
+        return None
+
     def gradient_carrier(self, x: Any, state: State) -> Any:
         """A tensor of the shape of `x` and of any finite value whose gradient with respect to the state is that of q.
 

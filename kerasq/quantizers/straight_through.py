@@ -15,7 +15,9 @@ from keras import ops
 
 IDENTITY = "identity"
 FINE_GRAINED = "fine_grained"
+MAGNITUDE_AWARE = "magnitude_aware"
 STRAIGHT_THROUGH = (FINE_GRAINED, IDENTITY)
+WITH_ALPHA = (*STRAIGHT_THROUGH, MAGNITUDE_AWARE)  # of quantizers whose values are signs times a factor of the channel
 
 
 def straight_through(quantized: Any, inputs: Any, outside: Any = None) -> Any:
@@ -31,8 +33,8 @@ def straight_through(quantized: Any, inputs: Any, outside: Any = None) -> Any:
     return ops.stop_gradient(quantized) + (carrier - ops.stop_gradient(carrier))
 
 
-def straight_through_problems(value: Any) -> list[str]:
+def straight_through_problems(value: Any, choices: tuple[str, ...] = STRAIGHT_THROUGH) -> list[str]:
     """What is wrong with an argument `straight_through`: an empty list, or one sentence."""
-    if isinstance(value, str) and value in STRAIGHT_THROUGH:
+    if isinstance(value, str) and value in choices:
         return []
-    return [f"`straight_through` must be one of {', '.join(map(repr, STRAIGHT_THROUGH))}. Received: straight_through={value!r}"]
+    return [f"`straight_through` must be one of {', '.join(map(repr, choices))}. Received: straight_through={value!r}"]

@@ -11,8 +11,9 @@ For a given Delta, alpha_j is the factor that brings alpha_j · t_j nearest to W
 paper's approximation of the best Delta for normally distributed weights. A file stores t, and alpha as part of a per-channel
 multiplier, into which the converter also puts a following BatchNormalization.
 
-    dq/dW = 1                          straight_through="identity"
-    dq/dW = 1 where |W| <= 1, else 0   straight_through="fine_grained"
+    dq/dW = 1                                straight_through="identity"
+    dq/dW = 1 where |W| <= 1, else 0         straight_through="fine_grained"
+    dq/dW = alpha_j where |W| <= 1, else 0   straight_through="magnitude_aware"
 
 As in `BinaryWeight`, alpha passes no gradient.
 
@@ -23,7 +24,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -31,7 +32,7 @@ from keras import ops
 from kerasq.qformat import QFormat, fixed
 from kerasq.quantizers.base import Quantizer, is_number
 from kerasq.quantizers.rounding import all_but_channels, divided
-from kerasq.quantizers.straight_through import IDENTITY
+from kerasq.quantizers.straight_through import IDENTITY, WITH_ALPHA
 
 
 @keras.saving.register_keras_serializable("kerasq")
@@ -41,7 +42,8 @@ class Ternary(Quantizer):
 
     Attributes:
         threshold: What is small: magnitudes of at most `threshold` times the mean magnitude of the channel. Not negative.
-        straight_through: `"identity"`: gradient everywhere; `"fine_grained"`: where |W| <= 1 only.
+        straight_through: `"identity"`: gradient everywhere; `"fine_grained"`: where |W| <= 1 only; `"magnitude_aware"`: there,
+            times alpha.
 
     Raises:
         ValueError: An attribute is out of its range; all problems are named.
@@ -56,12 +58,10 @@ class Ternary(Quantizer):
 
     threshold: float = 0.7
     straight_through: str = IDENTITY
+    straight_through_choices: ClassVar[tuple[str, ...]] = WITH_ALPHA
 
     def problems(self) -> list[str]:
-        value = self.threshold
-        if is_number(value) and 0 <= value < float("inf"):
-            return []
-        return [f"`threshold` must be a number that is not negative. Received: threshold={value!r}"]
+        return threshold_problems(self.threshold)
 
     def alpha(self, weights: Any) -> Any:
         """Magnitude of the quantized weights of each output channel (the last axis): a tensor of shape `(channels,)`."""
@@ -70,8 +70,12 @@ class Ternary(Quantizer):
         axes = all_but_channels(weights)
         return divided(ops.sum(ops.abs(weights) * large, axis=axes), ops.sum(large, axis=axes))
 
+    def signs(self, weights: Any) -> Any:
+        """The t above: -1, 0 and 1, in the shape and dtype of the weights."""
+        return ops.where(self._large(weights), ops.sign(weights), ops.zeros_like(weights))
+
     def quantize(self, x: Any, training: bool | None, seed: Any) -> Any:
-        return self.alpha(x) * ops.where(self._large(x), ops.sign(x), ops.zeros_like(x))
+        return self.alpha(x) * self.signs(x)
 
     def outside(self, x: Any) -> Any:
         return ops.abs(x) > 1.0
@@ -83,3 +87,10 @@ class Ternary(Quantizer):
     def _large(self, weights: Any) -> Any:
         magnitudes = ops.abs(weights)
         return magnitudes > self.threshold * ops.mean(magnitudes, axis=all_but_channels(weights))
+
+
+def threshold_problems(value: Any) -> list[str]:
+    """What is wrong with an argument `threshold`: an empty list, or one sentence."""
+    if is_number(value) and 0 <= value < float("inf"):
+        return []
+    return [f"`threshold` must be a number that is not negative. Received: threshold={value!r}"]

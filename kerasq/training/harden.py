@@ -16,7 +16,8 @@ def harden(model: keras.Model) -> int:
     from every threshold, and quantized to themselves (but for the last bit of a factor). So do this where the network was
     validated, and re-estimate the statistics of batch normalization then (`kerasq.callbacks.ReestimateBatchNorm`).
 
-    Kernels whose quantizer has a state (`StatefulQuantizer`) stay as they are. Training can go on, from the quantized values.
+    Kernels whose quantizer learns a position stay as they are; so does one that would be quantized otherwise then, as a negative
+    factor that is learned turns signs around. Training can go on, from the quantized values.
 
     Args:
         model: A Keras model; its kernels are changed in place.
@@ -31,7 +32,14 @@ def harden(model: keras.Model) -> int:
     """
     count = 0
     for layer, part in quantized_kernels(model):
-        if getattr(layer, part.state) is None:
-            getattr(layer, part.latent).assign(layer.quantize_kernel(part))
+        quantizer, state = getattr(layer, part.quantizer), getattr(layer, part.state)
+        if state is not None and quantizer.alpha_at(state.values) is None:
+            continue
+        latent, values = getattr(layer, part.latent), layer.quantize_kernel(part)
+        before = keras.ops.convert_to_numpy(latent)
+        latent.assign(values)
+        if state is None or bool(keras.ops.all(layer.quantize_kernel(part) == values)):
             count += 1
+        else:
+            latent.assign(before)
     return count

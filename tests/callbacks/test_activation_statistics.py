@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasq import layers, quantizers
 from kerasq.callbacks import ActivationStatistics
 from kerasq.callbacks.tensorboard import BUCKETS, buckets
 from kerasq.statistics import Histogram, Statistics
@@ -24,14 +25,14 @@ def fit(model, callbacks, epochs=2, **arguments):
     return model.fit(X, Y, batch_size=8, epochs=epochs, callbacks=callbacks, verbose=0, **arguments)
 
 
-def events(folder):
-    """(step, tag, buckets) of every histogram in the event files of a folder."""
+def events(folder, scalars=()):
+    """(step, tag, buckets) of every histogram in the event files of a folder; the numbers that are scalars."""
     result = []
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
-                assert value.metadata.plugin_data.plugin_name == "histograms"
+                assert value.metadata.plugin_data.plugin_name == ("histograms" if value.tag not in scalars else "scalars")
                 result.append((event.step, value.tag, tf.make_ndarray(value.tensor)))
     return result
 
@@ -80,6 +81,32 @@ def test_histograms_for_tensorboard(tmp_path):
     assert [(step, tag) for step, tag, _ in written] == [(epoch, name) for epoch in (0, 1) for name in names]
     for _, tag, rows in written:
         assert rows[:, 2].sum() == callback.statistics[tag].count
+
+
+def test_what_quantizers_learn_over_time(tmp_path):
+    keras.utils.set_random_seed(3)
+    learned = {"kernel_quantizer": quantizers.LearnedFixedPoint(4), "bias_quantizer": quantizers.LearnedFixedPoint(8)}
+    model = keras.Sequential(
+        [
+            keras.Input((4,), name="x"),
+            layers.QuantizedDense(3, name="dense", **learned),
+            layers.Quantize(quantizers.ClippedActivation(limit=2.0), name="clipped"),
+            layers.QuantizedDense(2, name="plain", kernel_quantizer="ternary"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.3), "mse")
+    x = np.random.default_rng(1).normal(size=(32, 4)).astype(np.float32)
+    callback = ActivationStatistics(tmp_path, x)
+    model.fit(x, 5 * x[:, :2], epochs=3, verbose=0, callbacks=[callback])
+    thresholds = callback.positions["dense/kernel/log2_threshold"]
+    assert len(set(thresholds)) == 3
+    np.testing.assert_allclose(thresholds[-1], float(model.get_layer("dense").kernel_state.log2_threshold))
+    assert callback.positions["dense/kernel/frac_bits"] == [3 - np.ceil(threshold) for threshold in thresholds]
+    names = {"dense/kernel": "log2_threshold", "dense/bias": "log2_threshold", "clipped/output": "limit"}
+    assert set(callback.positions) == {f"{tensor}/{what}" for tensor, own in names.items() for what in ("frac_bits", own)}
+    scalars = {(step, tag): rows for step, tag, rows in events(tmp_path, callback.positions)}
+    for tag, values in callback.positions.items():
+        np.testing.assert_allclose([scalars[step, tag] for step in range(3)], values, rtol=1e-6)
 
 
 @pytest.mark.parametrize("switch", ["histograms", "backend"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasq.qformat import SIGN
-from kerasq.quantizers import BinaryConnect, BinaryWeight
+from kerasq.quantizers import BinaryConnect, BinaryWeight, FixedPoint, Ternary
 from quantizers.gradients import value_and_gradient
 
 SHAPES = [(3, 3, 5, 7), (11, 4)]
@@ -54,6 +54,25 @@ def test_gradients(quantizer, shape):
     _, masked = value_and_gradient(quantizer(straight_through="fine_grained"), weights, upstream)
     np.testing.assert_array_equal(masked, np.where(np.abs(weights) <= 1, upstream, 0))
     assert 0 < np.count_nonzero(masked) < masked.size
+
+
+@pytest.mark.parametrize("quantizer", [BinaryWeight, Ternary])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_magnitude_aware_gradients_are_larger_in_channels_of_larger_weights(quantizer, shape):
+    weights = latent(shape, 3) * np.linspace(0.2, 1.5, shape[-1], dtype=np.float32)
+    upstream = np.random.default_rng(4).normal(size=shape).astype(np.float32)
+    magnitudes = np.abs(weights.astype(np.float64)).reshape(-1, shape[-1])
+    large = magnitudes > 0.7 * magnitudes.mean(0) if quantizer is Ternary else np.ones_like(magnitudes)
+    alpha = np.sum(magnitudes * large, axis=0) / large.sum(axis=0)
+    values, gradient = value_and_gradient(quantizer(straight_through="magnitude_aware"), weights, upstream)
+    np.testing.assert_allclose(gradient, np.where(np.abs(weights) <= 1, upstream * alpha, 0), rtol=1e-5)
+    np.testing.assert_array_equal(values, keras.ops.convert_to_numpy(quantizer()(weights)))
+
+
+def test_quantizers_without_an_alpha_are_not_aware_of_magnitudes():
+    for quantizer in (BinaryConnect, FixedPoint):
+        with pytest.raises(ValueError, match=r"one of 'fine_grained', 'identity'\. Received: straight_through='magnitude_aware'"):
+            quantizer(straight_through="magnitude_aware")
 
 
 def test_stochastic_signs_have_the_probability_of_the_hard_sigmoid():

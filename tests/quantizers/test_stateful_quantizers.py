@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 from kerasq import layers
-from kerasq.quantizers import ClippedActivation, FixedPoint, FollowingFixedPoint, LearnedFixedPoint
+from kerasq.quantizers import (
+    ClippedActivation,
+    FixedPoint,
+    FollowingFixedPoint,
+    LearnedFixedPoint,
+    LearnedScaledFixedPoint,
+    LearnedTernary,
+    ScaledFixedPoint,
+    Ternary,
+)
+from kerasq.quantizers.straight_through import FINE_GRAINED
 from quantizers.gradients import value_and_gradient
 
 to_numpy = keras.ops.convert_to_numpy
@@ -59,6 +69,45 @@ def test_clipped_activation_has_the_gradients_of_the_paper(limit, bits):
     np.testing.assert_array_equal(to_x, np.where((x >= 0) & (x < np.float32(limit)), upstream, 0))
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.7, 1.3])
+@pytest.mark.parametrize("shape", [(3, 3, 5, 4), (60, 4)])
+def test_learned_ternary_has_the_gradients_of_the_paper(threshold, shape):
+    x, upstream = (np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32) for seed in (5, 6))
+    alpha = np.array([0.25, 1.0, 3.0, -0.5], np.float32)
+    quantizer = LearnedTernary(threshold, FINE_GRAINED)
+    axes = tuple(range(len(shape) - 1))
+    magnitudes = np.abs(x.astype(np.float64))
+    signs = np.where(magnitudes > threshold * magnitudes.mean(axes), np.sign(x), 0)
+    y, to_alpha = value_and_gradient(lambda a: quantizer(x, state={"alpha": a}), alpha, upstream)
+    np.testing.assert_array_equal(y, alpha * signs)
+    np.testing.assert_allclose(to_alpha, np.sum(signs * upstream, axes), rtol=1e-4, atol=1e-4)
+    _, to_x = value_and_gradient(lambda v: quantizer(v, state={"alpha": alpha}), x, upstream)
+    np.testing.assert_array_equal(to_x, np.where(magnitudes <= 1, upstream, 0))
+    begun = to_numpy(quantizer.initial_state(keras.ops.convert_to_tensor(x))["alpha"])
+    np.testing.assert_array_equal(begun, to_numpy(Ternary(threshold).alpha(x)))
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("shape", [(3, 3, 5, 4), (60, 4)])
+def test_learned_step_has_the_gradients_of_the_paper(bits, shape):
+    x, upstream = (np.random.default_rng(seed).normal(0, 2, shape).astype(np.float32) for seed in (5, 6))
+    log2_alpha = np.array([-3.0, -1.0, 0.0, 1.0], np.float32)
+    quantizer, largest = LearnedScaledFixedPoint(bits), 2 ** (bits - 1) - 1
+    alpha = 2.0 ** log2_alpha.astype(np.float64)
+    scaled = x / alpha
+    rounded = np.floor(scaled + 0.5)
+    inside = np.abs(rounded) <= largest
+    stored = np.clip(rounded, -largest, largest)
+    y, gradient = value_and_gradient(lambda a: quantizer(x, state={"log2_alpha": a}), log2_alpha, upstream)
+    np.testing.assert_array_equal(y, (alpha * stored).astype(np.float32))
+    slope = alpha * np.log(2) * np.where(inside, stored - scaled, stored)
+    np.testing.assert_allclose(gradient, np.sum(slope * upstream, tuple(range(len(shape) - 1))), rtol=1e-4, atol=1e-4)
+    _, to_x = value_and_gradient(lambda v: quantizer(v, state={"log2_alpha": log2_alpha}), x, upstream)
+    np.testing.assert_array_equal(to_x, np.where(inside, upstream, 0))
+    begun = to_numpy(quantizer.alpha(x))
+    np.testing.assert_allclose(begun, to_numpy(ScaledFixedPoint(bits).alpha(x)), rtol=1e-6)
+
+
 @pytest.mark.parametrize("exponent", [-7, -1, 0, 3, 9])
 def test_a_position_begins_where_the_squared_error_is_least(exponent):
     x = np.random.default_rng(2).normal(0, 2.0**exponent, (400, 3)).astype(np.float32)
@@ -91,6 +140,8 @@ def model():
             layers.QuantizedDepthwiseConv2D(3, kernel_quantizer=FollowingFixedPoint(8)),
             layers.Quantize(FollowingFixedPoint(8)),
             keras.layers.Flatten(),
+            layers.QuantizedDense(8, kernel_quantizer=LearnedTernary()),
+            layers.QuantizedDense(6, kernel_quantizer=LearnedScaledFixedPoint()),
             layers.QuantizedDense(4, kernel_quantizer=LearnedFixedPoint(8)),
         ]
     )
@@ -105,11 +156,11 @@ def test_what_is_learned_trains_is_saved_and_goes_on(tmp_path):
     trained.compile(keras.optimizers.Adam(0.01), "mse")
     trained.fit(x, y, verbose=0)
     states = [weight for weight in trained.weights if "state" in weight.path]
-    assert len(states) == 7
+    assert len(states) == 9
     moved = [weight.path for weight in states if np.all(to_numpy(weight) != before[weight.path])]
     # All that have a gradient: a bias of zeros has none yet.
     assert {weight.path for weight in states if weight.trainable and "bias" not in weight.path} <= set(moved)
-    assert len(moved) >= 4
+    assert len(moved) >= 6
     trained.save(tmp_path / "model.keras")
     restored = keras.models.load_model(tmp_path / "model.keras")
     for network in (trained, restored):
@@ -119,6 +170,6 @@ def test_what_is_learned_trains_is_saved_and_goes_on(tmp_path):
 
 
 def test_a_quantizer_of_kernels_is_refused_for_activations():
-    for quantizer in ("binary_weight", "ternary", "scaled_fixed_point", None):
+    for quantizer in ("binary_weight", "ternary", "learned_ternary", "scaled_fixed_point", "learned_scaled_fixed_point", None):
         with pytest.raises(ValueError, match=r"must be one for activations.* Received: quantizer="):
             layers.Quantize(quantizer)

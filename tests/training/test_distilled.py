@@ -109,7 +109,9 @@ def test_what_does_not_fit_is_named():
         Distilled(network(), keras.Sequential([keras.Input((6, 6, 2)), keras.layers.Flatten(), keras.layers.Dense(4)]))
 
 
-@pytest.mark.parametrize("quantizer", ["BinaryWeight", "BinaryConnect", "Ternary", "ScaledFixedPoint"])
+@pytest.mark.parametrize(
+    "quantizer", ["BinaryWeight", "BinaryConnect", "Ternary", "LearnedTernary", "ScaledFixedPoint", "LearnedScaledFixedPoint"]
+)
 def test_hardened_kernels_compute_the_same_and_stay(quantizer):
     model = network(8, quantizer=quantizer)
     before = keras.ops.convert_to_numpy(model.get_layer("conv").quantized_kernel)
@@ -120,6 +122,15 @@ def test_hardened_kernels_compute_the_same_and_stay(quantizer):
     noise = 1 + 1e-6 * RNG.normal(size=latent.shape)  # as another order of sums would have it
     model.get_layer("conv").kernel.assign(latent * noise)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(model.get_layer("conv").quantized_kernel), before, rtol=1e-5)
+
+
+def test_a_kernel_that_a_negative_factor_would_turn_around_stays():
+    model = network(8, quantizer="LearnedTernary")
+    layer = model.get_layer("conv")
+    layer.kernel_state.alpha.assign(-layer.kernel_state.alpha)
+    before = keras.ops.convert_to_numpy(layer.kernel)
+    assert harden(model) == 0
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.kernel), before)
 
 
 def test_positions_that_are_learned_stay_free():

@@ -21,6 +21,7 @@ def quantize_model(
     activations: int | None = 8,
     settings: str | os.PathLike | Mapping[str, Any] | Settings | None = None,
     criterion: str = "mse",
+    fold_batch_norm: bool = False,
 ) -> Any:
     """A model that trains what a chip will compute, from a float one: same weights, layer names and outputs.
 
@@ -41,10 +42,16 @@ def quantize_model(
             "fixed8", keras.layers.Dense: kerasq.quantizers.BinaryWeight()}`. Their keys are `first`, `last`, names and patterns,
             and classes; an exact name goes before `first` and `last`, these before patterns, patterns before classes, later ones
             before earlier ones; `<layer>/depthwise` is the depthwise kernel of a separable layer. Their values are quantizers,
-            names of them or of recipes, or `None`, which leaves a kernel in float. A layer without a rule has 8 bits.
+            names of them or of recipes, or `None`, which leaves a kernel in float. A layer without a rule has 8 bits. Positions
+            of `"fixed8"`, and where a `LearnedFixedPoint` begins, are those of the least error of the layer's outputs over the
+            dataset.
         activations: Bits of the activations, 2..16; `None`: they stay float.
         settings: A settings file, or its contents, as for the converter: buffers that it names have its formats.
         criterion: How fractional bits are chosen: `"mse"`, `"minmax"`, `"percentile"` or `"kl"`.
+        fold_batch_norm: Whether layers first take in the BatchNormalization behind them, with its moving statistics, kernel
+            times gamma / sqrt(variance + epsilon) by channel: the format of a kernel then holds all of it, and the file needs no
+            multipliers (but where a `Rescaling` or a factor of a quantizer asks for one). Channels of very different sizes are
+            what training then has to level; without folding they are factors beside the kernel, which cost two bytes a channel.
 
     Returns:
         A Keras model to compile and fit; compiled as the original, if that was. `kerasq.convert(model)` makes the .kq file, and
@@ -63,7 +70,7 @@ def quantize_model(
     """
     from kerasq_convert.quantization.quantize import quantized
 
-    return quantized(model, representative_dataset, recipe, activations, settings, criterion)
+    return quantized(model, representative_dataset, recipe, activations, settings, criterion, fold_batch_norm)
 
 
 def strip(model: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasq.qformat import QFormat, fixed
-from kerasq.quantizers import FixedPoint, Quantizer
+from kerasq.quantizers import FixedPoint, LearnedFixedPoint, Quantizer
 from kerasq.statistics import Statistics
 from kerasq_convert import roles
 from kerasq_convert.errors import ConversionError
@@ -71,7 +71,7 @@ def choose_quantizers(
         if not isinstance(node, WeightedNode) or node.bias is None or node.multiplier is not None:
             continue
         kernel = kernels.get(node.layer)
-        if not isinstance(kernel, FixedPoint):
+        if not isinstance(kernel, FixedPoint | LearnedFixedPoint) or kernel.frac_bits is None:
             continue
         read = chosen[roles.buffer(node.inputs[0])]
         if read.format.is_fixed:

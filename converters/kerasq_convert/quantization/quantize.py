@@ -21,9 +21,11 @@ from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.naming import unique
 from kerasq_convert.quantization import recipes
 from kerasq_convert.quantization.calls import BETWEEN, SUM, Run, Site, inputs_of, require_graph
+from kerasq_convert.quantization.folding import with_folded_normalizations
 from kerasq_convert.quantization.formats import Quantizers, choose_quantizers
 from kerasq_convert.quantization.kinds import Kernels
 from kerasq_convert.quantization.placement import place
+from kerasq_convert.quantization.positions import by_outputs
 from kerasq_convert.quantization.reading import layers_of, observe, read
 from kerasq_convert.quantization.rebuilding import Rebuilding, cloned
 from kerasq_convert.settings import Settings
@@ -39,6 +41,7 @@ def quantized(
     activations: int | None,
     settings: str | os.PathLike | Mapping[str, Any] | Settings | None,
     criterion: str,
+    fold_batch_norm: bool,
 ) -> keras.Model:
     """`kerasq.quantize_model`, which describes the arguments."""
     require_graph(model)
@@ -55,6 +58,8 @@ def quantized(
     if problems:
         raise ConversionError("the model can't be quantized", problems)
     loaded = Settings.load(settings)
+    if fold_batch_norm:
+        model = with_folded_normalizations(model)
     observed = observe(model, _examples(model, dataset))
     kernels = kernel_quantizers(observed.runs, recipe, Criterion(criterion))
     chosen = Quantizers({}, {})
@@ -95,6 +100,9 @@ def kernel_quantizers(every_run: Sequence[Run], recipe: str | Mapping[Any, Any],
         elif not isinstance(kernel.layer, QuantizedKernel):
             values = np.asarray(keras.ops.convert_to_numpy(getattr(kernel.layer, kernel.part.latent)), np.float32)
             quantizer = recipes.quantizer_for(chosen[name], values, criterion)
+            if recipes.is_open(chosen[name]) and criterion is Criterion.MSE:
+                calls_of = [one for one in runs if one.call.operation is kernel.layer]
+                quantizer = by_outputs(quantizer, kernel.layer, kernel.part, calls_of)
             quantizers.setdefault(id(kernel.layer), {})[kernel.part.quantizer] = quantizer
     if problems:
         raise ConversionError("the model can't be quantized", problems)

@@ -25,18 +25,25 @@ class Rebuilding:
         after: The layer to follow a call, from the model that makes it, its index and the call's name; `None` for none.
             Inputs of the outermost model count as calls -1, -2, ...
         skipped: Whether a layer is left out: what reads it reads its input.
+        copy: Gives a new layer the weights of the one that it stands for; `copy_weights` if `None`.
     """
 
-    def __init__(self, replace: Replace, after: Between = lambda *_: None, skipped: Callable[[Any], bool] = lambda _: False):
-        self._replace, self._after, self._skipped = replace, after, skipped
+    def __init__(
+        self,
+        replace: Replace,
+        after: Between = lambda *_: None,
+        skipped: Callable[[Any], bool] = lambda _: False,
+        copy: Callable[[Any, Any], None] | None = None,
+    ):
+        self._replace, self._after, self._skipped, self._copy = replace, after, skipped, copy or copy_weights
         self._made: dict[int, tuple[Any, Any]] = {}
 
     def build(self, model: keras.Model) -> keras.Model:
         """The model built anew, with the weights of the original."""
         rebuilt = self._sequential(model) if isinstance(model, keras.Sequential) else self._functional(model)
         for old, new in self._made.values():
-            if isinstance(old, keras.layers.Layer) and not isinstance(old, keras.Model):
-                copy_weights(old, new)
+            if isinstance(old, keras.layers.Layer) and not isinstance(old, keras.Model) and not self._skipped(old):
+                self._copy(old, new)
         return rebuilt
 
     def _new(self, operation: Any) -> Any:

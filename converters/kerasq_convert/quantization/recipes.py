@@ -29,7 +29,7 @@ from kerasq import quantizers
 from kerasq.layers import twins
 from kerasq.layers.kernel_part import KernelPart
 from kerasq.qformat import fixed
-from kerasq.quantizers import FixedPoint, Quantizer, ScaledFixedPoint
+from kerasq.quantizers import FixedPoint, LearnedFixedPoint, Quantizer, ScaledFixedPoint
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import ranges
 from kerasq_convert.settings.settings import nearest
@@ -56,8 +56,9 @@ def _always(name: str) -> Fitted:
     return made
 
 
+FIXED8 = "fixed8"
 FITTED: dict[str, Fitted] = {
-    "fixed8": _fixed(8),
+    FIXED8: _fixed(8),
     "fixed4": lambda kernel, criterion: ScaledFixedPoint(4),
     "ternary": _always("Ternary"),
     "binary_weight": _always("BinaryWeight"),
@@ -179,6 +180,14 @@ def quantizer_for(choice: Any, kernel: np.ndarray, criterion: ranges.Criterion) 
     if isinstance(choice, str) and choice in FITTED:
         return FITTED[choice](kernel, criterion)
     return _required(choice)
+
+
+def is_open(choice: Any) -> bool:
+    """Whether a rule leaves a position to be found, that of "fixed8" or where a learned one begins."""
+    if isinstance(choice, str) and choice in FITTED:
+        return choice == FIXED8
+    quantizer = _required(choice)
+    return type(quantizer) is LearnedFixedPoint and quantizer.frac_bits is None
 
 
 def _required(choice: Any) -> Quantizer:

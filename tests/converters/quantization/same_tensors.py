@@ -70,3 +70,25 @@ def differences(model: keras.Model, content: bytes, x: list[np.ndarray]) -> dict
         np.testing.assert_array_equal(formats[name].dequantize(formats[name].quantize(array)), values[name].reshape(array.shape))
     run(model, [keras.ops.convert_to_tensor(array) for array in x], "")
     return units
+
+
+def trained(model, x, steps=2):
+    """After some steps: latent weights on no grid, statistics that moved."""
+    rng = np.random.default_rng(5)
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse", run_eagerly=True)
+    targets = [rng.normal(size=(len(x[0]), *tensor.shape[1:])).astype(np.float32) for tensor in model.outputs]
+    for _ in range(steps):
+        model.train_on_batch(x if len(x) > 1 else x[0], targets if len(targets) > 1 else targets[0])
+    return model
+
+
+def assert_shipped(model, content, x):
+    """Equal, or one unit apart in at most a thousandth of the values."""
+    units = differences(model, content, x)
+    total = sum(array.size for array in units.values())
+    for name, array in units.items():
+        assert array.max() <= 1, (name, array.max())
+    assert sum(np.count_nonzero(array) for array in units.values()) <= max(1, 0.001 * total), {
+        name: float(np.mean(array > 0)) for name, array in units.items() if array.any()
+    }
+    return units

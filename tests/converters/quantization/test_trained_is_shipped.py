@@ -9,7 +9,7 @@ import pytest
 import kerasq
 from converters import layer_zoo, zoo
 from converters.quantization.networks import pixels, powers_of_two, residual
-from converters.quantization.same_tensors import differences
+from converters.quantization.same_tensors import assert_shipped, trained
 from kerasq import format as kq
 from kerasq.layers import twins
 from kerasq_convert.quantization.quantize import has_kernel
@@ -17,28 +17,6 @@ from kerasq_convert.quantization.recipes import RECIPES
 
 # Steps inside of these layers are stored, where there is no place for a quantizer.
 UNREACHED = ("average", "hard_sigmoid")
-
-
-def trained(model, x, steps=2):
-    """After some steps: latent weights on no grid, statistics that moved."""
-    rng = np.random.default_rng(5)
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse", run_eagerly=True)
-    targets = [rng.normal(size=(len(x[0]), *tensor.shape[1:])).astype(np.float32) for tensor in model.outputs]
-    for _ in range(steps):
-        model.train_on_batch(x if len(x) > 1 else x[0], targets if len(targets) > 1 else targets[0])
-    return model
-
-
-def assert_shipped(model, content, x):
-    """Equal, or one unit apart in at most a thousandth of the values."""
-    units = differences(model, content, x)
-    total = sum(array.size for array in units.values())
-    for name, array in units.items():
-        assert array.max() <= 1, (name, array.max())
-    assert sum(np.count_nonzero(array) for array in units.values()) <= max(1, 0.001 * total), {
-        name: float(np.mean(array > 0)) for name, array in units.items() if array.any()
-    }
-    return units
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
