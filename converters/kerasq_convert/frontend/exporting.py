@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from kerasq_convert.errors import ConversionError, first_line
@@ -34,12 +36,10 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> Origins:
 
     origins = Origins()
     try:
-        archive = keras.export.ExportArchive()
-        archive.track(model)
+        archive = keras.export.ExportArchive()  # tracks nothing: the variables that the endpoint reads are saved, and no others
         signature = _with_usable_names(_sized(name, _signature(model), sizes))
         archive.add_endpoint("serve", lambda *inputs: _unnested(model(*inputs, training=False)), signature)
-        # Earlier releases of Keras tell of the artifact whatever is asked.
-        with origins.recording(model), contextlib.redirect_stdout(io.StringIO()):
+        with origins.recording(model), _silence():
             _require_numbers(name, origins)
             archive.write_out(folder, verbose=False)
     except ConversionError:
@@ -48,6 +48,21 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> Origins:
         hint = "" if getattr(model, "built", True) else ". A model without keras.Input must have been called once"
         raise ConversionError(f"model {name!r}", [f"Keras can't export it ({first_line(error)}){hint}"]) from error
     return origins
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Of what tells of the artifact: TensorFlow in its log, earlier releases of Keras whatever is asked."""
+    import tensorflow as tf
+
+    log = tf.get_logger()
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _unnested(outputs: Any) -> Any:

@@ -41,8 +41,9 @@ def saved_model(source: Any, sizes: InputSizes | None = None) -> Iterator[tuple[
         model = source
     with temporary_folder() as folder:
         origins = export(model, str(folder / "model"), sizes or InputSizes())
-        names, model = _input_names(model), None
-        gc.collect()  # the weights of a model that came from a file are in the folder now, and need not be in memory twice
+        names, is_ours, model = _input_names(model), model is not source, None
+        if is_ours:
+            gc.collect()  # the weights are in the folder now, and need not be in memory twice
         yield folder / "model", names, origins
 
 

@@ -176,3 +176,11 @@ class TestKernelsThatOthersQuantized:
             np.testing.assert_array_equal(kernel.values, layer.kernel.numpy().transpose(3, 0, 1, 2))
         found = predict(content, images() / 255)
         np.testing.assert_allclose(found, model(images() / 255), atol=2e-3)
+
+
+def test_a_conversion_writes_nothing_into_tensorflows_log(monkeypatch):
+    said = []
+    monkeypatch.setattr(tf.get_logger(), "handle", said.append)
+    kerasq.convert(sequential(L.Conv2D(2, 3)), settings=FLOAT)
+    assert said == []
+    assert tf.get_logger().isEnabledFor(20)  # as before: INFO
