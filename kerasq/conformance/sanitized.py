@@ -25,7 +25,6 @@ _AVX512 = ("-DKQ_HAVE_AVX512=1", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx
 _SIMDE = ("-DKQ_HAVE_AVX512=1", "-DKQ_SIMDE=1")
 _NEON = ("-DKQ_HAVE_NEON=1", "-DKQ_HAVE_DOTPROD=1")
 _DOTPROD = "-march=armv8.2-a+dotprod"  # of the files for SDOT alone: all else runs on any AArch64
-_SHARED = ("kq_packing.c", *(f"kq_gemm_{part}.c" for part in ("finish", "input", "pairs", "plan", "steps")))  # of src/x86
 _JOBS = 4  # compilers at once
 
 
@@ -56,8 +55,10 @@ def build(folder: Path, flags: Sequence[str] = SANITIZERS, *, simde: bool = Fals
         *sorted(RUNTIME.glob("src/arm/*.c")),
         *sorted(RUNTIME.glob("src/native/*.c")),
     ]
+    if tiers:
+        sources += sorted(RUNTIME.glob("src/packed/*.c"))
     if tiers == _NEON:
-        sources += [*(RUNTIME / "src" / "x86" / name for name in _SHARED), *sorted(RUNTIME.glob("src/neon/*.c"))]
+        sources += sorted(RUNTIME.glob("src/neon/*.c"))
     elif tiers:
         left_out = "_avx512.c" if tiers == _AVX2 else "?"
         sources += [path for path in sorted(RUNTIME.glob("src/x86/*.c")) if not path.name.endswith(left_out)]

@@ -5,7 +5,7 @@
  *     clang -std=c99 -g -O1 -ffp-contract=off -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Iinclude \
  *         -DKQ_HAVE_AVX2=1 -mavx2 -mfma -DKQ_HAVE_AVX512=1 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni \
  *         ../conformance/native/fuzz_target.c ../conformance/native/try_model.c \
- *         src/[a-z]*.c src/x86/[a-z]*.c -o /tmp/fuzz_target
+ *         src/{,arm,native,packed,x86}/[a-z]*.c -o /tmp/fuzz_target
  *     /tmp/fuzz_target -max_len=4096 /tmp/corpus /tmp/seeds
  */
 #include <stdlib.h>

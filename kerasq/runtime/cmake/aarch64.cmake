@@ -1,5 +1,5 @@
 # The kernels for AArch64 processors (KQ_HAVE_NEON, KQ_HAVE_DOTPROD): NEON, which all of them have, and SDOT. They plan their products
-# as the kernels for x86-64 do.
+# as the kernels for x86-64 do (packed_sources).
 
 check_processor(__aarch64__ KERASQ_AARCH64)
 
@@ -10,7 +10,6 @@ if(KERASQ_AARCH64 AND CMAKE_C_COMPILER_ID MATCHES "GNU|Clang")
   endif()
   file(GLOB neon CONFIGURE_DEPENDS src/neon/*.c)
   list(FILTER neon EXCLUDE REGEX "_dotprod\\.c$")
-  target_sources(kerasq_objects PRIVATE ${neon} src/x86/kq_packing.c src/x86/kq_gemm_finish.c src/x86/kq_gemm_input.c
-    src/x86/kq_gemm_pairs.c src/x86/kq_gemm_plan.c src/x86/kq_gemm_steps.c)
+  target_sources(kerasq_objects PRIVATE ${neon} ${packed_sources})
   target_compile_definitions(kerasq_objects PRIVATE KQ_HAVE_NEON=1)
 endif()

@@ -1,4 +1,4 @@
-/* One example in several threads: operators one after the other, the work of large ones divided (x86/kq_split.h). */
+/* One example in several threads: operators one after the other, the work of large ones divided (packed/kq_split.h). */
 #include "../kq_internal.h"
 #include "kq_team.h"
 
@@ -18,7 +18,7 @@ static const kq_split *const splits[] = {
 #endif
     KQ_NEON_SPLITS(ADDRESS) NULL};
 #else
-#include "../x86/kq_split.h"
+#include "../packed/kq_split.h"
 static const kq_split *const splits[] = {NULL};
 #endif
 

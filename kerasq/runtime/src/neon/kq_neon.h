@@ -1,4 +1,4 @@
-/* Convolution, depthwise convolution and Dense for AArch64, as the matrix product of x86/kq_gemm.h: the same steps of 16 output
+/* Convolution, depthwise convolution and Dense for AArch64, as the matrix product of packed/kq_gemm.h: the same steps of 16 output
  * channels, the same copy of the input, the same ways from sums to outputs. What differs is how a step is multiplied:
  *
  *     bytes, SDOT      four products of an output channel are added to its sum at once: 4 instructions for the 16 channels
@@ -13,7 +13,7 @@
 
 #include <arm_neon.h>
 
-#include "../x86/kq_gemm.h"
+#include "../packed/kq_gemm.h"
 
 #define KQ_INLINE static inline __attribute__((always_inline))
 

@@ -1,4 +1,4 @@
-/* From sums to stored outputs: kq_finish_type in x86/kq_gemm.h. */
+/* From sums to stored outputs: kq_finish_type in packed/kq_gemm.h. */
 #include "kq_neon.h"
 
 /* Fewer than 32 bytes, in pieces that need no call. */

@@ -2,7 +2,7 @@
 #ifndef KQ_NEON_KERNELS_H
 #define KQ_NEON_KERNELS_H
 
-#include "../x86/kq_split.h"
+#include "../packed/kq_split.h"
 
 #define KQ_NEON_KERNELS(X) X(kq_conv_2d_neon) X(kq_depthwise_conv_2d_neon) X(kq_dense_neon) X(kq_max_pool_2d_neon)
 #define KQ_DOTPROD_KERNELS(X) X(kq_conv_2d_dotprod) X(kq_dense_dotprod)

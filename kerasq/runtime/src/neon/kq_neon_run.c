@@ -1,5 +1,5 @@
 /* What all kernels of a matrix product do around their steps: see kq_neon.h. */
-#include "../x86/kq_rounding.h"
+#include "../packed/kq_rounding.h"
 #include "kq_neon.h"
 
 /* One block of output channels: its sums for the pixels from number `first` on, whose windows begin at `places`, and their

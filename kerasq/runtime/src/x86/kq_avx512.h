@@ -7,7 +7,7 @@
 #include <simde/x86/avx512.h>
 #endif
 
-#include "kq_rounding.h"
+#include "../packed/kq_rounding.h"
 #include "kq_wide.h"
 
 KQ_INLINE __m512i kq_both_halves(__m256i low, __m256i high) {

@@ -14,7 +14,7 @@
 #ifndef KQ_DENSE_ROWS_H
 #define KQ_DENSE_ROWS_H
 
-#include "kq_rounding.h"
+#include "../packed/kq_rounding.h"
 
 enum { KQ_MOST_TOGETHER = 8, KQ_MOST_TOGETHER_AVX2 = 2, KQ_HALF_CHUNK = 127 };
 

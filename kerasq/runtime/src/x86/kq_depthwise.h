@@ -22,7 +22,7 @@
 #ifndef KQ_DEPTHWISE_H
 #define KQ_DEPTHWISE_H
 
-#include "kq_gemm.h"
+#include "../packed/kq_gemm.h"
 
 /* What is made of a kernel alone; the weights follow it: KQ_STEP_BYTES for each step of each block. */
 typedef struct {

@@ -1,5 +1,5 @@
 /* Depthwise convolution for AVX2: tiles of 4 output pixels by 16 channels. See kq_gemm.h. */
-#include "kq_rounding.h"
+#include "../packed/kq_rounding.h"
 #include "kq_wide.h"
 
 enum { TILE = 4 };

@@ -1,6 +1,7 @@
 /* A depthwise convolution of bytes, row by row: see kq_depthwise.h. */
 #include "kq_depthwise.h"
-#include "kq_rounding.h"
+
+#include "../packed/kq_rounding.h"
 
 /* The scratch memory in use. */
 typedef struct {

@@ -5,7 +5,7 @@
 #include <immintrin.h>
 
 #include "../kq_float.h"
-#include "kq_gemm.h"
+#include "../packed/kq_gemm.h"
 
 #define KQ_INLINE static inline __attribute__((always_inline))
 

@@ -17,7 +17,7 @@
 #ifndef KQ_WINOGRAD_H
 #define KQ_WINOGRAD_H
 
-#include "kq_gemm.h"
+#include "../packed/kq_gemm.h"
 
 enum { KQ_WINOGRAD_CHANNELS = 1024, KQ_WINOGRAD_PLACES = 16, KQ_WINOGRAD_TAPS = 9, KQ_WINOGRAD_GROUP = 16 };
 

@@ -1,8 +1,8 @@
 /* Convolution by windows of 3x3 for AVX2: see kq_winograd.h. */
 #include "kq_winograd.h"
 
+#include "../packed/kq_rounding.h"
 #include "kq_finish.h"
-#include "kq_rounding.h"
 
 enum { PLACES = KQ_WINOGRAD_PLACES, GROUP = KQ_WINOGRAD_GROUP, TOGETHER = 4 };
 

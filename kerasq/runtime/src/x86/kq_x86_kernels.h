@@ -2,7 +2,7 @@
 #ifndef KQ_X86_KERNELS_H
 #define KQ_X86_KERNELS_H
 
-#include "kq_split.h"
+#include "../packed/kq_split.h"
 
 #define KQ_AVX2_KERNELS(X)                                                                                             \
   X(kq_conv_2d_3x3_avx2) X(kq_conv_2d_avx2) X(kq_depthwise_bytes_avx2) X(kq_depthwise_conv_2d_avx2) X(kq_dense_avx2) X(kq_add_avx2)           \
