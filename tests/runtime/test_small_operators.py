@@ -1,4 +1,4 @@
-"""LOOKUP, CONCAT, MUL, TRANSPOSE, SOFTMAX, AVERAGE_POOL_2D and scaled channels around the sizes of their vectors: in every tier
+"""LOOKUP, CONCAT, MUL, TRANSPOSE, SOFTMAX, pooling and scaled channels around the sizes of their vectors: in every tier
 the integers of the reference."""
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def clamps(form: str):
 def test_lookup(bits, size):
     for x, y in itertools.product((f"FIXED{bits}_4", f"UFIXED{bits}_4"), ("FIXED8_2", "UFIXED8_2", "FIXED16_6", "UFIXED16_6")):
         table = random_stored(RNG, QFormat.parse(y), (256 if bits == 8 else 513,))
-        kernel = "kq_lookup_words_avx2" if bits == 16 else "kq_lookup_bytes_avx2" if "8_2" in y else "kq_lookup"
+        kernel = "kq_lookup_words_avx2" if bits == 16 else "kq_lookup_bytes_avx2"
         for clamp in clamps(y):
             assert_equal(network("LOOKUP", [((1, size), x)], y, (table, y), clamp=clamp), kernel)
 
@@ -96,12 +96,25 @@ def test_transpose(run, form):
 
 
 @pytest.mark.parametrize("classes", [1, 2, 10, 100, 1024, 1025])
-@pytest.mark.parametrize("x", ["FIXED8_4", "UFIXED8_4"])
+@pytest.mark.parametrize("x", ["FIXED8_4", "UFIXED8_4", "FIXED16_12", "UFIXED16_12"])
 def test_softmax(x, classes):
-    table = np.round(np.exp(-np.arange(256) / 16) * 32768).astype(np.uint16)
+    step = QFormat.parse(x).step
+    distances = [np.arange(256)] if "8_4" in x else [256 * np.arange(256), np.arange(256)]
+    table = np.round(np.exp(-step * np.concatenate(distances)) * 32768).astype(np.uint16)
     for y in ("UFIXED8_8", "FIXED8_7", "UFIXED16_16"):
         model = network("SOFTMAX", [((1, 2, classes), x)], y, (table, "UFIXED16_15"))
         assert_equal(model, "kq_softmax_avx2" if classes <= 1024 else "kq_softmax")
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 128])
+@pytest.mark.parametrize("form", ["FIXED8_4", "UFIXED8_4", "FIXED16_4", "UFIXED16_4"])
+def test_max(form, channels):
+    size = channels * QFormat.parse(form).bits // 8
+    kernel = "_avx512" if size > 32 and "avx512vnni" in TIERS else "_avx2" if size >= 4 else ""
+    for clamp in clamps(form):
+        window = {"window": (3, 2), "strides": (2, 1), "padding": (1, 1, 0, 1)}
+        model = network("MAX_POOL_2D", [((1, 7, 5, channels), form)], form, clamp=clamp, **window)
+        assert_equal(model, f"kq_max_pool_2d{kernel}")
 
 
 @pytest.mark.parametrize("form", ["FIXED8", "UFIXED8", "FIXED16", "UFIXED16"])

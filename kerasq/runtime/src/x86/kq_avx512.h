@@ -19,7 +19,8 @@ KQ_INLINE __m256i kq_half(__m512i v, int half) {
 }
 
 /* sum * factor + offset of 16 integers and floats, rounded once in the rounding mode, then to an integer in it; 16 bytes as
- * integers; an arithmetic shift by a number that is the same for all. SIMDe lacks these. */
+ * integers; the first bytes, 1 to 64, from memory (with zeros behind them) and to it; an arithmetic shift by a number that is the
+ * same for all. SIMDe lacks these. */
 #ifdef KQ_SIMDE
 KQ_INLINE __m256 kq_half_floats(__m512 v, int half) { return _mm256_castsi256_ps(kq_half(_mm512_castps_si512(v), half)); }
 
@@ -38,6 +39,18 @@ KQ_INLINE __m512i kq_widened_bytes(bool is_signed, __m128i bytes) {
                    : kq_both_halves(_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(high));
 }
 
+KQ_INLINE __m512i kq_load_first(const uint8_t *from, uint32_t count) {
+  uint8_t values[64] = {0};
+  memcpy(values, from, count);
+  return _mm512_loadu_si512(values);
+}
+
+KQ_INLINE void kq_store_first(uint8_t *to, __m512i v, uint32_t count) {
+  uint8_t values[64];
+  _mm512_storeu_si512(values, v);
+  memcpy(to, values, count);
+}
+
 KQ_INLINE __m512i kq_shifted(__m512i v, __m128i places) {
   return kq_both_halves(_mm256_sra_epi32(kq_half(v, 0), places), _mm256_sra_epi32(kq_half(v, 1), places));
 }
@@ -48,6 +61,16 @@ KQ_INLINE __m512i kq_rounded(__m512i sum, __m512 factor, __m512 offset) {
 
 KQ_INLINE __m512i kq_widened_bytes(bool is_signed, __m128i bytes) {
   return is_signed ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+}
+
+KQ_INLINE __mmask64 kq_first_lanes(uint32_t count) { return ~(__mmask64)0 >> (64 - count); }
+
+KQ_INLINE __m512i kq_load_first(const uint8_t *from, uint32_t count) {
+  return _mm512_maskz_loadu_epi8(kq_first_lanes(count), from);
+}
+
+KQ_INLINE void kq_store_first(uint8_t *to, __m512i v, uint32_t count) {
+  _mm512_mask_storeu_epi8(to, kq_first_lanes(count), v);
 }
 
 KQ_INLINE __m512i kq_shifted(__m512i v, __m128i places) { return _mm512_sra_epi32(v, places); }

@@ -1,21 +1,29 @@
-/* LOOKUP for AVX2: 32 bytes at a time in sixteen pieces of the table, or 8 words at a time between two knots. */
+/* LOOKUP for AVX2: 32 bytes at a time in sixteen pieces of the table; words for bytes, one by one; or 8 words at a time between
+ * two knots. */
 #include "kq_simd.h"
 
 enum { LOW_BITS = 7, KNOTS = KQ_LOOKUP_ENTRIES_16, ENTRIES = KQ_LOOKUP_ENTRIES_8, PIECES = ENTRIES / 16 };
 
 /* ---- 8 bits ---- */
 
-/* The table, which has the output's format, in the order of stored bytes, clamped: entry number b is for the byte b. */
-static void by_byte(const kq_operator *op, uint8_t entries[ENTRIES]) {
-  const uint8_t *table = op->input[KQ_LOOKUP_TABLE]->data;
-  const uint32_t flip = op->input[KQ_LOOKUP_INPUT]->type == KQ_FIXED8 ? 0x80 : 0;
-  const __m256i low = _mm256_set1_epi8((char)op->low.fixed), high = _mm256_set1_epi8((char)op->high.fixed);
-  for (uint32_t byte = 0; byte < ENTRIES; byte += 32) {
-    const __m256i y = _mm256_loadu_si256((const __m256i *)(const void *)(table + (byte ^ flip)));
-    const __m256i limited = op->output->type == KQ_FIXED8 ? _mm256_min_epi8(_mm256_max_epi8(y, low), high)
-                                                           : _mm256_min_epu8(_mm256_max_epu8(y, low), high);
-    _mm256_storeu_si256((__m256i *)(void *)(entries + byte), limited);
+/* The table, which has the output's format, in the order of stored bytes, limited: entry number b is for the byte b. */
+static void by_byte(const kq_operator *op, uint8_t *entries) {
+  const uint8_t *table = op->input[KQ_LOOKUP_TABLE]->data, type = op->output->type;
+  const uint32_t bytes = kq_value_bytes(type), flip = op->input[KQ_LOOKUP_INPUT]->type == KQ_FIXED8 ? 0x80 * bytes : 0;
+  const __m256i low = kq_all_lanes(type, op->low.fixed), high = kq_all_lanes(type, op->high.fixed);
+  for (uint32_t place = 0; place < ENTRIES * bytes; place += 32) {
+    const __m256i y = _mm256_loadu_si256((const __m256i *)(const void *)(table + (place ^ flip)));
+    _mm256_storeu_si256((__m256i *)(void *)(entries + place), kq_smaller(type, kq_larger(type, y, low), high));
   }
+}
+
+/* Outputs of 16 bits. */
+static void run_to_words(const kq_operator *op, uint8_t *arena) {
+  const uint8_t *x = kq_input_data(op, KQ_LOOKUP_INPUT, arena);
+  uint8_t *y = kq_output_data(op, arena);
+  uint16_t entries[ENTRIES];
+  by_byte(op, (uint8_t *)entries);
+  for (uint32_t i = 0; i < op->output->elements; ++i) memcpy(y + 2 * (size_t)i, &entries[x[i]], 2);
 }
 
 /* vpshufb looks up low nibbles, or gives 0 where the byte's highest bit is set: of x - 16 k + 0x70, saturated, it is set unless x
@@ -31,6 +39,10 @@ KQ_INLINE __m256i look_up_32(const __m256i pieces[PIECES], __m256i x) {
 }
 
 static void run_bytes(const kq_operator *op, uint8_t *arena) {
+  if (kq_value_bytes(op->output->type) == 2) {
+    run_to_words(op, arena);
+    return;
+  }
   const uint8_t *x = kq_input_data(op, KQ_LOOKUP_INPUT, arena);
   uint8_t *y = kq_output_data(op, arena), entries[ENTRIES];
   const uint32_t count = op->output->elements;
@@ -49,10 +61,7 @@ static void run_bytes(const kq_operator *op, uint8_t *arena) {
   for (; i < count; ++i) y[i] = entries[x[i]];
 }
 
-static bool accepts_bytes(const kq_operator *op) {
-  return kq_value_bytes(op->input[KQ_LOOKUP_INPUT]->type) == 1 && kq_value_bytes(op->output->type) == 1 &&
-         op->input[KQ_LOOKUP_TABLE]->type == op->output->type;
-}
+static bool accepts_bytes(const kq_operator *op) { return kq_value_bytes(op->input[KQ_LOOKUP_INPUT]->type) == 1; }
 
 /* ---- 16 bits ---- */
 

@@ -1,78 +1,75 @@
 /* MAX_POOL_2D and AVERAGE_POOL_2D of fixed values for AVX2, over neighbouring channels. */
 #include "../kq_pool.h"
+#include "kq_pixels.h"
 #include "kq_simd.h"
 
-KQ_INLINE __m256i larger(uint8_t type, __m256i a, __m256i b) {
-  switch (type) {
-    case KQ_FIXED8: return _mm256_max_epi8(a, b);
-    case KQ_UFIXED8: return _mm256_max_epu8(a, b);
-    case KQ_FIXED16: return _mm256_max_epi16(a, b);
-    default: return _mm256_max_epu16(a, b);
+/* 32, 16, 8 or 4 bytes. */
+KQ_INLINE __m256i load(const uint8_t *from, size_t width) {
+  switch (width) {
+    case 32: return _mm256_loadu_si256((const __m256i *)(const void *)from);
+    case 16: return _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)from));
+    case 8: return _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)(const void *)from));
+    default: return kq_broadcast(from);
   }
 }
 
-KQ_INLINE __m256i smaller(uint8_t type, __m256i a, __m256i b) {
-  switch (type) {
-    case KQ_FIXED8: return _mm256_min_epi8(a, b);
-    case KQ_UFIXED8: return _mm256_min_epu8(a, b);
-    case KQ_FIXED16: return _mm256_min_epi16(a, b);
-    default: return _mm256_min_epu16(a, b);
+KQ_INLINE void store(uint8_t *to, __m256i v, size_t width) {
+  const __m128i low = _mm256_castsi256_si128(v);
+  const int32_t bits = _mm_cvtsi128_si32(low);
+  switch (width) {
+    case 32: _mm256_storeu_si256((__m256i *)(void *)to, v); break;
+    case 16: _mm_storeu_si128((__m128i *)(void *)to, low); break;
+    case 8: _mm_storel_epi64((__m128i *)(void *)to, low); break;
+    default: memcpy(to, &bits, sizeof bits); break;
   }
 }
 
-KQ_INLINE __m256i all_lanes(uint8_t type, int32_t value) {
-  return kq_value_bytes(type) == 1 ? _mm256_set1_epi8((char)value) : _mm256_set1_epi16((int16_t)value);
-}
-
-/* 32 bytes of channels from byte `offset` of a pixel on. */
-KQ_INLINE __m256i largest_under(const kq_operator *op, const kq_pixel *pixel, uint8_t type, size_t offset) {
+/* `width` bytes of channels from byte `offset` of a pixel on, limited. */
+KQ_INLINE __m256i largest_under(const kq_operator *op, const kq_pixel *pixel, uint8_t type, size_t offset, size_t width) {
   const size_t bytes = kq_value_bytes(type);
-  __m256i result = all_lanes(type, kq_min_int(type));
+  __m256i result = kq_all_lanes(type, op->low.fixed);
   for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
     const uint8_t *x = pixel->input + kq_pool_place(op, pixel, row, pixel->columns.begin) * bytes + offset;
     for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
-      result = larger(type, result, _mm256_loadu_si256((const __m256i *)(const void *)x));
+      result = kq_larger(type, result, load(x, width));
       x += op->input[0]->shape[3] * bytes;
     }
   }
-  return result;
+  return kq_smaller(type, result, kq_all_lanes(type, op->high.fixed));
 }
 
-/* Compiled once for each type, which makes the choices above disappear. The channels of a pixel fill vectors; the last one
- * begins so that it ends with them. */
-KQ_INLINE void max_pixel(const kq_operator *op, const kq_pixel *pixel, uint8_t type) {
-  const size_t bytes = kq_value_bytes(type), size = op->output->shape[3] * bytes;
-  const __m256i low = all_lanes(type, op->low.fixed), high = all_lanes(type, op->high.fixed);
+/* The last vector begins so that it ends with the channels. It is computed first: where the output lies over the input, the one
+ * before it may write over what it reads. Otherwise vector after vector is as good as channel after channel: by kq_overlap.c no
+ * output lies over an input of a later channel. */
+KQ_INLINE void max_vectors(const kq_operator *op, const kq_pixel *pixel, uint8_t type, size_t width) {
+  const size_t bytes = kq_value_bytes(type), last = op->output->shape[3] * bytes - width;
   uint8_t *to = pixel->output + pixel->first * bytes;
-  for (size_t offset = 0; offset < size; offset += 32) {
-    const size_t here = offset + 32 <= size ? offset : size - 32;
-    __m256i y = largest_under(op, pixel, type, here);
-    y = smaller(type, larger(type, y, low), high);
-    _mm256_storeu_si256((__m256i *)(void *)(to + here), y);
+  const __m256i end = largest_under(op, pixel, type, last, width);
+  for (size_t offset = 0; offset < last; offset += width) {
+    store(to + offset, largest_under(op, pixel, type, offset, width), width);
+  }
+  store(to + last, end, width);
+}
+
+KQ_INLINE void max_pixel(const kq_operator *op, const kq_pixel *pixel, uint8_t type) {
+  const size_t size = op->output->shape[3] * kq_value_bytes(type);
+  if (size >= 32) {
+    max_vectors(op, pixel, type, 32);
+  } else if (size >= 16) {
+    max_vectors(op, pixel, type, 16);
+  } else if (size >= 8) {
+    max_vectors(op, pixel, type, 8);
+  } else {
+    max_vectors(op, pixel, type, 4);
   }
 }
 
-static void max_s8(const kq_operator *op, const kq_pixel *pixel) { max_pixel(op, pixel, KQ_FIXED8); }
-static void max_u8(const kq_operator *op, const kq_pixel *pixel) { max_pixel(op, pixel, KQ_UFIXED8); }
-static void max_s16(const kq_operator *op, const kq_pixel *pixel) { max_pixel(op, pixel, KQ_FIXED16); }
-static void max_u16(const kq_operator *op, const kq_pixel *pixel) { max_pixel(op, pixel, KQ_UFIXED16); }
+KQ_OF_EACH_TYPE(max_pixels, max_pixel)
 
-static void run_max(const kq_operator *op, uint8_t *arena) {
-  switch (op->output->type) {
-    case KQ_FIXED8: kq_each_pixel(op, arena, max_s8, NULL); break;
-    case KQ_UFIXED8: kq_each_pixel(op, arena, max_u8, NULL); break;
-    case KQ_FIXED16: kq_each_pixel(op, arena, max_s16, NULL); break;
-    default: kq_each_pixel(op, arena, max_u16, NULL); break;
-  }
-}
+static void run_max(const kq_operator *op, uint8_t *arena) { max_pixels(op, arena, op->output->type); }
 
-/* At least one vector of channels. Where the output may lie over the input, by kq_overlap.c no output lies over one of a later
- * channel, so that vector after vector is as good as channel after channel; but a last vector that begins before the one before
- * it ends would read inputs again after outputs were written there. */
 static bool accepts_max(const kq_operator *op) {
-  const kq_tensor *y = op->output;
-  const size_t size = y->shape[3] * kq_value_bytes(y->type);
-  return kq_has_fixed_output(op) && size >= 32 && (size % 32 == 0 || !kq_share_bytes(op->input[0], y));
+  return kq_has_fixed_output(op) && op->output->shape[3] * kq_value_bytes(op->output->type) >= 4;
 }
 
 /* Sums of 16 channels. Those of bytes are formed in 16 bits, MOST_TAPS of them at a time: 128 * 255 < 2^15. */
@@ -112,7 +109,7 @@ KQ_INLINE __m128i divided(__m128i numerators, __m256d divisor) {
   return _mm256_cvttpd_epi32(_mm256_floor_pd(_mm256_div_pd(_mm256_cvtepi32_pd(numerators), divisor)));
 }
 
-/* See kq_average_pool.c. Compiled once for each type of the input. */
+/* See kq_average_pool.c. `type` is the input's. */
 KQ_INLINE void average_pixel(const kq_operator *op, const kq_pixel *pixel, uint8_t type) {
   const kq_tensor *y = op->output;
   const kq_range range = kq_range_of(op);
@@ -133,19 +130,9 @@ KQ_INLINE void average_pixel(const kq_operator *op, const kq_pixel *pixel, uint8
   }
 }
 
-static void average_s8(const kq_operator *op, const kq_pixel *pixel) { average_pixel(op, pixel, KQ_FIXED8); }
-static void average_u8(const kq_operator *op, const kq_pixel *pixel) { average_pixel(op, pixel, KQ_UFIXED8); }
-static void average_s16(const kq_operator *op, const kq_pixel *pixel) { average_pixel(op, pixel, KQ_FIXED16); }
-static void average_u16(const kq_operator *op, const kq_pixel *pixel) { average_pixel(op, pixel, KQ_UFIXED16); }
+KQ_OF_EACH_TYPE(average_pixels, average_pixel)
 
-static void run_average(const kq_operator *op, uint8_t *arena) {
-  switch (op->input[0]->type) {
-    case KQ_FIXED8: kq_each_pixel(op, arena, average_s8, NULL); break;
-    case KQ_UFIXED8: kq_each_pixel(op, arena, average_u8, NULL); break;
-    case KQ_FIXED16: kq_each_pixel(op, arena, average_s16, NULL); break;
-    default: kq_each_pixel(op, arena, average_u16, NULL); break;
-  }
-}
+static void run_average(const kq_operator *op, uint8_t *arena) { average_pixels(op, arena, op->input[0]->type); }
 
 static bool accepts_average(const kq_operator *op) {
   return kq_is_fixed_throughout(op) && op->output->shape[3] % 16 == 0;

@@ -24,6 +24,29 @@ KQ_INLINE void kq_load_16(uint8_t type, const uint8_t *data, size_t i, __m256i v
   }
 }
 
+/* Stored integers of a type in lanes of as many bits, as in the file: the larger and the smaller of two, and one in all lanes. */
+KQ_INLINE __m256i kq_larger(uint8_t type, __m256i a, __m256i b) {
+  switch (type) {
+    case KQ_FIXED8: return _mm256_max_epi8(a, b);
+    case KQ_UFIXED8: return _mm256_max_epu8(a, b);
+    case KQ_FIXED16: return _mm256_max_epi16(a, b);
+    default: return _mm256_max_epu16(a, b);
+  }
+}
+
+KQ_INLINE __m256i kq_smaller(uint8_t type, __m256i a, __m256i b) {
+  switch (type) {
+    case KQ_FIXED8: return _mm256_min_epi8(a, b);
+    case KQ_UFIXED8: return _mm256_min_epu8(a, b);
+    case KQ_FIXED16: return _mm256_min_epi16(a, b);
+    default: return _mm256_min_epu16(a, b);
+  }
+}
+
+KQ_INLINE __m256i kq_all_lanes(uint8_t type, int32_t value) {
+  return kq_value_bytes(type) == 1 ? _mm256_set1_epi8((char)value) : _mm256_set1_epi16((int16_t)value);
+}
+
 /* Limits of stored values, low .. high (which lie in the type's range), in the lanes that the stores below compare. */
 typedef struct {
   uint8_t type;

@@ -21,7 +21,7 @@ static bool accepts_transpose(const kq_operator *op) {
   return kq_has_fixed_output(op) && !op->has_clamp && run <= 64 && (run & (run - 1)) == 0;
 }
 
-/* ---- SOFTMAX of 8-bit scores ---- */
+/* ---- SOFTMAX ---- */
 
 enum { CLASSES = 1024 };
 
@@ -32,16 +32,33 @@ KQ_INLINE int32_t share_of(uint32_t e, uint32_t sum, int frac_bits) {
   return (int32_t)(numerator / (2.0 * (double)sum));
 }
 
-static void softmax_row(const kq_operator *op, const uint8_t *x, uint8_t *y, uint32_t classes) {
-  const uint8_t *table = op->input[KQ_SOFTMAX_TABLE]->data, flip = op->input[KQ_SOFTMAX_INPUT]->type == KQ_FIXED8 ? 0x80 : 0;
+/* Score number i in the order of its type, from 0 on. */
+KQ_INLINE uint32_t score(const uint8_t *x, uint32_t i, uint32_t bytes, uint32_t flip) {
+  return (bytes == 1 ? x[i] : kq_load_u16(x + 2 * (size_t)i)) ^ flip;
+}
+
+/* e^-distance: see kq_softmax.c. */
+KQ_INLINE uint32_t exponential(const uint8_t *table, uint32_t distance, uint32_t bytes) {
+  if (bytes == 1) return kq_load_u16(table + 2 * (size_t)distance);
+  const uint32_t high = kq_load_u16(table + 2 * (size_t)(distance >> 8));
+  const uint32_t low = kq_load_u16(table + 2 * (size_t)(256 + (distance & 255)));
+  return (high * low + (1u << 14)) >> 15;
+}
+
+/* `bytes` of a score are known when it is compiled. */
+KQ_INLINE void softmax_row(const kq_operator *op, const uint8_t *x, uint8_t *y, uint32_t classes, uint32_t bytes) {
+  const uint8_t *table = op->input[KQ_SOFTMAX_TABLE]->data;
+  const uint32_t flip = (uint32_t)-kq_min_int(op->input[KQ_SOFTMAX_INPUT]->type);
   const bool narrow = kq_value_bytes(op->output->type) == 1;
   const int frac_bits = op->output->frac_bits;
   uint16_t e[CLASSES];
-  uint32_t sum = 0;
-  uint8_t largest = 0;
-  for (uint32_t i = 0; i < classes; ++i) largest = (x[i] ^ flip) > largest ? (uint8_t)(x[i] ^ flip) : largest;
+  uint32_t sum = 0, largest = 0;
   for (uint32_t i = 0; i < classes; ++i) {
-    e[i] = kq_load_u16(table + 2 * (size_t)(largest - (uint8_t)(x[i] ^ flip)));
+    const uint32_t value = score(x, i, bytes, flip);
+    if (value > largest) largest = value;
+  }
+  for (uint32_t i = 0; i < classes; ++i) {
+    e[i] = (uint16_t)exponential(table, largest - score(x, i, bytes, flip), bytes);
     sum += e[i];
   }
   for (uint32_t i = 0; i < classes; ++i) {
@@ -55,18 +72,21 @@ static void softmax_row(const kq_operator *op, const uint8_t *x, uint8_t *y, uin
 }
 
 static void run_softmax(const kq_operator *op, uint8_t *arena) {
-  const uint32_t classes = op->output->shape[op->output->rank - 1];
-  const size_t y_step = (size_t)classes * kq_value_bytes(op->output->type);
+  const uint32_t classes = op->output->shape[op->output->rank - 1], bytes = kq_value_bytes(op->input[KQ_SOFTMAX_INPUT]->type);
+  const size_t x_step = (size_t)classes * bytes, y_step = (size_t)classes * kq_value_bytes(op->output->type);
   const uint8_t *x = kq_input_data(op, KQ_SOFTMAX_INPUT, arena);
   uint8_t *y = kq_output_data(op, arena);
-  for (uint32_t first = 0; first < op->output->elements; first += classes, x += classes, y += y_step) {
-    softmax_row(op, x, y, classes);
+  for (uint32_t first = 0; first < op->output->elements; first += classes, x += x_step, y += y_step) {
+    if (bytes == 1) {
+      softmax_row(op, x, y, classes, 1);
+    } else {
+      softmax_row(op, x, y, classes, 2);
+    }
   }
 }
 
 static bool accepts_softmax(const kq_operator *op) {
-  return op->is_integer && kq_value_bytes(op->input[KQ_SOFTMAX_INPUT]->type) == 1 &&
-         op->output->shape[op->output->rank - 1] <= CLASSES;
+  return op->is_integer && op->output->shape[op->output->rank - 1] <= CLASSES;
 }
 
 const kq_kernel kq_transpose_avx2 = {

@@ -9,7 +9,8 @@
   X(kq_add_float_avx2) X(kq_quantize_avx2) X(kq_concat_avx2) X(kq_mul_avx2) X(kq_lookup_bytes_avx2)                    \
   X(kq_lookup_words_avx2) X(kq_transpose_avx2) X(kq_softmax_avx2) X(kq_max_pool_2d_avx2) X(kq_max_pool_2d_float_avx2)  \
   X(kq_average_pool_2d_avx2)
-#define KQ_AVX512_KERNELS(X) X(kq_conv_2d_avx512) X(kq_depthwise_bytes_avx512) X(kq_dense_avx512)
+#define KQ_AVX512_KERNELS(X)                                                                                           \
+  X(kq_conv_2d_avx512) X(kq_depthwise_bytes_avx512) X(kq_dense_avx512) X(kq_max_pool_2d_avx512)
 
 /* How the work of some of them is divided (kq_split.h). */
 #define KQ_AVX2_SPLITS(X)                                                                              \
