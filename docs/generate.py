@@ -132,6 +132,8 @@ bilinear by whole factors), RepeatVector, Reshape, Flatten, Permute, depth to sp
 reversals, TimeDistributed, Embedding (as a product: for hundreds of words), every element-wise activation of Keras (one table
 each), Softmax over any one axis, Rescaling and Normalization, layers that do nothing in inference; shared layers, nested
 models, several inputs and outputs, channels_first.
+LSTM, GRU, SimpleRNN, their cells, ConvLSTM and Bidirectional over a fixed number of steps, 64 at most: operators for every step
+(18 of an LSTM, some 2,900 bytes of the file), one copy of the weights; every call begins with the initial state.
 Values have two to four axes: an output of shape (batch,) comes as (batch, 1).
 
 Of layers that do not, or not with these arguments, the converter says why and what to do instead, all of them in one message:

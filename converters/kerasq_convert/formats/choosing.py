@@ -15,6 +15,7 @@ from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import proof, ranges
 from kerasq_convert.formats.choice import FIXED32, PROBABILITIES, Choice, Formats, Policy, Reason
 from kerasq_convert.formats.kernels import holds
+from kerasq_convert.formats.running_sums import running_sums
 from kerasq_convert.formats.signs import non_negative
 from kerasq_convert.formats.weights import automatic_kernel, best_kernel_format, stored_kernel
 from kerasq_convert.graph import Graph, Identity, Node, Pool, Softmax, WeightedNode, moves_values
@@ -50,6 +51,7 @@ class _Chooser:
         known = {value: self.statistics[names.buffer(value)] for value in graph.inputs if names.buffer(value) in self.statistics}
         self.non_negative = non_negative(graph, known)
         self.readers = graph.consumers()
+        self.running = running_sums(graph)
 
     def run(self) -> list[str]:
         problems: list[str] = []
@@ -116,7 +118,8 @@ class _Chooser:
             return Choice(FLOAT32, Reason.UNOBSERVED)
         if role in self.policy.decided:
             return self.policy.decided[role]
-        chosen = self._best(fixed(self.policy.bits, signed=role.value not in self.non_negative), name)
+        bits = 16 if role.value in self.running else self.policy.bits
+        chosen = self._best(fixed(bits, signed=role.value not in self.non_negative), name)
         if isinstance(node, Pool) and self._format(node.inputs[0]).is_fixed:
             # An average has no more fractional bits than the runtime's one rounding allows.
             furthest = ops.TABLE[OperatorKind.AVERAGE_POOL_2D].limits["max_distance"]

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from kerasq.nested import all_layers
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.frontend.origins import Origins
@@ -32,6 +33,7 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> Origins:
     """
     name = getattr(model, "name", type(model).__name__)
     _require_tensorflow(name)
+    _require_no_state(name, model)
     import keras
 
     origins = Origins()
@@ -97,6 +99,23 @@ def _require_tensorflow(name: str) -> None:
                 f"Keras runs on {backend} here, and conversion needs its TensorFlow backend: save it with "
                 "model.save('model.keras') and run `kerasq-convert model.keras`, which loads it with TensorFlow; or start "
                 "Python with KERAS_BACKEND=tensorflow"
+            ],
+        )
+
+
+def _require_no_state(name: str, model: Any) -> None:
+    """Refuses recurrent layers that go on, in each call, from where the last one ended: what is converted starts anew."""
+    import keras
+
+    layers = [layer for layer in all_layers(model) if isinstance(layer, keras.layers.RNN) and layer.stateful]
+    if layers:
+        remedy = "build it with stateful=False, which reads a whole sequence in a call"
+        raise ConversionError(
+            f"model {name!r} can't be converted",
+            [
+                f"layer {layer.name!r} ({type(layer).__name__}): a state from one call to the next (stateful=True) is not "
+                f"supported: {remedy}"
+                for layer in layers
             ],
         )
 

@@ -19,8 +19,10 @@ from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend.channels_first import with_channels_last
 from kerasq_convert.frontend.constants import Constants, replace_variables
 from kerasq_convert.frontend.input_sizes import InputSizes
+from kerasq_convert.frontend.loops import unroll_loops
 from kerasq_convert.frontend.saved_model import SavedSignature, read_signature
 from kerasq_convert.frontend.shapes import find_shapes
+from kerasq_convert.frontend.tensor_lists import resolve_lists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +48,6 @@ def freeze(folder: pathlib.Path, source: str, signature: str | None = None, size
     Raises:
         ConversionError: The folder is damaged, has no usable signature, does more than compute, or has an input of unknown size.
     """
-    import tensorflow as tf
-
     saved = read_signature(folder, source, signature)
     inputs = {name: (info.dtype, info.tensor_shape) for name, info in _ordered(saved.signature.inputs)}
     fixed = (sizes or InputSizes()).fixed(source, {name: _declared(shape) for name, (_, shape) in inputs.items()})
@@ -56,19 +56,34 @@ def freeze(folder: pathlib.Path, source: str, signature: str | None = None, size
     _free_batch(flat, {shape.dim[0].size for _, shape in inputs.values() if shape.dim})
     with_channels_last(flat)
     replace_variables(flat)
+    try:
+        frozen = _imported(flat, saved, shapes)
+        while unroll_loops(flat, frozen.constants):
+            resolve_lists(flat, frozen.constants)
+            frozen = _imported(flat, saved, shapes)
+    except ValueError as error:
+        said = ", ".join(f"{name!r} of {shape}" for name, shape in fixed.items())
+        raise ConversionError(source, [f"it can't take inputs of these sizes, {said} ({first_line(error)})"]) from error
+    return frozen
+
+
+def _imported(flat: Any, saved: SavedSignature, shapes: Mapping[str, list[int]]) -> FrozenGraph:
+    """What a flat GraphDef computes from inputs of these shapes.
+
+    Raises:
+        ValueError: TensorFlow can't compute it for them.
+    """
+    import tensorflow as tf
+
     outputs = {name: info.name for name, info in _ordered(saved.signature.outputs)}
     graph = tf.Graph()
     with graph.as_default():
         placeholders = {
-            name: tf.compat.v1.placeholder(tf.as_dtype(dtype), shapes[name], name="kerasq_input")
-            for name, (dtype, _) in inputs.items()
+            name: tf.compat.v1.placeholder(tf.as_dtype(info.dtype), shapes[name], name="kerasq_input")
+            for name, info in _ordered(saved.signature.inputs)
         }
         feeds = {saved.signature.inputs[name].name: placeholder for name, placeholder in placeholders.items()}
-        try:
-            imported = tf.graph_util.import_graph_def(flat, input_map=feeds, return_elements=list(outputs.values()), name="")
-        except ValueError as error:
-            said = ", ".join(f"{name!r} of {shape}" for name, shape in fixed.items())
-            raise ConversionError(source, [f"it can't take inputs of these sizes, {said} ({first_line(error)})"]) from error
+        imported = tf.graph_util.import_graph_def(flat, input_map=feeds, return_elements=list(outputs.values()), name="")
     shown = dict(zip(outputs, imported, strict=True))
     operations = _needed(graph, shown.values())
     find_shapes(graph, operations, saved.variables, placeholders.values())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from kerasq_convert.frontend.foldable import is_random
+from kerasq_convert.frontend.loops import MAX_ROUNDS
 
 GENERAL_REMEDY = "compute it outside of the network, or by layers that convert (the README lists them)"
 
@@ -16,7 +17,10 @@ _RANDOM = (
     "it draws random numbers, as augmentation does in training, and model.export writes it so: convert the model itself or its "
     ".keras file, where layers that do nothing in inference are left out, or export without it"
 )
-_LOOP = "a loop over time steps is not supported: use Conv1D, dilated for a longer memory"
+_LOOP = (
+    f"a loop over more than {MAX_ROUNDS} time steps, over as many as the input says, or with a mask, is not supported: make it a "
+    f"fixed number, at most {MAX_ROUNDS}, without a mask, or use Conv1D, dilated for a longer memory"
+)
 _ATTENTION = "a product of activations is not supported: use convolutions, or Multiply with one value per channel"
 _OWN_STATISTICS = "normalization by an example's own statistics is not supported: use BatchNormalization"
 _LOOK_UP = "this look-up is not supported: do it before the network, which then reads vectors"
@@ -82,8 +86,8 @@ _TELLING: dict[str, str] = {
     "Conv3D.*|MaxPool3D|AvgPool3D": _VOLUME,
     "RGBToHSV|HSVToRGB|AdjustContrastv2|AdjustHue|AdjustSaturation": _PICTURE,
     "LogSoftmax": "operation LogSoftmax is not supported: leave the logarithm to the code that reads the outputs",
-    "Split|SplitV": "splitting channels (glu, an unrolled LSTM or GRU) is not supported: use two layers and Multiply",
-    "Unpack|Pack": "taking a sequence apart or together, step by step (an unrolled RNN, stack) is not supported: use Conv1D",
+    "Split|SplitV": "splitting channels is not supported: use two layers and Multiply",
+    "Unpack|Pack": "taking a sequence apart or together, step by step, is not supported: use Conv1D",
     "Roll": "moving values around the edge is not supported: use ZeroPadding and Cropping",
     "Cumsum|Cumprod|CumulativeLogsumexp": "running sums are not supported: use a convolution with constant weights",
     "Sum|Prod|Min|Max|Mean|All|Any|EuclideanNorm": _REDUCTION,

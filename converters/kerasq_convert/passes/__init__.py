@@ -26,11 +26,13 @@ from kerasq_convert.passes.prune import remove_dead_nodes
 from kerasq_convert.passes.reshapes import flatten_into_dense, sink_reshapes
 from kerasq_convert.passes.selections import fold_selections, lower_selections
 from kerasq_convert.passes.sink_transposes import absorb_reshapes, cancel_transposes, sink_transposes
+from kerasq_convert.passes.sums import dense_sums_as_convolutions, fold_affine_into_sums, fold_constant_terms
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     steps_out_of_batches,
     at_least_two_axes,
     remove_dead_nodes,
+    fold_constant_terms,
     compose_curves,
     lower_extremes,  # those that are no curve
     cancel_transposes,
@@ -45,6 +47,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     compose_affine,
     affine_before_pooling,
     fold_affine_into_producers,  # those after its pooling
+    fold_affine_into_sums,
     flatten_into_dense,
     fold_affine_forward,  # Rescaling and BatchNorm before one
     fold_padding,  # around an affine node that was folded
@@ -52,6 +55,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     lower_affine,
     lower_selections,
     lower_frames,
+    dense_sums_as_convolutions,
     sink_reshapes,  # those around a lowered node
     absorb_reshapes,
     fuse_clamps_and_formats,

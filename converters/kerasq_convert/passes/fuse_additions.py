@@ -16,6 +16,8 @@ from kerasq_convert.graph import UNLIMITED, Add, Convolution, Graph, Node, is_ex
 from kerasq_convert.memory.order import best_order
 from kerasq_convert.operators import activations_of, operator_of
 
+MOST_MOVES = 2_000  # of the search for an order, made twice for each addition of two convolutions: enough for some branches
+
 
 def fuse_additions(graph: Graph, keeps: Callable[[str, str], bool] = lambda term, total: False) -> Graph:
     """`graph` with additions in convolutions.
@@ -64,7 +66,7 @@ def _fused(graph: Graph, convolution: Convolution, addition: Add, addend: str) -
 
 
 def _bytes_alive(graph: Graph) -> int:
-    """Bytes that no arena for the network can do without, a byte for every value."""
+    """Bytes that no arena for the network can do without, a byte for every value; beyond all if that takes too long to tell."""
     index: dict[str, int] = {}
     tensors: list[Tensor] = []
     operators: list[Operator] = []
@@ -74,7 +76,7 @@ def _bytes_alive(graph: Graph) -> int:
     for node in graph.nodes:
         operators.append(_operator(node, [index[value] for value in node.inputs], index[node.output]))
     inputs, outputs = (tuple(index[value] for value in dict.fromkeys(ends)) for ends in (graph.inputs, graph.outputs.values()))
-    bound = best_order(Model(tuple(tensors), tuple(operators), inputs, outputs))[1]
+    bound = best_order(Model(tuple(tensors), tuple(operators), inputs, outputs), MOST_MOVES)[1]
     return 1 << 62 if bound is None else bound
 
 

@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from kerasq_convert.graph import Add, Affine, Curve, Dense, Graph, Identity, Node, Reshape, Scaled, Select, replace
+from kerasq_convert.graph import Add, Affine, Curve, Dense, Graph, Identity, Multiply, Node, Reshape, Scaled, Select, replace
 from kerasq_convert.passes.prune import remove_dead_nodes
 
 
@@ -46,7 +46,8 @@ def sink_reshapes(graph: Graph) -> Graph:
 
 def _moved_before(node: Node, reshaped: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> Node | None:
     """An element-wise node reading what the reshapes of all its inputs read, if they have one shape; else None."""
-    if not isinstance(node, Add | Affine | Curve | Identity | Select) or any(value not in reshaped for value in node.inputs):
+    is_moved = isinstance(node, Add | Affine | Curve | Identity | Multiply | Select)
+    if not is_moved or any(value not in reshaped for value in node.inputs):
         return None
     sources = tuple(reshaped[value] for value in node.inputs)
     shape = shapes[sources[0]]

@@ -17,6 +17,7 @@ import numpy as np
 
 from kerasq_convert.formats.kernels import binary_scale
 from kerasq_convert.graph import (
+    Add,
     Affine,
     Concat,
     Convolution,
@@ -88,15 +89,14 @@ class _Folding:
         return {id(selection): self._selected(producer, selection) for selection in selections}
 
     def _ends_at_kernel(self, node: Node) -> bool:
-        """Whether `node`, or what it alone reads channel by channel, and so on, is a kernel whose rows can be selected."""
-        while not _reads_all(node):
-            if not self._is_channelwise(node) or not is_exclusive(self.graph, node.inputs[0], self.readers):
-                return False
-            source = self.producers.get(node.inputs[0])
-            if source is None:
-                return False
-            node = source
-        return True
+        """Whether `node`, or all that it alone reads channel by channel, and so on, are kernels whose rows can be selected."""
+        if _reads_all(node):
+            return True
+        if not self._is_channelwise(node) and not isinstance(node, Add):
+            return False
+        sources = [self.producers[value] for value in node.inputs if value in self.producers]
+        exclusive = all(is_exclusive(self.graph, value, self.readers) for value in node.inputs)
+        return exclusive and len(sources) == len(node.inputs) and all(map(self._ends_at_kernel, sources))
 
     def _is_channelwise(self, node: Node) -> bool:
         """Whether each channel of the output comes from the same channel of the one input."""
@@ -112,9 +112,12 @@ class _Folding:
         result = {"output": selection.output, "shape": selection.shape, "layers": _joined(producer, selection)}
         if _reads_all(producer):
             return [replace(_of_channels(producer, selection.channels), **result)]
-        shape = (*self.shapes[producer.inputs[0]][:-1], len(selection.channels))
-        before = replace(selection, output=f"{selection.output}/before", inputs=producer.inputs, shape=shape)
-        return [before, replace(_of_channels(producer, selection.channels), inputs=(before.output,), **result)]
+        before: list[Node] = []
+        for number, value in enumerate(producer.inputs):
+            name, shape = f"{selection.output}/before{number or ''}", (*self.shapes[value][:-1], len(selection.channels))
+            before.append(replace(selection, output=name, inputs=(value,), shape=shape))
+        read = tuple(node.output for node in before)
+        return [*before, replace(_of_channels(producer, selection.channels), inputs=read, **result)]
 
     def _into_readers(self, node: Select) -> dict[int, list[Node]] | None:
         """The kernels that read a selection read its input instead, if all its readers are kernels and hardly grow."""

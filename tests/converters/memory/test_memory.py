@@ -11,6 +11,7 @@ from kerasq.format import Model, Operator, OperatorKind, Tensor, verify
 from kerasq.qformat import QFormat
 from kerasq.verification.plan import lower_bound
 from kerasq_convert import float_model
+from kerasq_convert.memory import order as order_search
 from kerasq_convert.memory import plan as memory
 from kerasq_convert.memory.order import best_order
 from kerasq_convert.memory.placement import STEPS, Placement, Problem, Search, greedy, improved, place
@@ -59,6 +60,20 @@ def test_orders_agree_with_all_orders():
         assert order == list(range(len(order))) or bound < own, "a model that is as good as any keeps its order"
         better += bound < own
     assert better > 15
+
+
+def test_an_order_that_is_not_searched_to_the_end_is_no_worse_than_the_own(monkeypatch):
+    chance = random.Random(6)
+    monkeypatch.setattr(order_search, "STATES", 0)
+    better = 0
+    for _ in range(60):
+        model = random_network(chance)
+        needed = {tuple(order): lower_bound(memory._ordered(model, order)) for order in orders(model)}
+        order, bound = best_order(model)
+        assert bound is None
+        assert needed[tuple(order)] <= needed[tuple(range(len(order)))]
+        better += order != list(range(len(order)))
+    assert better > 5
 
 
 def random_problem(chance):
