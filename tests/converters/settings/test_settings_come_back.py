@@ -28,9 +28,11 @@ OPTIONS = (  # taken in turn: neighbours get different ones
     {"fill_ranges": True},
     {"per_channel": False},
     {"criterion": "minmax", "correct_bias": False},
-    {"settings": {"buffers": {"*/output": "FLOAT32"}}, "allow_float": True},
     {"settings": {"parameters": {"*/kernel": "FIXED16", "*/bias": "FIXED8"}}},
 )
+# Not for random networks: they may have a table, which no float can enter, or a layer that quantizes. Such a layer does nothing
+# to floats, so that the file has no tensor of it, and its settings no line.
+ALL_IN_FLOAT = {"settings": {"buffers": {"*/output": "FLOAT32"}}, "allow_float": True}
 
 
 def network(*layers, name=None):
@@ -103,12 +105,17 @@ CASES = {
     "promoted": (tables, {"goals": Goals(min_sqnr_db=25.0)}),
     "raw pixels": (joins, {"input_type": "UFIXED8_5"}),
 }
-NETWORKS = (
-    {f"zoo: {name}": (lambda name=name: zoo.build(name)) for name in zoo.NETWORKS}
-    | {f"layers: {name}": (lambda name=name: layer_zoo.make(name)) for name in layer_zoo.LAYERS}
-    | {f"random: {seed}": (lambda seed=seed: random_network(seed)) for seed in range(16)}
-)
-ALL = CASES | {name: (make, options) for (name, make), options in zip(NETWORKS.items(), itertools.cycle(OPTIONS), strict=False)}
+NETWORKS = {f"zoo: {name}": (lambda name=name: zoo.build(name)) for name in zoo.NETWORKS} | {
+    f"layers: {name}": (lambda name=name: layer_zoo.make(name)) for name in layer_zoo.LAYERS
+}
+RANDOM = {f"random: {seed}": (lambda seed=seed: random_network(seed)) for seed in range(16)}
+
+
+def in_turn(networks, options):
+    return {name: (make, chosen) for (name, make), chosen in zip(networks.items(), itertools.cycle(options), strict=False)}
+
+
+ALL = CASES | in_turn(NETWORKS, (*OPTIONS, ALL_IN_FLOAT)) | in_turn(RANDOM, OPTIONS)
 
 
 def converted(model, examples, **options):
