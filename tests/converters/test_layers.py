@@ -75,7 +75,6 @@ def test_between_one_dimensional_layers_no_reshape_is_left():
 
 
 REFUSED = {
-    "recurrent": (lambda: L.LSTM(3, name="it"), "Conv1D"),
     "attention": (lambda: L.Lambda(lambda x: keras.ops.matmul(x, keras.ops.transpose(x, (0, 2, 1))), name="it"), "convolutions"),
     "layer_normalization": (lambda: L.LayerNormalization(name="it"), "BatchNormalization"),
     "group_normalization": (lambda: L.GroupNormalization(3, name="it"), "BatchNormalization"),
