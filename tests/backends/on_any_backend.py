@@ -39,7 +39,8 @@ def every_layer():
     for case in NAMED:
         add(case.make(), case.kind.shape)
     for quantizer in CLASSES:
-        if quantizer not in OF_KERNELS or issubclass(quantizer, quantizers.StatefulQuantizer):
+        is_scaled = quantizer.alpha is not quantizers.Quantizer.alpha  # by channel: no layer of activations takes it
+        if not is_scaled and (quantizer not in OF_KERNELS or issubclass(quantizer, quantizers.StatefulQuantizer)):
             add(kerasq.layers.Quantize(quantizer()), (5,))
     add(kerasq.FixedPointQuantize(8, 4), (5,))
     x = {tensor.name: 8 * batch_of(tensor.shape[1:], seed) for seed, tensor in enumerate(inputs)}
