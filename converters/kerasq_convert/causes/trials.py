@@ -96,8 +96,8 @@ class Trials:
 
     def _tried(self, options: Options, begun: Start) -> Tried:
         emitted = begun.build(self._decided)
-        corrects = begun.correction is not None and options.correct_bias
-        model = begun.correction.measure(emitted.model) if corrects and begun.correction is not None else emitted.model
+        correction = begun.correction if options.correct_bias else None
+        model = emitted.model if correction is None else correction.measure(emitted.model)
         return Tried(options, begun, emitted, model, self.sqnr_db(model, self.wanted))
 
     @staticmethod

@@ -9,7 +9,6 @@ Lists of tensors, by which rounds read the sequence and write their results, van
 from __future__ import annotations
 
 import collections
-import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -102,11 +101,7 @@ class _Loop:
                     yield needed
 
 
-@dataclasses.dataclass(frozen=True)
-class _Round:
-    """Numbers of tensor lists' entries in one round, by the reference inside of the loop that tells it."""
-
-    numbers: Mapping[str, np.ndarray]
+_Round = Mapping[str, np.ndarray]  # numbers of tensor lists' entries, by the reference inside of the loop that tells each
 
 
 def _rounds(loop: _Loop, constants: Mapping[str, np.ndarray]) -> list[_Round] | None:
@@ -140,7 +135,7 @@ def _rounds(loop: _Loop, constants: Mapping[str, np.ndarray]) -> list[_Round] | 
             of = dict(zip(asked, results, strict=True)) | {reference: constants[_tensor(reference)] for reference in outside}
             if not of[told[0]]:
                 return rounds
-            rounds.append(_Round({reference: of[reference] for reference in told[1:]}))
+            rounds.append({reference: of[reference] for reference in told[1:]})
             values |= {name: of[reference] for name, reference in carried.items()}
     return None
 
@@ -199,7 +194,7 @@ def _unroll(flat: Any, loop: _Loop, rounds: list[_Round]) -> None:
             copy.name = names[node.name]
             inputs = [there(reference) for reference in _data(node)]
             if node.op in NUMBERED:
-                added.append(_constant(f"{copy.name}/number", one.numbers[loop.source(node.input[1])]))
+                added.append(_constant(f"{copy.name}/number", one[loop.source(node.input[1])]))
                 inputs[1] = added[-1].name
             del copy.input[:]
             copy.input.extend(inputs)

@@ -3,7 +3,7 @@
 #if !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 200809L
 #endif
-#include "../kq_internal.h"
+#include "../packed/kq_split.h"
 #include "kq_team.h"
 
 #if defined(KQ_HAVE_THREADS) && defined(__GNUC__)
@@ -51,10 +51,7 @@ static void relax(void) {
 #endif
 }
 
-/* Where a member's items begin: neighbours are for one member, which may have their inputs in its cache. */
-static uint32_t first_item(uint32_t items, uint32_t members, uint32_t member) {
-  return (uint32_t)((uint64_t)items * member / members);
-}
+/* Members' items are parts as kq_part_begin says: neighbours are for one member, which may have their inputs in its cache. */
 
 /* Takes an item of those of member `owner` and computes it as `member`; false where there is none. */
 static bool compute_of(kq_team *team, uint32_t owner, uint32_t member) {
@@ -62,7 +59,7 @@ static bool compute_of(kq_team *team, uint32_t owner, uint32_t member) {
   while ((uint32_t)ticket != 0) {
     const kq_item compute = PEEK(team->compute);
     void *const context = PEEK(team->context);
-    const uint32_t end = first_item(PEEK(team->items), team->members, owner + 1);
+    const uint32_t end = kq_part_begin(PEEK(team->items), owner + 1, team->members);
     if (!__atomic_compare_exchange_n(&team->member[owner].ticket, &ticket, ticket - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
       continue;
     }
@@ -186,8 +183,8 @@ void kq_team_share(kq_team *team, kq_item compute, void *context, uint32_t items
   PUT(team->items, items);
   STORE(team->done, 0);
   for (uint32_t i = team->members; i-- > 0;) {
-    const uint32_t end = first_item(items, team->members, i + 1);
-    STORE(team->member[i].ticket, number << 32 | (end - first_item(items, team->members, i)));
+    const uint32_t end = kq_part_begin(items, i + 1, team->members);
+    STORE(team->member[i].ticket, number << 32 | (end - kq_part_begin(items, i, team->members)));
   }
   wake(team);
   while (compute_one(team, 0)) continue;

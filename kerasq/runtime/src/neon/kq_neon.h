@@ -59,14 +59,8 @@ void kq_neon_compute_piece(const kq_piece *piece);
     .run_several = several,                                                                \
     .inner = (void (*)(void))add_steps,                                                    \
   };
-#define KQ_NEON_SPLIT(constant, of_kernel, cost_of_product)                                \
-  const kq_split constant = {                                                              \
-    .kernel = &of_kernel,                                                                  \
-    .cost = cost_of_product,                                                               \
-    .stages = KQ_GEMM_STAGES,                                                              \
-    .pieces = kq_gemm_pieces,                                                              \
-    .compute = kq_neon_compute_piece,                                                      \
-  };
+#define KQ_NEON_SPLIT(constant, of_kernel, cost_of_product) \
+  KQ_GEMM_SPLIT(constant, of_kernel, cost_of_product, kq_neon_compute_piece)
 
 /* From sums to outputs: KQ_FINISH_32 without a multiplier and with one, KQ_FINISH_FMA, KQ_FINISH_64, KQ_FINISH_ANY. */
 typedef enum { KQ_NEON_SHIFTED, KQ_NEON_INTEGERS, KQ_NEON_FLOATS, KQ_NEON_WIDE, KQ_NEON_ANY } kq_neon_way;

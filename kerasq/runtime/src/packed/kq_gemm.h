@@ -248,6 +248,14 @@ void kq_gemm_each_chunk(const kq_operator *op, uint8_t *arena, kq_gemm_compute c
 enum { KQ_GEMM_STAGES = 2 };
 uint32_t kq_gemm_pieces(const kq_operator *op, uint32_t stage, uint32_t wanted);
 void kq_gemm_compute_piece(const kq_piece *piece, kq_gemm_compute compute);
+#define KQ_GEMM_SPLIT(constant, of_kernel, cost_of_product, compute_piece) \
+  const kq_split constant = {                                              \
+      .kernel = &of_kernel,                                                \
+      .cost = cost_of_product,                                             \
+      .stages = KQ_GEMM_STAGES,                                            \
+      .pieces = kq_gemm_pieces,                                            \
+      .compute = compute_piece,                                            \
+  };
 
 /* Where the addend of the output's first value is. */
 static inline const uint8_t *kq_gemm_addend(const kq_operator *op, const uint8_t *output) {

@@ -79,6 +79,16 @@ void kq_depthwise_run(const kq_operator *op, uint8_t *arena, const kq_depthwise_
 enum { KQ_DEPTHWISE_STAGES = 2 };
 size_t kq_depthwise_shared_bytes(const kq_operator *op);
 uint32_t kq_depthwise_pieces(const kq_operator *op, uint32_t stage, uint32_t wanted);
+#define KQ_DEPTHWISE_SPLIT(constant, of_kernel, compute_piece) \
+  const kq_split constant = {                                  \
+      .kernel = &of_kernel,                                    \
+      .cost = 8,                                               \
+      .stages = KQ_DEPTHWISE_STAGES,                           \
+      .shared_bytes = kq_depthwise_shared_bytes,               \
+      .own_bytes = kq_depthwise_scratch_bytes,                 \
+      .pieces = kq_depthwise_pieces,                           \
+      .compute = compute_piece,                                \
+  };
 void kq_depthwise_compute_piece(const kq_piece *piece, const kq_depthwise_tier *tier);
 
 /* Outputs of one pixel and block from its 16 sums, where the finish is not simple (kq_gemm.h). */

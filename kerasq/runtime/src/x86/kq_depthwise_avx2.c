@@ -116,10 +116,4 @@ const kq_kernel kq_depthwise_conv_2d_avx2 = {
     .run = run,
 };
 
-const kq_split kq_split_depthwise_conv_2d_avx2 = {
-    .kernel = &kq_depthwise_conv_2d_avx2,
-    .cost = 8,
-    .stages = KQ_GEMM_STAGES,
-    .pieces = kq_gemm_pieces,
-    .compute = compute_piece,
-};
+KQ_GEMM_SPLIT(kq_split_depthwise_conv_2d_avx2, kq_depthwise_conv_2d_avx2, 8, compute_piece)

@@ -196,12 +196,4 @@ const kq_kernel kq_depthwise_bytes_avx2 = {
     .run = run,
 };
 
-const kq_split kq_split_depthwise_bytes_avx2 = {
-    .kernel = &kq_depthwise_bytes_avx2,
-    .cost = 8,
-    .stages = KQ_DEPTHWISE_STAGES,
-    .shared_bytes = kq_depthwise_shared_bytes,
-    .own_bytes = kq_depthwise_scratch_bytes,
-    .pieces = kq_depthwise_pieces,
-    .compute = compute_piece,
-};
+KQ_DEPTHWISE_SPLIT(kq_split_depthwise_bytes_avx2, kq_depthwise_bytes_avx2, compute_piece)

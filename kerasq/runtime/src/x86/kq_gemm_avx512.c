@@ -165,10 +165,4 @@ const kq_kernel kq_conv_2d_avx512 = {
     .run = run,
 };
 
-const kq_split kq_split_conv_2d_avx512 = {
-    .kernel = &kq_conv_2d_avx512,
-    .cost = 1,
-    .stages = KQ_GEMM_STAGES,
-    .pieces = kq_gemm_pieces,
-    .compute = compute_piece,
-};
+KQ_GEMM_SPLIT(kq_split_conv_2d_avx512, kq_conv_2d_avx512, 1, compute_piece)
