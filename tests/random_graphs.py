@@ -19,7 +19,7 @@ from random_operators import magnitude, output_format, random_clamp, random_form
 
 FIXED = ("FIXED8", "FIXED8", "UFIXED8", "FIXED16", "UFIXED16")
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 63, 64, 65, 80)
-MOVERS = ("multiply", "concatenate", "transpose", "lookup")
+MOVERS = ("multiply", "concatenate", "transpose", "lookup", "rows_of_classes")
 KERNELS = ("FIXED2", "FIXED4", "FIXED8", "FIXED8", "FIXED8", "FIXED16", "SIGN", "SIGN")
 
 
@@ -217,6 +217,23 @@ class _Graph:
         entries = random_stored(self.rng, form, (256 if source.bits == 8 else 513,))
         table = self.net.constant(f"table{len(self.net.tensors)}", entries, form)
         return self.net.apply("LOOKUP", (x, table), form, clamp=random_clamp(self.rng, form))
+
+    def argmax(self, x: int) -> int:
+        form = QFormat.parse("UFIXED8_0" if self.shape(x)[-1] <= 256 and self.rng.random() < 0.7 else "UFIXED16_0")
+        return self.net.apply("ARGMAX", (x,), form, shape=(*self.shape(x)[:-1], 1))
+
+    def rows_of_classes(self, x: int) -> int:
+        """For each pixel the row of a table that its class has."""
+        source = QFormat.parse(str(self.rng.choice(["FIXED8_4", "UFIXED8_4", "FIXED16_9", "FIXED4_2", "FIXED2_1", "SIGN"])))
+        stored = random_stored(self.rng, source, (int(self.rng.choice([5, 100])), self.channels()))
+        table = self.net.constant(f"table{len(self.net.tensors)}", stored, source)
+        form = (
+            source
+            if source.bits >= 8 and self.rng.random() < 0.6
+            else QFormat.parse(str(self.rng.choice(FIXED))).with_frac_bits(3)
+        )
+        shape = (*self.shape(x)[:-1], stored.shape[-1])
+        return self.net.apply("GATHER", (self.argmax(x), table), form, shape=shape, clamp=random_clamp(self.rng, form))
 
     def softmax(self, x: int) -> int:
         source, table = self.form(x), ABSENT

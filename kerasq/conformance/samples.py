@@ -303,6 +303,26 @@ def gated_network() -> Model:
     return net.model([x, gate])
 
 
+def labelled_network() -> Model:
+    """Rows of tables, and the class of each: what came with version 5."""
+    net = ModelBuilder(seed=11)
+    numbers = net.activation("numbers", "UFIXED8_0", 1, 3)
+    first = net.operator(
+        OperatorKind.GATHER,
+        [numbers, net.constant("first/table", "FIXED8_5", 5, 4)],
+        net.activation("first/output", "FIXED8_5", 1, 3, 4),
+    )
+    second = net.operator(
+        OperatorKind.GATHER,
+        [numbers, net.constant("second/table", "FIXED4_2", 7, 4)],
+        net.activation("second/output", "FIXED8_3", 1, 3, 4),
+        clamp=(-40, 50),
+    )
+    total = net.operator(OperatorKind.ADD, [first, second], net.activation("total/output", "FIXED8_3", 1, 3, 4))
+    net.operator(OperatorKind.ARGMAX, [total], net.activation("classes/output", "UFIXED8_0", 1, 3))
+    return net.model([numbers])
+
+
 def named_network() -> Model:
     """Two inputs and two outputs that have other names than their tensors."""
     net = ModelBuilder(seed=8)
@@ -351,4 +371,5 @@ SAMPLES = {
     "gated": gated_network,
     "named": named_network,
     "narrow": narrow_network,
+    "labelled": labelled_network,
 }

@@ -22,7 +22,7 @@ from kerasq.format.generated.enums import OperatorKind
 from kerasq.qformat import QFormat
 from kerasq.rich import notebook_table, paragraph
 
-FORMAT_VERSION = 4  # the newest; plan.needed_version says which one a model needs
+FORMAT_VERSION = 5  # the newest; plan.needed_version says which one a model needs
 FILE_IDENTIFIER = b"KRSQ"
 ABSENT = -1  # index of an optional input that an operator does without
 

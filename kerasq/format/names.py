@@ -27,6 +27,7 @@ CONSTANTS = {
     OperatorKind.DENSE: _WEIGHTED,
     OperatorKind.SOFTMAX: {"table": 1},
     OperatorKind.LOOKUP: {"table": 1},
+    OperatorKind.GATHER: {"table": 1},
 }
 _LONGEST = MAX_NAME_BYTES - 64  # bytes of a name that others may follow from
 

@@ -9,4 +9,5 @@ ACTIVATIONS = ("FLOAT32", "FIXED8", "FIXED16", "UFIXED8", "UFIXED16")
 KERNELS = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "SIGN", "FIXED2")
 VECTORS = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "FIXED32")  # multipliers and biases
 TABLES = ("FIXED8", "FIXED16", "UFIXED8", "UFIXED16")  # of a function: stored values of an activation that is not FLOAT32
+GATHERED = (*KERNELS, "UFIXED8", "UFIXED16")  # a table of rows: a kernel's weights, or stored values of an activation
 EXPONENTIALS = ("UFIXED16",)  # the table of a softmax

@@ -10,10 +10,12 @@ import numpy as np
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.ops import (
     add,
+    argmax,
     average_pool,
     concat,
     convolution,
     dense,
+    gather,
     lookup,
     max_pool,
     mul,
@@ -40,6 +42,8 @@ TABLE: dict[OperatorKind, OperatorSpec] = {
         concat.SPEC,
         transpose.SPEC,
         lookup.SPEC,
+        argmax.SPEC,
+        gather.SPEC,
     )
 }
 

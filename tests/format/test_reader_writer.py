@@ -42,7 +42,7 @@ def with_constant(format: str, *shape: int, name: str = "w") -> Model:
     return net.model([x])
 
 
-@pytest.mark.parametrize(("sample", "version"), [("wide", 1), ("gated", 2), ("narrow", 4)])
+@pytest.mark.parametrize(("sample", "version"), [("wide", 1), ("gated", 2), ("narrow", 4), ("labelled", 5)])
 def test_a_file_records_the_version_that_has_all_of_it(sample, version):
     assert reader.recorded_version(dumps(SAMPLES[sample](), compact=False)) == version
     assert reader.recorded_version(dumps(SAMPLES[sample]())) == max(version, 3)

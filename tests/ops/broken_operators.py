@@ -57,8 +57,8 @@ WINDOW_ATTRIBUTES = {
 ATTRIBUTES = [
     (ALL, {"clamp": (3, 2)}, "minimum must not exceed"),
     (ALL, {"clamp": (float("nan"), 2)}, "minimum must not exceed"),
-    (ALL, {"clamp": (-129, 127)}, r"must lie in \[-128, 127\]"),
-    (ALL, {"clamp": (0, 128)}, r"must lie in \[-128, 127\]"),
+    (ALL, {"clamp": (-129, 127)}, r"must lie in \[(-128, 127|0, 255)\]"),
+    (ALL, {"clamp": (0, 256)}, r"must lie in \[(-128, 127|0, 255)\]"),
     (ALL, {"clamp": (0.5, 100)}, "two integers"),
     (ALL, {"accumulator_bits": 0}, "accumulator_bits must be 32 or 64"),
     (ALL, {"accumulator_bits": 16}, "accumulator_bits must be 32 or 64"),

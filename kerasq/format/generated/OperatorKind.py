@@ -15,3 +15,5 @@ class OperatorKind(object):
     CONCAT = 9
     TRANSPOSE = 10
     LOOKUP = 11
+    ARGMAX = 12
+    GATHER = 13

@@ -39,3 +39,5 @@ class OperatorKind(enum.StrEnum):
     CONCAT = "CONCAT"
     TRANSPOSE = "TRANSPOSE"
     LOOKUP = "LOOKUP"
+    ARGMAX = "ARGMAX"
+    GATHER = "GATHER"

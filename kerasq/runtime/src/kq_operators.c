@@ -5,6 +5,10 @@ enum { ACTIVATIONS = 1 << KQ_FLOAT32 | 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << K
 enum { KERNELS = 1 << KQ_FLOAT32 | 1 << KQ_FIXED4 | 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << KQ_SIGN | 1 << KQ_FIXED2 };
 enum { VECTORS = 1 << KQ_FLOAT32 | 1 << KQ_FIXED4 | 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << KQ_FIXED32 };
 enum { TABLES = 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << KQ_UFIXED8 | 1 << KQ_UFIXED16 };
+enum { GATHERED =
+  1 << KQ_FLOAT32 | 1 << KQ_FIXED4 | 1 << KQ_FIXED8 | 1 << KQ_FIXED16 | 1 << KQ_SIGN | 1 << KQ_FIXED2 |
+  1 << KQ_UFIXED8 | 1 << KQ_UFIXED16
+};
 enum { EXPONENTIALS = 1 << KQ_UFIXED16 };
 
 static const kq_operand conv_2d[] = {
@@ -58,6 +62,13 @@ static const kq_operand lookup[] = {
     [KQ_LOOKUP_INPUT] = {.types = ACTIVATIONS, .overlap = KQ_OVERLAP_ELEMENT_WISE},
     [KQ_LOOKUP_TABLE] = {.types = TABLES, .flags = KQ_OPERAND_CONSTANT},
 };
+static const kq_operand argmax[] = {
+    [KQ_ARGMAX_INPUT] = {.types = ACTIVATIONS},
+};
+static const kq_operand gather[] = {
+    [KQ_GATHER_INPUT] = {.types = ACTIVATIONS},
+    [KQ_GATHER_TABLE] = {.types = GATHERED, .flags = KQ_OPERAND_CONSTANT},
+};
 
 const kq_signature kq_signatures[KQ_KINDS] = {
     [KQ_CONV_2D] = {
@@ -100,5 +111,11 @@ const kq_signature kq_signatures[KQ_KINDS] = {
     },
     [KQ_LOOKUP] = {
         .operands = lookup, .count = 2, .needed = 2,
+    },
+    [KQ_ARGMAX] = {
+        .operands = argmax, .count = 1, .needed = 1,
+    },
+    [KQ_GATHER] = {
+        .operands = gather, .count = 2, .needed = 2,
     },
 };

@@ -32,6 +32,8 @@ enum {
 };
 enum { KQ_TRANSPOSE_INPUT };
 enum { KQ_LOOKUP_INPUT, KQ_LOOKUP_TABLE };
+enum { KQ_ARGMAX_INPUT };
+enum { KQ_GATHER_INPUT, KQ_GATHER_TABLE };
 
 /* Limits of the rules. */
 enum { KQ_CONV_2D_MAX_SIDE = 65535 };
@@ -42,6 +44,8 @@ enum {
   KQ_SOFTMAX_ENTRIES_16 = 512
 };
 enum { KQ_LOOKUP_ENTRIES_8 = 256, KQ_LOOKUP_ENTRIES_16 = 513 };
+enum { KQ_ARGMAX_MAX_CLASSES = 65536 };
+enum { KQ_GATHER_MAX_ROWS = 65536 };
 
 /* Kinds whose results may differ from engine to engine where they compute in float, a bit each. */
 enum { KQ_INEXACT_IN_FLOAT = 1 << KQ_CONV_2D | 1 << KQ_DENSE | 1 << KQ_AVERAGE_POOL_2D | 1 << KQ_SOFTMAX };
