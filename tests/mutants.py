@@ -42,7 +42,7 @@ def networks(seed: int) -> Iterator[Model]:
     """Random networks without end: graphs, single operators and samples, those left out that take long."""
     chance = random.Random(seed)
     while True:
-        kind, child = chance.choice("ggggoowwwffcccsppppppddt"), chance.randrange(1 << 30)
+        kind, child = chance.choice("ggggoowwwffcccsppppppppppddt"), chance.randrange(1 << 30)
         if kind == "g":
             model = random_graph(child)
         elif kind == "o":

@@ -19,7 +19,7 @@ from random_operators import magnitude, output_format, random_clamp, random_form
 
 FIXED = ("FIXED8", "FIXED8", "UFIXED8", "FIXED16", "UFIXED16")
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 63, 64, 65, 80)
-MOVERS = ("multiply", "concatenate", "transpose", "lookup", "rows_of_classes")
+MOVERS = ("multiply", "concatenate", "transpose", "lookup", "rows_of_classes", "normalize")
 KERNELS = ("FIXED2", "FIXED4", "FIXED8", "FIXED8", "FIXED8", "FIXED16", "SIGN", "SIGN")
 
 
@@ -234,6 +234,17 @@ class _Graph:
         )
         shape = (*self.shape(x)[:-1], stored.shape[-1])
         return self.net.apply("GATHER", (self.argmax(x), table), form, shape=shape, clamp=random_clamp(self.rng, form))
+
+    def normalize(self, x: int) -> int:
+        rng, source, (_, *sizes, channels) = self.rng, self.form(x), self.shape(x)
+        window = tuple(int(rng.choice([1, size])) for size in sizes) if len(sizes) == 2 else (1, int(np.prod(sizes)))
+        groups = int(rng.choice([1, 1, channels, *(g for g in range(1, channels) if channels % g == 0)]))
+        exact = source.is_fixed and rng.random() < 0.9
+        epsilon = QFormat.parse("FIXED16_20" if exact else "FLOAT32")
+        constant = self.net.constant(f"epsilon{len(self.net.tensors)}", np.array([1049 if exact else 1e-3]), epsilon)
+        form = random_format(rng, FIXED, 0, 14) if exact else self.float_result()
+        attributes = {"window": window, "groups": groups, "centered": int(rng.integers(2)), "clamp": random_clamp(rng, form)}
+        return self.net.apply("NORMALIZE", (x, constant), form, **attributes)
 
     def softmax(self, x: int) -> int:
         source, table = self.form(x), ABSENT

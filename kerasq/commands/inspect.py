@@ -104,6 +104,7 @@ def _operator(model: Model, operator: Operator) -> dict[str, Any]:
         "dilations": list(operator.dilations),
         "padding": list(operator.padding),
         "groups": operator.groups,
+        "centered": bool(operator.centered),
         # JSON has no infinity: a limit that limits nothing is null.
         "clamp": operator.clamp and [None if abs(limit) == float("inf") else limit for limit in operator.clamp],
         "accumulator_bits": operator.accumulator_bits,
@@ -167,6 +168,7 @@ def _window(operator: dict[str, Any]) -> str:
         ("dilation", _times(operator["dilations"]), "1x1"),
         ("padding", ",".join(map(str, operator["padding"])), "0,0,0,0"),
         ("groups", str(operator["groups"]), "1"),
+        ("centered", str(operator["centered"]), "False"),
     ):
         if value != default:
             parts.append(f"{name} {value}")

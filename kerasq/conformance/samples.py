@@ -362,6 +362,29 @@ def narrow_network() -> Model:
     return net.model([x])
 
 
+def normalized_network() -> Model:
+    """Channels, groups of them and whole maps normalized, with and without their mean: what came with version 5."""
+    net = ModelBuilder(seed=10)
+    x = net.activation("x", "FIXED8_4", 1, 3, 4, 6)
+    epsilon = net.constant("epsilon", "FIXED16_24", 1, data=np.array([16777]))
+    by_pixel = net.operator(
+        OperatorKind.NORMALIZE, [x, epsilon], net.activation("layer/output", "FIXED8_5", 1, 3, 4, 6), window=(1, 1), centered=1
+    )
+    by_group = net.operator(
+        OperatorKind.NORMALIZE,
+        [by_pixel, epsilon],
+        net.activation("group/output", "UFIXED16_12", 1, 3, 4, 6),
+        window=(3, 4),
+        groups=2,
+        centered=1,
+        clamp=(0, 9999),
+    )
+    net.operator(
+        OperatorKind.NORMALIZE, [by_group, epsilon], net.activation("square/output", "FIXED16_10", 1, 3, 4, 6), window=(1, 4)
+    )
+    return net.model([x])
+
+
 SAMPLES = {
     "binary": binary_network,
     "float": float_network,
@@ -372,4 +395,5 @@ SAMPLES = {
     "named": named_network,
     "narrow": narrow_network,
     "labelled": labelled_network,
+    "normalized": normalized_network,
 }

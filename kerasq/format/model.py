@@ -97,7 +97,9 @@ class Operator:
         dilations: Vertical and horizontal distance of taps (CONV_2D).
         padding: Rows and columns of absent taps at the top, bottom, left and right (CONV_2D and pooling).
         window: Height and width (pooling; a convolution's are its kernel's). TRANSPOSE: sizes of the axes that change places.
-        groups: Groups of channels (CONV_2D). TRANSPOSE: values that move together.
+            NORMALIZE: pixels that are normalized together, in rows and columns.
+        groups: Groups of channels (CONV_2D, NORMALIZE). TRANSPOSE: values that move together.
+        centered: 1 where the mean is subtracted, else 0 (NORMALIZE).
         clamp: Smallest and largest output: stored integers of the output's format, or floats for a FLOAT32 output.
             `None` where nothing is clamped beyond the format's own range.
         accumulator_bits: 32 or 64: the width that provably holds every intermediate sum (0 for float operators).
@@ -115,6 +117,7 @@ class Operator:
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     window: tuple[int, int] = (0, 0)
     groups: int = 1
+    centered: int = 0
     clamp: tuple[float, float] | None = None
     accumulator_bits: int = 0
     total_bits: int = 0

@@ -28,6 +28,7 @@ CONSTANTS = {
     OperatorKind.SOFTMAX: {"table": 1},
     OperatorKind.LOOKUP: {"table": 1},
     OperatorKind.GATHER: {"table": 1},
+    OperatorKind.NORMALIZE: {"epsilon": 1},
 }
 _LONGEST = MAX_NAME_BYTES - 64  # bytes of a name that others may follow from
 

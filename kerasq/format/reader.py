@@ -198,6 +198,7 @@ def _operator(table: dict[str, Any], tensors: tuple[Tensor, ...]) -> Operator:
         padding=tuple(window[f"padding_{side}"] for side in ("top", "bottom", "left", "right")),
         window=(window["height"], window["width"]),
         groups=window["groups"],
+        centered=window["centered"],
     )
 
 

@@ -107,6 +107,7 @@ WINDOW = Table(
         "padding_left": USHORT,
         "padding_right": USHORT,
         "groups": USHORT.with_default(1),
+        "centered": USHORT,
     },
 )
 CLAMP = Table("Clamp", {"min": INT, "max": INT, "min_float": FLOAT, "max_float": FLOAT})

@@ -136,7 +136,7 @@ class Writer:
 
     def window(self, operator: Operator) -> int | None:
         """The Window table; none where it would hold the defaults."""
-        sizes = (*operator.window, *operator.strides, *operator.dilations, *operator.padding, operator.groups)
+        sizes = (*operator.window, *operator.strides, *operator.dilations, *operator.padding, operator.groups, operator.centered)
         values = tuple(map(int, sizes))  # in the order of the schema's fields
         defaults = tuple(field.default for field in WINDOW.fields.values() if isinstance(field, Scalar))
         if values == defaults and not self.builder.forceDefaults:

@@ -11,3 +11,4 @@ VECTORS = ("FLOAT32", "FIXED4", "FIXED8", "FIXED16", "FIXED32")  # multipliers a
 TABLES = ("FIXED8", "FIXED16", "UFIXED8", "UFIXED16")  # of a function: stored values of an activation that is not FLOAT32
 GATHERED = (*KERNELS, "UFIXED8", "UFIXED16")  # a table of rows: a kernel's weights, or stored values of an activation
 EXPONENTIALS = ("UFIXED16",)  # the table of a softmax
+EPSILONS = ("FLOAT32", "FIXED16")  # what a normalization adds to the variance

@@ -20,6 +20,9 @@ class Overlap(enum.StrEnum):
     """All channels of the pixels under a window; channel by channel where there are as many groups as channels on both sides."""
     WINDOW_OF_CHANNEL = "WINDOW_OF_CHANNEL"
     """The pixels under a window, of the output's own channel."""
+    GROUP = "GROUP"
+    """All values of a group of channels of the pixels under a window before the first of them is written: as `ELEMENT_WISE` where
+    these follow each other, as there's one group or one pixel; else `NEVER`."""
 
 
 @dataclasses.dataclass(frozen=True)

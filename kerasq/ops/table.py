@@ -19,6 +19,7 @@ from kerasq.ops import (
     lookup,
     max_pool,
     mul,
+    normalize,
     quantize,
     reshape,
     softmax,
@@ -44,6 +45,7 @@ TABLE: dict[OperatorKind, OperatorSpec] = {
         lookup.SPEC,
         argmax.SPEC,
         gather.SPEC,
+        normalize.SPEC,
     )
 }
 

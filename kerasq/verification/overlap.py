@@ -22,8 +22,9 @@ those behind begin as far behind the window's start. With sx and sy bytes per va
 and D is the sum above with c s in place of (c + 1) s, plus (C - 1) max(0, sy - sx). An element-wise operator is the same of one
 row with no window: D = (elements - 1) max(0, sy - sx), 0 where the output's values are no wider, so that it may take the
 input's place. A Dense layer reads everything for every output, CONCAT and TRANSPOSE write in another order than they read, MUL
-reads one value per channel for every pixel: their outputs lie elsewhere. Which of these an operator is, its row
-in kerasq.ops says, operand by operand (`Operand.overlap`).
+reads one value per channel for every pixel: their outputs lie elsewhere. NORMALIZE reads a run of values before it writes the
+first of them: where the values of a run lie side by side it is as an element-wise operator, else its output lies elsewhere. Which
+of these an operator is, its row in kerasq.ops says, operand by operand (`Operand.overlap`).
 
 Each maximum is one of r a - b max(0, r stride - padding): a line less a convex function, hence largest at an end or on either
 side of the kink. The C runtime has the same in kq_overlap.c.
@@ -56,6 +57,8 @@ def _operand_distance(model: Model, operator: Operator, operand: Operand, x: Ten
     y = model.output(operator)
     match operand.overlap:
         case Overlap.ELEMENT_WISE if _elements(x) == _elements(y):  # else a value per channel, read for every pixel
+            return _beside_values(x, y, _elements(y))
+        case Overlap.GROUP if operator.groups == 1 or operator.window == (1, 1):
             return _beside_values(x, y, _elements(y))
         case Overlap.WINDOW:
             return _window_distance(operator, x, y, by_channel=operator.groups == x.shape[3] == y.shape[3])

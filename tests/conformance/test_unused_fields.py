@@ -28,6 +28,7 @@ WINDOW_FIELDS = {
     "dilations": ("dilation_height", "dilation_width"),
     "padding": ("padding_top", "padding_bottom", "padding_left", "padding_right"),
     "groups": ("groups",),
+    "centered": ("centered",),
 }
 # Fields that have a meaning in every file, so that any value is either right or wrong.
 ALWAYS = [

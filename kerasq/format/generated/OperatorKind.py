@@ -17,3 +17,4 @@ class OperatorKind(object):
     LOOKUP = 11
     ARGMAX = 12
     GATHER = 13
+    NORMALIZE = 14

@@ -105,7 +105,14 @@ class Window(object):
             return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
         return 1
 
-def WindowStart(builder): builder.StartObject(11)
+    # Window
+    def Centered(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(26))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+def WindowStart(builder): builder.StartObject(12)
 def Start(builder):
     return WindowStart(builder)
 def WindowAddHeight(builder, height): builder.PrependUint16Slot(0, height, 0)
@@ -141,6 +148,9 @@ def AddPaddingRight(builder, paddingRight):
 def WindowAddGroups(builder, groups): builder.PrependUint16Slot(10, groups, 1)
 def AddGroups(builder, groups):
     return WindowAddGroups(builder, groups)
+def WindowAddCentered(builder, centered): builder.PrependUint16Slot(11, centered, 0)
+def AddCentered(builder, centered):
+    return WindowAddCentered(builder, centered)
 def WindowEnd(builder): return builder.EndObject()
 def End(builder):
     return WindowEnd(builder)

@@ -41,3 +41,4 @@ class OperatorKind(enum.StrEnum):
     LOOKUP = "LOOKUP"
     ARGMAX = "ARGMAX"
     GATHER = "GATHER"
+    NORMALIZE = "NORMALIZE"

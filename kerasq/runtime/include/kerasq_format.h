@@ -13,7 +13,7 @@ typedef enum {
 /* The enum OperatorKind of kerasq.fbs. */
 typedef enum {
   KQ_CONV_2D, KQ_DENSE, KQ_ADD, KQ_MAX_POOL_2D, KQ_AVERAGE_POOL_2D, KQ_RESHAPE, KQ_SOFTMAX, KQ_QUANTIZE, KQ_MUL,
-  KQ_CONCAT, KQ_TRANSPOSE, KQ_LOOKUP, KQ_ARGMAX, KQ_GATHER, KQ_KINDS
+  KQ_CONCAT, KQ_TRANSPOSE, KQ_LOOKUP, KQ_ARGMAX, KQ_GATHER, KQ_NORMALIZE, KQ_KINDS
 } kq_kind;
 
 /* X(TYPE) and X(KIND, kind) for each of them, in order. */
@@ -22,6 +22,6 @@ typedef enum {
 #define KQ_EACH_KIND(X) \
   X(CONV_2D, conv_2d) X(DENSE, dense) X(ADD, add) X(MAX_POOL_2D, max_pool_2d) X(AVERAGE_POOL_2D, average_pool_2d) \
   X(RESHAPE, reshape) X(SOFTMAX, softmax) X(QUANTIZE, quantize) X(MUL, mul) X(CONCAT, concat) X(TRANSPOSE, transpose) \
-  X(LOOKUP, lookup) X(ARGMAX, argmax) X(GATHER, gather)
+  X(LOOKUP, lookup) X(ARGMAX, argmax) X(GATHER, gather) X(NORMALIZE, normalize)
 
 #endif

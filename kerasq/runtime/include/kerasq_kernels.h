@@ -20,7 +20,8 @@
   X(kq_conv_2d_pairs) X(kq_add) X(kq_add_mixed) X(kq_max_pool_2d) X(kq_max_pool_2d_float) X(kq_average_pool_2d)                 \
   X(kq_average_pool_2d_mixed) X(kq_reshape) X(kq_reshape_float) X(kq_softmax) X(kq_softmax_float)           \
   X(kq_quantize) X(kq_quantize_mixed) X(kq_mul) X(kq_mul_mixed) X(kq_concat) X(kq_concat_mixed)             \
-  X(kq_transpose) X(kq_transpose_float) X(kq_lookup) X(kq_argmax) X(kq_argmax_mixed) X(kq_gather) X(kq_gather_mixed)
+  X(kq_transpose) X(kq_transpose_float) X(kq_lookup) X(kq_argmax) X(kq_argmax_mixed) X(kq_gather) X(kq_gather_mixed)        \
+  X(kq_normalize) X(kq_normalize_float)
 
 #define KQ_PORTABLE_KERNELS(X) \
   KQ_WEIGHTED_KERNELS(X, kq_conv_2d) KQ_WEIGHTED_KERNELS(X, kq_dense) KQ_OTHER_KERNELS(X)

@@ -51,8 +51,9 @@ typedef struct kq_operator {
   uint8_t inputs;           /* used entries of input[] */
   uint8_t accumulator_bits; /* 0 for an operator that computes in float, else 32 or 64 */
   uint8_t total_bits;
-  bool has_clamp;
-  bool is_integer; /* computes in integers (NUMERICS.md section 3) */
+  bool has_clamp : 1;
+  bool is_integer : 1;  /* computes in integers (NUMERICS.md section 3) */
+  bool is_centered : 1; /* NORMALIZE subtracts the mean */
 } kq_operator;
 
 struct kq_network {

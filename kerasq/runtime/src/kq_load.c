@@ -110,6 +110,7 @@ static const struct {
     {.fields = 2, .absent = 1, .use = KQ_USES_DILATIONS},
     {.fields = 4, .absent = 0, .use = KQ_USES_PADDING},
     {.fields = 1, .absent = 1, .use = KQ_USES_GROUPS},
+    {.fields = 1, .absent = 0, .use = KQ_USES_CENTERED},
 };
 
 /* Absent fields of a Window, and an absent Window, have their defaults. */
@@ -130,7 +131,8 @@ static bool load_window(kq_operator *op, const uint8_t *table) {
   memcpy(op->dilations, values + WINDOW_DILATIONS, sizeof op->dilations);
   memcpy(op->padding, values + WINDOW_PADDING, sizeof op->padding);
   op->groups = values[WINDOW_GROUPS];
-  return true;
+  op->is_centered = values[WINDOW_CENTERED] != 0;
+  return values[WINDOW_CENTERED] <= 1;
 }
 
 /* Limits of the output's kind; those of the other must be 0. Floats are kept, and compared, as their bits: nothing is computed in

@@ -10,6 +10,7 @@ enum { GATHERED =
   1 << KQ_UFIXED8 | 1 << KQ_UFIXED16
 };
 enum { EXPONENTIALS = 1 << KQ_UFIXED16 };
+enum { EPSILONS = 1 << KQ_FLOAT32 | 1 << KQ_FIXED16 };
 
 static const kq_operand conv_2d[] = {
     [KQ_CONV_2D_INPUT] = {.types = ACTIVATIONS, .overlap = KQ_OVERLAP_WINDOW},
@@ -69,6 +70,10 @@ static const kq_operand gather[] = {
     [KQ_GATHER_INPUT] = {.types = ACTIVATIONS},
     [KQ_GATHER_TABLE] = {.types = GATHERED, .flags = KQ_OPERAND_CONSTANT},
 };
+static const kq_operand normalize[] = {
+    [KQ_NORMALIZE_INPUT] = {.types = ACTIVATIONS, .overlap = KQ_OVERLAP_GROUP},
+    [KQ_NORMALIZE_EPSILON] = {.types = EPSILONS, .flags = KQ_OPERAND_CONSTANT},
+};
 
 const kq_signature kq_signatures[KQ_KINDS] = {
     [KQ_CONV_2D] = {
@@ -117,5 +122,9 @@ const kq_signature kq_signatures[KQ_KINDS] = {
     },
     [KQ_GATHER] = {
         .operands = gather, .count = 2, .needed = 2,
+    },
+    [KQ_NORMALIZE] = {
+        .operands = normalize, .count = 2, .needed = 2,
+        .attributes = KQ_USES_WINDOW | KQ_USES_GROUPS | KQ_USES_CENTERED,
     },
 };

@@ -34,6 +34,7 @@ static int64_t distance(const kq_operator *op, const kq_tensor *x, uint8_t overl
   const uint32_t pixel = y->shape[3] * y_bytes, x_pixel = x->shape[3] * x_bytes;
   uint32_t own = y_bytes > x_bytes ? (values - 1) * (y_bytes - x_bytes) : 0; /* what wider values add */
   if (overlap == KQ_OVERLAP_NEVER) return FAR;
+  if (overlap == KQ_OVERLAP_GROUP && op->groups != 1 && (op->window[0] != 1 || op->window[1] != 1)) return FAR;
   /* Of other sizes: one value per channel, which is read for every pixel. */
   if (!slides) return x->bytes / x_bytes == values ? own : FAR;
   if (overlap == KQ_OVERLAP_WINDOW && (op->groups != x->shape[3] || op->groups != y->shape[3])) own = pixel;
