@@ -7,14 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasq.histogram import Histogram
-from kerasq_convert.graph import Concat, Curve, Graph, Multiply, Pool, Softmax, moves_values
+from kerasq_convert.graph import Add, Concat, Curve, Graph, Multiply, Pool, Softmax, WeightedNode, moves_values
 
 
 def non_negative(graph: Graph, histograms: Mapping[str, Histogram]) -> set[str]:
-    """Values that are clamped at zero, or moved, averaged or multiplied from such; inputs by what was observed of them."""
+    """Values that are clamped at zero, or moved, averaged, multiplied or added up from such; inputs by what was observed."""
     values = {value for value in graph.inputs if value in histograms and histograms[value].min >= 0}
     for node in graph.nodes:
-        passes_on = isinstance(node, Pool | Concat | Multiply) or moves_values(node)
+        passes_on = isinstance(node, Pool | Concat | Multiply | Add) or moves_values(node)
+        passes_on = passes_on or (isinstance(node, WeightedNode) and _adds_up(node))
         never = node.clamp[0] >= 0 or isinstance(node, Softmax) or (passes_on and values.issuperset(node.inputs))
         if never or (isinstance(node, Curve) and _is_non_negative(node)):
             values.add(node.output)
@@ -25,3 +26,9 @@ def _is_non_negative(node: Curve) -> bool:
     """Whether a function is nowhere negative. (Were it so between these places, its table would hold zeros there.)"""
     with np.errstate(all="ignore"):
         return bool(np.nanmin(node.function(np.linspace(-64.0, 64.0, 1 << 13))) >= 0)
+
+
+def _adds_up(node: WeightedNode) -> bool:
+    """Whether nothing that a node computes from is negative, but for what it reads."""
+    constants = (node.kernel, node.multiplier, node.bias)
+    return all(constant is None or bool(np.min(constant) >= 0) for constant in constants)

@@ -18,6 +18,7 @@ from kerasq_convert.passes.fold_affine import (
     compose_affine,
     fold_affine_forward,
     fold_affine_into_producers,
+    fold_affine_through_clamps,
 )
 from kerasq_convert.passes.frames import fold_padding, lower_frames
 from kerasq_convert.passes.fuse import fuse_clamps_and_formats
@@ -50,6 +51,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fold_affine_into_sums,
     flatten_into_dense,
     fold_affine_forward,  # Rescaling and BatchNorm before one
+    fold_affine_through_clamps,  # those that are left after an activation
     fold_padding,  # around an affine node that was folded
     fold_selections,  # beside a Dense layer, or what was folded
     lower_affine,

@@ -22,6 +22,8 @@ from kerasq_convert.graph import (
     Convolution,
     Dense,
     Graph,
+    Identity,
+    Limits,
     Node,
     Pool,
     Scaled,
@@ -101,6 +103,45 @@ def _affine_pairs(graph: Graph) -> Iterator[tuple[Affine, Node]]:
             and _plain(producer)
         ):
             yield node, producer
+
+
+def fold_affine_through_clamps(graph: Graph) -> Graph:
+    """An affine node after the clamp of a convolution or Dense becomes part of that, where no reader could take it.
+
+    A clamp to [a, b], then times s, plus o, is one to the range between a·s + o and b·s + o of y·s + o. So a hard sigmoid,
+    `relu6(x + 3) / 6`, is one operator.
+    """
+    return until_stable(graph, _fold_one_through)
+
+
+def _fold_one_through(graph: Graph) -> Graph | None:
+    producers, readers = graph.producers(), graph.consumers()
+    for node in graph.nodes:
+        clamp = producers.get(node.inputs[0])
+        source = producers.get(clamp.inputs[0]) if isinstance(clamp, Identity) and clamp.format is None else None
+        if not isinstance(node, Affine) or clamp is None or not isinstance(source, WeightedNode) or not _plain(source):
+            continue
+        limits = _scaled_clamp(clamp.clamp, node)
+        if limits is None or not all(is_exclusive(graph, value, readers) for value in (source.output, clamp.output)):
+            continue
+        before = replace(source.scaled(node.scale, node.offset), output=f"{node.output}/before")
+        after = replace(clamp, inputs=(before.output,), output=node.output, layers=_joined(clamp, node), clamp=limits)
+        places = {id(source): (before,), id(clamp): (after,), id(node): ()}
+        scaled = {**graph.scaled, before.output: Scaled(source.output, node.scale, node.offset)}
+        graph = dataclasses.replace(graph, scaled=scaled)
+        return graph.with_nodes(kept for other in graph.nodes for kept in places.get(id(other), (other,)))
+    return None
+
+
+def _scaled_clamp(clamp: Limits, node: Affine) -> Limits | None:
+    """The clamp after an affine node that does what `clamp` did before it; `None` where channels would differ."""
+    if not np.any(node.offset) and np.all(node.scale > 0) and all(limit == 0 or np.isinf(limit) for limit in clamp):
+        return clamp
+    scale, offset = (np.unique(part) for part in (node.scale, node.offset))
+    if scale.size > 1 or offset.size > 1 or scale[0] == 0:
+        return None
+    low, high = sorted(float(limit * scale[0] + offset[0]) for limit in clamp)
+    return low, high
 
 
 def fold_affine_forward(graph: Graph) -> Graph:
