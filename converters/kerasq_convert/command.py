@@ -14,9 +14,11 @@ gains a bit, and biases take back what rounding does to the means of the channel
 where a half of the examples that had no part in it agrees; --per_channel,
 --noper_channel and --nocorrect_bias decide otherwise. --equalize shares
 sizes between neighbouring layers instead: for --noper_channel. Weights on a grid stay
-as they are. --fill_ranges scales activations until they use the whole range of their
-formats, whose steps are powers of two. --weight_bits quantizes float kernels to 2, 4 or 16 bits, not 8; the
-first and last ones keep at least 8, unless --end_weight_bits or --settings say otherwise.
+as they are. Activations are scaled until they use the whole range of their formats,
+whose steps are powers of two, where a half of the examples agrees; --fill_ranges and
+--nofill_ranges decide otherwise. --weight_bits quantizes float kernels to 2, 4 or 16
+bits, not 8; the first and last ones keep at least 8, unless --end_weight_bits or
+--settings say otherwise.
 
 What is trusted: a .kq file never is, it is verified. Of a SavedModel only what computes
 is run, and its variables are read: an operation that could reach files, text, tables,
@@ -48,7 +50,7 @@ and what 16 bits would cost and give. --report writes a page for a browser with 
 that, the distributions of the tensors and the memory plan.
 
 --write_settings writes a file with the format of every tensor; edited, and given
-back with --settings (and --equalize or --fill_ranges, if that was used), it decides
+back with --settings (and --equalize, if that was used), it decides
 them. The report goes to standard output.
 
 For a port to check itself (kqrun selftest, or kq_selftest in firmware),

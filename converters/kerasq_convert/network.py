@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 
 import kerasq
+from kerasq.format.model import FILLED
 from kerasq_convert.graph import Graph
 from kerasq_convert.naming import Names
 
 PRUNED = "pruned"  # metadata of a file that has fewer channels or operators than its network
-FILLED = "filled"  # metadata of a file whose activations are those of the float network times factors: their exponents
 EQUALIZED = "equalized"  # metadata of a file whose network is the float one up to sizes of channels
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasq.format import Model, ModelError
+from kerasq.format.model import FILLED
 from kerasq.statistics import Statistics
 from kerasq_convert.building import in_float
 from kerasq_convert.causes.diagnosis import Diagnosis, diagnose
@@ -19,7 +20,7 @@ from kerasq_convert.formats.choice import require_ranges
 from kerasq_convert.frontend import read_model
 from kerasq_convert.frontend.input_sizes import InputSizes
 from kerasq_convert.graph import Graph
-from kerasq_convert.network import EQUALIZED, FILLED
+from kerasq_convert.network import EQUALIZED
 from kerasq_convert.observation.observe import load_statistics
 from kerasq_convert.options import Options, check_options
 from kerasq_convert.passes.factors import as_filled

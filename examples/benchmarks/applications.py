@@ -4,8 +4,8 @@
     python examples/benchmarks/applications.py --only MobileNetV2 --only ResNet50 --seeds 3
 
 prints, for the smallest network of each family, how far the logits of both files are from Keras' own: signal to noise over
-examples that neither saw before, on average of the seeds of weights and images. kerasq converts by default, and with
-`fill_ranges`; both tools get the same network and the same examples. Images are small (64 to 96 pixels), nothing is downloaded,
+examples that neither saw before, on average of the seeds of weights and images. kerasq converts by default; both tools get the
+same network and the same examples. Images are small (64 to 96 pixels), nothing is downloaded,
 and each network has a process of its own: one that fails is a row that says so. A network takes one to five minutes.
 
 Statistics of batch normalization are those of a batch, as a training would leave them: with --nostatistics they are as Keras
@@ -36,7 +36,7 @@ SIZES = {
     **dict.fromkeys(("EfficientNetV2B0", "ResNet50", "ResNet50V2", "DenseNet121", "VGG16"), 64),
     **dict.fromkeys(("Xception", "InceptionV3", "InceptionResNetV2"), 80),
 }
-RATIOS = {"kerasq": "kerasq", "filled": "kerasq, fill_ranges", "litert": "LiteRT int8"}
+RATIOS = {"kerasq": "kerasq", "litert": "LiteRT int8"}
 COUNTS = {"parameters": "parameters", "bytes": "bytes", "litert_bytes": "LiteRT's bytes", "arena": "arena"}
 
 Row = dict[str, float]
@@ -74,16 +74,15 @@ def compared(name: str, seed: int = 0, statistics: bool = True) -> Row:
     expected = model.predict(others, verbose=0)
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, verbose=False)
-        ours, filled = (kerasq.convert(folder, representative_dataset=examples, fill_ranges=each) for each in (False, True))
+        ours = kerasq.convert(folder, representative_dataset=examples)
         theirs = int8_file(folder, examples)
     return {
         "kerasq": decibels(expected, kerasq.Interpreter(model_content=ours).predict(others)),
-        "filled": decibels(expected, kerasq.Interpreter(model_content=filled).predict(others)),
         "litert": decibels(expected, int8_outputs(theirs, others)),
         "parameters": model.count_params(),
-        "bytes": len(filled),
+        "bytes": len(ours),
         "litert_bytes": len(theirs),
-        "arena": loads(filled).arena_bytes,
+        "arena": loads(ours).arena_bytes,
     }
 
 

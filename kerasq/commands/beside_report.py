@@ -36,6 +36,9 @@ def beside_report(result: Beside, path: str) -> str:
             sections.append(f"only {where}: {', '.join(map(printable, names))}")
     first = result.first
     lines = ["all values that both compute are equal" if first is None else f"first difference: {printable(first.name)}"]
+    scaled = sum(entry.scaled for entry in result.computed)
+    if scaled:
+        lines.append(f"{scaled} tensors there hold values times factors, which were divided out")
     outputs = [entry for entry in result.computed if entry.name in result.outputs]
     lines += [f"output {printable(entry.name)}: {_decibels(entry.sqnr_db)}" for entry in outputs]
     if result.same_class is not None:

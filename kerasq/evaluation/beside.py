@@ -1,6 +1,7 @@
 """Two .kq files beside each other: what they store differently, and from where on they compute something else.
 
-Tensors belong together that have one name and one shape.
+Tensors belong together that have one name and one shape. Where a converter scaled activations until they fill their ranges, both
+files may hold one value times different factors: those of the second file are compared as if they had the first one's.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasq.format.model import Model, Tensor
+from kerasq.format.model import FILLED, Model, Tensor
 from kerasq.inputs import with_batch_axis
 from kerasq.interpreter import Interpreter
 from kerasq.interpreter.batches import inputs_of
 from kerasq.qformat import QFormat
 
 _TOGETHER = 16  # examples whose tensors are in memory at once
+_STEPS = 8  # factors to an octave
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +49,7 @@ class ComputedDifference:
         differing: Share of its values that are others.
         largest: The largest difference of two values.
         sqnr_db: Power of the first file's values by that of the differences; infinite where there are none.
+        scaled: Whether the second file's values have other factors, by which they were divided.
     """
 
     name: str
@@ -54,6 +57,7 @@ class ComputedDifference:
     differing: float
     largest: float
     sqnr_db: float
+    scaled: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +113,9 @@ def beside(first: Model, second: Model, x: Any) -> Beside:
         raise ValueError(f"their inputs differ: {inputs[0]} and {inputs[1]}")
     arrays, _ = with_batch_axis(x if isinstance(x, list) else [x], inputs_of(first))
     pairs = _pairs(first, second)
-    sums = {name: _Sums(tensor.format, other.format) for name, (tensor, other) in pairs.items()}
+    ends = {model.tensors[index].name for model in (first, second) for index in (*model.inputs, *model.outputs)}
+    scaled = set() if FILLED not in first.metadata | second.metadata else pairs.keys() - ends
+    sums = {name: _Sums(tensor.format, other.format, name in scaled) for name, (tensor, other) in pairs.items()}
     engines, outputs = [Interpreter(model_content=model) for model in (first, second)], ([], [])  # type: ignore[var-annotated]
     for start in range(0, len(arrays[0]), _TOGETHER):
         batch = [array[start : start + _TOGETHER] for array in arrays]
@@ -150,6 +156,8 @@ class _Sums:
 
     first: QFormat
     second: QFormat
+    scaled: bool  # maybe by factors, which the first values tell
+    factors: np.ndarray = dataclasses.field(default_factory=lambda: np.ones(1))
     count: int = 0
     differing: int = 0
     largest: float = 0.0
@@ -158,7 +166,9 @@ class _Sums:
 
     def add(self, stored: np.ndarray, other: np.ndarray) -> None:
         values, others = (form.dequantize(x, np.float64) for form, x in ((self.first, stored), (self.second, other)))
-        distance = np.abs(values - others)
+        if self.scaled and not self.signal:
+            self.factors = _factors(values, others)
+        distance = np.abs(values - others / self.factors)
         self.count += distance.size
         self.differing += int(np.count_nonzero(distance))
         self.largest = max(self.largest, float(distance.max()))
@@ -168,7 +178,24 @@ class _Sums:
     def difference(self, name: str) -> ComputedDifference:
         ratio = math.inf if self.noise == 0 else 10 * math.log10(self.signal / self.noise) if self.signal else -math.inf
         formats = (str(self.first), str(self.second))
-        return ComputedDifference(name, formats, self.differing / self.count, self.largest, ratio)
+        return ComputedDifference(
+            name, formats, self.differing / self.count, self.largest, ratio, bool(np.any(self.factors != 1))
+        )
+
+
+def _factors(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The factor that `others` have, or that of each channel: parts of a concatenation may have different ones."""
+    whole, single = _nearest(values.ravel(), others.ravel()), _nearest(*(x.reshape(-1, x.shape[-1]) for x in (values, others)))
+    noises = [np.sum((values - others / factors) ** 2) for factors in (whole, single)]
+    return single if noises[1] < noises[0] / 4 else whole
+
+
+def _nearest(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Down the first axis, the power of 2^(1 / _STEPS) that `others` are nearest to `values` with; 1 where nothing tells it."""
+    power, product = np.sum(values**2, axis=0), np.sum(values * others, axis=0)
+    told = (power > 0) & (product > 0)
+    ratio = np.where(told, product, 1.0) / np.where(told, power, 1.0)
+    return np.exp2(np.round(_STEPS * np.log2(ratio)) / _STEPS)
 
 
 def _stored(first: Model, second: Model) -> list[StoredDifference]:

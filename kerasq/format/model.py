@@ -25,6 +25,7 @@ from kerasq.rich import notebook_table, paragraph
 FORMAT_VERSION = 5  # the newest; plan.needed_version says which one a model needs
 FILE_IDENTIFIER = b"KRSQ"
 ABSENT = -1  # index of an optional input that an operator does without
+FILLED = "filled"  # metadata of a file whose activations are those of the float network times factors: their exponents
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -92,10 +92,11 @@ def _mended(trials: Trials, tried: Tried, named: Collection[str]) -> tuple[Cause
     networks = tried.start.network, tried.start.build.network
     statistics = tried.start.observed.statistics or Statistics()
     without = _without_outliers(tried.emitted, statistics)
+    lines = _as_settings(without, tried)
     model = trials.examples.reference
     inputs = dict(zip((model.tensors[index].name for index in model.inputs), trials.examples.inputs, strict=True))
     for evidence in gather(culprits, tried.emitted, networks, statistics):
-        for suspicion in _suspicions(evidence, without, inputs):
+        for suspicion in _suspicions(evidence, without, lines, inputs, tried.start.network.filled is not None):
             mended = _best(trials, tried, suspicion)
             if mended is not None:
                 remedy, after = mended
@@ -105,15 +106,21 @@ def _mended(trials: Trials, tried: Tried, named: Collection[str]) -> tuple[Cause
     return None
 
 
-def _suspicions(evidence: Evidence, without: Mapping[str, QFormat], inputs: Mapping[str, np.ndarray]) -> Iterator[Suspicion]:
+def _suspicions(
+    evidence: Evidence,
+    without: Mapping[str, QFormat],
+    lines: Mapping[str, str],
+    inputs: Mapping[str, np.ndarray],
+    is_filled: bool,
+) -> Iterator[Suspicion]:
     """What speaks for which cause, the particular ones before the general one."""
     suspected = (
         setting.suspect(evidence),
         bias.suspect(evidence),
         softmax.suspect(evidence),
         channels.suspect(evidence),
-        outliers.suspect(evidence, without, inputs),
-        resolution.suspect(evidence),
+        outliers.suspect(evidence, without, lines, inputs),
+        resolution.suspect(evidence, is_filled),
     )
     return (suspicion for suspicion in suspected if suspicion is not None)
 
@@ -130,6 +137,14 @@ def _best(trials: Trials, tried: Tried, suspicion: Suspicion) -> tuple[Remedy, T
         helping.append((remedy, after))
     most = max((after.sqnr_db for _, after in helping), default=0.0) - tried.sqnr_db
     return next(((remedy, after) for remedy, after in helping if after.sqnr_db - tried.sqnr_db >= ENOUGH * most), None)
+
+
+def _as_settings(formats: Mapping[str, QFormat], tried: Tried) -> dict[str, str]:
+    """Formats of tensors without their largest values as settings have them: those of values that are not scaled."""
+    plain = tried.start.as_observed.statistics
+    if plain is None or tried.options.fill_ranges:
+        return {name: str(format_) for name, format_ in formats.items()}
+    return {name: str(outliers.without_largest(format_, plain[name]) or format_) for name, format_ in formats.items()}
 
 
 def _without_outliers(emitted: Emitted, statistics: Statistics) -> dict[str, QFormat]:

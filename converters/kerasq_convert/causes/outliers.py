@@ -22,12 +22,15 @@ NAMED = 5  # examples
 BITS = 2  # by which the format is finer without them
 
 
-def suspect(evidence: Evidence, without: Mapping[str, QFormat], inputs: Mapping[str, np.ndarray]) -> Suspicion | None:
+def suspect(
+    evidence: Evidence, without: Mapping[str, QFormat], lines: Mapping[str, str], inputs: Mapping[str, np.ndarray]
+) -> Suspicion | None:
     """The range of a tensor, if it would be a quarter without a few values.
 
     Args:
         evidence: Of the tensor.
         without: The formats of all tensors whose ranges a few values set, without these.
+        lines: The same as settings give them.
         inputs: The first examples, by name of the input.
     """
     histogram, format_ = evidence.histogram, evidence.format
@@ -41,10 +44,9 @@ def suspect(evidence: Evidence, without: Mapping[str, QFormat], inputs: Mapping[
         f"a few outliers set its range: up to {largest:.4g} was observed, and {share} of its values lie beyond "
         f"{better.max:.4g}{examples}; so {format_} has steps of {format_.step:g} where {better} has {better.step:g}"
     )
-    lines = {name: str(finer) for name, finer in without.items()}
     remedies = [
         Remedy(options={"criterion": str(Criterion.PERCENTILE)}),
-        Remedy(buffers={evidence.name: str(better)}),
+        Remedy(buffers={evidence.name: lines[evidence.name]}),
         Remedy(options={"criterion": str(Criterion.KL)}),
     ]
     if len(lines) > 1:
@@ -56,12 +58,17 @@ def trimmed(reason: Reason, format_: QFormat, histogram: Histogram | None) -> QF
     """The format of a tensor without its largest values; `None` where that is not much finer."""
     if reason is not Reason.OBSERVED or histogram is None or not histogram.count:
         return None
+    better = without_largest(format_, histogram)
+    return better if better is not None and (better.frac_bits or 0) >= (format_.frac_bits or 0) + BITS else None
+
+
+def without_largest(format_: QFormat, histogram: Histogram) -> QFormat | None:
+    """The best format of a family without the largest values; `None` where only zeros are left."""
     low, high = histogram.percentile(FEW / 2), histogram.percentile(100 - FEW / 2)
     kept = histogram.mapped(lambda values: np.where((values >= low) & (values <= high), values, np.nan))
     if not kept.count or kept.zeros == kept.count:
         return None
-    better = ranges.best_for_histogram(fixed(format_.bits, signed=format_.signed), kept)
-    return better if (better.frac_bits or 0) >= (format_.frac_bits or 0) + BITS else None
+    return ranges.best_for_histogram(fixed(format_.bits, signed=format_.signed), kept)
 
 
 def _examples(evidence: Evidence, inputs: Mapping[str, np.ndarray], format_: QFormat) -> str:

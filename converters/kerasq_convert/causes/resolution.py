@@ -9,12 +9,18 @@ from kerasq_convert.causes.evidence import Evidence
 KIND = "resolution"
 
 
-def suspect(evidence: Evidence) -> Suspicion | None:
-    """The width of the tensor, or of its kernel."""
+def suspect(evidence: Evidence, is_filled: bool) -> Suspicion | None:
+    """The width of the tensor, or of its kernel.
+
+    Args:
+        evidence: Of the tensor.
+        is_filled: Whether activations fill their ranges already.
+    """
     if evidence.by_output and evidence.format.is_fixed and evidence.format.bits < 16:
         family = fixed(16, signed=evidence.format.signed)
         why = f"{evidence.format.bits} bits, steps of {evidence.format.step:g}, are few for what follows"
-        return Suspicion(KIND, why, (Remedy(buffers={evidence.name: str(family)}),))
+        filled = () if is_filled else (Remedy(options={"fill_ranges": True}),)
+        return Suspicion(KIND, why, (*filled, Remedy(buffers={evidence.name: str(family)})))
     kernel = evidence.kernel
     if kernel is None or not evidence.by_kernel or not kernel.tensor.format.is_fixed or kernel.tensor.format.bits >= 16:
         return None

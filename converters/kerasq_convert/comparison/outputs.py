@@ -65,10 +65,17 @@ class Wanted:
         """The same for the first examples only."""
         return Wanted(*([array[:count] for array in arrays] for arrays in (self.inputs, self.outputs, self.logits)))
 
-    def noise(self, model: Model, outputs: int) -> np.ndarray:
-        """`noise_shares` of `beside_logits` of a model with so many outputs: (2, examples), at the outputs and at the logits."""
+    def noise(self, model: Model, outputs: int, *, centred: bool = False) -> np.ndarray:
+        """`noise_shares` of `beside_logits` of a model with so many outputs: (2, examples), at the outputs and at the logits.
+
+        If `centred`, without the errors that all examples have in common.
+        """
         pairs = zip(_parted(run(model, self.inputs), outputs), (self.outputs, self.logits), strict=True)
-        return np.stack([noise_shares(arrays, wanted) for arrays, wanted in pairs])
+        return np.stack([noise_shares(_centred(arrays, wanted) if centred else arrays, wanted) for arrays, wanted in pairs])
+
+
+def _centred(outputs: Arrays, wanted: Arrays) -> Arrays:
+    return [array - np.mean(array - signal, axis=0) for array, signal in zip(outputs, wanted, strict=True)]
 
 
 def _parted(arrays: Arrays, outputs: int) -> tuple[Arrays, Arrays]:

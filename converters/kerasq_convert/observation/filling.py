@@ -1,4 +1,4 @@
-"""The stage that scales activations until they fill the ranges of their formats: `fill_ranges`.
+"""The stage that scales activations until they fill the ranges of their formats.
 
 The step of a format is a power of two, so that a tensor whose values reach 4.1 uses hardly more than half of the levels of a
 format that reaches 8: up to a bit is lost. Factors (passes/factors.py) bring it near 8, or to where the least squared error is.
@@ -11,23 +11,26 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from kerasq.histogram import Histogram
 from kerasq.qformat import QFormat, fixed
 from kerasq.statistics import Statistics
+from kerasq_convert import roles
 from kerasq_convert.building import in_float
 from kerasq_convert.formats import ranges
 from kerasq_convert.formats.choice import values_of
 from kerasq_convert.formats.signs import non_negative
-from kerasq_convert.graph import Concat, Graph, Node, moves_values
+from kerasq_convert.graph import Concat, Graph, Node, WeightedNode, moves_values
 from kerasq_convert.network import Network
 from kerasq_convert.observation.observe import Observed
 from kerasq_convert.observation.observed import merged
+from kerasq_convert.observation.unseen import Unseen
 from kerasq_convert.options import Options
-from kerasq_convert.passes.factors import STEPS, Classes, Form, rescale
+from kerasq_convert.passes.factors import STEPS, Classes, Form, filled_with, told_factors
+from kerasq_convert.settings import Settings
 
 SWEEPS = 3
 
@@ -35,29 +38,65 @@ Exponents = dict[int, int]  # of classes, in STEPS-ths of an octave
 Histograms = Mapping[str, Histogram]
 
 
-def with_filled_ranges(network: Network, observed: Observed, options: Options) -> tuple[Network, Observed]:
+def with_filled_ranges(
+    network: Network, observed: Observed, options: Options, settings: Settings | None = None
+) -> tuple[Network, Observed]:
     """The network with scaled activations and what is known of their values then, where that is wanted.
 
     Args:
         network: The network, its kernels as the model has them.
         observed: What is known of it; nothing: it stays as it is.
         options: `fill_ranges`; `bits` and `criterion`, by which formats are chosen.
+        settings: They may tell the factors. Else values stay as they are whose formats they set, unless `fill_ranges` is True.
+
+    Raises:
+        ConversionError: The settings tell factors of another network.
     """
-    statistics, graph = observed.statistics, network.graph
-    if not options.fill_ranges or statistics is None:
+    statistics, graph, settings = observed.statistics, network.graph, settings or Settings()
+    if options.fill_ranges is False or statistics is None:
         return network, observed
     values = ((value, network.names.buffer(value)) for value in values_of(graph))
     histograms = {value: statistics[name] for value, name in values if name in statistics}
     classes = Classes(graph)
-    unsigned = non_negative(graph, histograms)
-    families = {value: fixed(options.bits, signed=value not in unsigned) for value in histograms}
-    chosen = choose(graph, classes, histograms, families, ranges.Criterion(options.criterion))
+    if settings.factors is None:
+        unsigned = non_negative(graph, histograms)
+        families = {value: fixed(options.bits, signed=value not in unsigned) for value in histograms}
+        held = _held(network, classes, settings) if options.fill_ranges is None else frozenset()
+        chosen = choose(graph, classes, histograms, families, ranges.Criterion(options.criterion), held)
+    else:
+        chosen = told_factors(classes, settings.factors, settings.source, "the settings")
+    if not any(chosen.values()):
+        return network, observed
 
-    filled = dataclasses.replace(network, graph=rescale(graph, classes, chosen), filled=tuple(chosen.values()))
+    filled = filled_with(network, classes, chosen)
     scaled = _scaled_histograms(graph, classes, chosen, histograms)
     known = Statistics({network.names.buffer(value): histogram for value, histogram in scaled.items()}, statistics.metadata)
     examples = observed.examples and dataclasses.replace(observed.examples, reference=in_float(filled))
     return filled, Observed(known, examples)
+
+
+def _held(network: Network, classes: Classes, settings: Settings) -> frozenset[int]:
+    """The classes whose factors are 1, so that formats in the settings are those of the values and constants as they are.
+
+    Parts of a concatenation share its format: where one of them is not scaled, none is.
+    """
+    graph, names = network.graph, network.names
+    values = [value for value in values_of(graph) if _tells_place(settings.buffer(names.buffer(value)))]
+    for node in graph.nodes:
+        if isinstance(node, WeightedNode):
+            constants = roles.kernel(node), roles.multiplier(node), roles.bias(node)
+            if any(_tells_place(settings.parameter(names[role])) for role in constants):
+                values += [*node.inputs, node.output]
+    held = {number for value in values for form in classes.forms(value) for number in form}
+    together = _side_by_side(graph, classes)
+    while new := set[int]().union(*(numbers for numbers in together if numbers & held)) - held:
+        held |= new
+    return frozenset(held)
+
+
+def _tells_place(format_: QFormat | None) -> bool:
+    """Whether a format has a number of fractional bits, or shows values as they are."""
+    return format_ is not None and (format_.is_float or format_.frac_bits is not None)
 
 
 def choose(
@@ -66,6 +105,7 @@ def choose(
     histograms: Histograms,
     families: Mapping[str, QFormat],
     criterion: ranges.Criterion = ranges.Criterion.MSE,
+    held: Collection[int] = (),
 ) -> Exponents:
     """The factor of every class.
 
@@ -75,19 +115,22 @@ def choose(
         histograms: What was observed of them.
         families: The family of the format of each of these.
         criterion: How the fractional bits of that are chosen.
+        held: Classes whose factors are 1.
     """
     chosen = dict.fromkeys(classes.roots(), 0)
+    free = [number for number in chosen if number not in held]
     ratings: list[_Rating] = []
     for node in graph.nodes:
         forms = set(classes.forms(node.output))
         if _is_rounded(node) and len(forms) == 1 and forms != {()} and node.output in histograms:
-            ratings.append(_Rating.of(forms.pop(), histograms[node.output], families[node.output], criterion))
+            ratings.append(_Rating.of(forms.pop(), node, histograms[node.output], families[node.output], criterion))
     rated = {number: [rating for rating in ratings if number in rating.form] for number in chosen}
     for _ in range(SWEEPS):
-        for number in chosen:
+        for number in free:
             noises = [sum(rating.share(chosen | {number: step}) for rating in rated[number]) for step in range(STEPS)]
             chosen[number] = int(np.argmin(noises))
-    for number in _side_by_side(graph, classes) & chosen.keys():
+    beside = set[int]().union(*_side_by_side(graph, classes))
+    for number in beside.intersection(free):
         octaves = [rating.octave(chosen) for rating in rated[number] if rating.form == (number,)]
         chosen[number] += STEPS * min(octaves, default=0)
     return chosen
@@ -104,7 +147,7 @@ class _Rating:
 
     Attributes:
         form: The value's.
-        shares: Noise : signal in the format that is then chosen for it.
+        shares: Noise : signal in the format that is then chosen for it, with that of values beyond all that were observed.
         octaves: The exponent of the power of two that would bring the range of that format to 1.
     """
 
@@ -113,12 +156,13 @@ class _Rating:
     octaves: Sequence[int]
 
     @classmethod
-    def of(cls, form: Form, histogram: Histogram, family: QFormat, criterion: ranges.Criterion) -> _Rating:
-        shares, octaves = [], []
+    def of(cls, form: Form, node: Node, histogram: Histogram, family: QFormat, criterion: ranges.Criterion) -> _Rating:
+        shares, octaves, unseen = [], [], Unseen.of(node, histogram)
         for step in range(STEPS):
             scaled = _scaled(histogram, step)
             format_ = ranges.best_for_histogram(family, scaled, criterion)
-            shares.append(scaled.squared_error(format_) / scaled.signal_power if scaled.signal_power > 0 else 0.0)
+            error = scaled.squared_error(format_) + unseen.squared_error(format_, 2.0 ** (step / STEPS))
+            shares.append(error / scaled.signal_power if scaled.signal_power > 0 else 0.0)
             octaves.append((format_.frac_bits or 0) - family.bits + family.signed)
         return cls(form, shares, octaves)
 
@@ -132,10 +176,10 @@ class _Rating:
         return sum(chosen[number] for number in self.form) % STEPS
 
 
-def _side_by_side(graph: Graph, classes: Classes) -> set[int]:
-    """Classes of parts of a concatenation that have different ones."""
+def _side_by_side(graph: Graph, classes: Classes) -> list[set[int]]:
+    """Of each concatenation whose parts have different classes, all of these."""
     forms = [set(classes.forms(node.output)) for node in graph.nodes if isinstance(node, Concat)]
-    return {number for parts in forms if len(parts) > 1 for form in parts for number in form}
+    return [{number for form in parts for number in form} for parts in forms if len(parts) > 1]
 
 
 def _scaled_histograms(graph: Graph, classes: Classes, chosen: Exponents, histograms: Histograms) -> dict[str, Histogram]:

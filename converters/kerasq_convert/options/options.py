@@ -348,15 +348,17 @@ class Options:
         ),
     ] = False
     fill_ranges: Annotated[
-        bool,
+        bool | None,
         Option(
             "Whether activations are scaled until they fill the ranges of their formats, whose steps are powers of two: up to a "
-            "bit more of each, by other values of kernels, biases and tables (passes/factors.py). Ranges must be known from "
-            "`representative_dataset` or `statistics`; a format in the settings is then that of the scaled activation.",
-            flag="Scale activations until they fill the ranges of their formats. Needs --representative_dataset or --statistics.",
+            "bit more of each, by other values of kernels, biases and tables (passes/factors.py). `None`: where ranges are known "
+            "from `representative_dataset` or `statistics`, but for values and constants that the settings give a number of "
+            "fractional bits, and not if a half of the first examples is better off without. `True`: a format in the settings is "
+            "then that of the scaled activation.",
+            flag="Scale activations until they fill the ranges of their formats. Default: where a half of the examples agrees.",
             check=_fill_ranges,
         ),
-    ] = False
+    ] = None
     refine: Annotated[
         bool,
         Option(

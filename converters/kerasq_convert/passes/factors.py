@@ -128,11 +128,12 @@ class Classes:
         return ((node.shape[-1], parts[0][1]),)
 
     def _takes(self, node: WeightedNode) -> bool:
-        """Whether a node can take factors into what it multiplies by."""
-        if binary_scale(node.kernel) is not None or node.multiplier is not None:
+        """Whether a node can take factors into what it multiplies by. (Signs without a magnitude are to need no multiplier.)"""
+        magnitudes = binary_scale(node.kernel)
+        if node.multiplier is not None or (magnitudes is not None and np.any(magnitudes != 1)):
             self._join(node.inputs[:1])
             return True
-        return grid_of(node.kernel) is None
+        return grid_of(node.kernel) is None and magnitudes is None
 
     def _new(self) -> Form:
         self._parents.append(len(self._parents))
@@ -194,6 +195,22 @@ def _is_homogeneous(clamp: Limits) -> bool:
     return all(limit == 0 or np.isinf(limit) for limit in clamp)
 
 
+def told_factors(classes: Classes, text: str, source: str, where: str) -> dict[int, int]:
+    """The exponents of all classes, as a file's metadata or settings tell them: numbers with commas between them.
+
+    Raises:
+        ConversionError: They are not this network's.
+    """
+    roots = classes.roots()
+    try:
+        exponents = tuple(int(exponent) for exponent in text.split(",") if exponent)
+    except ValueError:
+        exponents = ()
+    if len(exponents) != len(roots) or any(abs(exponent) > LARGEST for exponent in exponents):
+        raise ConversionError(source, [f"the factors in {where} are not those of this network"])
+    return dict(zip(roots, exponents, strict=True))
+
+
 def as_filled(network: Network, exponents: str) -> Network:
     """The network with the factors that the metadata of a file made of it tell.
 
@@ -201,12 +218,9 @@ def as_filled(network: Network, exponents: str) -> Network:
         ConversionError: They are not this network's.
     """
     classes = Classes(network.graph)
-    roots = classes.roots()
-    try:
-        filled = tuple(int(exponent) for exponent in exponents.split(",") if exponent)
-    except ValueError:
-        filled = ()
-    if len(filled) != len(roots) or any(abs(exponent) > LARGEST for exponent in filled):
-        raise ConversionError("the float network", ["the factors in the file's metadata are not those of this network"])
-    chosen = dict(zip(roots, filled, strict=True))
-    return dataclasses.replace(network, graph=rescale(network.graph, classes, chosen), filled=filled)
+    return filled_with(network, classes, told_factors(classes, exponents, "the float network", "the file's metadata"))
+
+
+def filled_with(network: Network, classes: Classes, chosen: Mapping[int, int]) -> Network:
+    """The network with factors."""
+    return dataclasses.replace(network, graph=rescale(network.graph, classes, chosen), filled=tuple(chosen.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from kerasq.format import Model
+from kerasq.format.model import FILLED
 from kerasq_convert.comparison.layers import analyze
 from kerasq_convert.comparison.outputs import accuracy
 from kerasq_convert.examples.labels import labels_of
@@ -45,6 +46,7 @@ def describe(
         pareto=verdict.pareto,
         tuned=tuned.layers,
         about=about(options, model, observed.statistics),
+        factors=network.metadata.get(FILLED, ""),
     )
     examples = observed.examples
     if examples is None:

@@ -60,6 +60,7 @@ class Report:
         tuned: Operators whose kernels were learned, in the order of execution.
         accuracy: Where labels are known.
         about: How it came about.
+        factors: Exponents of the factors by which activations are scaled, as settings have them; empty where none is.
     """
 
     buffers: list[TensorRow]
@@ -83,6 +84,7 @@ class Report:
     tuned: list[TunedLayer] = dataclasses.field(default_factory=list)
     accuracy: Accuracy | None = None
     about: About | None = None
+    factors: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; a signal-to-noise ratio without any noise is null, as JSON has no infinity."""

@@ -11,10 +11,16 @@ _HEAD = """\
 # chooses n. A name may be a pattern: "conv2_*/output: FIXED16".
 """
 
+_FACTORS = """\
+# Activations are scaled until they fill the ranges of their formats, which are for scaled values: by powers of 2^(1/8), one
+# number for all that share a factor. Without this line those named above are not scaled."""
+
 
 def settings_template(report: Report) -> str:
     """YAML text that `kerasq_convert.settings` reads back to the same formats."""
     sections = [_HEAD, "buffers:", *_lines(report.buffers), "", "parameters:", *_lines(report.parameters)]
+    if report.factors:
+        sections += ["", _FACTORS, f'factors: "{report.factors}"']
     return "\n".join(sections) + "\n"
 
 

@@ -8,7 +8,6 @@ from kerasq.statistics import Statistics
 from kerasq_convert.building import Builder
 from kerasq_convert.graph import Graph
 from kerasq_convert.network import Network
-from kerasq_convert.observation.filling import with_filled_ranges
 from kerasq_convert.observation.observe import Observed, observe
 from kerasq_convert.options import Options
 from kerasq_convert.passes.multipliers import with_multipliers
@@ -16,6 +15,7 @@ from kerasq_convert.passes.simplify import simplify
 from kerasq_convert.passes.widths import kernel_bits
 from kerasq_convert.repair.bias_correction import BiasCorrection
 from kerasq_convert.repair.repair import bias_correction
+from kerasq_convert.search.scaled import scaled_if_better
 from kerasq_convert.search.speed import for_speed
 from kerasq_convert.settings import Settings
 
@@ -56,7 +56,7 @@ def start(
     """
     network = simplify(graph, settings, equalized=options.equalize)
     as_observed = observe(network, trained, options) if observed is None else observed
-    network, observed = with_filled_ranges(network, as_observed, options)
+    network, observed = scaled_if_better(network, as_observed, settings, options)
     correction = bias_correction(network, observed, options)
     bits = kernel_bits(network, settings, options.kernel_bits, options.end_weight_bits)
     has_ranges = observed.statistics is not None

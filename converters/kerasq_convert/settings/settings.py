@@ -6,6 +6,7 @@
       conv3_relu/output: FIXED8    # the converter chooses the number of fractional bits
     parameters:                    # kernels, multipliers and biases: values known now
       conv1/kernel: SIGN
+    factors: 3,0,-5                # a conversion writes it: by which factors activations are scaled (passes/factors.py)
 
 An exact name goes before a pattern, a later pattern before an earlier one; what nothing names is chosen automatically. A
 name or pattern that fits no tensor, or a type that is none, is an error that names the nearest that would do.
@@ -32,6 +33,7 @@ from kerasq_convert.settings.file import read_yaml
 Fits = Callable[[str], Any]
 
 SECTIONS = ("buffers", "parameters")
+FACTORS = "factors"
 TYPES = tuple(dict.fromkeys((*ACTIVATIONS, *KERNELS, str(TERNARY), *VECTORS)))
 _MOST_PROBLEMS = 20
 _LONGEST_NAME = 200  # characters of a name that is likely to be a misspelling
@@ -39,11 +41,12 @@ _LONGEST_NAME = 200  # characters of a name that is likely to be a misspelling
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Formats by name or pattern, in the order of the file, for buffers and for parameters."""
+    """Formats by name or pattern, in the order of the file, for buffers and for parameters; factors, if a conversion told any."""
 
     buffers: Mapping[str, QFormat] = dataclasses.field(default_factory=dict)
     parameters: Mapping[str, QFormat] = dataclasses.field(default_factory=dict)
     source: str = "settings"
+    factors: str | None = None
 
     @classmethod
     def load(cls, source: str | os.PathLike | Mapping[str, Any] | Settings | None) -> Settings:
@@ -73,7 +76,12 @@ class Settings:
             raise ConversionError(source, [f"the sections {' and '.join(SECTIONS)} were expected, each with lines `name: TYPE`"])
         problems: list[str] = []
         sections: dict[str, dict[str, QFormat]] = {}
+        factors = document.get(FACTORS)
+        if not isinstance(factors, str | None):
+            problems.append(f"{FACTORS!r} is a line of numbers with commas between them, as a conversion wrote it")
         for section, entries in document.items():
+            if section == FACTORS:
+                continue
             if not isinstance(section, str) or section not in SECTIONS:
                 problems.append(f"there is no section {shown(section)}{nearest(section, SECTIONS)}")
             elif not isinstance(entries, Mapping | None):
@@ -88,7 +96,7 @@ class Settings:
                         problems.append(f"{shown(name)}: {error}{hint}")
         if problems:
             raise ConversionError(source, shortened(problems))
-        return cls(**sections, source=source)
+        return cls(**sections, source=source, factors=factors)
 
     def problems(self, buffers: Iterable[str], parameters: Iterable[str]) -> list[str]:
         """Entries that fit no tensor of the network."""

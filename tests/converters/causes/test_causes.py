@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kerasq
-from converters.causes.planted import FAULTS, healthy, signals
+from converters.causes.planted import FAULTS, few, healthy, signals
 from converters.zoo import L, signal_to_noise_db
 from kerasq import format as kq
 from kerasq_convert import Converter, GoalsMissedError, float_model
@@ -98,6 +98,35 @@ def test_uneven_channels_of_a_kernel_get_multipliers():
     cause = report.diagnosis.causes[0]
     assert (cause.tensor, cause.kind, str(cause.remedy)) == ("mix/output", "channels", "--per_channel")
     assert cause.trial.gain_db > 3
+
+
+def test_ranges_that_are_not_filled_are_a_cause():
+    fault = few()
+    _, report = converted(fault.model, fault.examples, analyze=True, fill_ranges=False)
+    cause = report.diagnosis.causes[1]
+    assert (cause.tensor, cause.kind, str(cause.remedy)) == ("rare/output", "resolution", "--fill_ranges")
+    assert cause.trial.gain_db > 3
+    assert cause.trial.price.model_bytes < 64
+    assert cause.trial.price.arena_bytes == 0
+    assert cause.trial.price.instructions <= 0
+
+
+def test_formats_without_outliers_are_those_of_values_as_they_are():
+    """A line of settings holds the factor of its tensor at 1."""
+    model = healthy()
+    kernel, b = model.get_layer("expand").get_weights()
+    model.get_layer("expand").set_weights([kernel * 1.2, b])
+    examples = signals(300, 5)
+    examples[101] *= 300
+    settings = {"buffers": {"signal": "FIXED16"}}
+    content, report = converted(model, examples, analyze=True, settings=settings, criterion="minmax")
+    assert "filled" in kq.loads(content).metadata
+    (lines,) = (cause.remedy.buffers for cause in report.diagnosis.causes if cause.kind == "outliers")
+    cured, _ = converted(model, examples, settings={"buffers": {**settings["buffers"], **lines}}, criterion="minmax")
+    for tensor in lines:
+        output = keras.Model(model.inputs, model.get_layer(tensor.removesuffix("/output")).output)
+        values = np.abs(output.predict(signals(300, 5), verbose=0))
+        assert np.quantile(values, 0.99) < kq.loads(cured).tensor(tensor).format.max < 4 * values.max()
 
 
 def test_what_cures_nothing_is_not_named(monkeypatch):

@@ -12,6 +12,7 @@ from converters import layer_zoo, zoo
 from converters.random_networks import random_network
 from converters.zoo import L
 from kerasq.commands.inspect import main as inspect
+from kerasq.evaluation.beside import beside
 from kerasq.format import loads
 from kerasq.interpreter import Interpreter
 from kerasq.interpreter.batches import inputs_of
@@ -20,10 +21,11 @@ from kerasq_convert.building import in_float
 from kerasq_convert.comparison.layers import analyze
 from kerasq_convert.comparison.outputs import run
 from kerasq_convert.frontend import read_model
+from kerasq_convert.observation import filling
 from kerasq_convert.observation.filling import with_filled_ranges
 from kerasq_convert.observation.observe import observe
 from kerasq_convert.options import Options
-from kerasq_convert.passes.factors import Classes, as_filled, rescale
+from kerasq_convert.passes.factors import STEPS, Classes, as_filled, rescale
 from kerasq_convert.passes.simplify import simplify
 
 EXAMPLES = np.random.default_rng(2).uniform(0, 1, (64, 8, 8, 3)).astype(np.float32)
@@ -116,6 +118,75 @@ def test_what_is_trained_on_a_grid_stays():
     network, x = zoo.build("residual_fixed_point"), zoo.images(16)
     plain, filled = (kerasq.convert(network, fill_ranges=each, representative_dataset=x) for each in (False, True))
     np.testing.assert_array_equal(*(Interpreter(model_content=each).predict(x) for each in (plain, filled)))
+
+
+def test_files_beside_each_other_are_compared_by_values_without_factors(model):
+    plain, scaled = (loads(kerasq.convert(model, fill_ranges=each, representative_dataset=EXAMPLES)) for each in (False, True))
+    for pair in ((plain, scaled), (scaled, plain)):
+        compared = {entry.name: entry for entry in beside(*pair, EXAMPLES).computed}
+        assert min(entry.sqnr_db for entry in compared.values()) > 25
+        assert compared["large/output"].scaled
+        assert not compared["scores/output"].scaled
+
+
+def filled(content):
+    return loads(content).metadata.get("filled")
+
+
+def test_ranges_are_filled_by_default_where_that_helps(model):
+    contents = [kerasq.convert(model, representative_dataset=EXAMPLES, fill_ranges=each) for each in (None, True, False)]
+    assert contents[0] == contents[1] != contents[2]
+    assert filled(contents[0])
+    assert filled(contents[2]) is None
+
+
+def test_examples_that_are_held_back_decide(model, monkeypatch):
+    """Factors that are none of these ranges' lose more than steps do; asked for, they are taken all the same."""
+
+    def coarse(graph, classes, histograms, families, criterion=None, held=()):
+        return {number: 0 if number in held else 5 * STEPS * (number % 3) for number in classes.roots()}
+
+    monkeypatch.setattr(filling, "choose", coarse)
+    monkeypatch.setattr(filling, "_scaled_histograms", lambda graph, classes, chosen, histograms: histograms)
+    automatic, asked = (kerasq.convert(model, representative_dataset=EXAMPLES, fill_ranges=each) for each in (None, True))
+    assert filled(automatic) is None
+    assert filled(asked)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"buffers": {"large/output": "FIXED8_4"}},
+        {"parameters": {"large/kernel": "FIXED8_6"}},
+        {"parameters": {"large/bias": "FIXED32_10"}},
+    ],
+)
+def test_what_settings_say_is_of_values_as_they_are(model, settings):
+    """Of all that share a concatenation with them, too; others are scaled."""
+    network = simplify(read_model(model))
+    classes = Classes(network.graph)
+    values = {network.names.buffer(node.output): node.output for node in network.graph.nodes}
+    chosen = {}
+    for each in (None, True):
+        content = kerasq.convert(model, representative_dataset=EXAMPLES, settings=settings, fill_ranges=each)
+        exponents = dict(zip(classes.roots(), map(int, filled(content).split(",")), strict=True))
+        chosen[each] = {name: set(classes.exponents(value, exponents)) for name, value in values.items()}
+    assert chosen[None]["large/output"] == chosen[None]["small/output"] == {0} != chosen[True]["large/output"]
+    assert chosen[None]["gated/output"] == chosen[True]["gated/output"] != {0}
+
+
+def test_a_family_in_the_settings_leaves_factors_free(model):
+    settings = {"buffers": {"*": "FIXED8"}}
+    assert filled(kerasq.convert(model, representative_dataset=EXAMPLES, settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("factors", "words"),
+    [("1,2", "the factors in the settings are not those of this network"), (["1", "2"], "a line of numbers with commas")],
+)
+def test_other_factors_in_the_settings_are_refused(model, factors, words):
+    with pytest.raises(ConversionError, match=words):
+        kerasq.convert(model, representative_dataset=EXAMPLES, settings={"factors": factors})
 
 
 def test_without_ranges_there_is_nothing_to_fill(model):

@@ -67,8 +67,8 @@ def test_quantizers_stand_where_values_are_stored(quantized):
 
 
 def test_formats_are_the_converters_own(model, quantized):
-    """Those that it chooses for the float model from the same examples."""
-    loaded = kq.loads(kerasq.convert(model, representative_dataset=pixels(32)[0], per_channel=False))
+    """Those that it chooses for the float model, its values as they are, from the same examples."""
+    loaded = kq.loads(kerasq.convert(model, representative_dataset=pixels(32)[0], per_channel=False, fill_ranges=False))
     chosen = formats_of(quantized)
     for name in ("image", "stem_relu", "depthwise_bn", "swish", "sum_relu", "joined", "average"):
         assert chosen[f"{name}_quantizer"] == str(loaded.tensor(name if name == "image" else f"{name}/output").format), name

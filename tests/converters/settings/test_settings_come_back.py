@@ -25,7 +25,7 @@ OPTIONS = (  # taken in turn: neighbours get different ones
     {"bits": 16},
     {"per_channel": True},
     {"equalize": True},
-    {"fill_ranges": True},
+    {"fill_ranges": False},
     {"per_channel": False},
     {"criterion": "minmax", "correct_bias": False},
     {"settings": {"parameters": {"*/kernel": "FIXED16", "*/bias": "FIXED8"}}},
@@ -136,7 +136,7 @@ def test_settings_come_back(case, tmp_path):
     first, content = converted(model, examples, **options)
     (tmp_path / "settings.yaml").write_text(first.settings_template())
     # Settings decide all that the options did, but for what becomes of the network before and after there are formats.
-    kept = {name: value for name, value in options.items() if name in ("equalize", "fill_ranges", "correct_bias", "allow_float")}
+    kept = {name: value for name, value in options.items() if name in ("equalize", "correct_bias", "allow_float")}
     second, again = converted(model, examples, settings=tmp_path / "settings.yaml", **kept)
     assert again == content
     assert second.settings_template().count("\n") == first.settings_template().count("\n")
