@@ -191,6 +191,19 @@ class Softmax(Node):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Normalize(Node):
+    """Its input over the root of its variance, or where it is not `centered` of its mean square, plus an epsilon.
+
+    Of the values of each of `groups` groups of channels (last axis) in as many pixels as `window` has, which follow each other.
+    """
+
+    window: tuple[int, int]
+    groups: int
+    centered: bool
+    epsilon: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Identity(Node):
     """Its input, clamped or brought to another format: a ReLU or a quantizer that nothing could take in."""
 

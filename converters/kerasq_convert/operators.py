@@ -18,6 +18,7 @@ from kerasq_convert.graph import (
     Identity,
     Multiply,
     Node,
+    Normalize,
     Pool,
     Reshape,
     Softmax,
@@ -56,6 +57,8 @@ def operator_of(node: Node) -> tuple[OperatorKind, Attributes]:
             return OperatorKind.RESHAPE, {}
         case Softmax():
             return OperatorKind.SOFTMAX, {}
+        case Normalize():
+            return OperatorKind.NORMALIZE, _same(node, "window", "groups") | {"centered": int(node.centered)}
         case Identity():
             return OperatorKind.QUANTIZE, {}
     raise TypeError(f"No operator computes a {type(node).__name__}: {node.output!r} should have become another node before")

@@ -24,6 +24,8 @@ class Part(enum.StrEnum):
     """Of the function that computes the value."""
     EXPONENTIALS = "exp"
     """The table of the softmax that computes the value."""
+    EPSILON = "epsilon"
+    """Of the normalization that computes the value."""
     MOVED = "moved"
     """Holds the value in its input's format: a step before the buffer."""
     LOOKED_UP = "looked_up"

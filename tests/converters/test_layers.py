@@ -76,8 +76,8 @@ def test_between_one_dimensional_layers_no_reshape_is_left():
 
 REFUSED = {
     "attention": (lambda: L.Lambda(lambda x: keras.ops.matmul(x, keras.ops.transpose(x, (0, 2, 1))), name="it"), "convolutions"),
-    "layer_normalization": (lambda: L.LayerNormalization(name="it"), "BatchNormalization"),
-    "group_normalization": (lambda: L.GroupNormalization(3, name="it"), "BatchNormalization"),
+    "log_softmax": (lambda: L.Activation("log_softmax", name="it"), "logarithm"),
+    "running_sums": (lambda: L.Lambda(lambda x: keras.ops.cumsum(x, axis=1), name="it"), "convolution"),
 }
 
 
@@ -92,7 +92,9 @@ def test_refused_by_name_in_one_line_with_a_remedy(name):
 
 
 def test_every_refused_layer_is_listed_once_in_the_order_of_the_network():
-    model = image(L.LayerNormalization(name="first"), L.Conv2D(3, 3, name="good"), L.UnitNormalization(name="second"))
+    model = image(
+        L.Activation("log_softmax", name="first"), L.Conv2D(3, 3, name="good"), L.Activation("log_softmax", name="second")
+    )
     with pytest.raises(ConversionError) as error:
         kerasq.convert(model)
     assert [problem.split(" (")[0] for problem in error.value.problems] == ["layer 'first'", "layer 'second'"]

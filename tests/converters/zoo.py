@@ -22,6 +22,10 @@ def randomized(model: keras.Model, seed: int = 11) -> keras.Model:
             for weight in layer.weights:
                 low, high = (0.3, 2.0) if weight.name in ("moving_variance", "gamma") else (-0.5, 0.5)
                 weight.assign(rng.uniform(low, high, weight.shape))
+        elif isinstance(layer, L.LayerNormalization | L.GroupNormalization | L.RMSNormalization):
+            for weight in layer.weights:
+                low, high = (0.5, 1.5) if weight.name in ("gamma", "scale") else (-0.5, 0.5)
+                weight.assign(rng.uniform(low, high, weight.shape))
         elif getattr(layer, "use_bias", False):
             layer.bias.assign(rng.uniform(-0.5, 0.5, layer.bias.shape))
     return model

@@ -11,14 +11,27 @@ from kerasq import ops
 from kerasq.format import Model, Operator, OperatorKind, Tensor
 from kerasq.format.model import ABSENT
 from kerasq.ops import lookup, softmax
-from kerasq.qformat import QFormat
+from kerasq.ops.normalize import epsilon_format
+from kerasq.qformat import FLOAT32, QFormat
 from kerasq_convert import roles
 from kerasq_convert.emission.parameters import Parameters
 from kerasq_convert.emission.tensors import Tensors
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats.choice import FIXED16, Formats, Reason
 from kerasq_convert.formats.proof import frac_bits
-from kerasq_convert.graph import Add, Curve, Graph, Identity, Limits, Node, Shape, Softmax, WeightedNode, moves_values
+from kerasq_convert.graph import (
+    Add,
+    Curve,
+    Graph,
+    Identity,
+    Limits,
+    Node,
+    Normalize,
+    Shape,
+    Softmax,
+    WeightedNode,
+    moves_values,
+)
 from kerasq_convert.naming import Names
 from kerasq_convert.operators import activations_of, operator_of
 from kerasq_convert.roles import Part, Role
@@ -161,6 +174,8 @@ class _Emitter:
                 operands["table"] = self._function_table(node, inputs[0], output)
             case Softmax() if self._has_exponentials(inputs[0], output):
                 operands["table"] = self._exponentials(node, inputs[0])
+            case Normalize():
+                operands["epsilon"] = self._epsilon(node, inputs[0], output)
         self._operator(kind, operands, output, clamp=clamp, **attributes)
 
     def _operator(self, kind: OperatorKind, operands: dict[str, int], output: int, **attributes: Any) -> None:
@@ -183,6 +198,11 @@ class _Emitter:
     def _exponentials(self, node: Softmax, x: int) -> int:
         entries = softmax.exponentials(self._format(x))
         return self.tensors.add(roles.made(Part.EXPONENTIALS, node.output), entries.shape, softmax.TABLE_FORMAT, entries)
+
+    def _epsilon(self, node: Normalize, x: int, output: int) -> int:
+        fixed = self._format(x).is_fixed and self._format(output).is_fixed
+        format_ = epsilon_format(node.epsilon) if fixed else FLOAT32
+        return self.tensors.add(roles.made(Part.EPSILON, node.output), (1,), format_, format_.quantize(np.array([node.epsilon])))
 
     def _near(self, node: Add, inputs: tuple[int, ...]) -> tuple[int, ...]:
         """The inputs of an addition, the finer one with no more fractional bits than the runtime can align with the other's.

@@ -18,7 +18,7 @@ from kerasq_convert.formats.kernels import holds
 from kerasq_convert.formats.running_sums import running_sums
 from kerasq_convert.formats.signs import non_negative
 from kerasq_convert.formats.weights import automatic_kernel, best_kernel_format, stored_kernel
-from kerasq_convert.graph import Graph, Identity, Node, Pool, Softmax, WeightedNode, moves_values
+from kerasq_convert.graph import Graph, Identity, Node, Normalize, Pool, Softmax, WeightedNode, moves_values
 from kerasq_convert.naming import Names
 from kerasq_convert.roles import Part, Role
 from kerasq_convert.settings import Settings
@@ -124,6 +124,9 @@ class _Chooser:
             # An average has no more fractional bits than the runtime's one rounding allows.
             furthest = ops.TABLE[OperatorKind.AVERAGE_POOL_2D].limits["max_distance"]
             chosen = proof.at_most(chosen, furthest + proof.frac_bits(self._format(node.inputs[0])))
+        if isinstance(node, Normalize):
+            most = ops.TABLE[OperatorKind.NORMALIZE].limits["max_frac_bits"]
+            chosen = chosen.with_frac_bits(min(max(proof.frac_bits(chosen), 0), most))
         return Choice(chosen, Reason.OBSERVED)
 
     def _demanded(self, value: str) -> QFormat | None:

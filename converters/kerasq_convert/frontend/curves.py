@@ -87,7 +87,7 @@ def combined(kind: str, names: tuple[str, ...], constants: Sequence[np.ndarray |
 def curve(importer: Importer, operation: Any) -> None:
     """An operation of CURVES."""
     if operation.type == "Rsqrt" and _of_own_statistics(operation):
-        raise UnsupportedError("normalization by an example's own statistics is not supported")
+        raise UnsupportedError("a root of an example's own statistics is not supported here")
     argument, names = CURVES[operation.type]
     attributes = {name: operation.get_attr(name) for name in names}
     function = _evaluated(operation.type, argument, attributes)

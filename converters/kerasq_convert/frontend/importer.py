@@ -12,6 +12,8 @@ from kerasq_convert.errors import ConversionError, UnsupportedError
 from kerasq_convert.frontend.frozen import FrozenGraph
 from kerasq_convert.frontend.handlers import import_operation
 from kerasq_convert.frontend.importing import Importer, UnknownShapeError, shape_of
+from kerasq_convert.frontend.normalization_pattern import find_normalizations
+from kerasq_convert.frontend.normalizations import normalization
 from kerasq_convert.frontend.origins import Origins
 from kerasq_convert.frontend.quantizer_pattern import find_quantizers
 from kerasq_convert.frontend.refusals import Refusals
@@ -62,8 +64,10 @@ def _import_operations(importer: Importer, frozen: FrozenGraph, refusals: Refusa
     """Adds the nodes of all operations; returns the values that those which are refused would have computed."""
     unknown: dict[str, Shape] = {}
     quantizers = find_quantizers(frozen.operations, importer.constant)
+    normalizations = find_normalizations(frozen.operations, importer.constant)
     repeated = RepeatedSteps(importer)
-    passed_over = {operation for quantizer in quantizers.values() for operation in quantizer.inner} | repeated.passed_over
+    inner = [*(found.inner for found in quantizers.values()), *(found.inner for found in normalizations.values())]
+    passed_over = repeated.passed_over.union(*inner)
     for operation in frozen.operations:
         outputs = [tensor for tensor in operation.outputs if tensor.name not in frozen.constants]
         if not outputs or operation.type == "Placeholder" or operation in passed_over:
@@ -78,6 +82,8 @@ def _import_operations(importer: Importer, frozen: FrozenGraph, refusals: Refusa
                 quantizer = quantizers[operation]
                 common = importer.common(operation, quantizer.source)
                 importer.add(Identity(**common, format=quantizer.format, clamp=quantizer.clamp))
+            elif operation in normalizations:
+                normalization(importer, normalizations[operation])
             else:
                 import_operation(importer, operation)
         except UnsupportedError as error:

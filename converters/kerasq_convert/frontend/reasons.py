@@ -22,7 +22,10 @@ _LOOP = (
     f"fixed number, at most {MAX_ROUNDS}, without a mask, or use Conv1D, dilated for a longer memory"
 )
 _ATTENTION = "a product of activations is not supported: use convolutions, or Multiply with one value per channel"
-_OWN_STATISTICS = "normalization by an example's own statistics is not supported: use BatchNormalization"
+_OWN_STATISTICS = (
+    "this normalization (of more than 1,048,576 values at once, over the batch, or by another norm than the root of a mean or "
+    "sum of squares) is not supported: normalize over the channels, or use BatchNormalization"
+)
 _LOOK_UP = "this look-up is not supported: do it before the network, which then reads vectors"
 _PICKING = "picking values by their numbers is not supported, but for neighbours (x[:, 2:5]): do it before or after the network"
 _CATEGORIES = "making categories or words into numbers is not supported: do it before the network, which then reads the numbers"
@@ -76,7 +79,10 @@ _TELLING: dict[str, str] = {
     ".*FFT.*|ComplexAbs|Complex|Real|Imag|Angle|Conj": _FOURIER,
     "Cholesky|MatrixInverse|(Log)?MatrixDeterminant|Matrix(Triangular)?Solve.*|Qr|Svd|SelfAdjointEigV2|Eig|Lu": _ALGEBRA,
     "Einsum|BatchMatMul(V2|V3)?": _ATTENTION,
-    "SquaredDifference|Rsqrt": f"{_OWN_STATISTICS.split(':')[0]} (variance, LayerNormalization): use BatchNormalization",
+    "SquaredDifference|Rsqrt": (
+        "a root of an example's own statistics is not supported but where it normalizes what they are of: use "
+        "LayerNormalization, GroupNormalization or RMSNormalization, or BatchNormalization"
+    ),
     "ReverseV2|ImageProjectiveTransformV3": "moving pixels is not supported: do it before the network",
     "ArgMax|ArgMin|TopKV2|Sort|UniqueV2|Unique|Where|LowerBound|UpperBound|InTopKV2|Bincount|DenseBincount|NthElement": _ORDER,
     "LookupTable.*|HashTable.*|String.*|AsString|SparseCross.*|Regex.*|StaticRegex.*": _WORDS,
