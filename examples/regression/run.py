@@ -4,7 +4,7 @@
 
 Prints for each conversion the signal-to-noise ratio of its outputs against the float network's, and that of both against the
 truth, over examples that neither training nor the choice of formats saw; then the same with kernels of 4 bits, after training
-and trained as the chip computes (`kerasq.quantize_model`). About three minutes on one processor; no download.
+and by recipe "fixed4", trained as the chip computes (`kerasq.quantize_model`). About three minutes on one processor; no download.
 """
 
 import itertools
@@ -17,7 +17,6 @@ from absl import app, flags, logging
 
 import kerasq
 from kerasq.datasets import shapes
-from kerasq.quantizers import LearnedScaledFixedPoint
 from kerasq_convert import Converter
 from kerasq_convert.search import Goals
 
@@ -30,8 +29,6 @@ flags.DEFINE_integer("examples", 4096, "Training examples.", lower_bound=512)
 BATCH = 32
 STEPS = 16  # in one call of TensorFlow: its overhead is more than these networks
 RATES = {"autoencoder": 1e-2}  # at the beginning of a training with 4 bits; the denoiser loses nothing without
-# As recipe "fixed4", but for the factors of the channels, which are trained, too: here that is worth more than a decibel.
-FOUR_BITS = {keras.layers.Dense: LearnedScaledFixedPoint(4), "first": "fixed8", "last": "fixed8"}
 CHOSEN_WITH = 256  # training examples that formats are chosen with
 GOAL_DB = 35.0
 CONVERSIONS = {
@@ -96,16 +93,16 @@ def conversions(model: keras.Model, chosen_with: np.ndarray) -> Iterator[tuple[s
 
 
 def trained(model: keras.Model, data: Data, epochs: int, rate: float) -> Iterator[tuple[str, bytes, Converter]]:
-    """The file of the network with 4-bit kernels, but for the first and the last one, trained on from the float network."""
+    """The file of the network by recipe "fixed4", trained on from the float network."""
     x, y = data
-    quantized = kerasq.quantize_model(model, x[:CHOSEN_WITH], FOUR_BITS)
+    quantized = kerasq.quantize_model(model, x[:CHOSEN_WITH], "fixed4")
     steps = epochs * len(x) // BATCH
     warmup = steps // 20
     schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - warmup, warmup_target=rate, warmup_steps=warmup)
     quantized.compile(keras.optimizers.Adam(schedule), "mse", steps_per_execution=STEPS)
     quantized.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=2)
     converter = Converter.from_keras_model(quantized)
-    yield "4-bit weights, trained", converter.convert(), converter
+    yield "fixed4, trained", converter.convert(), converter
 
 
 def main(_) -> None:

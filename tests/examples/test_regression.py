@@ -40,5 +40,5 @@ def test_automatic_formats_reach_the_goal(example, name, count, epochs):
     if name in example.RATES:
         ((_, content, _),) = example.trained(model, (x, y), epochs, example.RATES[name])
         outputs = kerasq.Interpreter(model_content=content).predict(test_x)
-        assert example.decibels(truth, outputs) > example.decibels(truth, wanted) - 3
-        assert with_4_bits < plain - 5
+        assert with_4_bits < plain - 5  # decibels that training takes back
+        assert example.decibels(truth, outputs) > example.decibels(truth, wanted) + 1

@@ -151,7 +151,10 @@ class Constants(Mapping[str, np.ndarray]):
         if not tensors:
             return []
         if self._session is None:
-            self._session = tf.compat.v1.Session(graph=self._graph)
+            # Every set of tensors is computed once: to optimize its graph first takes ten times as long.
+            config = tf.compat.v1.ConfigProto()
+            config.graph_options.rewrite_options.disable_meta_optimizer = True
+            self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         needed = frozenset[str]().union(*(self._weights[tensor.name] for tensor in tensors))
         feeds = {f"{name}:0": self._variables[name] for name in needed}
         feeds |= {name: value for name, value in self._kept.items() if name not in self._computed}  # shapes

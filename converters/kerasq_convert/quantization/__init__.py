@@ -37,14 +37,14 @@ def quantize_model(
         representative_dataset: Some hundred examples of what the network will see, as `Converter.representative_dataset`.
             They run through the float model, and formats are what the converter would choose by them.
         recipe: Kernels by a name: `"fixed8"`, `"fixed4"`, `"ternary"`, `"binary_weight"` (+alpha or -alpha) or
-            `"binary_connect"` (+1 or -1); `"fixed4"` and `"ternary"` have a factor per output channel, too. All but `"fixed8"`
-            leave 8 bits to the first and the last layer and to depthwise ones. Or rules: `{"first": None, "conv*/depthwise":
-            "fixed8", keras.layers.Dense: kerasq.quantizers.BinaryWeight()}`. Their keys are `first`, `last`, names and patterns,
-            and classes; an exact name goes before `first` and `last`, these before patterns, patterns before classes, later ones
-            before earlier ones; `<layer>/depthwise` is the depthwise kernel of a separable layer. Their values are quantizers,
-            names of them or of recipes, or `None`, which leaves a kernel in float. A layer without a rule has 8 bits. Positions
-            of `"fixed8"`, and where a `LearnedFixedPoint` begins, are those of the least error of the layer's outputs over the
-            dataset.
+            `"binary_connect"` (+1 or -1); `"fixed4"` and `"ternary"` have a factor per output channel, too, which `"fixed4"`
+            trains. All but `"fixed8"` leave 8 bits to the first and the last layer and to depthwise ones. Or rules: `{"first":
+            None, "conv*/depthwise": "fixed8", keras.layers.Dense: kerasq.quantizers.BinaryWeight()}`. Their keys are `first`,
+            `last`, names and patterns, and classes; an exact name goes before `first` and `last`, these before patterns,
+            patterns before classes, later ones before earlier ones; `<layer>/depthwise` is the depthwise kernel of a separable
+            layer. Their values are quantizers, names of them or of recipes, or `None`, which leaves a kernel in float. A layer
+            without a rule has 8 bits. Positions of `"fixed8"`, and where a `LearnedFixedPoint` begins, are those of the least
+            error of the layer's outputs over the dataset.
         activations: Bits of the activations, 2..16; `None`: they stay float.
         settings: A settings file, or its contents, as for the converter: buffers that it names have its formats.
         criterion: How fractional bits are chosen: `"mse"`, `"minmax"`, `"percentile"` or `"kl"`.

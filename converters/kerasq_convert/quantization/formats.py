@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasq.qformat import QFormat, fixed
-from kerasq.quantizers import FixedPoint, LearnedFixedPoint, Quantizer
+from kerasq.quantizers import FixedPoint
 from kerasq.statistics import Statistics
 from kerasq_convert import roles
 from kerasq_convert.errors import ConversionError
@@ -42,7 +42,7 @@ def choose_quantizers(
     settings: Settings,
     bits: int,
     criterion: Criterion,
-    kernels: Mapping[str, Quantizer | None],
+    positions: Mapping[str, int | None],
 ) -> Quantizers:
     """The quantizers of a model's activations and biases.
 
@@ -52,7 +52,7 @@ def choose_quantizers(
         settings: Formats that go before what would be chosen.
         bits: Width of the others, 2..16.
         criterion: How their fractional bits are chosen.
-        kernels: The quantizers of the kernels, by the path of their layers.
+        positions: Fractional bits of the kernels that are in fixed point, by the path of their layers.
 
     Raises:
         ConversionError: The settings name what there is not, or values are not finite.
@@ -70,12 +70,9 @@ def choose_quantizers(
     for node in network.graph.nodes:
         if not isinstance(node, WeightedNode) or node.bias is None or node.multiplier is not None:
             continue
-        kernel = kernels.get(node.layer)
-        if not isinstance(kernel, FixedPoint | LearnedFixedPoint) or kernel.frac_bits is None:
-            continue
-        read = chosen[roles.buffer(node.inputs[0])]
-        if read.format.is_fixed:
-            bias = _bias_quantizer(node.bias, _quantizer(read, bits, width).frac_bits + kernel.frac_bits)
+        position, read = positions.get(node.layer), chosen[roles.buffer(node.inputs[0])]
+        if position is not None and read.format.is_fixed:
+            bias = _bias_quantizer(node.bias, _quantizer(read, bits, width).frac_bits + position)
             biases[node.layer] = min(bias, biases.get(node.layer, bias), key=lambda quantizer: quantizer.frac_bits)
     return Quantizers(quantizers, biases)
 

@@ -16,10 +16,11 @@ import keras
 from kerasq.layers import twins
 from kerasq.layers.kernel_part import KernelPart
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS
-from kerasq.quantizers import Quantizer
+from kerasq.quantizers import FixedPoint, LearnedFixedPoint, Quantizer
 from kerasq_convert.quantization.calls import Run
 
 _COARSER, _FINER = 1, 8  # positions that are tried, from the one of the least squared error of the kernel
+_MOVES = 2  # bits by which training may make a position coarser without a bias that is finer than the sums
 
 
 def by_outputs(quantizer: Any, layer: Any, part: KernelPart, calls: Sequence[Run]) -> Quantizer:
@@ -35,6 +36,20 @@ def by_outputs(quantizer: Any, layer: Any, part: KernelPart, calls: Sequence[Run
     tried = range(position - _COARSER, position + _FINER + 1)
     candidates = [dataclasses.replace(quantizer, frac_bits=n) for n in tried if MIN_FRAC_BITS <= n <= MAX_FRAC_BITS]
     return min(candidates, key=lambda candidate: _error(candidate, layer, part, calls))
+
+
+def lasting(quantizer: Any, layer: Any) -> int | None:
+    """Fractional bits that the kernel behind which a layer adds its bias keeps; `None` where it isn't in fixed point.
+
+    Args:
+        quantizer: That of the kernel.
+        layer: The float layer.
+    """
+    if isinstance(quantizer, FixedPoint):
+        return int(quantizer.frac_bits)
+    if isinstance(quantizer, LearnedFixedPoint):  # `FollowingFixedPoint` is one
+        return _position(quantizer, layer, twins.parts_of(layer)[-1]) - _MOVES
+    return None
 
 
 def _position(quantizer: Any, layer: Any, part: KernelPart) -> int:

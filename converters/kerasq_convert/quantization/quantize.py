@@ -25,7 +25,7 @@ from kerasq_convert.quantization.folding import with_folded_normalizations
 from kerasq_convert.quantization.formats import Quantizers, choose_quantizers
 from kerasq_convert.quantization.kinds import Kernels
 from kerasq_convert.quantization.placement import place
-from kerasq_convert.quantization.positions import by_outputs
+from kerasq_convert.quantization.positions import by_outputs, lasting
 from kerasq_convert.quantization.reading import layers_of, observe, read
 from kerasq_convert.quantization.rebuilding import Rebuilding, cloned
 from kerasq_convert.settings import Settings
@@ -66,7 +66,10 @@ def quantized(
     if activations is not None:
         reading = read(observed, kernels)
         placement = place(reading, loaded)
-        by_name = {one.name: kernels.get(id(one.call.operation), {}).get(KERNEL.quantizer) for one in observed.runs}
+        by_name = {
+            one.name: lasting(kernels.get(id(one.call.operation), {}).get(KERNEL.quantizer), one.call.operation)
+            for one in observed.runs
+        }
         chosen = choose_quantizers(placement, reading.statistics, loaded, activations, Criterion(criterion), by_name)
     return _built(model, observed.runs, kernels, chosen)
 

@@ -29,7 +29,7 @@ from kerasq import quantizers
 from kerasq.layers import twins
 from kerasq.layers.kernel_part import KernelPart
 from kerasq.qformat import fixed
-from kerasq.quantizers import FixedPoint, LearnedFixedPoint, Quantizer, ScaledFixedPoint
+from kerasq.quantizers import FixedPoint, LearnedFixedPoint, LearnedScaledFixedPoint, Quantizer
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import ranges
 from kerasq_convert.settings.settings import nearest
@@ -59,7 +59,7 @@ def _always(name: str) -> Fitted:
 FIXED8 = "fixed8"
 FITTED: dict[str, Fitted] = {
     FIXED8: _fixed(8),
-    "fixed4": lambda kernel, criterion: ScaledFixedPoint(4),
+    "fixed4": lambda kernel, criterion: LearnedScaledFixedPoint(4),
     "ternary": _always("Ternary"),
     "binary_weight": _always("BinaryWeight"),
     "binary_connect": _always("BinaryConnect"),

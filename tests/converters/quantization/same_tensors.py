@@ -11,7 +11,10 @@ from kerasq.callbacks.recorder import calls, has_graph, history, replaced
 
 
 def is_quantized(layer) -> bool:
-    return isinstance(layer, kerasq.FixedPointQuantize) or getattr(layer, "output_quantizer", None) is not None
+    return (
+        isinstance(layer, kerasq.FixedPointQuantize | kerasq.layers.Quantize)
+        or getattr(layer, "output_quantizer", None) is not None
+    )
 
 
 def differences(model: keras.Model, content: bytes, x: list[np.ndarray]) -> dict[str, np.ndarray]:
@@ -82,13 +85,18 @@ def trained(model, x, steps=2):
     return model
 
 
-def assert_shipped(model, content, x):
-    """Equal, or one unit apart in at most a thousandth of the values."""
+# Of all values, at most: the rounding of a multiplier to 16 bits moves few across a tie. A kernel's multipliers share a position,
+# so that where random normalizations or factors differ ten times, the smallest of them have 11 bits, and twice as many move.
+SHARE, OF_RANDOM_FACTORS = 0.001, 0.002
+
+
+def assert_shipped(model, content, x, share=SHARE):
+    """Equal, or one unit apart in at most that share of the values."""
     units = differences(model, content, x)
     total = sum(array.size for array in units.values())
     for name, array in units.items():
         assert array.max() <= 1, (name, array.max())
-    assert sum(np.count_nonzero(array) for array in units.values()) <= max(1, 0.001 * total), {
+    assert sum(np.count_nonzero(array) for array in units.values()) <= max(1, share * total), {
         name: float(np.mean(array > 0)) for name, array in units.items() if array.any()
     }
     return units

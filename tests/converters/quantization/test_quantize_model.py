@@ -10,7 +10,7 @@ import kerasq
 from converters import layer_zoo, zoo
 from converters.quantization.networks import pixels, residual
 from kerasq import format as kq
-from kerasq.quantizers import BinaryConnect, BinaryWeight, FixedPoint, ScaledFixedPoint, Ternary
+from kerasq.quantizers import BinaryConnect, BinaryWeight, FixedPoint, LearnedScaledFixedPoint, Ternary
 
 L = keras.layers
 
@@ -123,7 +123,7 @@ def test_several_inputs_and_outputs():
 
 
 def test_named_recipes(model):
-    expected = {"fixed8": FixedPoint, "fixed4": ScaledFixedPoint, "ternary": Ternary, "binary_weight": BinaryWeight}
+    expected = {"fixed8": FixedPoint, "fixed4": LearnedScaledFixedPoint, "ternary": Ternary, "binary_weight": BinaryWeight}
     for recipe, kind in expected.items() | {"binary_connect": BinaryConnect}.items():
         quantized = kerasq.quantize_model(model, pixels(16)[0], recipe)
         for name in ("pointwise", "curved", "hidden"):
@@ -141,7 +141,7 @@ def test_rules(model):
         "stem": "NoneType",
         "depthwise": "Ternary",
         "curved": "BinaryWeight",
-        "hidden": "ScaledFixedPoint",
+        "hidden": "LearnedScaledFixedPoint",
         "logits": "BinaryConnect",
     }
     assert type(quantized.get_layer("stem")) is L.Conv2D

@@ -9,9 +9,10 @@ import pytest
 import kerasq
 from converters import layer_zoo, zoo
 from converters.quantization.networks import pixels, powers_of_two, residual
-from converters.quantization.same_tensors import assert_shipped, trained
+from converters.quantization.same_tensors import OF_RANDOM_FACTORS, assert_shipped, trained
 from kerasq import format as kq
 from kerasq.layers import twins
+from kerasq.nested import quantized_kernels
 from kerasq_convert.quantization.quantize import has_kernel
 from kerasq_convert.quantization.recipes import RECIPES
 
@@ -25,7 +26,7 @@ def test_every_recipe(recipe):
     model = trained(kerasq.quantize_model(residual(), x[0], recipe), x)
     content = kerasq.convert(model)
     loaded = kq.loads(content)
-    units = assert_shipped(model, content, pixels(64, seed=1))
+    units = assert_shipped(model, content, pixels(64, seed=1), OF_RANDOM_FACTORS)
     activations = [tensor.name for tensor in loaded.tensors if not tensor.is_constant]
     assert set(units) | {"image", "pool/output"} == set(activations)
     assert all(tensor.format.bits == 8 for tensor in loaded.tensors if not tensor.is_constant)
@@ -41,29 +42,87 @@ def test_every_layer(name):
     assert_a_step_is_shipped(layer_zoo.make(name))
 
 
-OTHERS = {
-    "transposed": lambda: layer_zoo.image(
-        L.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu"), L.Conv2DTranspose(3, 2, activation="tanh")
-    ),
-    "transposed1d": lambda: layer_zoo.sequence(L.Conv1DTranspose(4, 3, activation="relu"), L.Conv1D(2, 3)),
-    "einsum_dense": lambda: layer_zoo.sequence(
-        L.EinsumDense("...x,xy->...y", 8, bias_axes="y", activation="relu"), L.EinsumDense("abc,cd->abd", (16, 6))
-    ),
-    "separable_with_table": lambda: layer_zoo.image(L.SeparableConv2D(6, 3, activation="tanh"), L.SeparableConv2D(4, 3)),
-}
+def every_layer_of_images():
+    return layer_zoo.image(
+        L.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu", name="transposed"),
+        L.SeparableConv2D(6, 3, activation="tanh", name="separable"),
+        L.DepthwiseConv2D(3, depth_multiplier=2, activation="relu", name="depthwise"),
+        L.Conv2D(8, 3, strides=2, name="convolution"),
+        L.EinsumDense("abcd,de->abce", (6, 7, 6), bias_axes="e", activation="relu", name="mixed"),
+        L.Flatten(name="flatten"),
+        L.Dense(5, name="dense"),
+    )
 
 
-@pytest.mark.parametrize("name", OTHERS)
-@pytest.mark.parametrize("recipe", ["fixed8", {"*": "binary_weight"}], ids=str)
-def test_further_kinds(name, recipe):
-    keras.utils.set_random_seed(31)
-    assert_a_step_is_shipped(zoo.randomized(OTHERS[name]()), recipe)
+def every_layer_of_sequences():
+    return layer_zoo.sequence(
+        L.Conv1DTranspose(4, 3, strides=2, activation="relu", name="transposed"),
+        L.SeparableConv1D(6, 3, padding="same", name="separable"),
+        L.DepthwiseConv1D(3, depth_multiplier=2, activation="relu", name="depthwise"),
+        L.Conv1D(8, 3, padding="causal", activation="tanh", name="convolution"),
+        L.EinsumDense("...x,xy->...y", 8, bias_axes="y", activation="relu", name="mixed"),
+        L.GlobalMaxPooling1D(name="pool"),
+        L.Dense(5, name="dense"),
+    )
 
 
-def assert_a_step_is_shipped(model, recipe="fixed8"):
+QUANTIZERS = [
+    *RECIPES,
+    kerasq.quantizers.ScaledFixedPoint(8),
+    kerasq.quantizers.LearnedTernary(),
+    kerasq.quantizers.LearnedFixedPoint(8),
+    kerasq.quantizers.FollowingFixedPoint(6, criterion="max"),
+]
+OF_POWERS_OF_TWO = ("fixed8", "binary_connect", kerasq.quantizers.LearnedFixedPoint, kerasq.quantizers.FollowingFixedPoint)
+
+
+@pytest.mark.parametrize("make", [every_layer_of_images, every_layer_of_sequences])
+@pytest.mark.parametrize("quantizer", QUANTIZERS, ids=str)
+def test_every_layer_with_every_quantizer(make, quantizer):
+    keras.utils.set_random_seed(34)
+    model = zoo.randomized(make())
+    x = layer_zoo.examples(model, 16, seed=3)
+    quantized = trained(kerasq.quantize_model(model, x[0], {"*": quantizer}), x)
+    for layer, part in quantized_kernels(quantized):  # as if training had gone on: positions are two bits coarser
+        if isinstance(getattr(layer, part.quantizer), kerasq.quantizers.LearnedFixedPoint):
+            (position,) = getattr(layer, part.state).weights
+            position.assign(2 * position if position.name == "average" else position + 1.5)
+    new = layer_zoo.examples(model, 32, seed=4)
+    units = assert_shipped(quantized, kerasq.convert(quantized), new, OF_RANDOM_FACTORS)
+    assert len(units) == len(model.layers) - 1 + 2  # all but the flattened or pooled one; in halves, and before the table
+    if quantizer in OF_POWERS_OF_TWO or isinstance(quantizer, OF_POWERS_OF_TWO[2:]):
+        assert not any(array.any() for array in units.values())
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_activations_whose_quantizers_learn(scaled):
+    """Limits and positions; equal to the bit where kernels have no factors."""
+    kernel = {"kernel_quantizer": "LearnedScaledFixedPoint" if scaled else kerasq.quantizers.FixedPoint(8, 6), "use_bias": scaled}
+    keras.utils.set_random_seed(32)
+    model = layer_zoo.image(
+        kerasq.layers.Quantize(kerasq.quantizers.LearnedFixedPoint(8), name="first"),
+        kerasq.layers.QuantizedConv2D(6, 3, activation="relu", name="convolution", **kernel),
+        kerasq.layers.Quantize(kerasq.quantizers.ClippedActivation(7, limit=1.7), name="clipped"),
+        kerasq.layers.QuantizedDepthwiseConv2D(3, name="depthwise", **kernel),
+        kerasq.layers.Quantize(kerasq.quantizers.FollowingFixedPoint(8, momentum=0.5), name="following"),
+        L.Flatten(),
+        kerasq.layers.QuantizedDense(5, name="dense", **kernel),
+        kerasq.layers.Quantize(kerasq.quantizers.LearnedFixedPoint(6), name="last"),
+    )
+    x = layer_zoo.examples(model, 16, seed=3)
+    before = [layer.state.get_weights()[0] for layer in model.layers if isinstance(layer, kerasq.layers.Quantize)]
+    trained(model, x, steps=3)
+    after = [layer.state.get_weights()[0] for layer in model.layers if isinstance(layer, kerasq.layers.Quantize)]
+    assert all(np.not_equal(before, after))
+    units = assert_shipped(model, kerasq.convert(model), layer_zoo.examples(model, 64, seed=4))
+    assert set(units) >= {"clipped/output", "following/output", "last/output"}
+    assert scaled or not any(array.any() for array in units.values())
+
+
+def assert_a_step_is_shipped(model):
     """Of a quantized model after a step of training."""
     x = layer_zoo.examples(model, 16, seed=3)
-    quantized = kerasq.quantize_model(model, x if len(x) > 1 else x[0], recipe)
+    quantized = kerasq.quantize_model(model, x if len(x) > 1 else x[0])
     assert all(twins.kind_of(layer) for layer in model._flatten_layers(include_self=False) if has_kernel(layer))
     if model.trainable_weights:
         trained(quantized, x, steps=1)
