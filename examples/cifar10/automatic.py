@@ -3,9 +3,10 @@
     python examples/cifar10/automatic.py --model resnet8.h5
     python examples/cifar10/automatic.py --model resnet8.h5 --count 1024 --only "4 bit" --only "4 bit, tuned"
 
-Ranges and formats are chosen with the first --count training images; accuracy is of all test images, which choose nothing. The
-network must take pixels of 0 to 255. Beside accuracy is the share of images that get the class that the float network gives
-them, right or wrong: it tells much smaller differences from chance.
+Ranges and formats are chosen with the first --count training images; accuracy is of all test images, which choose nothing, or
+with --validation of the last 5,000 training images, which may choose among these conversions. The network must take pixels of 0
+to 255. Beside accuracy is the share of images that get the class that the float network gives them, right or wrong: it tells
+much smaller differences from chance.
 """
 
 import time
@@ -43,12 +44,15 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, ".keras or .h5 file.", required=True)
 flags.DEFINE_integer("count", 256, "Training images that formats are chosen with.", lower_bound=1)
 flags.DEFINE_multi_enum("only", None, [*CONVERSIONS, LITERT], "Rows of the table to make; all unless given.")
+flags.DEFINE_bool("validation", False, "Whether to measure on the last 5,000 training images, in place of the test images.")
 flags.DEFINE_string("data_dir", None, "Folder of CIFAR-10 (see kerasq.datasets.cifar10).")
 
 
 def main(_) -> None:
     logging.set_verbosity(logging.WARNING)
-    (train, _), (test, labels) = cifar10.load_data(FLAGS.data_dir)
+    (train, train_labels), (test, labels) = cifar10.load_data(FLAGS.data_dir)
+    if FLAGS.validation:
+        test, labels = train[-5000:], train_labels[-5000:]
     chosen_with, images, labels = train[: FLAGS.count].astype(np.float32), test.astype(np.float32), np.ravel(labels)
 
     model = keras.models.load_model(FLAGS.model, compile=False)

@@ -35,7 +35,7 @@ def suspect(trials: Trials, whole: Tried) -> Cause | None:
         tried = trials(dataclasses.replace(trials.options, representative_dataset=seen))
         if tried is None:
             continue
-        unseen = Wanted.of(trials.examples.reference, others)
+        unseen = Wanted.of(trials.examples.trained, others)
         reached, possible = trials.sqnr_db(tried.model, unseen), trials.sqnr_db(whole.model, unseen)
         if reached > possible - WORSE_DB or reached >= FAIR_DB or (worst is not None and reached >= worst[0]):
             continue

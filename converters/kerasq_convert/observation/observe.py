@@ -13,6 +13,7 @@ from kerasq.statistics import Statistics
 from kerasq_convert.building import in_float
 from kerasq_convert.comparison.logits import with_logits
 from kerasq_convert.comparison.outputs import Arrays, Wanted, run
+from kerasq_convert.comparison.trained import as_trained
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.dataset import EXAMPLES, TUNED
 from kerasq_convert.network import Network
@@ -27,6 +28,7 @@ class Examples:
 
     Attributes:
         reference: The float network.
+        trained: The same with the rounding of its own quantizers: what outputs are compared with.
         inputs: The first of the examples, an array (count, ...) for each of its inputs.
         measured: Those of them that repairs are computed from.
         tuned: Those that rounding is learned from: none of `held`. With `tune` there are more of both than of `inputs`.
@@ -34,6 +36,7 @@ class Examples:
     """
 
     reference: Model
+    trained: Model
     inputs: Arrays
     measured: Arrays
     held: Wanted
@@ -41,8 +44,8 @@ class Examples:
 
     @functools.cached_property
     def outputs(self) -> Arrays:
-        """The float network's outputs for `inputs`, logits in place of probabilities."""
-        return run(with_logits(self.reference), self.inputs, engine="reference")  # BLAS: the faster one in float
+        """The trained network's outputs for `inputs`, logits in place of probabilities."""
+        return run(with_logits(self.trained), self.inputs, engine="reference")  # BLAS: the faster one in float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +70,7 @@ def observe(network: Network, trained: Statistics | None, options: Options) -> O
     if options.representative_dataset is None:
         return Observed(None if trained is None else by_buffer(network.graph, network.names, trained))
     reference = in_float(network)
+    shipped = as_trained(reference, network)
     statistics, inputs = calibrate(
         reference,
         options.representative_dataset,
@@ -74,9 +78,9 @@ def observe(network: Network, trained: Statistics | None, options: Options) -> O
         verbose=options.verbose,
         examples=TUNED if options.tune else EXAMPLES,
     )
-    held = Wanted.of(reference, [held_back(array) for array in inputs])
+    held = Wanted.of(shipped, [held_back(array) for array in inputs])
     tuned, inputs = [array[::2] for array in inputs], [array[:EXAMPLES] for array in inputs]
-    return Observed(statistics, Examples(reference, inputs, [array[::2] for array in inputs], held, tuned))
+    return Observed(statistics, Examples(reference, shipped, inputs, [array[::2] for array in inputs], held, tuned))
 
 
 def held_back(array: np.ndarray) -> np.ndarray:

@@ -47,7 +47,8 @@ class Report:
         arena_lower_bound: Bytes that no arena can do without, in this order of operators.
         arena_verdict: How good the memory plan is: "optimal", or by how much it may not be.
         notes: What the user should know: why buffers stay FLOAT32.
-        outputs: Each output on `examples` examples beside the float network's; empty without a representative dataset.
+        outputs: Each output on `examples` examples beside the float network's, in which quantizers round as they did in
+            training; empty without a representative dataset.
         examples: How many of the dataset these are.
         warnings: What makes the result doubtful.
         trade_off: The network before promotion to 16 bits and after each step of it; empty without a search.

@@ -88,7 +88,7 @@ def tune(
     count = max(1, min(len(examples.tuned[0]), BYTES // max(examples.reference.arena_bytes, 1)))
     inputs = [array[:count] for array in examples.tuned]
     walk = Walk(examples.reference, inputs, kernels, with_bias=correction is not None, verbose=options.verbose)
-    emitted, walked = _learned(build, decided, walk, Wanted.of(examples.reference, examples.measured))
+    emitted, walked = _learned(build, decided, walk, Wanted.of(examples.trained, examples.measured))
     model = walked.model if correction is None else correction.measure(walked.model)
     if np.any(_noise(examples.held, model) > _noise(examples.held, untuned.model)):
         return Tuned(untuned, notes=[KEPT])

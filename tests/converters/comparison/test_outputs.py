@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import kerasq
 from converters.layer_zoo import examples, make
 from converters.zoo import L, build, images
 from kerasq_convert import Converter
@@ -51,6 +52,26 @@ def test_the_line_names_outputs_and_classes_where_there_are_several():
     report = converted(model, lambda: [examples(model, 32, 1)]).report
     line = outputs_line(report)
     assert all(words in line for words in ("angle/output: ", "kind/output: ", "same class", "of 16 examples"))
+
+
+def test_outputs_of_a_network_with_quantizers_are_compared_with_what_these_round():
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((8, 8, 1), name="image"), L.Conv2D(6, 3, name="first")])
+    for layer in (
+        kerasq.layers.FixedPointQuantize(8, 2, signed=True, name="coarse"),  # steps of a quarter
+        L.Flatten(),
+        L.Dense(5, name="second"),
+        kerasq.layers.FixedPointQuantize(16, 10, signed=True, name="fine"),
+    ):
+        model.add(layer)
+    model.set_weights([np.round(value * 64) / 64 for value in model.get_weights()])  # kernels of 8 bits hold these
+    dataset = np.random.default_rng(5).normal(0, 1, (64, 8, 8, 1)).astype(np.float32)
+    without = keras.Sequential([layer for layer in model.layers if not layer.name.startswith(("coarse", "fine"))])
+    trained, exact = model.predict(dataset, verbose=0), without.predict(dataset, verbose=0)
+    assert np.sum(trained**2) < 10**2.5 * np.sum((trained - exact) ** 2)  # more than 8 bits may lose
+    converter = converted(model, dataset, bits=16)
+    assert converter.report.outputs[0].sqnr_db > 40
+    assert converter.report.warnings == []
 
 
 def test_maps_have_no_class():
