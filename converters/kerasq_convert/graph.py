@@ -45,15 +45,20 @@ class Node:
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class WeightedNode(Node):
-    """`y = clamp((x · kernel) · multiplier + bias)`, multiplier and bias per output channel or absent.
-
-    `layer` is the Keras layer that the kernel belongs to: it names kernel, multiplier and bias. `rounded` is the format to which
-    a pass has rounded the kernel, where one has.
-    """
+class KernelNode(Node):
+    """A node with weights of its own. `layer` is the Keras layer that they belong to: it names them."""
 
     layer: str
     kernel: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class WeightedNode(KernelNode):
+    """`y = clamp((x · kernel) · multiplier + bias)`, multiplier and bias per output channel or absent.
+
+    `rounded` is the format to which a pass has rounded the kernel, where one has.
+    """
+
     multiplier: np.ndarray | None = None
     bias: np.ndarray | None = None
     rounded: QFormat | None = None
@@ -90,6 +95,18 @@ class Scaling(Convolution):
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Dense(WeightedNode):
     """Kernel `(outputs, inputs)`; reads its input flattened."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Gather(KernelNode):
+    """Rows of a kernel `(rows, width)` by the whole numbers that come in; below 0 the first one, beyond the last that."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class ArgMax(Node):
+    """The place of the largest value along the last axis of its input, of which there are so many; the first of equal ones."""
+
+    classes: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kerasq_convert import roles
-from kerasq_convert.graph import Graph, WeightedNode
+from kerasq_convert.graph import Graph, KernelNode, WeightedNode
 from kerasq_convert.roles import Part, Role
 
 
@@ -37,7 +37,7 @@ class Names:
         if before is not None:
             self._buffers |= {value: before.buffer(value) for value in self._buffers}
         for node in graph.nodes:
-            if isinstance(node, WeightedNode):
+            if isinstance(node, KernelNode):
                 self._owners[node.output] = unique(node.layer, weighted)
 
     def __getitem__(self, role: Role) -> str:

@@ -11,10 +11,12 @@ from kerasq.format import Model, Operator, OperatorKind
 from kerasq.format.model import ABSENT
 from kerasq_convert.graph import (
     Add,
+    ArgMax,
     Concat,
     Convolution,
     Curve,
     Dense,
+    Gather,
     Identity,
     Multiply,
     Node,
@@ -53,6 +55,10 @@ def operator_of(node: Node) -> tuple[OperatorKind, Attributes]:
             return OperatorKind.TRANSPOSE, {"window": node.sizes, "groups": node.together}
         case Curve():
             return OperatorKind.LOOKUP, {}
+        case Gather():
+            return OperatorKind.GATHER, {}
+        case ArgMax():
+            return OperatorKind.ARGMAX, {}
         case Reshape():
             return OperatorKind.RESHAPE, {}
         case Softmax():

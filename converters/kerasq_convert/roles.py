@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from kerasq_convert.graph import Graph, WeightedNode
+from kerasq_convert.graph import Graph, KernelNode, WeightedNode
 
 
 class Part(enum.StrEnum):
@@ -67,7 +67,7 @@ def buffer(value: str) -> Role:
     return Role(Part.BUFFER, value)
 
 
-def kernel(node: WeightedNode) -> Role:
+def kernel(node: KernelNode) -> Role:
     return Role(Part.KERNEL, node.output)
 
 
@@ -91,6 +91,9 @@ def buffers_of(graph: Graph) -> list[Role]:
 
 
 def parameters_of(graph: Graph) -> list[Role]:
-    """Of every kernel with its multiplier and its bias, whether there are such or not."""
-    nodes = [node for node in graph.nodes if isinstance(node, WeightedNode)]
-    return [role for node in nodes for role in (kernel(node), multiplier(node), bias(node))]
+    """Of every kernel and, where it is multiplied by, of its multiplier and its bias, whether there are such or not."""
+    return [role for node in graph.nodes if isinstance(node, KernelNode) for role in _parameters(node)]
+
+
+def _parameters(node: KernelNode) -> tuple[Role, ...]:
+    return (kernel(node), multiplier(node), bias(node)) if isinstance(node, WeightedNode) else (kernel(node),)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from kerasq.format.labels import labels_of
 from kerasq.format.model import FILLED, Model, Tensor
 from kerasq.inputs import with_batch_axis
 from kerasq.interpreter import Interpreter
@@ -72,8 +74,8 @@ class Beside:
         outputs: Names of the first file's output tensors.
         constant_bytes: Of all constants of the first file, and of the second.
         arena_bytes: Of both.
-        same_class: Share of the examples in which the largest value of the first output is at the same place; `None` if there
-            are not several.
+        same_class: Share of the examples in which the largest value of the first output is at the same place; of its labels, if
+            it is an argmax, that are the same; `None` if there are not several.
     """
 
     examples: int
@@ -123,10 +125,9 @@ def beside(first: Model, second: Model, x: Any) -> Beside:
         for name, total in sums.items():
             total.add(*(tensors[name] for tensors in values))
         for model, tensors, classes in zip((first, second), values, outputs, strict=True):
-            scores = tensors[model.tensors[model.outputs[0]].name]
-            classes.append(scores.reshape(len(scores), -1).argmax(axis=1))
+            classes.append(_classes(model, tensors))
     names = [{tensor.name for tensor in model.activations()} - set(pairs) for model in (first, second)]
-    several = all(math.prod(model.tensors[model.outputs[0]].shape) > 1 for model in (first, second))
+    several = all(math.prod(m.tensors[m.outputs[0]].shape) > 1 or m.outputs[0] in labels_of(m) for m in (first, second))
     return Beside(
         examples=len(arrays[0]),
         stored=tuple(_stored(first, second)),
@@ -137,6 +138,14 @@ def beside(first: Model, second: Model, x: Any) -> Beside:
         arena_bytes=(first.arena_bytes, second.arena_bytes),
         same_class=float(np.mean(np.concatenate(outputs[0]) == np.concatenate(outputs[1]))) if several else None,
     )
+
+
+def _classes(model: Model, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Of each example the place of the largest value of the first output; or its labels, where it is some."""
+    (index, *_), labels = model.outputs, labels_of(model)
+    values = tensors[model.tensors[index].name]
+    rows = values.reshape(len(values), -1)
+    return rows if index in labels else rows.argmax(axis=1)[:, None]
 
 
 def _pairs(first: Model, second: Model) -> dict[str, tuple[Tensor, Tensor]]:

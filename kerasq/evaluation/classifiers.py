@@ -36,6 +36,7 @@ class Classifier:
         input_dtype: Element type that it takes.
         single: Whether it takes one image at a time only.
         output: Name or number of the output with the scores; `None`: the only one.
+        labels: Whether it gives the class itself, an integer, and no scores.
     """
 
     name: str
@@ -43,10 +44,17 @@ class Classifier:
     input_dtype: np.dtype
     single: bool
     output: str | None = None
+    labels: bool = False
 
     def scores(self, batch: np.ndarray) -> np.ndarray:
-        """Scores `(count, classes)` of a batch of images of `input_dtype`, `(count, height, width, channels)`."""
+        """Scores `(count, classes)` of a batch of images of `input_dtype`, `(count, height, width, channels)`; or classes
+        `(count, 1)` where it gives these.
+        """
         return _scores(self.source, self.source.run(batch), self.output).reshape(len(batch), -1)
+
+    def top1(self, scores: np.ndarray) -> np.ndarray:
+        """Class of the highest score, the first of equals; -1, which no label is, where a score is NaN."""
+        return scores[:, 0] if self.labels else np.where(np.isnan(scores).any(axis=1), -1, scores.argmax(axis=1))
 
 
 def open_classifiers(
@@ -89,12 +97,13 @@ def _open(name: str, image_shape: tuple[int, ...], classes: int, num_threads: in
             _check_shape(shape, image_shape)
             single = shape[0] == 1
     scores = _try(source, np.zeros((1, *image_shape), dtype), output)
-    if scores.size != classes or scores.shape[-1] != classes:
+    labels = scores.size == 1 and np.issubdtype(scores.dtype, np.integer)
+    if not labels and (scores.size != classes or scores.shape[-1] != classes):
         raise ValueError(
             f"it gives {_text((None, *scores.shape[1:]))}, the images have {classes} classes: "
-            f"use a network whose output is one score for each of {classes} classes"
+            f"use a network whose output is one score for each of {classes} classes, or the class as an integer"
         )
-    return Classifier(name, source, dtype, single, output)
+    return Classifier(name, source, dtype, single, output, labels)
 
 
 def _only_input(inputs: Sequence[Input]) -> Input:

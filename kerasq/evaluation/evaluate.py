@@ -122,7 +122,7 @@ def _classify(
             begin = time.perf_counter()
             scores = classifier.scores(batch)
             seconds += time.perf_counter() - begin
-            predictions[start : start + size] = _top1(scores)
+            predictions[start : start + size] = classifier.top1(scores)
             progress.advance(len(batch))
     return predictions, seconds
 
@@ -132,8 +132,3 @@ def _values(pixels: np.ndarray, dtype: np.dtype, scaling: tuple[float, float]) -
         return pixels.astype(dtype)
     scale, offset = scaling
     return (pixels.astype(np.float32) * np.float32(scale) + np.float32(offset)).astype(dtype)
-
-
-def _top1(scores: np.ndarray) -> np.ndarray:
-    """Class of the highest score, the first of equals; -1, which no label is, where a score is NaN."""
-    return np.where(np.isnan(scores).any(axis=1), -1, scores.argmax(axis=1))

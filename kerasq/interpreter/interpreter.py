@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasq import format as file_format
+from kerasq.format.labels import labels_of
 from kerasq.format.model import Model, Tensor
 from kerasq.inputs import as_array
 from kerasq.interpreter import arguments, details, engines, memory, profile, signatures
@@ -262,8 +263,9 @@ class Interpreter:
             raw: Return stored integers instead of float32 values.
 
         Returns:
-            Array (examples, ...), float32 values or stored integers, for a single example (...); what the Keras model returns:
-            a dict of arrays where that returns a dict, a list where it has several outputs otherwise.
+            Array (examples, ...), float32 values or stored integers, for a single example (...); int32 labels of an output that
+            is an argmax, (examples, 1) where it is one for an example. What the Keras model returns: a dict of arrays where that
+            returns a dict, a list where it has several outputs otherwise.
 
         Raises:
             ValueError: Shapes, names, number of arrays or `batch_size` don't fit.
@@ -272,13 +274,15 @@ class Interpreter:
         batches = Batches(self._model, x)
         size = self._size(batch_size, self._engine.batch_size(batches.examples, self._threads))
         tensors = [self._model.tensors[index] for index in self._model.outputs]
-        dtypes = [tensor.format.dtype if raw else np.dtype(np.float32) for tensor in tensors]
+        labels = labels_of(self._model)
+        given = [np.dtype(np.int32 if index in labels else np.float32) for index in self._model.outputs]
+        dtypes = [tensor.format.dtype if raw else dtype for tensor, dtype in zip(tensors, given, strict=True)]
         outputs = [np.empty((batches.examples, *tensor.shape[1:]), dtype) for tensor, dtype in zip(tensors, dtypes, strict=True)]
 
         def compute(examples: slice) -> int:
             compute_batch = self._engine.run if batches.examples > 1 else self._run_one
             for tensor, output, stored in zip(tensors, outputs, compute_batch(batches.stored(examples)), strict=True):
-                output[examples] = stored if raw else tensor.format.dequantize(stored)
+                output[examples] = stored if raw else tensor.format.dequantize(stored, output.dtype)
             return examples.stop - examples.start
 
         with Progress("predict", batches.examples, "examples", enabled=bool(verbose)) as progress:

@@ -83,5 +83,4 @@ SPEC = OperatorSpec(
     limits={"max_classes": 1 << 16},  # UFIXED16_0 has so many places
     since=5,
     any_shape=True,
-    whole_numbers=True,
 )

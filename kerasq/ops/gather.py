@@ -44,30 +44,30 @@ def bounds(model: Model, operator: Operator) -> Bounds:
 
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
     """A callable from stored numbers to stored rows."""
-    table, output = SPEC.tensor(model, operator, "table"), model.output(operator)
-    assert table.data is not None
-    rows = _rows(model, operator, table.data)
-    last = len(rows) - 1
+    output = model.output(operator)
+    stored = rows(model, operator)
+    last = len(stored) - 1
 
     def run(x: np.ndarray) -> np.ndarray:
         numbers = x
         if x.dtype.kind == "f":
             numbers = np.nan_to_num(np.floor(x.astype(np.float64) + 0.5), nan=0.0)
         places = np.clip(numbers, 0, last).astype(np.int64)
-        return rows[places].reshape(len(x), *output.shape[1:])
+        return stored[places].reshape(len(x), *output.shape[1:])
 
     return run
 
 
-def _rows(model: Model, operator: Operator, stored: np.ndarray) -> np.ndarray:
-    """All rows as the output stores them."""
-    source, output = SPEC.tensor(model, operator, "table").format, model.output(operator).format
+def rows(model: Model, operator: Operator) -> np.ndarray:
+    """All rows of the table as the output stores them, (rows, width)."""
+    table, output = SPEC.tensor(model, operator, "table"), model.output(operator).format
+    assert table.data is not None
     if not fixed_inputs(model, operator):
-        return float_path.store(float_path.values(source, stored), output, operator)
-    rounding = requantization(operator, output, source.frac_bits or 0, bounds(model, operator))
-    rows = np.empty(stored.shape, output.dtype)
-    rounding.finish(np.multiply(stored, rounding.gain, dtype=rounding.dtype), rows)
-    return rows
+        return float_path.store(float_path.values(table.format, table.data), output, operator)
+    rounding = requantization(operator, output, table.format.frac_bits or 0, bounds(model, operator))
+    stored = np.empty(table.shape, output.dtype)
+    rounding.finish(np.multiply(table.data, rounding.gain, dtype=rounding.dtype), stored)
+    return stored
 
 
 SPEC = OperatorSpec(

@@ -72,8 +72,6 @@ class OperatorSpec:
         float_tolerance: By how much of their largest magnitude results that are computed in float may differ from engine to
             engine, as they sum in another order or call another exp. 0 where one exact result is rounded once: all are equal.
         window: Height and width of the window that the operator slides, (0, 0) where it has none.
-        whole_numbers: Whether the output are whole numbers, as labels are, whatever its format: `Interpreter.predict` gives
-            integers.
     """
 
     kind: OperatorKind
@@ -90,7 +88,6 @@ class OperatorSpec:
     any_shape: bool = False
     float_tolerance: float = 0.0
     window: Callable[[Model, Operator], tuple[int, int]] = own_window
-    whole_numbers: bool = False
 
     def __post_init__(self) -> None:
         assert set(self.attributes) <= set(checks.ATTRIBUTES), f"{self.kind}: {self.attributes}"

@@ -15,6 +15,7 @@ from kerasq.format import Model, ModelError
 from kerasq.runtime import LibraryMissingError
 from kerasq_convert.causes.cause import Size
 from kerasq_convert.causes.typical import typical
+from kerasq_convert.comparison.logits import scored
 from kerasq_convert.comparison.outputs import Wanted, run, signal_to_noise_db
 from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.errors import ConversionError
@@ -103,7 +104,7 @@ class Trials:
     @staticmethod
     def sqnr_db(model: Model, wanted: Wanted) -> float:
         """At the outputs of a network."""
-        return signal_to_noise_db(run(model, wanted.inputs), wanted.outputs)
+        return signal_to_noise_db(run(scored(model), wanted.inputs), wanted.outputs)
 
     def size(self, tried: Tried) -> Size:
         """What a network takes as it would be written."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from kerasq import ops
 from kerasq.format.model import Model, Operator
+from kerasq_convert.comparison.logits import scored
 from kerasq_convert.comparison.noise import Noise, finite
 from kerasq_convert.comparison.outputs import noise_shares
 from kerasq_convert.operators import activations_read
@@ -69,6 +70,7 @@ def contributions(model: Model, reference: Model, inputs: list[np.ndarray]) -> l
         reference: The same network in FLOAT32; tensors belong together by name.
         inputs: Examples, an array (count, ...) for each input, of which the first are looked at.
     """
+    model, reference = scored(model), scored(reference)  # differences of labels are no noise
     size = 8 * sum(math.prod(tensor.shape) for tensor in (*reference.activations(), *model.activations()))
     count = min(EXAMPLES, max(_BYTES // size, 1), len(inputs[0]))
     runner = _Runner(model, reference, [array[:count] for array in inputs])

@@ -10,7 +10,8 @@ tensor y of both, with float values y and stored values that stand for y':
     storage       y' = Q(y), the output's format alone. Where it is close to `alone`, that format is at fault, else the
                   constants or the inputs are.
 
-Noise is the sum of (y' - y)**2, signal the sum of y**2, over all examples and elements. A tensor that the float network does not
+Noise is the sum of (y' - y)**2, signal the sum of y**2, over all examples and elements; of labels, which are no quantities, noise
+is how many differ, and signal how many there are. A tensor that the float network does not
 have (a step within a layer) belongs to the layer that follows: `alone` goes through it.
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from kerasq import ops
+from kerasq.format.labels import labels_of
 from kerasq.format.model import Model, Tensor
 from kerasq.interpreter.batches import inputs_of, slices
 from kerasq.interpreter.reference import ReferenceEngine
@@ -211,8 +213,8 @@ def _differences(model: Model, reference: Model) -> list[str]:
 class _Measured:
     """Sums for one tensor."""
 
-    def __init__(self, tensor: Tensor, kind: str, tried: list[Variant]):
-        self.tensor, self.kind, self.tried = tensor, kind, tried
+    def __init__(self, tensor: Tensor, kind: str, tried: list[Variant], *, labels: bool = False):
+        self.tensor, self.kind, self.tried, self.labels = tensor, kind, tried, labels
         self.accumulated, self.alone, self.storage = Noise(), Noise(), Noise()
         self.promoted = [Noise() for _ in tried]
         self.count = self.at_limits = self.saturated = 0
@@ -220,7 +222,8 @@ class _Measured:
     def add(self, wanted: np.ndarray, accumulated: np.ndarray, alone: np.ndarray, stored: np.ndarray) -> None:
         format_ = self.tensor.format
         for noise, values in ((self.accumulated, accumulated), (self.alone, alone), (self.storage, stored)):
-            noise.add(wanted, format_.dequantize(values, np.float64))
+            found = format_.dequantize(values, np.float64)
+            noise.add(*((np.ones(wanted.shape), wanted == found) if self.labels else (wanted, found)))
         self.count += wanted.size
         if format_.is_fixed:
             ends = (format_.min_int, format_.max_int) if format_.signed else (format_.max_int,)
@@ -245,12 +248,14 @@ class _Comparison:
         self._model, self._reference, self._float = model, reference, ReferenceEngine(reference)
         self._runs: list[Callable[..., np.ndarray]] = [ops.prepare(model, operator) for operator in model.operators]
         tried = variants(model, reference)
+        labels = labels_of(model)
         self.measured = {index: _Measured(model.tensors[index], "input", []) for index in model.inputs}
         for position, operator in enumerate(model.operators):
             tensor = model.output(operator)
             if tensor.name in names:
-                usable = [variant for variant in tried(position) if self._has_inputs(variant, names)]
-                self.measured[operator.outputs[0]] = _Measured(tensor, str(operator.kind), usable)
+                (index,) = operator.outputs
+                usable = [variant for variant in tried(position) if index not in labels and self._has_inputs(variant, names)]
+                self.measured[index] = _Measured(tensor, str(operator.kind), usable, labels=index in labels)
 
     def _has_inputs(self, variant: Variant, names: set[str]) -> bool:
         """Whether inputs that it wants in another format are in the float network, to be stored so."""

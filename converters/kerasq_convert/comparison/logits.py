@@ -1,6 +1,7 @@
-"""The network that is compared where a softmax comes last: its outputs are the logits.
+"""The network that is compared: where a softmax comes last its outputs are the logits, where an argmax does what that reads.
 
-Probabilities near 0 and 1 hide what happens to the order of the classes, and their error is that of a few examples.
+Probabilities near 0 and 1 hide what happens to the order of the classes, and their error is that of a few examples. Labels hide
+all but the order, and are no numbers whose difference would say something.
 """
 
 from __future__ import annotations
@@ -8,25 +9,53 @@ from __future__ import annotations
 import dataclasses
 
 from kerasq import ops
-from kerasq.format.model import Model, OperatorKind
+from kerasq.format.labels import labels_of
+from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq_convert.memory.plan import plan_memory
 from kerasq_convert.operators import without_unused_tensors
 
 
+def scored_outputs(model: Model) -> dict[int, int]:
+    """What is measured in place of the outputs, each once, with the output: of labels the scores, else the output itself."""
+    scores = labels_of(model)
+    measured: dict[int, int] = {}
+    for index in model.outputs:
+        source = scores.get(index, index)
+        measured.setdefault(index if source in model.inputs else source, index)
+    return measured
+
+
+def scored(model: Model) -> Model:
+    """`model` with scores in the place of labels, planned anew; itself where no output is a label."""
+    outputs = tuple(scored_outputs(model))
+    return model if outputs == model.outputs else _ending_in(model, outputs)
+
+
 def with_logits(model: Model) -> Model:
-    """`model` without the softmax of any output, planned anew; itself where there is none to leave out."""
+    """`scored` without the softmax of any output, planned anew; itself where there is none to leave out."""
+    model = scored(model)
     outputs = _logits(model)
-    if outputs == model.outputs:
-        return model
-    dropped = {*model.outputs} - {*outputs}
-    operators = tuple(operator for operator in model.operators if operator.outputs[0] not in dropped)
-    return plan_memory(without_unused_tensors(dataclasses.replace(model, operators=operators, outputs=outputs, test=None)))
+    return model if outputs == model.outputs else _ending_in(model, outputs)
 
 
 def beside_logits(model: Model) -> Model:
-    """`model`, planned anew, with what is below a softmax as outputs, too, behind its own; itself where there is none."""
+    """`scored`, with what is below a softmax as outputs, too, behind its own, planned anew; itself where there is none."""
+    model = scored(model)
     below = tuple(index for index in _logits(model) if index not in model.outputs)
-    return plan_memory(dataclasses.replace(model, outputs=(*model.outputs, *below), test=None)) if below else model
+    outputs = (*model.outputs, *below)
+    return plan_memory(dataclasses.replace(model, outputs=outputs, output_names=(), test=None)) if below else model
+
+
+def _ending_in(model: Model, outputs: tuple[int, ...]) -> Model:
+    """The model with other outputs, without what they do not depend on."""
+    needed = {*outputs}
+    operators: list[Operator] = []
+    for operator in reversed(model.operators):
+        if operator.outputs[0] in needed:
+            operators.insert(0, operator)
+            needed.update(operator.inputs)
+    changed = dataclasses.replace(model, operators=tuple(operators), outputs=outputs, output_names=(), test=None)
+    return plan_memory(without_unused_tensors(changed))
 
 
 def _logits(model: Model) -> tuple[int, ...]:

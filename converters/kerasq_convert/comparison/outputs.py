@@ -9,7 +9,7 @@ import numpy as np
 from kerasq.format import Model
 from kerasq.inputs import listed
 from kerasq.interpreter import Interpreter
-from kerasq_convert.comparison.logits import beside_logits
+from kerasq_convert.comparison.logits import beside_logits, scored, scored_outputs
 
 Arrays = list[np.ndarray]
 DEVIATIONS = 2.5  # of the mean gain of an example, by which that must exceed zero for a shift to be kept
@@ -40,7 +40,7 @@ def signal_to_noise_db(outputs: Arrays, wanted: Arrays) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """The float network's outputs for some examples, and what is below a softmax among them.
+    """The float network's outputs for some examples, scores in place of labels, and what is below a softmax among them.
 
     Attributes:
         inputs: The examples, an array (count, ...) for each input.
@@ -55,7 +55,7 @@ class Wanted:
     def of(cls, reference: Model, inputs: Arrays) -> Wanted:
         """What the float network gives."""
         outputs = run(beside_logits(reference), inputs, engine="reference")  # BLAS: the faster one in float
-        return cls(inputs, *_parted(outputs, len(reference.outputs)))
+        return cls(inputs, *_parted(outputs, len(scored_outputs(reference))))
 
     @property
     def examples(self) -> int:
@@ -100,9 +100,9 @@ class OutputError:
 
     Attributes:
         name: Of the tensor.
-        sqnr_db: Signal-to-noise ratio in dB.
-        same_class: Share of the examples whose largest value is at the same place, of an output of several values in a row, as
-            scores of classes are; `None` for others.
+        sqnr_db: Signal-to-noise ratio in dB; of labels that of the scores which their argmax reads.
+        same_class: Share of the labels that are the same; of scores, an output of several values in a row, share of the examples
+            whose largest value is at the same place; `None` for others.
     """
 
     name: str
@@ -112,12 +112,11 @@ class OutputError:
 
 def compare(model: Model, wanted: Wanted) -> list[OutputError]:
     """Every output of a network on examples."""
-    errors = []
-    for index, output, signal in zip(model.outputs, run(model, wanted.inputs), wanted.outputs, strict=True):
-        same = None
-        if signal.ndim >= 2 and signal.shape[-1] > 1 and signal.size == len(signal) * signal.shape[-1]:
-            places = (array.reshape(len(array), -1).argmax(axis=1) for array in (output, signal))
-            same = float(np.mean(np.equal(*places)))
+    errors, outputs = [], run(scored(model), wanted.inputs)
+    for (measured, index), output, signal in zip(scored_outputs(model).items(), outputs, wanted.outputs, strict=True):
+        same, is_row = None, signal.ndim >= 2 and signal.shape[-1] > 1 and signal.size == len(signal) * signal.shape[-1]
+        if is_row or measured != index:
+            same = float(np.mean(output.argmax(axis=-1) == signal.argmax(axis=-1)))
         errors.append(OutputError(model.tensors[index].name, signal_to_noise_db([output], [signal]), same))
     return errors
 
@@ -143,7 +142,7 @@ def accuracy(model: Model, wanted: Wanted, labels: np.ndarray) -> Accuracy:
     """How often the largest value of the first output is at the place that a label says; as many examples as there are labels."""
     labels = labels[: wanted.examples]
     seen = wanted.first(len(labels))
-    quantized = top_1(run(model, seen.inputs)[0], labels)
+    quantized = top_1(run(scored(model), seen.inputs)[0], labels)
     return Accuracy(quantized, top_1(seen.outputs[0], labels), len(labels))
 
 

@@ -22,6 +22,7 @@ from kerasq_convert.formats.proof import frac_bits
 from kerasq_convert.graph import (
     Add,
     Curve,
+    Gather,
     Graph,
     Identity,
     Limits,
@@ -168,6 +169,8 @@ class _Emitter:
                 operands |= self.parameters.add(node, formats, self._format(output))
                 if "addend" in operands:
                     operands["addend"] = self._addend(node, operands)
+            case Gather():
+                operands["table"] = self.parameters.kernel(node)[0]
             case Curve() if self._format(inputs[0]).is_float:  # files can't hold the function, but the reference engine runs it
                 attributes["function"] = node.function
             case Curve():

@@ -14,8 +14,8 @@ from kerasq_convert.formats import proof, ranges
 from kerasq_convert.formats.choice import FIXED16, FIXED32, Formats
 from kerasq_convert.formats.kernels import holds
 from kerasq_convert.formats.proof import frac_bits
-from kerasq_convert.formats.weights import stored_kernel
-from kerasq_convert.graph import WeightedNode
+from kerasq_convert.formats.weights import StoredKernel, stored_kernel
+from kerasq_convert.graph import KernelNode, WeightedNode
 from kerasq_convert.naming import Names
 from kerasq_convert.roles import Part, Role
 from kerasq_convert.settings import Settings
@@ -42,8 +42,8 @@ class Parameters:
             activations: Formats of its input, and of its addend where it has one.
             output: The format of its output.
         """
-        kernel = stored_kernel(node, self._formats[roles.kernel(node)].format)
-        operands = {"kernel": self._tensors.kernel(roles.kernel(node), kernel)}
+        index, kernel = self.kernel(node)
+        operands = {"kernel": index}
         fractions = [activations[0], kernel.format]
         multiplier = kernel.multiplier
         if multiplier is None and node.bias is not None:
@@ -60,6 +60,11 @@ class Parameters:
             self._check_bias(roles.bias(node), chosen, fractions)
             operands["bias"] = self._tensors.constant(roles.bias(node), chosen, node.bias)
         return operands
+
+    def kernel(self, node: KernelNode) -> tuple[int, StoredKernel]:
+        """The kernel of a node in its format, and the index of the constant that it is."""
+        kernel = stored_kernel(node, self._formats[roles.kernel(node)].format)
+        return self._tensors.kernel(roles.kernel(node), kernel), kernel
 
     def _format(self, role: Role, values: np.ndarray, family: QFormat, others: list[QFormat]) -> QFormat:
         """A multiplier's or a bias's: as the settings say, else FLOAT32 beside floats and as exact as `family` allows otherwise.

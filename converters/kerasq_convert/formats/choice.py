@@ -11,7 +11,7 @@ from kerasq.qformat import FLOAT32, Kind, QFormat, fixed
 from kerasq_convert import roles
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import ranges
-from kerasq_convert.graph import Graph, WeightedNode
+from kerasq_convert.graph import Graph, KernelNode
 from kerasq_convert.naming import Names
 from kerasq_convert.roles import Part, Role
 
@@ -91,7 +91,7 @@ class Formats:
 def float_formats(graph: Graph) -> Formats:
     """FLOAT32 throughout: the network as it was, for observing and for comparing."""
     choice = Choice(FLOAT32, Reason.SETTINGS)
-    kernels = {roles.kernel(node): choice for node in graph.nodes if isinstance(node, WeightedNode)}
+    kernels = {roles.kernel(node): choice for node in graph.nodes if isinstance(node, KernelNode)}
     return Formats(dict.fromkeys(roles.buffers_of(graph), choice), kernels, {})
 
 

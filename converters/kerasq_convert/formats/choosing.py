@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from kerasq import ops
 from kerasq.format import OperatorKind, Tensor
-from kerasq.ops.families import ACTIVATIONS, KERNELS, VECTORS
+from kerasq.ops import argmax
+from kerasq.ops.families import ACTIVATIONS, GATHERED, KERNELS, VECTORS
 from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, SIGN, TERNARY, QFormat, fixed
 from kerasq.statistics import Statistics
 from kerasq_convert import roles
@@ -18,7 +19,19 @@ from kerasq_convert.formats.kernels import holds
 from kerasq_convert.formats.running_sums import running_sums
 from kerasq_convert.formats.signs import non_negative
 from kerasq_convert.formats.weights import automatic_kernel, best_kernel_format, stored_kernel
-from kerasq_convert.graph import Graph, Identity, Node, Normalize, Pool, Softmax, WeightedNode, moves_values
+from kerasq_convert.graph import (
+    ArgMax,
+    Gather,
+    Graph,
+    Identity,
+    KernelNode,
+    Node,
+    Normalize,
+    Pool,
+    Softmax,
+    WeightedNode,
+    moves_values,
+)
 from kerasq_convert.naming import Names
 from kerasq_convert.roles import Part, Role
 from kerasq_convert.settings import Settings
@@ -58,6 +71,8 @@ class _Chooser:
         for value in self.graph.inputs:
             self._buffer(value, None, problems)
         for node in self.graph.nodes:
+            if isinstance(node, Gather):  # its rows are what it gives
+                self._kernel(node, problems)
             self._buffer(node.output, node, problems)
             if isinstance(node, WeightedNode):
                 self._kernel(node, problems)
@@ -110,6 +125,10 @@ class _Chooser:
             return Choice(demanded, Reason.QUANTIZER)
         if node is not None and moves_values(node):
             return Choice(self._format(node.inputs[0]), Reason.INPUT)
+        if isinstance(node, Gather):
+            return _of_rows(self.kernels[roles.kernel(node)])
+        if isinstance(node, ArgMax):
+            return Choice(argmax.place_format(node.classes), Reason.RANGE)
         if isinstance(node, Softmax):
             probabilities = PROBABILITIES if self.policy.bits == 8 else fixed(16, 16, signed=False)
             is_fixed = self._format(node.inputs[0]).is_fixed
@@ -138,15 +157,16 @@ class _Chooser:
     def _best(self, family: QFormat, name: str) -> QFormat:
         return ranges.best_for_histogram(family, self.statistics[name], self.policy.criterion)
 
-    def _kernel(self, node: WeightedNode, problems: list[str]) -> None:
+    def _kernel(self, node: KernelNode, problems: list[str]) -> None:
         role = roles.kernel(node)
         name = self.names[role]
         automatic = self.automatic[role] = self._automatic_kernel(node)
         wanted = self.settings.parameter(name)
         choice = automatic
         if wanted is not None:
-            if wanted.family not in _KERNELS:
-                problems.append(f"{name}: a kernel can't be {wanted}; it is one of {', '.join(_KERNELS)}")
+            families = GATHERED if isinstance(node, Gather) else _KERNELS
+            if wanted.family not in families:
+                problems.append(f"{name}: a kernel can't be {wanted}; it is one of {', '.join(families)}")
             elif wanted.is_sign and automatic.format != SIGN:
                 problems.append(
                     f"{name}: its weights are not binary (one magnitude per output channel), so it can't be SIGN; train it in a "
@@ -166,7 +186,7 @@ class _Chooser:
                 choice = Choice(wanted, Reason.SETTINGS)
         self.kernels[role] = choice
 
-    def _automatic_kernel(self, node: WeightedNode) -> Choice:
+    def _automatic_kernel(self, node: KernelNode) -> Choice:
         bits = self.policy.kernel_bits.get(roles.kernel(node), 8)
         automatic = automatic_kernel(node, self.policy.criterion, bits)
         if automatic.reason not in (Reason.ERROR, Reason.UNSATURATED):
@@ -174,8 +194,10 @@ class _Chooser:
         choice = self.policy.decided.get(roles.kernel(node), automatic)
         return dataclasses.replace(choice, format=self._provable(node, choice.format))
 
-    def _provable(self, node: WeightedNode, format_: QFormat) -> QFormat:
+    def _provable(self, node: KernelNode, format_: QFormat) -> QFormat:
         """A kernel's format with no more fractional bits than the accumulator proof leaves it, its multiplier folded in."""
+        if not isinstance(node, WeightedNode):  # nothing is summed
+            return format_
         source, *addends = (self._format(value) for value in node.inputs)
         if not source.is_fixed or not format_.is_fixed:
             return format_
@@ -195,3 +217,13 @@ class _Chooser:
             wanted = self.settings.parameter(name)
             if wanted is not None and wanted.family not in VECTORS:
                 problems.append(f"{name}: it can't be {wanted}; it is one of {', '.join(VECTORS)}")
+
+
+def _of_rows(kernel: Choice) -> Choice:
+    """The format of rows of a table: the table's own, or the narrowest of activations that holds what it holds."""
+    form = kernel.format
+    if form.is_float:
+        return Choice(FLOAT32, Reason.INPUT)
+    if form.family in ACTIVATIONS:
+        return Choice(form, Reason.DERIVED)
+    return Choice(fixed(8, form.frac_bits or 0), Reason.DERIVED)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasq.histogram import Histogram
-from kerasq_convert.graph import Add, Concat, Curve, Graph, Multiply, Pool, Softmax, WeightedNode, moves_values
+from kerasq_convert.graph import Add, Concat, Curve, Gather, Graph, Multiply, Pool, Softmax, WeightedNode, moves_values
 
 
 def non_negative(graph: Graph, histograms: Mapping[str, Histogram]) -> set[str]:
@@ -17,6 +17,7 @@ def non_negative(graph: Graph, histograms: Mapping[str, Histogram]) -> set[str]:
         passes_on = isinstance(node, Pool | Concat | Multiply | Add) or moves_values(node)
         passes_on = passes_on or (isinstance(node, WeightedNode) and _adds_up(node))
         never = node.clamp[0] >= 0 or isinstance(node, Softmax) or (passes_on and values.issuperset(node.inputs))
+        never = never or (isinstance(node, Gather) and np.min(node.kernel) >= 0)
         if never or (isinstance(node, Curve) and _is_non_negative(node)):
             values.add(node.output)
     return values

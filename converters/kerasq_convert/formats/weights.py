@@ -12,7 +12,7 @@ from kerasq.qformat import SIGN, QFormat, fixed
 from kerasq_convert.formats import ranges
 from kerasq_convert.formats.choice import FIXED16, Choice, Reason
 from kerasq_convert.formats.kernels import binary_scale, grid_of, holds, only_moves, ternary_scale
-from kerasq_convert.graph import WeightedNode
+from kerasq_convert.graph import Gather, KernelNode, WeightedNode
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,10 +38,10 @@ class StoredKernel:
 
 
 # Of each node the format that was asked for last: the proof looks at what emission then writes.
-_LAST: weakref.WeakKeyDictionary[WeightedNode, StoredKernel] = weakref.WeakKeyDictionary()
+_LAST: weakref.WeakKeyDictionary[KernelNode, StoredKernel] = weakref.WeakKeyDictionary()
 
 
-def stored_kernel(node: WeightedNode, format_: QFormat) -> StoredKernel:
+def stored_kernel(node: KernelNode, format_: QFormat) -> StoredKernel:
     """The kernel of a node in a format; the float network's shares its values with the graph."""
     last = _LAST.get(node)
     if last is not None and last.format == format_:
@@ -59,12 +59,14 @@ def largest_of(values: np.ndarray) -> float:
     return max(-float(np.min(values)), float(np.max(values)))
 
 
-def _kernel_and_multiplier(node: WeightedNode, format_: QFormat) -> tuple[np.ndarray, np.ndarray | None]:
+def _kernel_and_multiplier(node: KernelNode, format_: QFormat) -> tuple[np.ndarray, np.ndarray | None]:
     """The values that `format_` is to hold, and what is multiplied by afterwards.
 
     The scale of a BatchNorm stays beside kernels that `format_` holds as they are, and beside signs with their magnitudes;
-    all other kernels take it in.
+    all other kernels take it in. A table of rows has none.
     """
+    if not isinstance(node, WeightedNode):
+        return node.kernel, None
     if format_.is_sign:
         scale = binary_scale(node.kernel)
         assert scale is not None
@@ -75,19 +77,22 @@ def _kernel_and_multiplier(node: WeightedNode, format_: QFormat) -> tuple[np.nda
     return folded_kernel(node), None
 
 
-def folded_kernel(node: WeightedNode) -> np.ndarray:
+def folded_kernel(node: KernelNode) -> np.ndarray:
     """The kernel with its multiplier folded in, float64; as it is (float32) where there is none."""
-    if node.multiplier is None:
+    if not isinstance(node, WeightedNode) or node.multiplier is None:
         return node.kernel
     return node.kernel * node.multiplier.reshape(-1, *(1,) * (node.kernel.ndim - 1))
 
 
-def automatic_kernel(node: WeightedNode, criterion: ranges.Criterion = ranges.Criterion.MSE, bits: int = 8) -> Choice:
+def automatic_kernel(node: KernelNode, criterion: ranges.Criterion = ranges.Criterion.MSE, bits: int = 8) -> Choice:
     """SIGN where the kernel is binary, its own grid where it has one of at most 2, 4, 8 or 16 bits, else of `bits` bits.
 
     A kernel of one weight per output channel (a scaling that stands alone) gets 16 bits: it is small, and all that follows
     depends on it.
     """
+    if isinstance(node, Gather):
+        return _automatic_table(node, criterion, bits)
+    assert isinstance(node, WeightedNode)
     if node.rounded is not None:
         return Choice(node.rounded, Reason.CHANNELS)
     if binary_scale(node.kernel) is not None:
@@ -101,7 +106,19 @@ def automatic_kernel(node: WeightedNode, criterion: ranges.Criterion = ranges.Cr
     return Choice(best_kernel_format(family, node, criterion), reason)
 
 
-def best_kernel_format(family: QFormat, node: WeightedNode, criterion: ranges.Criterion = ranges.Criterion.MSE) -> QFormat:
+def _automatic_table(node: Gather, criterion: ranges.Criterion, bits: int) -> Choice:
+    """Of rows that are stored as they are: of 8 and 16 bits unsigned where none is negative, which is a bit more for them."""
+    if np.all(np.abs(node.kernel) == 1):
+        return Choice(SIGN, Reason.BINARY)
+    grid = grid_of(node.kernel)
+    if grid is not None:
+        return Choice(grid, Reason.GRID)
+    family = fixed(bits, signed=bits < 8 or bool(np.min(node.kernel) < 0))
+    reason = Reason.UNSATURATED if criterion is ranges.Criterion.MINMAX else Reason.ERROR
+    return Choice(best_kernel_format(family, node, criterion), reason)
+
+
+def best_kernel_format(family: QFormat, node: KernelNode, criterion: ranges.Criterion = ranges.Criterion.MSE) -> QFormat:
     """The member of `family` that the kernel fits best: its own grid where the family has it."""
     grid = grid_of(node.kernel, (family.bits,))
     if grid is not None and grid.kind is family.kind:

@@ -10,6 +10,7 @@ from kerasq_convert.frontend import (
     arithmetic,
     convolutions,
     joins,
+    labels,
     moves,
     reductions,
     resizing,
@@ -61,6 +62,7 @@ HANDLERS: dict[str, Callable[[Importer, Any], None]] = (
     | dict.fromkeys(("Relu", "Relu6", "Maximum", "Minimum", "ClipByValue"), arithmetic.clamp)
     | dict.fromkeys(("Conv2D", "DepthwiseConv2dNative"), convolutions.convolution)
     | dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2"), convolutions.dense)
+    | dict.fromkeys(("ArgMax", "ArgMin"), labels.argmax)
     | dict.fromkeys(("MaxPool", "MaxPoolV2", "AvgPool"), moves.pool)
     | dict.fromkeys(("Mean", "Sum", "Max", "Min"), reductions.reduction)
     | dict.fromkeys(("Reshape", "Squeeze", "ExpandDims"), moves.reshape)

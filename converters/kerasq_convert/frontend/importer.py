@@ -12,6 +12,7 @@ from kerasq_convert.errors import ConversionError, UnsupportedError
 from kerasq_convert.frontend.frozen import FrozenGraph
 from kerasq_convert.frontend.handlers import import_operation
 from kerasq_convert.frontend.importing import Importer, UnknownShapeError, shape_of
+from kerasq_convert.frontend.labels import NegativeZeros
 from kerasq_convert.frontend.normalization_pattern import find_normalizations
 from kerasq_convert.frontend.normalizations import normalization
 from kerasq_convert.frontend.origins import Origins
@@ -66,7 +67,8 @@ def _import_operations(importer: Importer, frozen: FrozenGraph, refusals: Refusa
     quantizers = find_quantizers(frozen.operations, importer.constant)
     normalizations = find_normalizations(frozen.operations, importer.constant)
     repeated = RepeatedSteps(importer)
-    inner = [*(found.inner for found in quantizers.values()), *(found.inner for found in normalizations.values())]
+    zeros = NegativeZeros.among(frozen.operations)
+    inner = [*(found.inner for found in quantizers.values()), *(found.inner for found in normalizations.values()), zeros.inner]
     passed_over = repeated.passed_over.union(*inner)
     for operation in frozen.operations:
         outputs = [tensor for tensor in operation.outputs if tensor.name not in frozen.constants]
@@ -84,6 +86,8 @@ def _import_operations(importer: Importer, frozen: FrozenGraph, refusals: Refusa
                 importer.add(Identity(**common, format=quantizer.format, clamp=quantizer.clamp))
             elif operation in normalizations:
                 normalization(importer, normalizations[operation])
+            elif operation in zeros.sources:
+                importer.alias(operation, zeros.sources[operation])
             else:
                 import_operation(importer, operation)
         except UnsupportedError as error:

@@ -84,7 +84,7 @@ _TELLING: dict[str, str] = {
         "LayerNormalization, GroupNormalization or RMSNormalization, or BatchNormalization"
     ),
     "ReverseV2|ImageProjectiveTransformV3": "moving pixels is not supported: do it before the network",
-    "ArgMax|ArgMin|TopKV2|Sort|UniqueV2|Unique|Where|LowerBound|UpperBound|InTopKV2|Bincount|DenseBincount|NthElement": _ORDER,
+    "TopKV2|Sort|UniqueV2|Unique|Where|LowerBound|UpperBound|InTopKV2|Bincount|DenseBincount|NthElement": _ORDER,
     "LookupTable.*|HashTable.*|String.*|AsString|SparseCross.*|Regex.*|StaticRegex.*": _WORDS,
     "Bucketize|OneHot": _CATEGORIES,
     "GatherV2|GatherNd|ResourceGather|Gather": _PICKING,

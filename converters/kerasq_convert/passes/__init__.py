@@ -22,17 +22,21 @@ from kerasq_convert.passes.fold_affine import (
 )
 from kerasq_convert.passes.frames import fold_padding, lower_frames
 from kerasq_convert.passes.fuse import fuse_clamps_and_formats
+from kerasq_convert.passes.labels import argmax_of_scores
 from kerasq_convert.passes.lower_affine import lower_affine
 from kerasq_convert.passes.prune import remove_dead_nodes
 from kerasq_convert.passes.reshapes import flatten_into_dense, sink_reshapes
 from kerasq_convert.passes.selections import fold_selections, lower_selections
 from kerasq_convert.passes.sink_transposes import absorb_reshapes, cancel_transposes, sink_transposes
 from kerasq_convert.passes.sums import dense_sums_as_convolutions, fold_affine_into_sums, fold_constant_terms
+from kerasq_convert.passes.tables import compute_in_tables, share_numbers
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     steps_out_of_batches,
     at_least_two_axes,
     remove_dead_nodes,
+    argmax_of_scores,
+    share_numbers,
     fold_constant_terms,
     compose_curves,
     lower_extremes,  # those that are no curve
@@ -46,6 +50,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     factor_kernels,  # before a BatchNorm could be folded into one
     fold_affine_into_producers,  # BatchNorm and biases after a convolution
     compose_affine,
+    compute_in_tables,
     affine_before_pooling,
     fold_affine_into_producers,  # those after its pooling
     fold_affine_into_sums,

@@ -26,6 +26,7 @@ from kerasq_convert.graph import (
     Curve,
     Dense,
     Frame,
+    Gather,
     Graph,
     Identity,
     Limits,
@@ -100,6 +101,9 @@ class Classes:
             case Curve():
                 self._join(node.inputs)
                 return ((channels, self._new()),)
+            case Gather() if grid_of(node.kernel) is None:
+                self._fix(node.inputs[0])
+                return ((channels, self._new()),)
             case Add():
                 self._join(node.inputs)
                 return ((channels, self.parts[node.inputs[0]][0][1]),)
@@ -169,6 +173,8 @@ def rescale(graph: Graph, classes: Classes, chosen: Mapping[int, int]) -> Graph:
             node = replace(node, clamp=(node.clamp[0] * float(result[0]), node.clamp[1] * float(result[0])))
         if isinstance(node, WeightedNode) and not moves_values(node):
             return _with_factors(node, sources[0], result)
+        if isinstance(node, Gather):
+            return replace(node, kernel=node.kernel * result)
         if isinstance(node, Curve):
             return replace(node, function=_scaled(node.function, float(sources[0][0]), float(result[0])))
         return node

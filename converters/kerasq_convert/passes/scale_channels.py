@@ -24,7 +24,7 @@ from kerasq_convert.formats import ranges
 from kerasq_convert.formats.choice import KERNEL_BITS
 from kerasq_convert.formats.kernels import binary_scale, grid_of
 from kerasq_convert.formats.weights import automatic_kernel, folded_kernel, largest_of
-from kerasq_convert.graph import Convolution, Graph, Node, WeightedNode, replace
+from kerasq_convert.graph import Convolution, Graph, KernelNode, Node, WeightedNode, replace
 
 FORMAT = fixed(8, 7)
 FORMATS = {bits: fixed(bits, bits - 1) for bits in KERNEL_BITS if bits <= FORMAT.bits}  # of scaled kernels, by their bits
@@ -64,7 +64,7 @@ def scale_channels(
 
 def is_free(node: Node) -> bool:
     """Whether a node has a kernel that quantization changes: neither binary nor on a grid, nor one weight per channel."""
-    if not isinstance(node, WeightedNode) or node.kernel.size == len(node.kernel):
+    if not isinstance(node, KernelNode) or node.kernel.size == len(node.kernel):
         return False
     return binary_scale(node.kernel) is None and grid_of(node.kernel, (8, 16)) is None
 

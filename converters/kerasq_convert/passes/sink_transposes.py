@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from kerasq_convert.graph import (
     Add,
     Affine,
+    ArgMax,
     Crop,
     Curve,
+    Gather,
     Graph,
     Identity,
     Multiply,
@@ -98,14 +100,21 @@ def _before_both(node: Node, sources: list[Node | None], shapes: dict[str, Shape
 
 
 def absorb_reshapes(graph: Graph) -> Graph:
-    """A transposition reads its values in whatever shape they have, and writes the shape that a reshape behind it would give."""
+    """A transposition reads its values in whatever shape they have, and writes the shape that a reshape behind it would give.
+
+    So does a look-up with its numbers and its rows, and an argmax writes what it gives in any shape.
+    """
     readers = graph.consumers()
     nodes: dict[str, Node] = {}
     for node in graph.nodes:
         source = nodes.get(node.inputs[0]) if node.inputs else None
-        if isinstance(node, Transpose) and isinstance(source, Reshape):
+        if isinstance(node, Transpose | Gather) and isinstance(source, Reshape):
             node = replace(node, inputs=source.inputs)
-        elif isinstance(node, Reshape) and isinstance(source, Transpose) and is_exclusive(graph, source.output, readers):
+        elif (
+            isinstance(node, Reshape)
+            and isinstance(source, Transpose | Gather | ArgMax)
+            and is_exclusive(graph, source.output, readers)
+        ):
             before = nodes.pop(source.output)
             node = replace(before, output=node.output, shape=node.shape)
         nodes[node.output] = node

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from kerasq_convert import roles
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.graph import Graph, WeightedNode
+from kerasq_convert.graph import Graph, KernelNode
 from kerasq_convert.network import Network
 from kerasq_convert.passes.scale_channels import is_free
 from kerasq_convert.roles import Part, Role
@@ -53,7 +53,7 @@ def kernel_bits(network: Network, settings: Settings, bits: int | None, end_bits
 
 def free_kernels(graph: Graph) -> list[Role]:
     """The kernels whose weights lie on no grid, in the order of execution."""
-    return [roles.kernel(node) for node in graph.nodes if isinstance(node, WeightedNode) and is_free(node)]
+    return [roles.kernel(node) for node in graph.nodes if isinstance(node, KernelNode) and is_free(node)]
 
 
 def end_kernels(graph: Graph) -> Iterator[Role]:

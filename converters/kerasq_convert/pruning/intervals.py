@@ -112,6 +112,10 @@ def _computed(model: Model, operator: Operator, ranges: Intervals) -> Interval |
             return _hull(sources[0], output.shape[-1])
         case OperatorKind.LOOKUP:
             return _looked_up(model, operator, sources[0])
+        case OperatorKind.GATHER:
+            return _gathered(model, operator)
+        case OperatorKind.ARGMAX:
+            return _hull(Interval(np.array([0]), np.array([len(sources[0].low) - 1])), output.shape[-1])
     return None
 
 
@@ -191,6 +195,15 @@ def _reshaped(x: Interval, channels: int) -> Interval:
     if count % channels == 0:
         return Interval(x.low.reshape(-1, channels).min(axis=0), x.high.reshape(-1, channels).max(axis=0))
     return _hull(x, channels)
+
+
+def _gathered(model: Model, operator: Operator) -> Interval:
+    """The least and the largest of each column of the table."""
+    table, output = ops.operand(model, operator, "table"), model.output(operator)
+    assert table is not None
+    rows = stored(table)
+    columns = requantized(Interval(rows.min(axis=0), rows.max(axis=0)), frac_bits(table.format), output.format)
+    return _reshaped(columns, output.shape[-1])
 
 
 def _looked_up(model: Model, operator: Operator, x: Interval) -> Interval:

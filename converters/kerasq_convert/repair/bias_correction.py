@@ -32,7 +32,7 @@ from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.progress import Progress
 from kerasq.qformat import FLOAT32, QFormat
 from kerasq.runtime import available, tiers
-from kerasq_convert.comparison.logits import beside_logits
+from kerasq_convert.comparison.logits import beside_logits, scored_outputs
 from kerasq_convert.comparison.outputs import Wanted, is_better
 from kerasq_convert.examples.in_batches import computed_in_batches, in_batches
 from kerasq_convert.operators import activations_read
@@ -85,7 +85,7 @@ class BiasCorrection:
         if not corrected:
             return model
         self._look_at_reference(corrected)
-        shown, outputs = beside_logits(model), len(model.outputs)
+        shown, outputs = beside_logits(model), len(scored_outputs(model))
         noise = self.held.noise(shown, outputs)
         for judge in (_Judge(self.held, shown, outputs, len(corrected)), None):
             if judge is None or judge.is_affordable:

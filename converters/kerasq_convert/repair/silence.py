@@ -16,6 +16,7 @@ from kerasq.qformat import MAX_FRAC_BITS, QFormat
 from kerasq.statistics import Statistics
 from kerasq_convert import roles
 from kerasq_convert.building import in_float
+from kerasq_convert.comparison.logits import scored
 from kerasq_convert.comparison.outputs import Arrays, noise_shares
 from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.errors import ConversionError
@@ -59,7 +60,7 @@ def require_signal(emitted: Emitted, network: Network, observed: Observed) -> No
 def _problems(silent: list[_Silent], network: Network, observed: Observed) -> list[str]:
     """A sentence with a remedy for each tensor of zeros that matters."""
     examples = observed.examples
-    reference = examples.reference if examples is not None else in_float(network)
+    reference = scored(examples.reference if examples is not None else in_float(network))
     inputs = examples.held.inputs if examples is not None else _random(reference, observed.statistics)
     wanted = _outputs(reference, inputs, "")
     lost = [tensor for tensor in silent if np.sum(noise_shares(_outputs(reference, inputs, tensor.zeroed), wanted)) > MATTERS]

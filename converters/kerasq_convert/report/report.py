@@ -16,7 +16,7 @@ from kerasq_convert.comparison.layers import Analysis
 from kerasq_convert.comparison.outputs import FAIR_DB, LITTLE_DB, Accuracy, OutputError, Wanted, compare, lost_features
 from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.formats.choice import Formats, Reason, without_range
-from kerasq_convert.graph import Graph, Node, WeightedNode
+from kerasq_convert.graph import Graph, KernelNode, Node
 from kerasq_convert.memory.plan import Plan
 from kerasq_convert.naming import Names
 from kerasq_convert.passes.scale_channels import FORMATS as SCALED
@@ -221,7 +221,7 @@ def make_report(
 
 def _fused(graph: Graph) -> list[list[str]]:
     """Layers that share an operator; a layer of several operators is with the one that has its weights, else with the first."""
-    home: dict[str, Node] = {node.layer: node for node in reversed(graph.nodes) if isinstance(node, WeightedNode)}
+    home: dict[str, Node] = {node.layer: node for node in reversed(graph.nodes) if isinstance(node, KernelNode)}
     for node in graph.nodes:
         for layer in node.layers:
             home.setdefault(layer, node)

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 import kerasq
+from kerasq.format.labels import labels_of
 from kerasq.format.model import Model, Operator, OperatorKind
-from kerasq_convert.tflite import elementwise, values, weighted
+from kerasq_convert.tflite import elementwise, indices, values, weighted
 from kerasq_convert.tflite.builder import Builder
 from kerasq_convert.tflite.values import Network
 
@@ -56,6 +57,8 @@ _KINDS: dict[OperatorKind, tuple[Callable[[Network, Operator], None], Callable[[
     OperatorKind.QUANTIZE: (elementwise.add_quantize, elementwise.reach_problems),
     OperatorKind.LOOKUP: (elementwise.add_lookup, elementwise.lookup_problems),
     OperatorKind.SOFTMAX: (elementwise.add_softmax, elementwise.softmax_problems),
+    OperatorKind.ARGMAX: (indices.add_argmax, indices.argmax_problems),
+    OperatorKind.GATHER: (indices.add_gather, _none),
 }
 
 
@@ -71,7 +74,9 @@ def to_tflite(model: Model) -> TfliteFile:
         TfliteError: TFLite has no equivalent of some of it.
     """
     network = Network(model, Builder(), {})
-    problems = [problem for tensor in model.activations() for problem in values.problems(tensor)]
+    labels = labels_of(model)
+    stored = (t for index, t in enumerate(model.tensors) if not t.is_constant and index not in labels)
+    problems = [problem for tensor in stored for problem in values.problems(tensor)]
     for operator in model.operators:
         if operator.kind not in _KINDS:
             problems.append(f"{model.output(operator).name} is a {operator.kind.name}: TFLite has no equivalent")

@@ -20,7 +20,7 @@ from kerasq.format import Model
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat
 from kerasq_convert import roles
 from kerasq_convert.building import Build
-from kerasq_convert.comparison.logits import beside_logits
+from kerasq_convert.comparison.logits import beside_logits, scored_outputs
 from kerasq_convert.comparison.outputs import Wanted
 from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.errors import ConversionError
@@ -97,7 +97,7 @@ def tune(
 
 def _noise(wanted: Wanted, model: Model) -> np.ndarray:
     """Noise : signal, at the outputs and at the logits."""
-    return wanted.noise(beside_logits(model), len(model.outputs)).sum(axis=1)
+    return wanted.noise(beside_logits(model), len(scored_outputs(model))).sum(axis=1)
 
 
 def _learned(build: Build, decided: Mapping[Role, Choice], walk: Walk, wanted: Wanted) -> tuple[Emitted, Walked]:

@@ -45,7 +45,8 @@ def in_tflite(content: bytes, model: Model, inputs: list[np.ndarray]) -> list[np
     outputs = []
     for details, index in zip(interpreter.get_output_details(), model.outputs, strict=True):
         values = interpreter.get_tensor(details["index"])
-        outputs.append(values.view(np.uint8) ^ 0x80 if model.tensors[index].format.family == "UFIXED8" else values)
+        flipped = model.tensors[index].format.family == "UFIXED8" and values.dtype == np.int8  # labels are int32
+        outputs.append(values.view(np.uint8) ^ 0x80 if flipped else values)
     return outputs
 
 
