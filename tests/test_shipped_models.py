@@ -19,12 +19,13 @@ MODELS = pathlib.Path(__file__).parents[1] / "examples/cifar10/models"
 GOLDEN = {
     "resnet23.kq": (107_152, 99_392, 0x518377E6),
     "resnet23_binary.kq": (25_616, 99_392, 0xACF74FCF),
-    "resnet23_fixed8.kq": (104_720, 99_392, 0x90FA47D1),
+    "resnet23_fixed8.kq": (104_696, 99_392, 0xCF8AA1C1),
     "resnet23_fixed4.kq": (57_280, 99_392, 0x954FC323),
-    "resnet23_ternary.kq": (33_552, 99_392, 0xA1C7042D),
+    "resnet23_ternary.kq": (33_616, 99_392, 0x6CC16BC3),
     "resnet23_binary_connect.kq": (21_772, 99_392, 0x65D9E3A9),
     "resnet23_binary_weight.kq": (21_772, 99_392, 0xE83DA727),
     "mobilenet.kq": (83_456, 8_208, 0x1ABA42E5),
+    "mobilenet_sparse_fixed8.kq": (77_280, 8_208, 0x79618470),
 }
 
 
@@ -66,6 +67,7 @@ LEAST = {
     "resnet23_binary_connect.kq": 0.80,
     "resnet23_binary_weight.kq": 0.81,
     "mobilenet.kq": 0.76,
+    "mobilenet_sparse_fixed8.kq": 0.71,
 }
 
 

@@ -17,6 +17,7 @@ import kerasq
 from kerasq import format as kq
 from kerasq.datasets import cifar10
 from kerasq.progress import Progress
+from kerasq.text import table
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, ".keras file of the network.", required=True)
@@ -65,17 +66,23 @@ def main(_) -> None:
             batch = images[start : min(start + BATCH, FLAGS.count)]
             stored = interpreter.tensors(batch)
             for target, sources, between in compared:
-                read = [source.format.dequantize(stored[source.name]) for source in sources]
+                # A file has no operator for a Flatten between two tensors: shapes are those of the layers.
+                read = [
+                    source.format.dequantize(stored[source.name]).reshape(-1, *x.shape[1:])
+                    for source, x in zip(sources, between.inputs, strict=True)
+                ]
                 expected = target.format.quantize(np.asarray(between(read)))
-                distance = np.abs(expected.astype(np.int64) - stored[target.name])
+                distance = np.abs(expected.astype(np.int64).reshape(stored[target.name].shape) - stored[target.name])
                 values, different, largest = counts[target.name]
                 different, largest = different + np.count_nonzero(distance), max(largest, distance.max())
                 counts[target.name] = np.array([values + distance.size, different, largest])
             progress.advance(len(batch))
-    print(f"{'tensor':24} {'format':11} {'values':>12} {'different':>10} {'largest distance':>17}")
+    rows = []
     for target, _, _ in compared:
-        values, different, largest = counts[target.name]
-        print(f"{target.name:24} {target.format!s:11} {values:12,} {100 * different / values:9.4f}% {largest:17}")
+        values, different, largest = (int(count) for count in counts[target.name])
+        rows.append((target.name, str(target.format), f"{values:,}", f"{100 * different / values:.4f}%", str(largest)))
+    columns = ("tensor", "format", "values", "different", "largest distance")
+    print(table(columns, rows, right=columns[2:]))
     worst = max(int(row[2]) for row in counts.values())
     print(f"largest distance {worst} over {FLAGS.count:,} images")
     if worst > 1:
