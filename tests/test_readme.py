@@ -12,6 +12,7 @@ import pytest
 from kerasq.commands import evaluate, inspect
 from kerasq.datasets import shapes
 from kerasq_convert import command
+from six_lines import assert_six_lines_ship
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 MAINS = {"kerasq-convert": command.main, "kerasq-inspect": inspect.main, "kerasq-eval": evaluate.main}
@@ -32,6 +33,7 @@ def run_example(capsys):
     assert "model.kq" in capsys.readouterr().out
     exec(blocks[2], names)
     assert pathlib.Path("quantized.kq").stat().st_size < 2 * pathlib.Path("model.kq").stat().st_size
+    assert_six_lines_ship(blocks[2], names, "quantized.kq", names["x_test"][:50].astype("float32"))
     return names
 
 

@@ -6,7 +6,7 @@ With n = `frac_bits` and the stored range [lo, hi] = [-2^(bits-1), 2^(bits-1) - 
 
 Every step but the rounding is exact in float32: scaling by a power of two moves the exponent, and stored integers have at
 most 16 bits. The rounding is `floor(v + 1/2)` on real numbers, written so that no sum rounds (v = 0.49999997: v + 0.5 is 1
-in float32).
+in float32; training on TensorFlow takes a shorter form, which does that to this one number where values have a sign).
 
     dq/dx = 1 where lo · 2^-n <= x <= hi · 2^-n, ends included; 0 outside     straight_through="fine_grained"
     dq/dx = 1                                                                 straight_through="identity"
@@ -28,6 +28,7 @@ import keras
 from keras import ops
 
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, fixed
+from kerasq.quantizers import fused
 from kerasq.quantizers.base import Quantizer, boolean_problems, integer_problems, signed_format
 from kerasq.quantizers.rounding import rounded_between
 from kerasq.quantizers.straight_through import FINE_GRAINED
@@ -85,6 +86,11 @@ class FixedPoint(Quantizer):
     def max(self) -> float:
         """Largest value."""
         return (2.0 ** (self.bits - self.signed) - 1) * self.step
+
+    def with_gradient(self, x: Any, training: bool | None, seed: Any, state: dict[str, Any] | None) -> Any:
+        if training is True and self.straight_through == FINE_GRAINED and fused.is_for(x, self.bits):
+            return fused.fixed_point(x, self.bits, self.min, self.max, self.step)
+        return super().with_gradient(x, training, seed, state)
 
     def quantize(self, x: Any, training: bool | None, seed: Any) -> Any:
         return rounded_between(x, self.min, self.max, 2.0**self.frac_bits, self.step)

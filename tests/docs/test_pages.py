@@ -25,6 +25,7 @@ import kerasq
 from kerasq.commands import bench, evaluate, inspect, run
 from kerasq.datasets import shapes
 from kerasq_convert import command
+from six_lines import assert_six_lines_ship
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -107,6 +108,9 @@ def guide(names: dict) -> None:
     assert kernels["conv3_depthwise"].startswith("FIXED8")
     assert pathlib.Path("trained.kq").stat().st_size < 0.7 * pathlib.Path("converted.kq").stat().st_size
     assert 0 <= names["history"]["flip_ratio"][-1] < 1
+    page = blocks_of(ROOT / "docs" / "pages" / "from-float-to-chip.md")
+    (block,) = [block for block in page if "trained.kq" in block.text and "quantize_model" in block.text]
+    assert_six_lines_ship(block.text, names, "trained.kq", names["x_test"].astype("float32"))
     assert kerasq.Interpreter(model_path="trained.kq").predict(names["x_test"]).shape == (10, 10)
 
 

@@ -1,5 +1,6 @@
 """FixedPoint: exact values, documented gradients, clear errors."""
 
+import functools
 from fractions import Fraction
 
 import keras
@@ -43,6 +44,28 @@ def test_forward_is_the_stored_value_exactly(bits, frac_bits, signed, straight_t
     assert y.dtype == np.float32
     assert y.min() == quantizer.min
     assert y.max() == quantizer.max
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("bits", "frac_bits", "signed"), FORMATS)
+def test_training_computes_the_same(bits, frac_bits, signed, compiled):
+    """On TensorFlow in a shorter form, which rounds one number otherwise: the one before the tie at half a step."""
+    quantizer = FixedPoint(bits, frac_bits, signed)
+    x = samples(bits, frac_bits, signed)
+    x = x[(x != np.ldexp(np.nextafter(np.float32(0.5), np.float32(0)), -frac_bits)) | (not signed)]
+    x = np.concatenate([x, np.float32([np.inf, -np.inf])])
+    upstream = np.linspace(-1, 1, len(x), dtype=np.float32)
+    in_training = functools.partial(quantizer, training=True)
+    if compiled and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        in_training = tf.function(in_training, jit_compile=True, autograph=False)
+    values, gradient = value_and_gradient(in_training, x, upstream)
+    np.testing.assert_array_equal(
+        values, keras.ops.convert_to_numpy(quantizer.quantize(keras.ops.convert_to_tensor(x), None, None))
+    )
+    np.testing.assert_array_equal(gradient, np.where((x < quantizer.min) | (x > quantizer.max), 0, upstream))
+    assert np.isnan(keras.ops.convert_to_numpy(in_training(np.float32([np.nan])))).all()
 
 
 @pytest.mark.parametrize(("bits", "frac_bits", "signed"), [(8, 4, True), (8, 8, False), (16, 12, True), (4, 3, True)])

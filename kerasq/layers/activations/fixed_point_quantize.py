@@ -66,8 +66,8 @@ class FixedPointQuantize(AlreadyQuantized, keras.layers.Layer):
         """The format of the tensor on the device, where activations take 8 or 16 bits."""
         return activation_format(self.quantizer.spec())
 
-    def call(self, inputs: Any) -> Any:
-        return ops.cast(self.quantizer(inputs), self.compute_dtype)
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return ops.cast(self.quantizer(inputs, training=training), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
