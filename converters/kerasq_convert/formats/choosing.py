@@ -14,6 +14,7 @@ from kerasq.statistics import Statistics
 from kerasq_convert import roles
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats import proof, ranges
+from kerasq_convert.formats.behind import behind, functions_behind
 from kerasq_convert.formats.choice import FIXED32, PROBABILITIES, Choice, Formats, Policy, Reason
 from kerasq_convert.formats.kernels import holds
 from kerasq_convert.formats.running_sums import running_sums
@@ -65,6 +66,7 @@ class _Chooser:
         self.non_negative = non_negative(graph, known)
         self.readers = graph.consumers()
         self.running = running_sums(graph)
+        self.functions = functions_behind(graph)
 
     def run(self) -> list[str]:
         problems: list[str] = []
@@ -91,7 +93,7 @@ class _Chooser:
             elif wanted.frac_bits is not None:
                 choice = Choice(wanted, Reason.SETTINGS)
             elif name in self.statistics:
-                choice = Choice(self._best(wanted, name), Reason.SETTINGS)
+                choice = Choice(self._best(wanted, value), Reason.SETTINGS)
             elif automatic.format.family == wanted.family:
                 choice = Choice(automatic.format, Reason.SETTINGS)
             else:
@@ -138,7 +140,7 @@ class _Chooser:
         if role in self.policy.decided:
             return self.policy.decided[role]
         bits = 16 if role.value in self.running else self.policy.bits
-        chosen = self._best(fixed(bits, signed=role.value not in self.non_negative), name)
+        chosen = self._best(fixed(bits, signed=role.value not in self.non_negative), role.value)
         if isinstance(node, Pool) and self._format(node.inputs[0]).is_fixed:
             # An average has no more fractional bits than the runtime's one rounding allows.
             furthest = ops.TABLE[OperatorKind.AVERAGE_POOL_2D].limits["max_distance"]
@@ -154,8 +156,9 @@ class _Chooser:
         formats = {reader.format if isinstance(reader, Identity) else None for reader in readers}
         return formats.pop() if len(formats) == 1 else None
 
-    def _best(self, family: QFormat, name: str) -> QFormat:
-        return ranges.best_for_histogram(family, self.statistics[name], self.policy.criterion)
+    def _best(self, family: QFormat, value: str) -> QFormat:
+        histogram = self.statistics[self.names.buffer(value)]
+        return ranges.best_for_histogram(family, histogram, self.policy.criterion, behind(self.functions, value, histogram))
 
     def _kernel(self, node: KernelNode, problems: list[str]) -> None:
         role = roles.kernel(node)

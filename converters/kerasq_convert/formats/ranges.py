@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat, blocks
 from kerasq.statistics import Histogram, candidate_formats
+from kerasq_convert.formats.behind import Behind
 
 FINER = 4  # candidates beyond the finest format that saturates nothing
 SATURATED_SHARE = 1e-4  # what the criterion PERCENTILE leaves beyond the range
@@ -26,8 +27,17 @@ class Criterion(enum.StrEnum):
     KL = "kl"  # the least divergence of the distribution of the stored values from that of the values
 
 
-def best_for_histogram(family: QFormat, histogram: Histogram, criterion: Criterion = Criterion.MSE) -> QFormat:
-    """The format that `criterion` prefers for what was observed of an activation."""
+def best_for_histogram(
+    family: QFormat, histogram: Histogram, criterion: Criterion = Criterion.MSE, behind: Behind | None = None
+) -> QFormat:
+    """The format that `criterion` prefers for what was observed of an activation.
+
+    Args:
+        family: The family that it is a member of.
+        histogram: What was observed.
+        criterion: By what formats are compared.
+        behind: What a function makes of the values, if that alone matters: MSE is then that of the function's values.
+    """
     scored = candidate_formats(histogram, family.bits, signed=family.signed, finer=FINER)
     if not scored:  # no finite value was seen
         return family.with_frac_bits(family.bits - 1)
@@ -39,6 +49,8 @@ def best_for_histogram(family: QFormat, histogram: Histogram, criterion: Criteri
             return [scored[0], *(candidate for candidate in scored if candidate.saturated_share <= SATURATED_SHARE)][-1].qformat
         case Criterion.KL:
             return min(scored, key=lambda candidate: divergence(candidate.qformat, histogram)).qformat
+        case _ if behind is not None and behind.is_finite:
+            return min(scored, key=lambda candidate: behind.squared_error(candidate.qformat)).qformat
         case _:
             return min(scored, key=lambda candidate: candidate.squared_error).qformat
 

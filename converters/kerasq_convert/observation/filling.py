@@ -21,6 +21,7 @@ from kerasq.statistics import Statistics
 from kerasq_convert import roles
 from kerasq_convert.building import in_float
 from kerasq_convert.formats import ranges
+from kerasq_convert.formats.behind import Behind, Function, functions_behind
 from kerasq_convert.formats.choice import values_of
 from kerasq_convert.formats.signs import non_negative
 from kerasq_convert.graph import Concat, Graph, Node, WeightedNode, moves_values
@@ -29,7 +30,7 @@ from kerasq_convert.observation.observe import Observed
 from kerasq_convert.observation.observed import merged
 from kerasq_convert.observation.unseen import Unseen
 from kerasq_convert.options import Options
-from kerasq_convert.passes.factors import STEPS, Classes, Form, filled_with, told_factors
+from kerasq_convert.passes.factors import STEPS, Classes, Form, filled_with, scaled_function, told_factors
 from kerasq_convert.settings import Settings
 
 SWEEPS = 3
@@ -120,10 +121,12 @@ def choose(
     chosen = dict.fromkeys(classes.roots(), 0)
     free = [number for number in chosen if number not in held]
     ratings: list[_Rating] = []
+    behind = functions_behind(graph)
     for node in graph.nodes:
         forms = set(classes.forms(node.output))
         if _is_rounded(node) and len(forms) == 1 and forms != {()} and node.output in histograms:
-            ratings.append(_Rating.of(forms.pop(), node, histograms[node.output], families[node.output], criterion))
+            function = behind.get(node.output)
+            ratings.append(_Rating.of(forms.pop(), node, histograms[node.output], families[node.output], criterion, function))
     rated = {number: [rating for rating in ratings if number in rating.form] for number in chosen}
     for _ in range(SWEEPS):
         for number in free:
@@ -147,7 +150,8 @@ class _Rating:
 
     Attributes:
         form: The value's.
-        shares: Noise : signal in the format that is then chosen for it, with that of values beyond all that were observed.
+        shares: Noise : signal in the format that is then chosen for it, with that of values beyond all that were observed; behind
+            the function that alone reads it, if one does.
         octaves: The exponent of the power of two that would bring the range of that format to 1.
     """
 
@@ -156,13 +160,27 @@ class _Rating:
     octaves: Sequence[int]
 
     @classmethod
-    def of(cls, form: Form, node: Node, histogram: Histogram, family: QFormat, criterion: ranges.Criterion) -> _Rating:
+    def of(
+        cls,
+        form: Form,
+        node: Node,
+        histogram: Histogram,
+        family: QFormat,
+        criterion: ranges.Criterion,
+        function: Function | None,
+    ) -> _Rating:
+        """Of the output of a node, which nothing but a function may read."""
         shares, octaves, unseen = [], [], Unseen.of(node, histogram)
         for step in range(STEPS):
             scaled = _scaled(histogram, step)
-            format_ = ranges.best_for_histogram(family, scaled, criterion)
-            error = scaled.squared_error(format_) + unseen.squared_error(format_, 2.0 ** (step / STEPS))
-            shares.append(error / scaled.signal_power if scaled.signal_power > 0 else 0.0)
+            behind = None if function is None else Behind(scaled_function(function, 2.0 ** (step / STEPS), 1.0), scaled)
+            format_ = ranges.best_for_histogram(family, scaled, criterion, behind)
+            if behind is not None and behind.is_finite:
+                error, power = behind.squared_error(format_), behind.power
+            else:
+                error = scaled.squared_error(format_) + unseen.squared_error(format_, 2.0 ** (step / STEPS))
+                power = scaled.signal_power
+            shares.append(error / power if power > 0 else 0.0)
             octaves.append((format_.frac_bits or 0) - family.bits + family.signed)
         return cls(form, shares, octaves)
 

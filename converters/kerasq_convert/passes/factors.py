@@ -176,7 +176,7 @@ def rescale(graph: Graph, classes: Classes, chosen: Mapping[int, int]) -> Graph:
         if isinstance(node, Gather):
             return replace(node, kernel=node.kernel * result)
         if isinstance(node, Curve):
-            return replace(node, function=_scaled(node.function, float(sources[0][0]), float(result[0])))
+            return replace(node, function=scaled_function(node.function, float(sources[0][0]), float(result[0])))
         return node
 
     return graph.with_nodes(map(rescaled, graph.nodes))
@@ -192,7 +192,10 @@ def _with_factors(node: WeightedNode, source: np.ndarray, result: np.ndarray) ->
     return replace(node, kernel=inputs_scaled(kernel, node, 1 / source), bias=bias)
 
 
-def _scaled(function: Callable[[np.ndarray], np.ndarray], source: float, result: float) -> Callable[[np.ndarray], np.ndarray]:
+def scaled_function(
+    function: Callable[[np.ndarray], np.ndarray], source: float, result: float
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The function of a value that is scaled by `source`, its own values by `result`."""
     return lambda values: function(values / source) * result
 
 

@@ -11,6 +11,7 @@ from kerasq_convert import roles
 from kerasq_convert.building import Builder
 from kerasq_convert.emission.emit import Emitted
 from kerasq_convert.formats import ranges
+from kerasq_convert.formats.behind import behind, functions_behind
 from kerasq_convert.formats.choice import BITS, KERNEL_BITS, Choice, Formats, Reason
 from kerasq_convert.graph import Node, WeightedNode
 from kerasq_convert.network import Network
@@ -37,6 +38,7 @@ class Variants:
         self._network, self._build, self._decided, self._options = network, build, decided, options
         formats = build(decided).formats
         self.usual = {role: formats[role].format.bits for role in self._roles(formats)}
+        self._functions = functions_behind(build.network.graph)
         self._last: tuple[Widths, Emitted] | None = None
         self._nodes: dict[int, tuple[Node, ...]] = {}  # of the graph with kernels of a width
         self._buffers: dict[tuple[Role, int], Choice] = {}
@@ -101,6 +103,7 @@ class Variants:
         if (role, bits) not in self._buffers:
             family = fixed(bits, signed=self._signed[role])
             histogram = (self._build.statistics or Statistics())[self.name(role)]
-            best = ranges.best_for_histogram(family, histogram, self._build.policy.criterion)
+            read = behind(self._functions, role.value, histogram)
+            best = ranges.best_for_histogram(family, histogram, self._build.policy.criterion, read)
             self._buffers[role, bits] = Choice(best, Reason.BUDGET)
         return self._buffers[role, bits]
