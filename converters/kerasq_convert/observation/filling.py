@@ -24,7 +24,7 @@ from kerasq_convert.formats import ranges
 from kerasq_convert.formats.behind import Behind, Function, functions_behind
 from kerasq_convert.formats.choice import values_of
 from kerasq_convert.formats.signs import non_negative
-from kerasq_convert.graph import Concat, Graph, Node, WeightedNode, moves_values
+from kerasq_convert.graph import Concat, Curve, Graph, Node, WeightedNode, moves_values
 from kerasq_convert.network import Network
 from kerasq_convert.observation.observe import Observed
 from kerasq_convert.observation.observed import merged
@@ -40,7 +40,7 @@ Histograms = Mapping[str, Histogram]
 
 
 def with_filled_ranges(
-    network: Network, observed: Observed, options: Options, settings: Settings | None = None
+    network: Network, observed: Observed, options: Options, settings: Settings | None = None, *, tables: bool = True
 ) -> tuple[Network, Observed]:
     """The network with scaled activations and what is known of their values then, where that is wanted.
 
@@ -49,6 +49,7 @@ def with_filled_ranges(
         observed: What is known of it; nothing: it stays as it is.
         options: `fill_ranges`; `bits` and `criterion`, by which formats are chosen.
         settings: They may tell the factors. Else values stay as they are whose formats they set, unless `fill_ranges` is True.
+        tables: Whether what tables read and give may be scaled, too.
 
     Raises:
         ConversionError: The settings tell factors of another network.
@@ -62,7 +63,7 @@ def with_filled_ranges(
     if settings.factors is None:
         unsigned = non_negative(graph, histograms)
         families = {value: fixed(options.bits, signed=value not in unsigned) for value in histograms}
-        held = _held(network, classes, settings) if options.fill_ranges is None else frozenset()
+        held = _held(network, classes, settings, tables) if options.fill_ranges is None else frozenset()
         chosen = choose(graph, classes, histograms, families, ranges.Criterion(options.criterion), held)
     else:
         chosen = told_factors(classes, settings.factors, settings.source, "the settings")
@@ -76,14 +77,16 @@ def with_filled_ranges(
     return filled, Observed(known, examples)
 
 
-def _held(network: Network, classes: Classes, settings: Settings) -> frozenset[int]:
-    """The classes whose factors are 1, so that formats in the settings are those of the values and constants as they are.
+def _held(network: Network, classes: Classes, settings: Settings, tables: bool) -> frozenset[int]:
+    """The classes whose factors are 1: formats in the settings are those of the values and constants as they are.
 
     Parts of a concatenation share its format: where one of them is not scaled, none is.
     """
     graph, names = network.graph, network.names
     values = [value for value in values_of(graph) if _tells_place(settings.buffer(names.buffer(value)))]
     for node in graph.nodes:
+        if isinstance(node, Curve) and not tables:
+            values += [*node.inputs, node.output]
         if isinstance(node, WeightedNode):
             constants = roles.kernel(node), roles.multiplier(node), roles.bias(node)
             if any(_tells_place(settings.parameter(names[role])) for role in constants):

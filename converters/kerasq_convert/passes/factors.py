@@ -3,9 +3,10 @@
 y · f, for any f > 0, is as good a thing to store as y wherever the factor can be put into what computes it and taken out of what
 reads it: the kernel or multiplier of a convolution or Dense layer on either side, the table of a function. What only passes
 factors on (a ReLU, pooling, moved values) hands them through; a product has the product of two factors, a concatenation those of
-its parts, and where two values are added both must have the same one. On the device factors cost nothing: kernels, biases and
-tables have other values. Inputs and outputs of the network keep factor 1, as do formats that a quantizer of the network demands,
-kernels without a multiplier that were trained on a grid, and whatever is not named here.
+its parts, and where two values are added both must have the same one, as must all that one layer reads, or gives, in several
+places. On the device factors cost nothing: kernels, biases and tables have other values. Inputs and outputs of the network keep
+factor 1, as do formats that a quantizer of the network demands, kernels without a multiplier that were trained on a grid, and
+whatever is not named here.
 
 A *class* is a factor that is free. The factor of a channel of a value is the product of some classes.
 """
@@ -34,6 +35,7 @@ from kerasq_convert.graph import (
     Node,
     Pool,
     Reshape,
+    Shape,
     WeightedNode,
     moves_values,
     replace,
@@ -61,10 +63,16 @@ class Classes:
         self._fixed: set[int] = set()  # roots that are 1
         for value, shape in graph.inputs.items():
             self.parts[value] = ((shape[-1], ()),)
+        first: dict[tuple[str, Shape], Node] = {}  # of the operators of one layer, which go on sharing its kernel
         for node in graph.nodes:
             self.parts[node.output] = self._parts_of(node)
             if node.format is not None:
                 self._fix(node.output)
+            if isinstance(node, WeightedNode) and not moves_values(node):
+                other = first.setdefault((node.layer, node.kernel.shape), node)
+                if other is not node:
+                    self._join([node.inputs[0], other.inputs[0]])
+                    self._join([node.output, other.output])
         for value in graph.outputs.values():
             self._fix(value)
 

@@ -1,7 +1,12 @@
-"""The stage that decides whether activations are scaled until they fill their ranges, where the options leave that open."""
+"""The stage that decides whether activations are scaled until they fill their ranges, where the options leave that open.
+
+Tables of one function with the same formats on both sides are stored once. Scaled, each is another one: a network that would
+grow by more than GROWTH is scaled but for what tables read and give, or not at all.
+"""
 
 from __future__ import annotations
 
+from kerasq.format import Model
 from kerasq_convert.building import Builder
 from kerasq_convert.comparison.logits import beside_logits
 from kerasq_convert.comparison.outputs import is_better
@@ -13,21 +18,40 @@ from kerasq_convert.passes.multipliers import with_multipliers
 from kerasq_convert.passes.widths import kernel_bits
 from kerasq_convert.settings import Settings
 
+GROWTH = 0.01  # of all constants
+SLACK = 64  # bytes more than that
+
 
 def scaled_if_better(network: Network, observed: Observed, settings: Settings, options: Options) -> tuple[Network, Observed]:
-    """The network with activations that fill their ranges, unless the examples held back are better off without.
+    """The network with activations that fill their ranges, unless it would grow, or examples held back are better off without.
 
     By more than chance: from what is known of all values one at a time, factors are expected to help. Errors that all examples
     have in common don't count where biases take them back later.
     """
     filled, known = with_filled_ranges(network, observed, options, settings)
-    examples = observed.examples
-    if filled is network or examples is None or options.fill_ranges or settings.factors is not None:
+    if filled is network or options.fill_ranges or settings.factors is not None:
         return filled, known
-    noises = []
-    for candidate, seen in ((network, observed), (filled, known)):
+
+    def built(candidate: Network, seen: Observed) -> Model:
         bits = kernel_bits(candidate, settings, options.kernel_bits, options.end_weight_bits)
         multiplied = with_multipliers(candidate, settings, options.per_channel, observed=True, bits=bits)
-        model = Builder.of(multiplied, settings, seen.statistics, options, bits)({}).model
-        noises.append(examples.held.noise(beside_logits(model), len(model.outputs), centred=options.correct_bias))
+        return Builder.of(multiplied, settings, seen.statistics, options, bits)({}).model
+
+    plain, model = built(network, observed), built(filled, known)
+    most = (1 + GROWTH) * _constant_bytes(plain) + SLACK
+    if _constant_bytes(model) > most:
+        filled, known = with_filled_ranges(network, observed, options, settings, tables=False)
+        model = built(filled, known)
+        if _constant_bytes(model) > most:
+            return network, observed
+    if observed.examples is None:
+        return filled, known
+    held, centred = observed.examples.held, options.correct_bias
+    noises = (held.noise(beside_logits(one), len(one.outputs), centred=centred) for one in (plain, model))
     return (network, observed) if is_better(*noises) else (filled, known)
+
+
+def _constant_bytes(model: Model) -> int:
+    """What constants take in a file, which has equal ones once."""
+    stored = {tensor.data.tobytes(): tensor.nbytes for tensor in model.constants() if tensor.data is not None}
+    return sum(stored.values())

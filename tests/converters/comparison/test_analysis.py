@@ -31,7 +31,7 @@ def chain(first, second):
 def converted(model, **options):
     converter = Converter.from_keras_model(model)
     converter.representative_dataset = images(40)
-    converter.per_channel = converter.correct_bias = False  # so that a promotion is all that changes
+    converter.per_channel = converter.correct_bias = converter.fill_ranges = False  # so that a promotion is all that changes
     converter.analyze = True
     for name, value in options.items():
         setattr(converter, name, value)

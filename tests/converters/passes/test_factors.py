@@ -153,6 +153,32 @@ def test_examples_that_are_held_back_decide(model, monkeypatch):
     assert filled(asked)
 
 
+def test_kernels_stay_shared():
+    keras.utils.set_random_seed(3)
+    image = keras.Input((8, 8, 3), name="image")
+    shared = L.Conv2D(8, 3, padding="same", activation="relu", name="shared")
+    x = L.Conv2D(8, 3, name="first")(image)
+    network = keras.Model(image, L.Dense(5)(L.Flatten()(shared(shared(shared(x))))))
+    plain, scaled = (kerasq.convert(network, representative_dataset=EXAMPLES, fill_ranges=each) for each in (False, True))
+    assert filled(scaled)
+    assert len(scaled) < len(plain) + 128 < len(plain) + 8 * 8 * 9
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_tables_stay_shared(bits):
+    """Where all are one, scaling would make of each its own: more bytes than the rest of the network."""
+    keras.utils.set_random_seed(3)
+    layers = [L.Conv2D(4, 1, activation="tanh", name=f"tanh{number}") for number in range(6)]
+    network = keras.Sequential(
+        [keras.Input((8, 8, 3), name="image"), *layers, L.Conv2D(4, 1, activation="relu", name="last"), L.Flatten(), L.Dense(5)]
+    )
+    plain, asked, automatic = (
+        kerasq.convert(network, representative_dataset=EXAMPLES, fill_ranges=each, bits=bits) for each in (False, True, None)
+    )
+    assert len(asked) > 1.05 * len(plain)
+    assert len(automatic) < 1.01 * len(plain) + 128
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -189,6 +189,7 @@ def test_kernels_that_would_need_wider_accumulators_stay(network, monkeypatch):
     monkeypatch.setattr(walk, "learn_layer", largest)
     settings = {"parameters": {"dense/kernel": "FIXED16"}}  # 600 products of up to 2^8 and 2^15: beyond 32 bits at most
     plain = converter(network, tune=False, weight_bits=None, end_weight_bits=None, per_channel=False, settings=settings)
+    plain.fill_ranges = False
     plain.convert()
     before = model_of(plain)
     free = {name: tune.Freedom() for name in ("dense/kernel", "last/kernel")}
