@@ -1,5 +1,6 @@
 """kerasq.summary: the figures are those of the file, whatever it was asked of."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -99,6 +100,9 @@ def test_text_and_json(quantized):
     lines = str(summary).splitlines()
     assert lines[0].split() == ["layer", "operator", "kernel", "output", "shape", "parameters", "bytes", "MACs"]
     assert lines[-1] == f"arena: {summary.arena_bytes:,} bytes"
+    unplanned = dataclasses.replace(summary, arena_bytes=None)
+    assert str(unplanned).splitlines()[-1] == "arena: planned by conversion, with KERAS_BACKEND=tensorflow"
+    assert json.loads(unplanned.to_json())["arena_bytes"] is None
     assert any(line.split()[:3] == ["pointwise", "CONV_2D", "SIGN"] for line in lines)
 
 

@@ -14,6 +14,7 @@ from kerasq.text import printable, table
 
 _COLUMNS = ("layer", "operator", "kernel", "output", "shape", "parameters", "bytes", "MACs")
 _NUMBERS = ("parameters", "bytes", "MACs")
+_UNPLANNED = "planned by conversion, with KERAS_BACKEND=tensorflow"
 _TABLE = "table"  # the constant that is no parameter: values of a function
 
 
@@ -50,8 +51,8 @@ class Summary:
 
     Attributes:
         layers: One entry for each operator, in the order in which they run.
-        file_bytes: Size of the file; `None` where there can be none.
-        arena_bytes: Working memory of one example; `None` where it was not planned.
+        file_bytes: Size of the file; `None` where there can be none, and on another backend of Keras than TensorFlow.
+        arena_bytes: Working memory of one example; `None` on another backend of Keras than TensorFlow, where none is planned.
         macs: Multiply-accumulates of one example, by the formats of their factors.
     """
 
@@ -102,10 +103,11 @@ class Summary:
     def _sums(self) -> tuple[str, ...]:
         precisions = ", ".join(f"{count:,} {precision}" for precision, count in self.macs.items()) or "none"
         file = "" if self.file_bytes is None else f"; file: {self.file_bytes:,} bytes"
+        arena = _UNPLANNED if self.arena_bytes is None else f"{self.arena_bytes:,} bytes"
         return (
             f"parameters: {self.parameters:,} in {self.constant_bytes:,} bytes{file}",
             f"multiply-accumulates: {precisions}",
-            *([] if self.arena_bytes is None else [f"arena: {self.arena_bytes:,} bytes"]),
+            f"arena: {arena}",
         )
 
     def __str__(self) -> str:
