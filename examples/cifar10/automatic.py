@@ -28,6 +28,7 @@ CONVERSIONS = {
     "8 bit, equalized": PLAIN | {"equalize": True},
     "8 bit, biases corrected": {"per_channel": False},
     "8 bit, per channel": {"correct_bias": False},
+    "8 bit, ranges not filled": {"fill_ranges": False},
     "8 bit": {},
     "16-bit activations": {"bits": 16},
     "8 bit, refined": {"refine": True},
