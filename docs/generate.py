@@ -138,6 +138,9 @@ LSTM, GRU, SimpleRNN, their cells, ConvLSTM and Bidirectional over a fixed numbe
 (18 of an LSTM, some 2,900 bytes of the file), one copy of the weights; every call begins with the initial state.
 Values have two to four axes: an output of shape (batch,) comes as (batch, 1).
 
+Of the 143 layer classes of Keras, with arguments as in tests/converters/test_sweep.py, which holds these counts, 99 convert, 31
+are refused and 13 make no network; of 158 functions of keras.ops 94 convert and 64 are refused.
+
 Of layers that do not, or not with these arguments, the converter says why and what to do instead, all of them in one message:
 """
 

@@ -3,6 +3,7 @@
     python examples/cortex_m/fit.py                # all processors, some minutes
     python examples/cortex_m/fit.py --cpu m4
     python examples/cortex_m/fit.py --family FIXED2    # new kernels of these weights; costs of all others stay as they are
+    python examples/cortex_m/fit.py --kind ARGMAX      # kernels of a new kind of operator; the same
 
 Random networks of one operator each run on the simulated processor, where every instruction is counted. For each kernel,
 instructions and, where there is a model of them, cycles become a sum of counts (kerasq.footprint.features) with weights that are
@@ -32,7 +33,7 @@ from single_operators import single_operators
 from kerasq.files import write_whole
 from kerasq.footprint import costs
 from kerasq.footprint.features import features, fitted_name
-from kerasq.format import Model, dumps
+from kerasq.format import Model, OperatorKind, dumps
 from kerasq.ops.families import KERNELS
 from kerasq.runtime import DSP, Network
 from kerasq.text import table
@@ -42,6 +43,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_multi_enum("cpu", ["m4", "m3", "m0", "rv32"], list(PROCESSORS), "Processors to fit tables for.")
 flags.DEFINE_multi_enum(
     "family", [], KERNELS, "Formats of weights whose kernels are fitted. Default: all, and all other kernels."
+)
+flags.DEFINE_multi_enum(
+    "kind", [], [str(kind) for kind in OperatorKind], "Kinds of operators whose kernels are fitted. Default: all of them."
 )
 flags.DEFINE_integer("samples", 60, "Networks for each kernel.", lower_bound=20)
 flags.DEFINE_integer("drawn", 6000, "Networks to draw at most: rare kernels get fewer.", lower_bound=100)
@@ -57,6 +61,8 @@ def drawn(isa: str, wanted: int, most: int) -> list[Sample]:
     counts: dict[str, int] = defaultdict(int)
     for _, model in zip(range(most), single_operators(seed=1), strict=False):
         if FLAGS.family and not any(tensor.name == "kernel" and tensor.format.family in FLAGS.family for tensor in model.tensors):
+            continue
+        if FLAGS.kind and str(model.operators[0].kind) not in FLAGS.kind:
             continue
         planned = planned_for(model, isa)
         (operator,) = Network(dumps(planned), isa).operators()
@@ -132,7 +138,7 @@ def main(argv: list[str]) -> None:
             counts, stack = measured_operators([model for model, _ in samples[isa]], cpu, pathlib.Path(folder))
             kernels = fit(samples[isa], counts)
             path = TABLES / f"{cpu}.json"
-            if FLAGS.family:
+            if FLAGS.family or FLAGS.kind:
                 others = json.loads(path.read_text())
                 stack = {what: max(size, others["stack"][what]) for what, size in stack.items()}
                 kernels = dict(sorted((others["kernels"] | kernels).items()))

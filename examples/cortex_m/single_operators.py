@@ -20,7 +20,7 @@ def single_operators(seed: int) -> Iterator[Model]:
     """Sound networks without end."""
     rng = np.random.default_rng(seed)
     makers = (_convolution,) * 8 + (_first_convolution,) * 3 + (_depthwise,) * 4 + (_dense,) * 3 + (_pooling,) * 2
-    makers += (_add, _mul, _concat, _others, _softmax)
+    makers += (_add, _mul, _concat, _others, _softmax, _argmax, _gather)
     while True:
         net = ModelBuilder(int(rng.integers(1 << 30)))
         inputs = makers[rng.integers(len(makers))](rng, net)
@@ -217,4 +217,23 @@ def _softmax(rng: np.random.Generator, net: ModelBuilder) -> list[int]:
     x = net.activation("x", form, 1, classes)
     table = net.constant("table", "UFIXED16_15", 256, data=exponentials(QFormat.parse(form)))
     net.operator(OperatorKind.SOFTMAX, [x, table], net.activation("y", "UFIXED8_8", 1, classes))
+    return [x]
+
+
+def _argmax(rng: np.random.Generator, net: ModelBuilder) -> list[int]:
+    rows, classes = _size(rng, 1, 256), _size(rng, 2, 250)
+    x = net.activation("x", _input(rng, wide=0.3), 1, rows, classes)
+    net.operator(OperatorKind.ARGMAX, [x], net.activation("y", "UFIXED8_0", 1, rows))
+    return [x]
+
+
+def _gather(rng: np.random.Generator, net: ModelBuilder) -> list[int]:
+    """Rows copied, most often, else requantized."""
+    numbers, rows, width = _size(rng, 1, 128), _size(rng, 2, 500), _size(rng, 1, 64)
+    x = net.activation("x", "UFIXED8_0" if rows <= 256 else "UFIXED16_0", 1, numbers)
+    stored, form = (("FIXED8_5", "FIXED8_5"), ("FIXED4_3", "FIXED8_3"), ("FIXED16_9", "FIXED16_9"))[
+        rng.choice(3, p=(0.5, 0.3, 0.2))
+    ]
+    table = net.constant("table", stored, rows, width)
+    net.operator(OperatorKind.GATHER, [x, table], net.activation("y", form, 1, numbers, width), **_clamp(rng, form))
     return [x]

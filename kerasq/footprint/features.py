@@ -42,6 +42,15 @@ def features(model: Model, operator: Operator) -> dict[str, float]:
             "values of taps": inside * channels,
             "values of taps in fours": inside * math.ceil(channels / 4),
         }
+    if operator.kind is OperatorKind.ARGMAX:
+        scores = math.prod(inputs[0].shape)
+        return counts | {"scores": scores, "scores of 16 bits": scores * (inputs[0].format.bits == 16)}
+    if operator.kind is OperatorKind.GATHER:
+        table = operand(model, operator, "table")
+        assert table is not None
+        copied = table.format == output.format and operator.clamp is None
+        rows = math.prod(inputs[0].shape)
+        return counts | {"rows": rows, "rows copied": rows * copied, "values not copied": elements * (not copied)}
     return counts | {"inputs": len(inputs), "rows of inputs": len(inputs) * pixels, "inputs beyond one": len(inputs) - 1}
 
 

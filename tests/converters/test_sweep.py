@@ -3,6 +3,7 @@
 A layer that needs more than the small data here shows converts with at least 20 dB in 8 bits, as `predict` computes it.
 """
 
+import pathlib
 from collections import Counter
 
 import keras
@@ -17,6 +18,7 @@ from converters.zoo import signal_to_noise_db
 from kerasq_convert import ConversionError
 
 LAYERS = networks()
+LIMITS = pathlib.Path(__file__).parents[2] / "docs" / "pages" / "limits.md"
 outcomes: dict[str, Counter] = {"layers": Counter(), "functions": Counter()}
 
 
@@ -71,3 +73,9 @@ def test_nothing_is_left_out(capsys):
         for kind, counted in outcomes.items():
             print(f"\n{kind}: {counted['convert']} convert, {counted['refused']} are refused", end="")
         print(f"; {len(NO_NETWORK)} layers make no network")
+    if sum(sum(counted.values()) for counted in outcomes.values()) == len(LAYERS) + len(FUNCTIONS):  # else it is no whole sweep
+        layers, functions = outcomes["layers"], outcomes["functions"]
+        page = " ".join(LIMITS.read_text(encoding="utf-8").split())
+        assert f"Of the {len(LAYERS) + len(NO_NETWORK)} layer classes of Keras" in page
+        assert f"{layers['convert']} convert, {layers['refused']} are refused and {len(NO_NETWORK)} make no network" in page
+        assert f"of {len(FUNCTIONS)} functions of keras.ops {functions['convert']} convert and {functions['refused']} are" in page

@@ -6,6 +6,7 @@ import os
 import pathlib
 from typing import Any
 
+from kerasq_convert.errors import ConversionError
 from kerasq_convert.frontend.ends import in_model_order, read_ends, with_names
 from kerasq_convert.frontend.frozen import freeze
 from kerasq_convert.frontend.importer import import_graph
@@ -28,6 +29,12 @@ def read_model(source: Any, signature: str | None = None, sizes: InputSizes | No
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else f"model {getattr(source, 'name', source)!r}"
     with saved_model(source, sizes) as (folder, names, origins):
         is_exported = not (isinstance(source, str | os.PathLike) and pathlib.Path(source).is_dir())
-        frozen = freeze(folder, name, signature, None if is_exported else sizes)  # exported in the sizes that were given
-        ends = read_ends(folder, list(frozen.inputs), list(frozen.outputs), signature)
-        return with_names(import_graph(in_model_order(frozen, ends, names), name, origins), ends)
+        try:
+            frozen = freeze(folder, name, signature, None if is_exported else sizes)  # exported in the sizes that were given
+            ends = read_ends(folder, list(frozen.inputs), list(frozen.outputs), signature)
+            graph = with_names(import_graph(in_model_order(frozen, ends, names), name, origins), ends)
+        except ConversionError as error:
+            raise origins.with_states(name, error) from None
+        if origins.states:
+            raise origins.with_states(name, ConversionError(name, ()))
+        return graph

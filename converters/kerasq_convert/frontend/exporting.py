@@ -33,10 +33,9 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> Origins:
     """
     name = getattr(model, "name", type(model).__name__)
     _require_tensorflow(name)
-    _require_no_state(name, model)
     import keras
 
-    origins = Origins()
+    origins = Origins(_states(model))
     try:
         archive = keras.export.ExportArchive()  # tracks nothing: the variables that the endpoint reads are saved, and no others
         signature = _with_usable_names(_sized(name, _signature(model), sizes))
@@ -44,9 +43,11 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> Origins:
         with origins.recording(model), _silence():
             _require_numbers(name, origins)
             archive.write_out(folder, verbose=False)
-    except ConversionError:
-        raise
+    except ConversionError as error:
+        raise origins.with_states(f"model {name!r}", error) from None
     except Exception as error:
+        if origins.states:
+            raise ConversionError(f"model {name!r} can't be converted", origins.states.values()) from error
         hint = "" if getattr(model, "built", True) else ". A model without keras.Input must have been called once"
         raise ConversionError(f"model {name!r}", [f"Keras can't export it ({first_line(error)}){hint}"]) from error
     return origins
@@ -103,21 +104,15 @@ def _require_tensorflow(name: str) -> None:
         )
 
 
-def _require_no_state(name: str, model: Any) -> None:
-    """Refuses recurrent layers that go on, in each call, from where the last one ended: what is converted starts anew."""
+def _states(model: Any) -> dict[str, str]:
+    """Why recurrent layers are refused that go on, in each call, from where the last one ended: what is converted starts anew."""
     import keras
 
     layers = [layer for layer in all_layers(model) if isinstance(layer, keras.layers.RNN) and layer.stateful]
-    if layers:
-        remedy = "build it with stateful=False, which reads a whole sequence in a call"
-        raise ConversionError(
-            f"model {name!r} can't be converted",
-            [
-                f"layer {layer.name!r} ({type(layer).__name__}): a state from one call to the next (stateful=True) is not "
-                f"supported: {remedy}"
-                for layer in layers
-            ],
-        )
+    subjects = {f"layer {layer.name!r}": type(layer).__name__ for layer in layers}
+    reason = "a state from one call to the next (stateful=True) is not supported"
+    remedy = "build it with stateful=False, which reads a whole sequence in a call"
+    return {subject: f"{subject} ({kind}): {reason}: {remedy}" for subject, kind in subjects.items()}
 
 
 def _signature(model: Any) -> list[Any]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from kerasq_convert.errors import ConversionError
 
 _CALL = re.compile(r"(Stateful)?PartitionedCall(_\d+)?")
 _NUMBER = re.compile(r"_\d+$")
@@ -47,11 +49,24 @@ class _Layer:
 
 
 class Origins:
-    """The layers of the model that `recording` saw, and the operations that its keras.ops functions made; before, none."""
+    """The layers of the model that `recording` saw, and the operations that its keras.ops functions made; before, none.
 
-    def __init__(self) -> None:
+    Args:
+        states: Layers that keep a state from one call to the next, as problems name them, with the sentence that refuses each.
+    """
+
+    def __init__(self, states: Mapping[str, str] | None = None) -> None:
+        self.states = dict(states or {})
         self._model: _Layer | None = None
         self._made: dict[str, str] = {}
+
+    def with_states(self, name: str, error: ConversionError) -> ConversionError:
+        """A refusal of the model together with that of its states, where it has some: of what is wrong with them, that alone."""
+        if not self.states:
+            return error
+        others = (line for line in error.problems if line.startswith(("layer ", "keras.ops.")))
+        found = [line for line in others if not line.startswith(tuple(self.states))]
+        return ConversionError(f"{name} can't be converted", [*self.states.values(), *found])
 
     @contextlib.contextmanager
     def recording(self, model: Any) -> Iterator[None]:

@@ -98,6 +98,14 @@ def test_what_can_not_be_unrolled_is_refused(network, reason):
         kerasq.convert(network())
 
 
+def test_a_state_is_refused_together_with_all_else():
+    gru = L.GRU(2, stateful=True, unroll=True, return_sequences=True, name="it")
+    layers = (gru, L.Lambda(lambda x: ops.sort(x, axis=1), name="order"))
+    with pytest.raises(ConversionError) as caught:
+        kerasq.convert(chain(*layers, batch_size=1))
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["layer 'it' (GRU)", "layer 'order' (Lambda)"]
+
+
 def test_a_saved_model_converts_as_the_model_does(tmp_path):
     model, x = chain(L.GRU(3, name="it"), shape=(3, 2)), np.random.default_rng(0).normal(size=(16, 3, 2)).astype(np.float32)
     model.export(tmp_path / "saved", verbose=False)
