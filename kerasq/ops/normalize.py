@@ -62,43 +62,45 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
         yield f"the window must divide the {pixels} pixels of the input. Received: window={operator.window}"
     elif operator.groups < 1 or x.shape[-1] % operator.groups:
         yield f"groups must divide the input's {x.shape[-1]} channels. Received: groups={operator.groups}"
-    elif count(model, operator) > most["max_values"]:
-        yield f"at most {most['max_values']} values are normalized together. Received: {count(model, operator)}"
+    elif count(model, operator) > (largest := _most_values(model, operator)):
+        yield f"at most {largest} values are normalized together. Received: {count(model, operator)}"
     if operator.centered not in (0, 1):
         yield f"centered must be 0 or 1. Received: centered={operator.centered}"
     if epsilon.shape != (1,):
         yield f"the epsilon must have shape (1,). Received: {epsilon.shape}"
-    elif epsilon.data is not None and not epsilon.data.min() >= 0:
+    elif epsilon.data is not None and np.signbit(epsilon.data.astype(np.float64)).any():
         yield f"the epsilon must not be negative. Received: {epsilon.values.tolist()}"
     if is_integer(model, operator) and not 0 <= (output.frac_bits or 0) <= most["max_frac_bits"]:
         yield f"in integers the output must have 0 to {most['max_frac_bits']} fractional bits. Received: {output}"
 
 
+def _epsilon_places(x: Tensor, epsilon: Tensor) -> int:
+    return (epsilon.format.frac_bits or 0) - 2 * (x.format.frac_bits or 0)
+
+
 def _scaled_epsilon(x: Tensor, epsilon: Tensor, values: int) -> int:
     """E: the epsilon times n**2, in units of a stored 1 of the input squared, rounded."""
     assert epsilon.data is not None
-    product = int(epsilon.data[0]) * values**2
-    places = (epsilon.format.frac_bits or 0) - 2 * (x.format.frac_bits or 0)
+    product, places = int(epsilon.data[0]) * values**2, _epsilon_places(x, epsilon)
     return product << -places if places <= 0 else (product + (1 << (places - 1))) >> places
 
 
-def bounds(model: Model, operator: Operator) -> Bounds:
-    """Of what the root is taken of, and of the product with the reciprocal, with its half.
+def _most_values(model: Model, operator: Operator) -> int:
+    """How many values may be normalized together.
 
-    n Q - S**2 is n**2 times the variance, which is at most the square of half the range.
+    So all but the epsilon stays within 2**62: (n m)**2, with m half the range where it is centered, as n Q - S**2 is n**2 times
+    the variance, else max|x|; and n times the range times a reciprocal of 30 bits.
     """
+    wide = SPEC.tensor(model, operator, "input").format.bits == 16
+    return SPEC.limits["max_values"] >> (4 if wide else 0) >> (0 if operator.centered else 1)
+
+
+def bounds(model: Model, operator: Operator) -> Bounds:
+    """2**62, which nothing else exceeds, and the epsilon, shifted left where it is."""
     x, epsilon = SPEC.tensor(model, operator, "input"), SPEC.tensor(model, operator, "epsilon")
     assert epsilon.data is not None
-    values, size = count(model, operator), 1 << x.format.bits
-    largest = size // 2 if operator.centered else x.format.largest_magnitude
-    half = 1 << (_PLACES - 1 - (model.output(operator).format.frac_bits or 0))
-    return Bounds(
-        max(
-            int(epsilon.data[0]) * values**2,
-            (values * largest) ** 2 + _scaled_epsilon(x, epsilon, values),
-            (values * size << RECIPROCAL_BITS) + half,
-        )
-    )
+    product = int(epsilon.data[0]) * count(model, operator) ** 2
+    return Bounds((1 << 62) + (product << max(-_epsilon_places(x, epsilon), 0)))
 
 
 def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray], np.ndarray]:
@@ -169,7 +171,7 @@ SPEC = OperatorSpec(
     rules=rules,
     attributes=("window", "groups", "centered"),
     limits={
-        "max_values": 1 << 20,  # that are normalized together
+        "max_values": 1 << 20,  # normalized together: a 16th of it of 16 bits, half where the mean is left
         "max_frac_bits": 16,  # of the output, in integers
     },
     since=5,

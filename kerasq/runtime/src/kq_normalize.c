@@ -2,19 +2,19 @@
  * their squares; S^2 and the square of n x - S need no fractional bits. The root has 32 bits, its reciprocal 30: NUMERICS.md. */
 #include "kq_normalize.h"
 
-/* Values as integers from 0 on, or, with `flip`, the sign bit, from the smallest one on: as the mean is subtracted, nothing changes
- * when all of them are moved. */
+/* How values are read: with the sign bit flipped they are counted from the smallest one, of which `origin` is the 0. Where the mean is
+ * subtracted that changes nothing, and the origin is 0. */
 typedef struct {
   kq_runs runs;
   uint64_t epsilon;
   uint32_t flip;
-  int32_t origin; /* what is subtracted where the mean is not */
-  uint8_t x_bytes, y_bytes;
+  int32_t origin;
+  bool narrow, narrow_output; /* 8 bits */
+  bool fits_32_bits;          /* n times the range */
 } plan;
 
-static inline int32_t value_of(const plan *p, const uint8_t *x, uint32_t i) {
-  const uint32_t stored = p->x_bytes == 1 ? x[i] : kq_load_u16(x + 2 * (size_t)i);
-  return (int32_t)(stored ^ p->flip) - p->origin;
+static uint32_t read(const plan *p, const uint8_t *x, uint32_t i) {
+  return (p->narrow ? x[i] : kq_load_u16(x + 2 * (size_t)i)) ^ p->flip;
 }
 
 /* floor(sqrt(d)) for d >= 2^62: the root s of the upper half bit by bit, then, as d = (s 2^16 + q)^2 + ... gives q <= (rest of the upper
@@ -54,36 +54,104 @@ static int pairs_of(uint64_t d) {
   return pairs;
 }
 
-static inline void store(const plan *p, uint8_t *y, uint32_t i, int32_t value) {
-  if (p->y_bytes == 1) {
-    y[i] = (uint8_t)value;
+/* Sums of a run's values and of their squares. */
+typedef struct {
+  int64_t sum;
+  uint64_t squares;
+} sums;
+
+static void add(const plan *p, const uint8_t *x, uint32_t first, sums *total) {
+  const int32_t origin = p->origin;
+  const uint32_t flip = p->flip;
+  int64_t sum = 0;
+  uint64_t squares = 0;
+  if (p->narrow) {
+    for (const uint8_t *end = x + first + p->runs.channels, *place = x + first; place != end; ++place) {
+      const int32_t value = (int32_t)(*place ^ flip) - origin;
+      sum += value;
+      squares += (uint32_t)(value * value);
+    }
   } else {
-    kq_store_16_bits(y + 2 * (size_t)i, value);
+    for (uint32_t i = first; i < first + p->runs.channels; ++i) {
+      const int32_t value = (int32_t)read(p, x, i) - origin;
+      sum += value;
+      squares += (uint32_t)value * (uint32_t)value;
+    }
+  }
+  total->sum += sum;
+  total->squares += squares;
+}
+
+/* floor(a / 2^places) in 32 bits: see kq_shift_floor. */
+static inline int32_t shift_floor(int32_t a, int places) { return a < 0 ? ~(~a >> places) : a >> places; }
+
+/* What makes y of a value: (factor x - offset) R 2^-shift, n x - S but for a power of two and for where values are counted from.
+ *
+ * The squares of all c = n x - S of a run sum up to n (n Q - S^2), so that c^2 <= n d. In 32 bits c fits where n times the range does,
+ * and so does c 2^k for the k that makes a shift of 33 of a shorter one: as 4^pairs d < 2^64 and shift = 61 - pairs - n_y, it is at most
+ * sqrt(n) 2^(n_y + 4), 2^30 for n = 2^20 and n_y = 16. The upper 32 bits of the product then hold the place that rounds. (Of factor x
+ * and the offset the lower 32 bits suffice, as for their difference.) */
+typedef struct {
+  uint32_t factor;
+  int64_t offset;
+  int32_t reciprocal;
+  int shift;
+  int32_t low, high;
+} scale;
+
+static inline int32_t scaled(uint32_t stored, uint32_t factor, uint32_t offset, int32_t reciprocal, int32_t half, int places) {
+  const int32_t difference = (int32_t)(factor * stored - offset);
+  return shift_floor((int32_t)kq_shift_floor((int64_t)difference * reciprocal, 32) + half, places);
+}
+
+static void write_narrow(const uint8_t *x, uint8_t *y, uint32_t count, uint32_t flip, const scale *by) {
+  const uint32_t factor = by->factor, offset = (uint32_t)by->offset;
+  const int32_t reciprocal = by->reciprocal, low = by->low, high = by->high;
+  const int places = by->shift - 32;
+  const int32_t half = (int32_t)1 << (places - 1);
+  for (const uint8_t *end = x + count; x != end; ++x, ++y) {
+    int32_t result = scaled(*x ^ flip, factor, offset, reciprocal, half, places);
+    if (result > high) result = high;
+    if (result < low) result = low;
+    *y = (uint8_t)result;
+  }
+}
+
+static void write_any(const plan *p, const uint8_t *x, uint8_t *y, uint32_t first, const scale *by) {
+  for (uint32_t i = first; i < first + p->runs.channels; ++i) {
+    const int64_t difference = (int64_t)by->factor * read(p, x, i) - by->offset;
+    const int32_t result = kq_requantize(difference * by->reciprocal, by->shift, by->low, by->high);
+    if (p->narrow_output) {
+      y[i] = (uint8_t)result;
+    } else {
+      kq_store_16_bits(y + 2 * (size_t)i, result);
+    }
   }
 }
 
 /* Of the run that begins with value number `first`. */
 static void normalize(const kq_operator *op, const plan *p, const uint8_t *x, uint8_t *y, uint32_t first) {
-  const kq_runs *runs = &p->runs;
-  const uint32_t n = runs->count, end = first + runs->pixels * runs->step;
-  int64_t sum = 0;
-  uint64_t squares = 0;
-  for (uint32_t pixel = first; pixel < end; pixel += runs->step) {
-    for (uint32_t i = pixel; i < pixel + runs->channels; ++i) {
-      const int32_t value = value_of(p, x, i);
-      sum += value;
-      squares += (uint32_t)value * (uint32_t)value;
-    }
-  }
-  if (!op->is_centered) sum = 0;
-  uint64_t d = n * squares - (uint64_t)sum * (uint64_t)sum + p->epsilon; /* exact, though its parts may not fit 64 bits */
+  const uint32_t n = p->runs.count, step = p->runs.step, end = first + p->runs.pixels * step;
+  sums of = {0, 0};
+  for (uint32_t pixel = first; pixel < end; pixel += step) add(p, x, pixel, &of);
+  if (!op->is_centered) of.sum = 0;
+  uint64_t d = n * of.squares - (uint64_t)of.sum * (uint64_t)of.sum + p->epsilon; /* exact, though its parts may not fit 64 bits */
   if (d == 0) d = 1;
-  const int pairs = pairs_of(d), shift = 61 - pairs - op->output->frac_bits;
-  const int32_t reciprocal = (int32_t)reciprocal_of(root_of(d << 2 * pairs));
-  for (uint32_t pixel = first; pixel < end; pixel += runs->step) {
-    for (uint32_t i = pixel; i < pixel + runs->channels; ++i) {
-      const int64_t difference = (int64_t)n * value_of(p, x, i) - sum;
-      store(p, y, i, kq_requantize(difference * reciprocal, shift, op->low.fixed, op->high.fixed));
+  const int pairs = pairs_of(d);
+  scale by = {
+      .factor = n, .offset = of.sum + (int64_t)n * p->origin, .reciprocal = (int32_t)reciprocal_of(root_of(d << 2 * pairs)),
+      .shift = 61 - pairs - op->output->frac_bits, .low = op->low.fixed, .high = op->high.fixed};
+  const bool is_fast = p->narrow && p->narrow_output && p->fits_32_bits;
+  if (is_fast && by.shift < 33) {
+    by.factor <<= 33 - by.shift;
+    by.offset *= (int64_t)1 << (33 - by.shift);
+    by.shift = 33;
+  }
+  for (uint32_t pixel = first; pixel < end; pixel += step) {
+    if (is_fast) {
+      write_narrow(x + pixel, y + pixel, p->runs.channels, p->flip, &by);
+    } else {
+      write_any(p, x, y, pixel, &by);
     }
   }
 }
@@ -94,8 +162,9 @@ static void run(const kq_operator *op, uint8_t *arena) {
   const int places = kq_epsilon_places(op);
   plan p = {
       .runs = kq_runs_of(op), .flip = flip, .origin = op->is_centered ? 0 : (int32_t)flip,
-      .x_bytes = (uint8_t)kq_value_bytes(x->type), .y_bytes = (uint8_t)kq_value_bytes(op->output->type)};
+      .narrow = kq_value_bytes(x->type) == 1, .narrow_output = kq_value_bytes(op->output->type) == 1};
   const uint64_t epsilon = kq_epsilon_product(op, p.runs.count);
+  p.fits_32_bits = p.runs.count <= (uint32_t)1 << (31 - kq_bits(x->type));
   p.epsilon = places < 0 ? epsilon << -places : kq_rounded(epsilon, places);
   for (uint32_t block = 0; block < x->elements; block += p.runs.pixels * p.runs.step) {
     for (uint32_t group = 0; group < p.runs.groups; ++group) {
