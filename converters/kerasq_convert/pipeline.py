@@ -45,6 +45,7 @@ class Conversion:
         statistics: What was observed of its buffers, if anything was.
         report: What was done.
         missed: A sentence for each goal that the network misses.
+        shortfall: By how much it misses them: see `Search.shortfall`.
     """
 
     content: bytes
@@ -52,6 +53,7 @@ class Conversion:
     statistics: Statistics | None
     report: Report
     missed: list[str]
+    shortfall: float = 0.0
 
 
 @contextlib.contextmanager
@@ -67,6 +69,9 @@ def _format_rules() -> Iterator[None]:
 def run_stages(source: Any, options: Options) -> Conversion:
     """Converts a model: a path, or a `keras.Model`.
 
+    Where goals are missed by activations that fill their ranges, and nothing asked for these, it is tried without them, too: what
+    comes nearer counts.
+
     Raises:
         ConversionError: The model, the settings or the data can't be used; every problem is listed.
     """
@@ -75,6 +80,19 @@ def run_stages(source: Any, options: Options) -> Conversion:
 
     graph = read_model(source, options.signature, InputSizes(options.input_shape))
     begun = start(graph, settings, options, trained)  # observes values, scales kernels: `begun.build` emits and plans the rest
+    conversion = _finished(graph, begun, options)
+    if not (conversion.missed and options.fill_ranges is None and settings.factors is None and begun.network.filled):
+        return conversion
+    without = options.changed(fill_ranges=False)
+    try:
+        plain = _finished(graph, start(graph, settings, without, trained, begun.as_observed), without)
+    except (ConversionError, ModelError):
+        return conversion
+    return min(conversion, plain, key=lambda one: (len(one.missed), one.shortfall))
+
+
+def _finished(graph: Graph, begun: Start, options: Options) -> Conversion:
+    """The stages from the choice of formats on."""
     network, observed, correction = begun.network, begun.observed, begun.correction
     searched = search_formats(begun.build, observed, correction, options, network)
     built, scaled = searched.build(searched.decided), searched.build.network
@@ -88,7 +106,7 @@ def run_stages(source: Any, options: Options) -> Conversion:
     verdict = searched.verdict(tuned.emitted.model, options.goals, file)
     report = describe(tuned, file.model, len(file.content), scaled, observed, verdict, options)
     report = dataclasses.replace(report, diagnosis=_diagnosis(graph, begun, searched, options))
-    return Conversion(file.content, file.model, observed.statistics, report, verdict.missed)
+    return Conversion(file.content, file.model, observed.statistics, report, verdict.missed, verdict.shortfall)
 
 
 def _diagnosis(graph: Graph, begun: Start, searched: Searched, options: Options) -> Diagnosis | None:

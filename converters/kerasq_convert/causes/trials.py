@@ -77,10 +77,9 @@ class Trials:
         self.core = self._board.core
         operators = examples.reference.operators
         macs = sum(ops.macs(examples.reference, operator) for operator in operators)
-        fields = {field.name: getattr(options, field.name) for field in dataclasses.fields(Options)}
-        quiet = {"verbose": False, "goals": Goals(), "representative_dataset": examples.inputs}
         corrects = options.correct_bias and macs * len(operators) * examples.held.examples <= MACS
-        self.options = Options(**fields | quiet | {"correct_bias": corrects})
+        quiet = options.changed(verbose=False, goals=Goals(), representative_dataset=examples.inputs)
+        self.options = quiet.changed(correct_bias=corrects)
 
     def unchanged(self) -> Tried:
         """The network as it is, but for kernels that were learned."""

@@ -353,8 +353,8 @@ class Options:
             "Whether activations are scaled until they fill the ranges of their formats, whose steps are powers of two: up to a "
             "bit more of each, by other values of kernels, biases and tables (passes/factors.py). `None`: where ranges are known "
             "from `representative_dataset` or `statistics`, but for values and constants that the settings give a number of "
-            "fractional bits, and not if a half of the first examples is better off without. `True`: a format in the settings is "
-            "then that of the scaled activation.",
+            "fractional bits, and not if a half of the first examples is better off without, or goals are missed by it. `True`: "
+            "a format in the settings is then that of the scaled activation.",
             flag="Scale activations until they fill the ranges of their formats. Default: where a half of the examples agrees.",
             check=_fill_ranges,
         ),
@@ -468,6 +468,10 @@ class Options:
     def kernel_bits(self) -> int | None:
         """The width of kernels, where one is asked for."""
         return self.weight_bits if isinstance(self.weight_bits, int) else None
+
+    def changed(self, **changes: Any) -> "Options":
+        """The same options but for some; of a converter, these alone."""
+        return Options(**{declared.name: getattr(self, declared.name) for declared in options_of(Options)} | changes)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not hasattr(type(self), name) and name not in vars(self) and self._is_made():

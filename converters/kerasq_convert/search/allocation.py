@@ -214,18 +214,39 @@ class _Allocator:
 
 
 def smallest(meter: Meter, table: Table, min_sqnr_db: float) -> Allocation:
-    """The smallest file whose outputs have a signal-to-noise ratio; the least noise, where none has.
+    """The smallest file whose outputs have a signal-to-noise ratio; the least noise that was met, where none has.
+
+    Errors of several tensors can cancel each other, so that a table tells one of them to be harmless that is not where the others
+    are wide: where no choice of a table reaches the ratio, its least noise, or all that is wide, is the centre of another one.
 
     Args:
         meter, table: As for `allocate`.
         min_sqnr_db: The ratio.
     """
-    wanted = 10 ** (-min_sqnr_db / 10)
+    wanted, least, best = 10 ** (-min_sqnr_db / 10), np.inf, table.centre.widths
+    for _ in range(ROUNDS):
+        reached = _smallest_by(meter, table, wanted)
+        if reached is not None:
+            return reached
+        widest = {role: max(bits) for role, bits in zip(table.roles, table.bits, strict=True)}
+        tried = {meter.whole(widths): widths for widths in (table.least_noise(), widest) if meter.sizes(widths) is not None}
+        noise = min(tried, default=np.inf)
+        if noise >= BETTER * least:
+            break
+        least, best = noise, tried[noise]
+        centre = meter.point(best)
+        assert centre is not None, "its sizes are known"
+        table = measure(meter, centre, verbose=meter.options.verbose)
+    return Allocation(best)
+
+
+def _smallest_by(meter: Meter, table: Table, wanted: float) -> Allocation | None:
+    """The smallest file with no more noise than is wanted, of the choices by a table; `None` where none is known by it."""
     sizes = [sizes[0] - np.min(sizes[0]) for sizes in table.sizes]
     values = [np.where(np.isfinite(noise), value, np.inf) for value, noise in zip(sizes, table.noise, strict=True)]
     costs = [np.where(np.isfinite(noise), noise, 0.0)[None] for noise in table.noise]
-    limit, attempts = wanted - table.least, ATTEMPTS // 8
-    for _ in range(attempts):
+    limit = wanted - table.least
+    for _ in range(ATTEMPTS // 8):
         solution = solve(Problem(values, costs, np.array([limit])))
         if solution.choice is None:
             break
@@ -234,5 +255,4 @@ def smallest(meter: Meter, table: Table, min_sqnr_db: float) -> Allocation:
         if noise <= wanted:
             return Allocation(widths, solution.gap)
         limit -= noise - wanted
-    least = tuple(int(np.argmin(noise)) for noise in table.noise)
-    return Allocation(table.widths(least))
+    return None

@@ -32,12 +32,14 @@ class Verdict:
 
     Attributes:
         trade_off, missed: These.
+        shortfall: By how much goals are missed: see `Search.shortfall`.
         allocation: What was chosen for limits, if they asked for other widths.
         pareto: The trade-off of bytes and noise, if that was asked for.
     """
 
     trade_off: list[TradeOff] = dataclasses.field(default_factory=list)
     missed: list[str] = dataclasses.field(default_factory=list)
+    shortfall: float = 0.0
     allocation: Allocation | None = None
     pareto: list[CurvePoint] = dataclasses.field(default_factory=list)
 
@@ -75,7 +77,7 @@ class Searched:
         missed = self.search.finish(model, sizes, goals, reached)
         steps, last = self.search.curve, self.search.curve[-1]
         points = with_chosen(self.curve, last.sqnr_db, sizes, model) if self.curve else []
-        return Verdict(steps, missed, self.allocation, points)
+        return Verdict(steps, missed, self.search.shortfall(goals), self.allocation, points)
 
 
 def search_formats(

@@ -197,16 +197,28 @@ class Search:
         """Whether the end of the curve does."""
         return not any(True for _ in self._unmet(goals, {}))
 
-    def _unmet(self, goals: Goals, least: Mapping[str, int]) -> Iterator[str]:
+    def shortfall(self, goals: Goals) -> float:
+        """By how much the end of the curve misses goals, in sum: powers of ten of noise, shares of examples, and of limits."""
+        point, drop = self.curve[-1], self._drop()
+        missing = [0.0 if goals.min_sqnr_db is None else (goals.min_sqnr_db - point.sqnr_db) / 10]
+        missing += [] if drop is None or goals.max_accuracy_drop is None else [drop - goals.max_accuracy_drop]
+        limits = [(getattr(goals, goal), size) for _, _, goal, size in _sizes(point)]
+        missing += [size / limit - 1 for limit, size in limits if limit is not None and size is not None]
+        return sum(max(share, 0.0) for share in missing)
+
+    def _drop(self) -> float | None:
+        """The accuracy that the end of the curve has lost."""
         point, reference = self.curve[-1], self.accuracy(self._reference)
+        return None if point.accuracy is None or reference is None else reference - point.accuracy
+
+    def _unmet(self, goals: Goals, least: Mapping[str, int]) -> Iterator[str]:
+        point, drop = self.curve[-1], self._drop()
         if goals.min_sqnr_db is not None and point.sqnr_db < goals.min_sqnr_db:
             reached = f"{point.sqnr_db:.1f} dB at the outputs is the most that was reached, the goal is {goals.min_sqnr_db:g} dB"
             yield f"{reached}; {_remedy(goals)}"
-        if goals.max_accuracy_drop is not None and point.accuracy is not None and reference is not None:
-            drop = reference - point.accuracy
-            if drop > goals.max_accuracy_drop:
-                reached = f"accuracy is {drop:.4f} below the float network's, the goal is at most {goals.max_accuracy_drop:g}"
-                yield f"{reached}; {_remedy(goals)}"
+        if goals.max_accuracy_drop is not None and drop is not None and drop > goals.max_accuracy_drop:
+            reached = f"accuracy is {drop:.4f} below the float network's, the goal is at most {goals.max_accuracy_drop:g}"
+            yield f"{reached}; {_remedy(goals)}"
         others = ", with the other limits kept" if len(least) > 1 else ""
         for what, unit, goal, size in _sizes(point):
             limit = getattr(goals, goal)

@@ -131,6 +131,10 @@ class Table:
         """By the numbers of the options."""
         return {role: bits[option] for role, bits, option in zip(self.roles, self.bits, choice, strict=True)}
 
+    def least_noise(self) -> dict[Role, int]:
+        """The widths of which each changes the noise to the least."""
+        return self.widths(tuple(int(np.argmin(noise)) for noise in self.noise))
+
     def choice(self, widths: Widths) -> Choice:
         """The numbers of the options."""
         return tuple(list(bits).index(widths[role]) for role, bits in zip(self.roles, self.bits, strict=True))

@@ -88,16 +88,40 @@ def assert_same(model, pruned):
                 assert np.array_equal(native.get_tensor(index), wanted[pruned.tensors[index].name][:1])
 
 
+def may_shrink(model):
+    """Whether a layer alone reads another one, all in integers, whose rows of zeros `planted` made: nothing is added to these."""
+    readers = {index: [o for o in model.operators if index in o.inputs] for index in range(len(model.tensors))}
+
+    def is_layer(operator):
+        tensors = [model.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
+        is_sum = operator.kind in WEIGHTED and ops.operand(model, operator, "addend") is None
+        return is_sum and all(tensor.format.is_fixed for tensor in tensors)
+
+    return any(
+        is_layer(operator) and len(readers[output]) == 1 and is_layer(readers[output][0]) and output not in model.outputs
+        for operator in model.operators
+        for output in operator.outputs
+    )
+
+
 def test_random_graphs():
-    counts, before, after = 0, 0, 0
+    counts = 0
     for seed in range(60):
         for model in (random_graph(seed), planted(random_graph(seed), seed)):
             pruned = prune(model)
             if pruned is not model:
                 assert_same(model, pruned)
-                counts, before, after = counts + 1, before + macs(model), after + macs(pruned)
+                counts += 1
     assert counts > 40
-    assert after < 0.9 * before
+
+
+def test_layers_of_random_graphs_that_read_zeros_shrink():
+    models = [model for seed in range(300) if may_shrink(model := planted(random_graph(seed), seed))]
+    pruned = [prune(model) for model in models]
+    assert len(models) >= 6
+    for before, after in zip(models, pruned, strict=True):
+        assert_same(before, after)
+    assert sum(map(macs, pruned)) < 0.8 * sum(map(macs, models))
 
 
 def test_ranges_hold_what_random_graphs_compute():

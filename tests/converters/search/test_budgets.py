@@ -14,6 +14,7 @@ from converters import zoo
 from converters.zoo import L
 from kerasq.footprint import FootprintError
 from kerasq.format import loads
+from kerasq.format.model import FILLED
 from kerasq_convert import Converter, GoalsMissedError
 from kerasq_convert.building import Builder
 from kerasq_convert.command import main
@@ -184,22 +185,38 @@ def test_what_is_chosen_comes_back_from_its_settings(model, usual, tmp_path):
 
 
 def test_a_limit_that_nothing_keeps_is_told_with_the_nearest_that_something_does(model, usual):
-    with pytest.raises(GoalsMissedError, match="the limit is 100") as error:
-        converted(model, Goals(max_model_bytes=100))
-    least = int(str(error.value).split("at least ")[1].split(" ")[0].replace(",", ""))
+    least = least_bytes(model)
     assert len(converted(model, Goals(max_model_bytes=least))[1]) <= least
     with pytest.raises(GoalsMissedError, match=f"at least {least:,} bytes"):
         converted(model, Goals(max_model_bytes=least - 1))
 
 
-def test_a_ratio_that_wide_activations_alone_do_not_reach_takes_wide_kernels(model):
+def least_bytes(model, **options) -> int:
+    """Those of the smallest network that can be, as the message of a missed limit tells them."""
+    with pytest.raises(GoalsMissedError, match="the limit is 100") as error:
+        converted(model, Goals(max_model_bytes=100), **options)
+    return int(str(error.value).split("at least ")[1].split(" ")[0].replace(",", ""))
+
+
+def test_a_limit_that_factors_exceed_is_kept_without_them(model, usual):
+    assert FILLED in loads(usual).metadata
+    goals = Goals(max_model_bytes=least_bytes(model, fill_ranges=False))  # a file that says its factors has more
+    converter, content = converted(model, goals)
+    assert content == converted(model, goals, fill_ranges=False)[1]
+    assert converter.report.factors == ""
+    with pytest.raises(GoalsMissedError, match="bytes, whatever the widths"):
+        converted(model, goals, fill_ranges=True)
+
+
+@pytest.mark.parametrize("filled", [True, None])
+def test_a_ratio_that_wide_activations_alone_do_not_reach_takes_wide_kernels(model, filled):
     ratio = 48.0
-    converter, content = converted(model, Goals(min_sqnr_db=ratio), fill_ranges=False)
+    converter, content = converted(model, Goals(min_sqnr_db=ratio), fill_ranges=filled)
     assert converter.report.trade_off[-1].sqnr_db >= ratio
     assert 16 in kernels(content)
     assert len(content) < len(kerasq.convert(model, representative_dataset=X, bits=16, weight_bits=16))
     with pytest.raises(GoalsMissedError, match="is the most that was reached, the goal is 200 dB"):
-        converted(model, Goals(min_sqnr_db=200.0))
+        converted(model, Goals(min_sqnr_db=200.0), fill_ranges=filled)
 
 
 def test_kernels_of_a_width_that_is_asked_for_keep_it(model, usual):

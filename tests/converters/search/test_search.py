@@ -204,7 +204,7 @@ def test_command(model, tmp_path, capsys):
     np.save(tmp_path / "images.npy", images(64))
     np.save(tmp_path / "labels.npy", model.predict(images(64), verbose=0).reshape(64, -1).argmax(axis=1))
     arguments = ["--representative_dataset", str(tmp_path / "images.npy"), "--labels", str(tmp_path / "labels.npy")]
-    arguments += ["--max_accuracy_drop=0", "--refine", "--per_channel", "--criterion=kl", "--nofill_ranges", "--json"]
+    arguments += ["--max_accuracy_drop=0", "--refine", "--per_channel", "--criterion=kl", "--json"]
     assert main(["kerasq-convert", str(tmp_path / "model.keras"), "--output", str(tmp_path / "model.kq"), *arguments]) == 0
     curve = json.loads(capsys.readouterr().out)["trade_off"]
     assert curve[0]["promoted"] is None
