@@ -13,10 +13,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 import kerasq.runtime
+from kerasq import ops
 
 API = "kerasq.h"
 # The list of all portable kernels: a firmware has a list of its own, and this one would link everything.
 _ALL_KERNELS = "kq_portable_kernels"
+# The kinds of operators whose rules are linked, and the rules of each: a firmware has those of its kernels alone.
+_KINDS = "kq_kinds.h"
+_RULES = {f"kq_{kind.lower()}_rules.c": str(kind) for kind in ops.TABLE}
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _STRING = re.compile(r'"[^"\n]*"')
@@ -32,6 +36,7 @@ _DEFINED = (
     # What a macro makes is called as its first argument says.
     re.compile(rf"^[A-Z_]+\(({_NAME})", re.MULTILINE),
 )
+_KIND = re.compile(r"\.kind = KQ_(\w+)")
 _INCLUDED = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
@@ -48,8 +53,11 @@ def runtime_source(kernels: Iterable[str] | None = None) -> dict[str, bytes]:
     files = _installed()
     if kernels is None:
         return dict(files)
-    names = _needed(files, frozenset(kernels))
-    return {name: content for name, content in files.items() if name in names}
+    chosen = frozenset(kernels)
+    names = _needed(files, chosen)
+    kinds = _kinds(chosen)
+    linked = {name: content for name, content in files.items() if name in names and _RULES.get(name) in (None, *kinds)}
+    return linked | {_KINDS: _with_kinds(files[_KINDS], kinds)}
 
 
 @functools.cache
@@ -79,6 +87,19 @@ def _needed(files: Mapping[str, bytes], kernels: frozenset[str]) -> set[str]:
         found.add(name)
         pending |= used[name] - found
     return found
+
+
+def _kinds(kernels: frozenset[str]) -> list[str]:
+    """The kinds of operators that kernels compute: those that their sources, or the headers of these, say of a kernel."""
+    sources = {source for kernel in kernels for source in _definers(kernel)}
+    headers = {name for source in sources for name in dependencies()[source] if name.endswith(".h")}
+    computed = {kind for name in sources | headers for kind in _KIND.findall(_text(_installed()[name]))}
+    return [kind for kind in _RULES.values() if kind in computed]
+
+
+def _with_kinds(header: bytes, kinds: list[str]) -> bytes:
+    rows = "".join(f" \\\n  X({kind}, {kind.lower()})" for kind in kinds)
+    return header.replace(b" KQ_EACH_KIND(X)", rows.encode())
 
 
 @functools.cache

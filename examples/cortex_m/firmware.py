@@ -14,6 +14,7 @@ from processors import PACKAGES, PROCESSORS, Processor
 
 from kerasq.format import Model, dumps
 from kerasq.format.packing import pack
+from kerasq.runtime import DSP, Network
 from kerasq_convert.c_source import DEFAULT_NAME, c_source, runtime_source
 
 SOURCES = pathlib.Path(__file__).parent / "firmware"
@@ -111,7 +112,9 @@ def build(
     Raises:
         BuildError: A tool is missing or reports an error.
     """
-    generated = {**c_source(dumps(model)), **runtime_source(), "images.h": _images(examples)}
+    content = dumps(model)
+    kernels = {operator.kernel for isa in ("portable", DSP) for operator in Network(content, isa).operators()}
+    generated = {**c_source(content), **runtime_source(kernels), "images.h": _images(examples)}
     for name, content in generated.items():
         (folder / name).write_bytes(content)
     processor = PROCESSORS[cpu]

@@ -8,6 +8,9 @@ import subprocess
 
 import pytest
 
+from kerasq.conformance.samples import SAMPLES
+from kerasq.format import dumps
+from kerasq.runtime import DSP, Network
 from kerasq_convert.c_runtime import dependencies, runtime_source
 
 
@@ -43,8 +46,16 @@ def test_text_and_linker_agree(command, tmp_path):
 
 def test_only_what_a_kernel_needs():
     some = runtime_source(["kq_lookup"])
-    assert {"kerasq.h", "kq_network.c", "kq_selftest.c", "kq_describe.c", "kq_lookup.c", "kq_conv_2d_rules.c"} <= set(some)
-    assert not set(some) & {"kq_conv.c", "kq_dot.c", "kq_float.c", "kq_arm_rows.c", "kq_portable_kernels.c", "kerasq_native.h"}
+    assert {"kerasq.h", "kq_network.c", "kq_selftest.c", "kq_describe.c", "kq_lookup.c", "kq_lookup_rules.c"} <= set(some)
+    assert not set(some) & {
+        "kq_conv.c",
+        "kq_dot.c",
+        "kq_float.c",
+        "kq_arm_rows.c",
+        "kq_portable_kernels.c",
+        "kerasq_native.h",
+        "kq_add_rules.c",
+    }
     more = runtime_source(["kq_lookup", "kq_conv_2d_s8_s8_dsp"])
     assert set(more) - set(some) >= {"kq_conv_dsp.c", "kq_arm_finish.c", "kq_arm_finish.h"}
     assert not set(more) & {"kq_conv.c", "kq_conv_sign_dsp.c"}
@@ -53,3 +64,44 @@ def test_only_what_a_kernel_needs():
 def test_a_kernel_that_there_is_not():
     with pytest.raises(KeyError, match="kq_cubic"):
         runtime_source(["kq_lookup", "kq_cubic"])
+
+
+@pytest.mark.parametrize("isa", ["portable", DSP])
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_rules_are_those_of_the_kinds_that_kernels_compute(sample, isa):
+    model = SAMPLES[sample]()
+    files = runtime_source({operator.kernel for operator in Network(dumps(model), isa).operators()})
+    kinds = set(re.findall(r"X\((\w+), ", files["kq_kinds.h"].decode()))
+    assert {str(operator.kind) for operator in model.operators} <= kinds
+    shared = {"kq_rules.c", "kq_window_rules.c", "kq_weighted_rules.c"}
+    assert {name for name in files if name.endswith("_rules.c")} - shared == {f"kq_{kind.lower()}_rules.c" for kind in kinds}
+
+
+REFUSED = """
+#include <stdio.h>
+#include "kerasq_kernels.h"
+static _Alignas(16) const uint8_t data[] = {%s};
+static uint64_t state[KQ_STATE_BYTES(%d, %d) / 8];
+int main(void) {
+  const kq_kernel *const kernels[] = {&kq_reshape};
+  const kq_kernels list = {.list = kernels, .count = 1};
+  size_t bytes = sizeof state;
+  const kq_network *network;
+  kq_error error;
+  puts(kq_status_text(kq_prepare(data, sizeof data, &list, state, &bytes, &network, &error)));
+  return 0;
+}
+"""
+
+
+def test_a_network_of_other_kinds_is_refused(tmp_path):
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    model = SAMPLES["gated"]()
+    program = REFUSED % (",".join(map(str, dumps(model))), len(model.tensors), len(model.operators))
+    for name, content in {**runtime_source(["kq_reshape"]), "main.c": program.encode()}.items():
+        (tmp_path / name).write_bytes(content)
+    sources = sorted(path.name for path in tmp_path.glob("*.c"))
+    subprocess.run(["gcc", "-std=c11", "-O1", *sources, "-o", "program"], cwd=tmp_path, check=True)
+    text = subprocess.run([tmp_path / "program"], capture_output=True, text=True, check=True).stdout
+    assert "none of the given kernels computes an operator" in text

@@ -1,8 +1,10 @@
 /* The rules of an operator: those that its signature (kq_operators.h) and its row say, and those that all kinds share. */
 #include "kq_rules.h"
 
+#include "kq_kinds.h"
+
 #define ROW(KIND, kind) [KQ_##KIND] = &kq_##kind##_rules,
-static const kq_rules *const rows[KQ_KINDS] = {KQ_EACH_KIND(ROW)};
+static const kq_rules *const rows[KQ_KINDS] = {KQ_LINKED_KINDS(ROW)};
 
 const kq_rules *kq_rules_of(uint8_t kind) { return rows[kind]; }
 
@@ -51,6 +53,7 @@ static bool set_limits(kq_operator *op) {
 }
 
 kq_status kq_check_operator(kq_operator *op) {
+  if (rows[op->kind] == NULL) return KQ_NO_KERNEL; /* there is none of this kind, or its rules would be here */
   if (!fits_signature(op)) return KQ_BAD_OPERAND;
   op->is_integer = is_integer(op);
   const kq_status status = rows[op->kind]->check(op);

@@ -128,9 +128,11 @@ def test_networks_share_a_folder(folder, tmp_path):
     alone = content_of(folder)
     assert write(second(), folder, "two") == 0
     both = content_of(folder)
-    sources = {path: content for path, content in alone.items() if path.startswith("src/") and path != "src/kerasq_networks.h"}
+    depends = {"src/kerasq_networks.h", "src/kq_kinds.h"}
+    sources = {path: content for path, content in alone.items() if path.startswith("src/") and path not in depends}
     assert sources.items() <= both.items()
     assert "src/kq_concat.c" in both
+    assert [b"X(CONCAT, concat)" in files["src/kq_kinds.h"] for files in (alone, both)] == [False, True]
     header = both["src/kerasq_networks.h"].decode()
     assert '#include "one.h"\n#include "two.h"' in header
     assert "KERASQ_NETWORKS_LARGER(ONE_ARENA_BYTES, TWO_ARENA_BYTES)" in header
