@@ -7,11 +7,11 @@ import kerasq
 from conformance.compared import compare_all, unchecked
 from kerasq.format import dumps
 from kerasq.runtime.network import Network
-from kerasq.verification.plan import needed_version
+from kerasq.verification.plan import aligned, needed_version
 from networks import NetworkBuilder, random_stored
 from overlapped import ALIGNMENT, distances, overlapped
 from random_graphs import random_graph
-from random_operators import OVERLAPPING, random_model
+from random_operators import OPERATORS, OVERLAPPING, random_model
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
 
@@ -65,7 +65,7 @@ def test_maxima_over_their_own_input(form, channels, tier):
 @pytest.mark.parametrize("kind", OVERLAPPING)
 def test_both_verifiers_draw_the_same_line(kind, runtime):
     inside, outside = [], []
-    for _, model, index, distance in models(kind, 40):
+    for _, model, index, distance in models(kind, 60):
         inside.append(unchecked(overlapped(model, index, distance)))
         too_near = -(-distance // ALIGNMENT) * ALIGNMENT - ALIGNMENT
         if 0 <= too_near < model.output(model.operators[0]).nbytes:
@@ -73,6 +73,19 @@ def test_both_verifiers_draw_the_same_line(kind, runtime):
     assert compare_all(inside, runtime) == {"ran": len(inside)}
     assert compare_all(outside, runtime) == ({"refused": len(outside)} if outside else {})
     assert len(inside) > 30
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_both_verifiers_keep_an_output_off_what_is_read_again(kind, runtime):
+    """No distance is enough: not even where only the output's last bytes lie over the input's first."""
+    near = []
+    for seed in range(40):
+        model = random_model(kind, seed)
+        below = max(0, aligned(model.output(model.operators[0]).nbytes, ALIGNMENT) - ALIGNMENT)
+        inputs = set(model.operators[0].inputs) & set(model.lifetimes()) - set(model.outputs)
+        near += [unchecked(overlapped(model, index, below)) for index in inputs - set(distances(model))]
+    assert compare_all(near, runtime) == ({"refused": len(near)} if near else {})
+    assert near or kind in OVERLAPPING
 
 
 def test_random_graphs_overlap():
