@@ -20,7 +20,7 @@ def single_operators(seed: int) -> Iterator[Model]:
     """Sound networks without end."""
     rng = np.random.default_rng(seed)
     makers = (_convolution,) * 8 + (_first_convolution,) * 3 + (_depthwise,) * 4 + (_dense,) * 3 + (_pooling,) * 2
-    makers += (_add, _mul, _concat, _others, _softmax, _argmax, _gather)
+    makers += (_add, _mul, _concat, _others, _softmax, _argmax, _gather, _normalize)
     while True:
         net = ModelBuilder(int(rng.integers(1 << 30)))
         inputs = makers[rng.integers(len(makers))](rng, net)
@@ -236,4 +236,17 @@ def _gather(rng: np.random.Generator, net: ModelBuilder) -> list[int]:
     ]
     table = net.constant("table", stored, rows, width)
     net.operator(OperatorKind.GATHER, [x, table], net.activation("y", form, 1, numbers, width), **_clamp(rng, form))
+    return [x]
+
+
+def _normalize(rng: np.random.Generator, net: ModelBuilder) -> list[int]:
+    """Over the channels, most often, else over a map: all of it, in groups, or of each channel."""
+    pixels, channels = _size(rng, 1, 128), int(rng.choice(_CHANNELS[2:]))
+    over_map = rng.random() < 0.5
+    groups = int(rng.choice([size for size in (1, 2, 4, channels) if channels % size == 0])) if over_map else 1
+    x = net.activation("x", _input(rng, wide=0.3), 1, pixels, channels)
+    epsilon = net.constant("epsilon", "FIXED16_24", 1, data=np.array([16777]))
+    form = str(rng.choice(["FIXED8_5", "FIXED16_11"], p=[0.7, 0.3]))
+    attributes = {"window": (1, pixels if over_map else 1), "groups": groups, "centered": int(rng.random() < 0.8)}
+    net.operator(OperatorKind.NORMALIZE, [x, epsilon], net.activation("y", form, 1, pixels, channels), **attributes)
     return [x]

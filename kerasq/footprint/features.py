@@ -51,6 +51,11 @@ def features(model: Model, operator: Operator) -> dict[str, float]:
         copied = table.format == output.format and operator.clamp is None
         rows = math.prod(inputs[0].shape)
         return counts | {"rows": rows, "rows copied": rows * copied, "values not copied": elements * (not copied)}
+    if operator.kind is OperatorKind.NORMALIZE:
+        together = math.prod(operator.window) if operator.groups > 1 else 1  # pixels of a run that lie apart
+        runs = elements // (math.prod(operator.window) * channels // operator.groups)
+        is_wide = max(inputs[0].format.bits, output.format.bits) > 8
+        return counts | {"runs": runs, "pixels of runs": runs * together, "values not in 8 bits": elements * is_wide}
     return counts | {"inputs": len(inputs), "rows of inputs": len(inputs) * pixels, "inputs beyond one": len(inputs) - 1}
 
 

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 import kerasq.runtime
+from kerasq.conformance.samples import SAMPLES
 from kerasq.footprint import board_or_core, footprint
 from kerasq.format import dumps, load, loads
 from kerasq.selftest import random_example, with_selftest
@@ -30,7 +31,8 @@ def networks(converted_standins):
         name: load(ROOT / "examples/cifar10/models" / f"{name}.kq")
         for name in ("resnet23", "resnet23_binary", "resnet23_ternary", "mobilenet")
     }
-    return {**{name: loads(content) for name, content in converted_standins.items()}, **shipped}
+    standins = {name: loads(content) for name, content in converted_standins.items()}
+    return {**standins, **shipped, "normalized": SAMPLES["normalized"]()}
 
 
 @pytest.mark.parametrize("cpu", CORES)
