@@ -25,6 +25,7 @@ def test_every_recipe(recipe):
     x = pixels(32)
     model = trained(kerasq.quantize_model(residual(), x[0], recipe), x)
     content = kerasq.convert(model)
+    assert kerasq.convert(model, representative_dataset=x[0]) == content, "examples decide nothing: no ranges are filled"
     loaded = kq.loads(content)
     units = assert_shipped(model, content, pixels(64, seed=1), OF_RANDOM_FACTORS)
     activations = [tensor.name for tensor in loaded.tensors if not tensor.is_constant]
