@@ -133,6 +133,11 @@ class Concat(Node):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Opaque(Concat):
+    """Whatever a layer of no known kind makes of its inputs: in a draft a CONCAT stands for it."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Transpose(Node):
     """`y[a, c, b, d] = x[a, b, c, d]` with sizes (B, C) and D values that move together; into any shape."""
 

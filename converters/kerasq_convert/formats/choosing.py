@@ -13,7 +13,7 @@ from kerasq.qformat import FLOAT32, MAX_FRAC_BITS, SIGN, TERNARY, QFormat, fixed
 from kerasq.statistics import Statistics
 from kerasq_convert import roles
 from kerasq_convert.errors import ConversionError
-from kerasq_convert.formats import proof, ranges
+from kerasq_convert.formats import normalized, proof, ranges
 from kerasq_convert.formats.behind import behind, functions_behind
 from kerasq_convert.formats.choice import FIXED32, PROBABILITIES, Choice, Formats, Policy, Reason
 from kerasq_convert.formats.kernels import holds
@@ -136,6 +136,8 @@ class _Chooser:
             is_fixed = self._format(node.inputs[0]).is_fixed
             return Choice(probabilities, Reason.RANGE) if is_fixed else Choice(FLOAT32, Reason.INPUT)
         if name not in self.statistics:
+            if isinstance(node, Normalize) and self._format(node.inputs[0]).is_fixed:
+                return Choice(normalized.unobserved_format(node, self.readers), Reason.RANGE)
             return Choice(FLOAT32, Reason.UNOBSERVED)
         if role in self.policy.decided:
             return self.policy.decided[role]
@@ -146,8 +148,7 @@ class _Chooser:
             furthest = ops.TABLE[OperatorKind.AVERAGE_POOL_2D].limits["max_distance"]
             chosen = proof.at_most(chosen, furthest + proof.frac_bits(self._format(node.inputs[0])))
         if isinstance(node, Normalize):
-            most = ops.TABLE[OperatorKind.NORMALIZE].limits["max_frac_bits"]
-            chosen = chosen.with_frac_bits(min(max(proof.frac_bits(chosen), 0), most))
+            chosen = normalized.as_integers(chosen)
         return Choice(chosen, Reason.OBSERVED)
 
     def _demanded(self, value: str) -> QFormat | None:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasq.histogram import Histogram
-from kerasq_convert.graph import Add, Concat, Curve, Gather, Graph, Multiply, Pool, Softmax, WeightedNode, moves_values
+from kerasq_convert.graph import Add, Concat, Curve, Gather, Graph, Multiply, Opaque, Pool, Softmax, WeightedNode, moves_values
 
 
 def non_negative(graph: Graph, histograms: Mapping[str, Histogram]) -> set[str]:
     """Values that are clamped at zero, or moved, averaged, multiplied or added up from such; inputs by what was observed."""
     values = {value for value in graph.inputs if value in histograms and histograms[value].min >= 0}
     for node in graph.nodes:
-        passes_on = isinstance(node, Pool | Concat | Multiply | Add) or moves_values(node)
+        passes_on = (isinstance(node, Pool | Concat | Multiply | Add) and not isinstance(node, Opaque)) or moves_values(node)
         passes_on = passes_on or (isinstance(node, WeightedNode) and _adds_up(node))
         never = node.clamp[0] >= 0 or isinstance(node, Softmax) or (passes_on and values.issuperset(node.inputs))
         never = never or (isinstance(node, Gather) and np.min(node.kernel) >= 0)

@@ -8,6 +8,7 @@ import weakref
 import numpy as np
 
 from kerasq.format import Tensor
+from kerasq.ops.families import GATHERED
 from kerasq.qformat import SIGN, QFormat, fixed
 from kerasq_convert.formats import ranges
 from kerasq_convert.formats.choice import FIXED16, Choice, Reason
@@ -113,6 +114,8 @@ def _automatic_table(node: Gather, criterion: ranges.Criterion, bits: int) -> Ch
     grid = grid_of(node.kernel)
     if grid is not None:
         return Choice(grid, Reason.GRID)
+    if node.format is not None and node.format.family in GATHERED:  # rounded once, as in training
+        return Choice(node.format, Reason.QUANTIZER)
     family = fixed(bits, signed=bits < 8 or bool(np.min(node.kernel) < 0))
     reason = Reason.UNSATURATED if criterion is ranges.Criterion.MINMAX else Reason.ERROR
     return Choice(best_kernel_format(family, node, criterion), reason)

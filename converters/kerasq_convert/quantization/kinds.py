@@ -19,15 +19,18 @@ from kerasq.quantizers import Quantizer
 from kerasq_convert.graph import (
     Add,
     Affine,
+    ArgMax,
     Concat,
     Convolution,
     Crop,
     Curve,
     Dense,
+    Gather,
     Identity,
     Limits,
     Multiply,
     Node,
+    Opaque,
     Pad,
     Pool,
     Reshape,
@@ -96,7 +99,7 @@ def _barrier(context: Context) -> Iterator[Node]:
     for number in range(len(context.run.results)):
         output = context.run.value if not number else f"{context.run.value}:{number}"
         inputs = tuple(context.run.inputs[:_STEPS])
-        yield Concat(**context.common(*inputs, output=output, shape=context.shapes[output]))
+        yield Opaque(**context.common(*inputs, output=output, shape=context.shapes[output]))
 
 
 def _pointwise(context: Context) -> Iterator[Node]:
@@ -373,6 +376,14 @@ def _upsampled(context: Context) -> Iterator[Node]:
     yield from _repeated(context)
 
 
+def _embedding(context: Context) -> Iterator[Node]:
+    yield Gather(**context.common(), layer=context.run.name, kernel=numpy_of(context.layer.embeddings))
+
+
+def _labels(context: Context) -> Iterator[Node]:
+    yield ArgMax(**context.common(), classes=context.shapes[context.run.inputs[0]][-1])
+
+
 def _quantize(context: Context) -> Iterator[Node]:
     yield Identity(**context.common(), format=context.layer.output_format)
 
@@ -411,6 +422,7 @@ ROWS: dict[type, Rows] = (
     | dict.fromkeys((L.SeparableConv1D, L.SeparableConv2D), _separable)
     | dict.fromkeys((L.Dense, L.EinsumDense), _dense)
     | {L.BatchNormalization: _batch_norm, L.Rescaling: _rescaling, L.Normalization: _normalization}
+    | {L.Embedding: _embedding}
     | {L.ReLU: _relu, L.Activation: _activation, L.Softmax: _softmax}
     | dict.fromkeys((L.LeakyReLU, L.ELU), _curve)
     | {L.Add: _add, L.Subtract: _subtract, L.Average: _average, L.Multiply: _multiply, L.Concatenate: _concatenate}
@@ -447,5 +459,6 @@ OPERATIONS: dict[str, Rows] = {
     "TrueDivide": _by_constant(lambda c: 1 / c, _ZERO, _barrier),
     "Divide": _by_constant(lambda c: 1 / c, _ZERO, _barrier),
     "Concatenate": _concatenate,
+    **dict.fromkeys(("Argmax", "Argmin"), _labels),
     **dict.fromkeys(("Reshape", "Squeeze", "ExpandDims", "Transpose", "GetItem", "Flip", "Roll"), _moved),
 }

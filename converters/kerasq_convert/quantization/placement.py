@@ -9,10 +9,10 @@ logarithm a loss may ask for.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from kerasq.qformat import fixed
-from kerasq_convert.graph import Graph, Identity, Node, Softmax, moves_values, replace
+from kerasq_convert.graph import ArgMax, Gather, Graph, Identity, Node, Softmax, moves_values, replace
 from kerasq_convert.network import Network
 from kerasq_convert.passes.simplify import simplify
 from kerasq_convert.quantization.calls import Site
@@ -42,7 +42,8 @@ def place(reading: Reading, settings: Settings) -> Placement:
     Raises:
         ConversionError: The network can't be written as operators.
     """
-    sites: dict[Site, None] = dict.fromkeys(reading.sites[name] for name in reading.graph.inputs)
+    read = reading.graph.consumers()
+    sites: dict[Site, None] = dict.fromkeys(reading.sites[name] for name in reading.graph.inputs if not _numbers_rows(name, read))
     while True:
         network = simplify(_quantized(reading, sites), settings)
         stored = (node for node in network.graph.nodes if _needs_format(node, network.graph))
@@ -85,9 +86,16 @@ def _quantized(reading: Reading, sites: Collection[Site]) -> Graph:
 
 
 def _needs_format(node: Node, graph: Graph) -> bool:
-    if node.format is not None or moves_values(node):
+    if node.format is not None or moves_values(node) or isinstance(node, ArgMax):
         return False
     return not (isinstance(node, Softmax) and node.output in graph.outputs.values())
+
+
+def _numbers_rows(value: str, readers: Mapping[str, Sequence[Node]]) -> bool:
+    """Whether look-ups alone read a value."""
+    return bool(readers[value]) and all(
+        isinstance(node, Gather) or (moves_values(node) and _numbers_rows(node.output, readers)) for node in readers[value]
+    )
 
 
 def _has_its_own(node: Node, graph: Graph) -> bool:
