@@ -16,6 +16,8 @@ from kerasq_convert.observation.observe import Observed
 from kerasq_convert.options import Options
 from kerasq_convert.passes.multipliers import with_multipliers
 from kerasq_convert.passes.widths import kernel_bits
+from kerasq_convert.search.allocation import limits_of
+from kerasq_convert.search.resources import written
 from kerasq_convert.settings import Settings
 
 GROWTH = 0.01  # of all constants
@@ -26,7 +28,8 @@ def scaled_if_better(network: Network, observed: Observed, settings: Settings, o
     """The network with activations that fill their ranges, unless it would grow, or examples held back are better off without.
 
     By more than chance: from what is known of all values one at a time, factors are expected to help. Errors that all examples
-    have in common don't count where biases take them back later.
+    have in common don't count where biases take them back later. Where only the network
+    without factors keeps the limits as it is, no tensor gets narrower for the sake of these.
     """
     filled, known = with_filled_ranges(network, observed, options, settings)
     if filled is network or options.fill_ranges or settings.factors is not None:
@@ -44,11 +47,22 @@ def scaled_if_better(network: Network, observed: Observed, settings: Settings, o
         model = built(filled, known)
         if _constant_bytes(model) > most:
             return network, observed
+    if _keeps_limits(plain, options) and not _keeps_limits(model, options):
+        return network, observed
     if observed.examples is None:
         return filled, known
     held, centred = observed.examples.held, options.correct_bias
     noises = (held.noise(beside_logits(one), len(one.outputs), centred=centred) for one in (plain, model))
     return (network, observed) if is_better(*noises) else (filled, known)
+
+
+def _keeps_limits(model: Model, options: Options) -> bool:
+    """Whether a network needs no narrower tensors to keep its limits."""
+    limits = limits_of(options.goals)
+    if not limits:
+        return True
+    sizes = written(model, options).sizes
+    return all(sizes[name] <= limit for name, limit in limits.items())
 
 
 def _constant_bytes(model: Model) -> int:

@@ -170,6 +170,12 @@ def test_a_network_within_its_limits_stays_as_it_is(model, usual):
     assert converted(model, Goals(max_model_bytes=len(usual) * 2), weight_bits="auto")[1] != usual
 
 
+def test_a_limit_that_is_kept_without_factors_makes_no_tensor_narrower(model, usual):
+    plain = kerasq.convert(model, representative_dataset=X, fill_ranges=False)
+    assert len(plain) < len(usual)
+    assert converted(model, Goals(max_model_bytes=len(plain)))[1] == plain
+
+
 def test_what_is_chosen_comes_back_from_its_settings(model, usual, tmp_path):
     goals = Goals(max_model_bytes=int(0.8 * len(usual)), max_arena_bytes=loads(usual).arena_bytes)
     converter, content = converted(model, goals)
