@@ -110,3 +110,9 @@ def test_shared_constants_count_once():
     content = (pathlib.Path(__file__).parents[1] / "examples/cifar10/models/resnet23_binary_weight.kq").read_bytes()
     model = kq.loads(content)
     assert kerasq.summary(content).constant_bytes == sum(tensor.nbytes for tensor in model.constants())
+
+
+def test_rows_of_an_embedding_are_parameters():
+    layers = (keras.layers.Embedding(50, 8, name="rows"), keras.layers.Flatten(), keras.layers.Dense(4, use_bias=False))
+    rows, *_ = kerasq.summary(keras.Sequential([keras.Input((12,), name="words"), *layers])).layers
+    assert (rows.layer, rows.kernel, rows.parameters, rows.bytes) == ("rows", rows.output, 50 * 8, 50 * 8)

@@ -8,14 +8,14 @@ from collections import Counter
 from typing import Any
 
 from kerasq import ops
-from kerasq.format.model import ABSENT, Model, Operator, Tensor
+from kerasq.format.model import ABSENT, Model, Operator, OperatorKind, Tensor
 from kerasq.rich import notebook_table, paragraph
 from kerasq.text import printable, table
 
 _COLUMNS = ("layer", "operator", "kernel", "output", "shape", "parameters", "bytes", "MACs")
 _NUMBERS = ("parameters", "bytes", "MACs")
 _UNPLANNED = "planned by conversion, with KERAS_BACKEND=tensorflow"
-_TABLE = "table"  # the constant that is no parameter: values of a function
+_TABLE = "table"  # the constant that is no parameter but in a GATHER: values of a function
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class LayerSummary:
         kernel: Format of the kernel; empty without one.
         output: Format of the output.
         shape: Shape of the output.
-        parameters: Stored values of kernel, multiplier, bias and further constants, without tables.
+        parameters: Stored values of kernel, multiplier, bias and further constants, without tables of functions.
         bytes: What all of its constants take in the file; what operators share counts for the first one.
         macs: Multiply-accumulates of one example, absent taps included.
         precision: Formats of the factors, `FIXED8 x SIGN`; empty where nothing is multiplied.
@@ -132,7 +132,8 @@ def _layer(model: Model, operator: Operator, counted: set[int]) -> LayerSummary:
     constants = {name: index for name, index in operands.items() if model.tensors[index].is_constant}
     new = {name: model.tensors[index] for name, index in constants.items() if index not in counted}
     counted.update(constants.values())
-    kernel = model.tensors[constants["kernel"]] if "kernel" in constants else None
+    trained = _TABLE if operator.kind is OperatorKind.GATHER else "kernel"
+    kernel = model.tensors[constants[trained]] if trained in constants else None
     macs = ops.macs(model, operator)
     named, suffix = (output.name, "/output") if kernel is None else (kernel.name, "/kernel")
     read = [model.tensors[index] for name, index in operands.items() if name not in constants]
@@ -142,7 +143,7 @@ def _layer(model: Model, operator: Operator, counted: set[int]) -> LayerSummary:
         "" if kernel is None else str(kernel.format),
         str(output.format),
         output.shape,
-        sum(_size(tensor) for name, tensor in new.items() if name != _TABLE),
+        sum(_size(tensor) for name, tensor in new.items() if name != _TABLE or name == trained),
         sum(tensor.nbytes for tensor in new.values()),
         macs,
         " x ".join(tensor.format.family for tensor in [*read[:1], *([] if kernel is None else [kernel])]) if macs else "",

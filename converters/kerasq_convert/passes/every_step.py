@@ -25,6 +25,7 @@ from kerasq_convert.graph import (
     Identity,
     Multiply,
     Node,
+    Normalize,
     Pad,
     Pointwise,
     Pool,
@@ -71,7 +72,18 @@ class EveryStep:
                 self._framed(node)
             case Multiply() if len({self.shapes[value] for value in node.inputs}) > 1:
                 self._gated(node)
-            case Identity() | Pointwise() | Add() | Multiply() | Concat() | Transpose() | Reshape() | Select() | Softmax():
+            case (
+                Add()
+                | Multiply()
+                | Concat()
+                | Transpose()
+                | Reshape()
+                | Select()
+                | Softmax()
+                | Normalize()
+                | Pointwise()
+                | Identity()
+            ):
                 inputs = tuple(self.tight(value) for value in node.inputs)
                 self.nodes.append(replace(node, inputs=inputs, shape=self.shape(node.shape)))
             case _:

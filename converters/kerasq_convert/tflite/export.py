@@ -79,7 +79,8 @@ def to_tflite(model: Model) -> TfliteFile:
     problems = [problem for tensor in stored for problem in values.problems(tensor)]
     for operator in model.operators:
         if operator.kind not in _KINDS:
-            problems.append(f"{model.output(operator).name} is a {operator.kind.name}: TFLite has no equivalent")
+            remedy = "train with BatchNormalization in its place, or ship the .kq file"
+            problems.append(f"{model.output(operator).name} is a {operator.kind.name}: TFLite has no equivalent; {remedy}")
             continue
         problems += _KINDS[operator.kind][1](network, operator)
         read = [tensor for tensor in model.operands(operator) if tensor is not None and not tensor.is_constant]

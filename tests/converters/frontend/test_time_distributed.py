@@ -65,6 +65,7 @@ NETWORKS = {
     "dense, several": lambda: chain(L.Conv1D(4, 3), *each(L.Dense(5, activation="tanh"), L.Dense(3)), shape=(6, 8)),
     "conv1d": lambda: chain(*each(L.Conv1D(5, 3, padding="same", strides=2), L.GlobalAveragePooling1D()), shape=(5, 9, 4)),
     "normalization": lambda: chain(*each(L.BatchNormalization(), L.Activation("sigmoid")), shape=(5, 9, 4)),
+    "layer normalization": lambda: frames(conv(4), L.LayerNormalization(axis=(1, 2, 3)), L.GroupNormalization(2), L.Flatten()),
     "flatten": lambda: chain(*each(L.Flatten()), L.Dense(3), shape=(5, 9, 4)),
     "of TimeDistributed": lambda: chain(*each(L.TimeDistributed(L.Dense(3, activation="relu"))), shape=(4, 5, 6)),
     "of a model": lambda: chain(*each(residual()), shape=(6, 4)),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import kerasq
+from kerasq.conformance.samples import SAMPLES
 from kerasq.format.model import Model, OperatorKind
 from kerasq_convert.tflite import TfliteError, to_tflite
 from networks import NetworkBuilder, random_inputs
@@ -110,6 +111,12 @@ def test_everything_without_an_equivalent_is_told_at_once():
     for problem, name in zip(caught.value.problems, ("wide is UFIXED16_4", "dense/kernel is FIXED16_3"), strict=True):
         assert problem.startswith(name)
         assert "--settings" in problem
+
+
+def test_normalizations_are_told_with_a_remedy():
+    with pytest.raises(TfliteError) as caught:
+        to_tflite(SAMPLES["normalized"]())
+    assert caught.value.problems[0].startswith("layer/output is a NORMALIZE: TFLite has no equivalent; train with BatchNorm")
 
 
 def test_the_file_is_a_file_of_tflite():
