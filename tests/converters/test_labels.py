@@ -1,5 +1,7 @@
 """An argmax at an output: labels, equal to the argmax of the stored scores, over any axis, in every engine and tier."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -147,6 +149,7 @@ def test_reports_tell_the_share_of_equal_labels():
     assert layer.accumulated.share == pytest.approx(different)
     assert layer.storage.power == 0
     assert all(one.name != "ArgMax/output" for one in report.analysis.contributions)
+    assert re.search(r"^output ArgMax/output: .*% of the labels differ$", report.to_text(), re.MULTILINE)
 
 
 def test_accuracy_is_counted_from_labels(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from kerasq.format import OperatorKind
 from kerasq.text import printable, table
 from kerasq_convert.comparison.contributions import Contribution
 from kerasq_convert.comparison.layers import LITTLE, Analysis, LayerError, Noise
@@ -46,6 +47,9 @@ def verdict(analysis: Analysis) -> list[str]:
     lines = []
     for name in analysis.outputs:
         noise = analysis.layer(name).accumulated
+        if analysis.layer(name).kind == str(OperatorKind.ARGMAX):
+            lines.append(f"output {printable(name)}: {percent(noise)} of the labels differ")
+            continue
         judgement = "under" if noise.share < LITTLE else "not under"
         lines.append(
             f"output {printable(name)}: {decibels(noise)}, noise {percent(noise)} of the signal: {judgement} {LITTLE:.0%}, "
