@@ -19,7 +19,7 @@ API = "kerasq.h"
 # The list of all portable kernels: a firmware has a list of its own, and this one would link everything.
 _ALL_KERNELS = "kq_portable_kernels"
 # The kinds of operators whose rules are linked, and the rules of each: a firmware has those of its kernels alone.
-_KINDS = "kq_kinds.h"
+KINDS = "kq_kinds.h"
 _RULES = {f"kq_{kind.lower()}_rules.c": str(kind) for kind in ops.TABLE}
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -57,7 +57,7 @@ def runtime_source(kernels: Iterable[str] | None = None) -> dict[str, bytes]:
     names = _needed(files, chosen)
     kinds = _kinds(chosen)
     linked = {name: content for name, content in files.items() if name in names and _RULES.get(name) in (None, *kinds)}
-    return linked | {_KINDS: _with_kinds(files[_KINDS], kinds)}
+    return linked | {KINDS: _with_kinds(files[KINDS], kinds)}
 
 
 @functools.cache

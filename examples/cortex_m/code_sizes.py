@@ -9,6 +9,7 @@ from firmware import call, compile_all, kept_sections, linking, runtime_compiler
 from processors import PROCESSORS
 
 from kerasq.runtime import DSP
+from kerasq_convert.c_runtime import KINDS, runtime_source
 
 # What a firmware calls, with a list of some kernels.
 _PROGRAM = """
@@ -35,15 +36,16 @@ int main(void) {{
 def code_sizes(cpu: str, isa: str) -> list[dict]:
     """Parts of the runtime: bytes of code and of constants, and the kernels any of which needs them (none: every network).
 
-    A program links what its kernels reach, so parts of two kernels add up to what both need: each part is counted once.
+    A program links what its kernels reach, and the rules of the kinds that they compute, so parts of two kernels add up to what
+    both need: each part is counted once.
     """
     with tempfile.TemporaryDirectory() as name:
         build = _Build(pathlib.Path(name), cpu)
         kernels = build.kernels(isa)
-        sections = {kernel: build.sections([kernel]) for kernel in kernels}
-        everywhere = build.sections([])
+        sections = {kernel: build.sections(kernel) for kernel in kernels}
+    everywhere = set.intersection(*map(set, sections.values()))
     needed_by: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
-    sizes = everywhere | {section: size for kept in sections.values() for section, size in kept.items()}
+    sizes = {section: size for kept in sections.values() for section, size in kept.items()}
     for section, size in sizes.items():
         users = () if section in everywhere else tuple(kernel for kernel in kernels if section in sections[kernel])
         needed_by[users][section[0] != "text"] += size
@@ -86,11 +88,13 @@ class _Build:
         names = re.findall(r"NAME\((\w+)\)", text)
         return [name for name in names if not name.endswith(("_float", "_mixed"))]
 
-    def sections(self, kernels: list[str]) -> dict[tuple[str, str, str], int]:
-        """Bytes of what a program with these kernels links of the runtime and of libraries, by kind, name and object file."""
+    def sections(self, kernel: str) -> dict[tuple[str, str, str], int]:
+        """Bytes of what a program with a kernel links of the runtime and of libraries, by kind, name and object file."""
         if not self._objects:
             self._objects = runtime_objects(self._compile, self._folder, self._processor)
-        main = self.compiled("main", _PROGRAM.format(", ".join(f"&{name}" for name in kernels) or "NULL"))
+        (self._folder / KINDS).write_bytes(runtime_source([kernel])[KINDS])
+        compile_all(self._compile, [self._folder / "kq_rules.c"], self._folder)  # in place of the one with all kinds
+        main = self.compiled("main", _PROGRAM.format(f"&{kernel}"))
         path, map_file = self._folder / "sizes.elf", self._folder / "sizes.map"
         last = [*linking(self._processor), f"-Wl,-Map,{map_file}", "-o", str(path)]
         call([*self._compile, *self._objects, main, *last])
