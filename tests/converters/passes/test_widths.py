@@ -71,7 +71,10 @@ def test_wide_kernels_need_no_multiplier_and_short_ones_do_without_where_that_is
     for options in ({"weight_bits": 16}, {"weight_bits": 4, "per_channel": False}):
         network = converted(model, **options)
         assert kernels(network)["inner"].startswith(f"FIXED{options['weight_bits']}_")
-        made = {tensor.name for tensor in network.constants() if tensor.name.endswith("/multiplier")}
+        # One of ones may stand there: it gives sums a finer position, where the bias asks for that.
+        made = {
+            tensor.name for tensor in network.constants() if tensor.name.endswith("/multiplier") and np.any(tensor.values != 1)
+        }
         assert "inner/multiplier" not in made
 
 
