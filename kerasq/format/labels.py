@@ -9,9 +9,10 @@ def labels_of(model: Model) -> dict[int, int]:
     """Labels by index, each with the index of the scores, classes last, of which it is the place of the largest."""
     scores: dict[int, int] = {}
     for operator in model.operators:
-        (output,), source = operator.outputs, operator.inputs[0]
-        if operator.kind is OperatorKind.ARGMAX:
-            scores[output] = source
-        elif operator.kind is OperatorKind.RESHAPE and source in scores:
-            scores[output] = scores[source]
+        if operator.kind in (OperatorKind.ARGMAX, OperatorKind.RESHAPE):  # of one operand each
+            (source,), (output,) = operator.inputs, operator.outputs
+            if operator.kind is OperatorKind.ARGMAX:
+                scores[output] = source
+            elif source in scores:
+                scores[output] = scores[source]
     return scores

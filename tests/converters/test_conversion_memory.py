@@ -31,15 +31,16 @@ def convert(folder, **options):
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "times"),
     [
-        {},
-        {"settings": {"parameters": {"*": "FLOAT32"}}},
-        {"representative_dataset": np.random.default_rng(1).normal(size=(16, SIDE)).astype(np.float32)},
+        ({}, 6),
+        ({"settings": {"parameters": {"*": "FLOAT32"}}}, 6),
+        # The network whose activations fill their ranges has weights of its own.
+        ({"representative_dataset": np.random.default_rng(1).normal(size=(16, SIDE)).astype(np.float32)}, 7),
     ],
     ids=["fixed", "float", "examples"],
 )
-def test_six_times_the_weights_are_enough(wide, options):
+def test_few_times_the_weights_are_enough(wide, options, times):
     convert(wide, **options)  # once before: what TensorFlow's modules hold is not counted
     tracemalloc.start()
     try:
@@ -47,7 +48,7 @@ def test_six_times_the_weights_are_enough(wide, options):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 6 * 4 * SIDE**2
+    assert peak < times * 4 * SIDE**2
 
 
 def test_a_weight_is_read_once(wide, monkeypatch):

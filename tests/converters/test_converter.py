@@ -77,15 +77,16 @@ def test_representative_dataset_in_every_form(binary, tmp_path, dataset):
     assert content == converted(binary, representative_dataset=data)[1]
 
 
-def test_training_statistics_serve_as_the_dataset_does(binary, tmp_path):
+@pytest.mark.parametrize("fill_ranges", [False, True])  # by default examples may decide against it, which statistics can't
+def test_training_statistics_serve_as_the_dataset_does(binary, fill_ranges, tmp_path):
     callback = kerasq.callbacks.ActivationStatistics(tmp_path, images(64))
     callback.set_model(binary)
     callback.on_train_begin()
     callback.on_epoch_end(0)
     callback.on_train_end()
-    _, content = converted(binary, statistics=tmp_path)
+    _, content = converted(binary, statistics=tmp_path, fill_ranges=fill_ranges)
     chosen = formats(content)
-    observed = formats(converted(binary, representative_dataset=images(64))[1])
+    observed = formats(converted(binary, representative_dataset=images(64), fill_ranges=fill_ranges)[1])
     different = {name for name in chosen if chosen[name] != observed[name]}
     assert not different
     assert chosen["stem_relu/output"].startswith("UFIXED8_")

@@ -196,8 +196,12 @@ def _with_factors(node: WeightedNode, source: np.ndarray, result: np.ndarray) ->
     if node.multiplier is not None:  # the kernel may lie on a grid
         return replace(node, multiplier=node.multiplier * (result / source[0]), bias=bias)
     assert isinstance(node, Convolution | Dense)
-    kernel = node.kernel * result.reshape(-1, *(1,) * (node.kernel.ndim - 1))
-    return replace(node, kernel=inputs_scaled(kernel, node, 1 / source), bias=bias)
+    kernel = node.kernel  # float32 stays that: kernels are what a conversion's memory goes to
+    if np.any(result != 1):
+        kernel = kernel * result.astype(kernel.dtype).reshape(-1, *(1,) * (kernel.ndim - 1))
+    if np.any(source != 1):
+        kernel = inputs_scaled(kernel, node, (1 / source).astype(kernel.dtype))
+    return replace(node, kernel=kernel, bias=bias)
 
 
 def scaled_function(

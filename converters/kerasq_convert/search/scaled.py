@@ -6,6 +6,8 @@ grow by more than GROWTH is scaled but for what tables read and give, or not at 
 
 from __future__ import annotations
 
+import numpy as np
+
 from kerasq.format import Model
 from kerasq_convert.building import Builder
 from kerasq_convert.comparison.logits import beside_logits
@@ -40,20 +42,27 @@ def scaled_if_better(network: Network, observed: Observed, settings: Settings, o
         multiplied = with_multipliers(candidate, settings, options.per_channel, observed=True, bits=bits)
         return Builder.of(multiplied, settings, seen.statistics, options, bits)({}).model
 
-    plain, model = built(network, observed), built(filled, known)
-    most = (1 + GROWTH) * _constant_bytes(plain) + SLACK
-    if _constant_bytes(model) > most:
+    examples = observed.examples
+
+    def weighed(candidate: Network, seen: Observed) -> tuple[int, bool, np.ndarray | None]:
+        """Bytes of its constants, whether it keeps the limits, its noise: models are large, and one at a time is there."""
+        model = built(candidate, seen)
+        noise = None
+        if examples is not None:
+            noise = examples.held.noise(beside_logits(model), len(model.outputs), centred=options.correct_bias)
+        return _constant_bytes(model), _keeps_limits(model, options), noise
+
+    size, keeps, noise = weighed(network, observed)
+    most = (1 + GROWTH) * size + SLACK
+    filled_size, filled_keeps, filled_noise = weighed(filled, known)
+    if filled_size > most:
         filled, known = with_filled_ranges(network, observed, options, settings, tables=False)
-        model = built(filled, known)
-        if _constant_bytes(model) > most:
-            return network, observed
-    if _keeps_limits(plain, options) and not _keeps_limits(model, options):
+        filled_size, filled_keeps, filled_noise = weighed(filled, known)
+    if filled_size > most or (keeps and not filled_keeps):
         return network, observed
-    if observed.examples is None:
-        return filled, known
-    held, centred = observed.examples.held, options.correct_bias
-    noises = (held.noise(beside_logits(one), len(one.outputs), centred=centred) for one in (plain, model))
-    return (network, observed) if is_better(*noises) else (filled, known)
+    if noise is not None and filled_noise is not None and is_better(noise, filled_noise):
+        return network, observed
+    return filled, known
 
 
 def _keeps_limits(model: Model, options: Options) -> bool:
