@@ -30,8 +30,8 @@ def scaled_if_better(network: Network, observed: Observed, settings: Settings, o
     """The network with activations that fill their ranges, unless it would grow, or examples held back are better off without.
 
     By more than chance: from what is known of all values one at a time, factors are expected to help. Errors that all examples
-    have in common don't count where biases take them back later. Where only the network
-    without factors keeps the limits as it is, no tensor gets narrower for the sake of these.
+    have in common don't count where biases take them back later. Where only the network without factors keeps the limits as it
+    is, no tensor gets narrower for the sake of these.
     """
     filled, known = with_filled_ranges(network, observed, options, settings)
     if filled is network or options.fill_ranges or settings.factors is not None:
@@ -44,21 +44,31 @@ def scaled_if_better(network: Network, observed: Observed, settings: Settings, o
 
     examples = observed.examples
 
-    def weighed(candidate: Network, seen: Observed) -> tuple[int, bool, np.ndarray | None]:
-        """Bytes of its constants, whether it keeps the limits, its noise: models are large, and one at a time is there."""
+    def weighed(candidate: Network, seen: Observed, most: float = np.inf) -> tuple[int, bool, np.ndarray | None] | None:
+        """Bytes of its constants, whether it keeps the limits, its noise; `None` where it has more bytes than `most`.
+
+        Models are large: of both only one is there at a time.
+        """
         model = built(candidate, seen)
-        noise = None
+        size, noise = _constant_bytes(model), None
+        if size > most:
+            return None
         if examples is not None:
             noise = examples.held.noise(beside_logits(model), len(model.outputs), centred=options.correct_bias)
-        return _constant_bytes(model), _keeps_limits(model, options), noise
+        return size, _keeps_limits(model, options), noise
 
-    size, keeps, noise = weighed(network, observed)
+    plain = weighed(network, observed)
+    assert plain is not None
+    size, keeps, noise = plain
     most = (1 + GROWTH) * size + SLACK
-    filled_size, filled_keeps, filled_noise = weighed(filled, known)
-    if filled_size > most:
+    scaled = weighed(filled, known, most)
+    if scaled is None:
         filled, known = with_filled_ranges(network, observed, options, settings, tables=False)
-        filled_size, filled_keeps, filled_noise = weighed(filled, known)
-    if filled_size > most or (keeps and not filled_keeps):
+        scaled = weighed(filled, known, most)
+    if scaled is None:
+        return network, observed
+    _, filled_keeps, filled_noise = scaled
+    if keeps and not filled_keeps:
         return network, observed
     if noise is not None and filled_noise is not None and is_better(noise, filled_noise):
         return network, observed
