@@ -131,20 +131,23 @@ def _weights_in(operation: Any) -> int:
 
 def _flat(saved: SavedSignature, source: str) -> Any:
     """The signature's GraphDef without function calls; variables are still nodes without a value."""
-    import tensorflow as tf
-    from tensorflow.python.framework import convert_to_constants
+    from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, rewriter_config_pb2
+    from tensorflow.python.grappler import tf_optimizer
 
     _make_inlinable(saved.definition)
-    feeds = [info.name for info in saved.signature.inputs.values()]
-    feeds += [f"{node.name}:0" for node in saved.definition.node if node.op in ("Variable", "VariableV2")]
-    outputs = [info.name for info in saved.signature.outputs.values()]
+    ends = (saved.signature.inputs, saved.signature.outputs)
+    graph = meta_graph_pb2.MetaGraphDef(graph_def=saved.definition)
+    graph.collection_def["train_op"].node_list.value.extend(info.name for infos in ends for info in infos.values())
+    config = config_pb2.ConfigProto()
+    rewriting = config.graph_options.rewrite_options
+    rewriting.min_graph_nodes = -1  # small graphs too
+    rewriting.optimizers.append("function")
+    # Nothing is assigned in what is left, so the order of what keeps state doesn't matter.
+    rewriting.function_optimization = rewriter_config_pb2.RewriterConfig.AGGRESSIVE
     try:
-        wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(saved.definition, name=""), [])
-        # Nothing is assigned in what is left, so the order of what keeps state doesn't matter.
-        flat = convert_to_constants.convert_variables_to_constants_v2(wrapped.prune(feeds, outputs), aggressive_inlining=True)
+        return tf_optimizer.OptimizeGraph(config, graph)
     except Exception as error:
         raise ConversionError(source, [f"TensorFlow can't read this SavedModel ({first_line(error)})"]) from error
-    return flat.graph.as_graph_def()
 
 
 def _make_inlinable(definition: Any) -> None:
