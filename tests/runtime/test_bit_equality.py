@@ -5,7 +5,7 @@ and exactly, whatever came before it. Fixed tensors are equal; one that an opera
 FLOAT32 tensors may differ by the row's `float_tolerance` of their largest magnitude (before a clamp: it hides how large the sums
 were).
 
-KERASQ_RANDOM_GRAPHS is how many random networks of several operators there are (300 unless set; .ci/run takes 1,000).
+KERASQ_RANDOM_GRAPHS is how many random networks of several operators there are (300 unless set; .ci/run takes 200).
 """
 
 from __future__ import annotations
