@@ -116,8 +116,8 @@ class Constants(Mapping[str, np.ndarray]):
         small = [
             tensor for name, tensor in self._computed.items() if not self._weights[name] and _elements(tensor, _LARGEST) <= _SMALL
         ]
-        with contextlib.suppress(UnsupportedError):  # one that can't be computed is named when it is asked for
-            self._kept |= dict(zip((tensor.name for tensor in small), self._run(small), strict=True))
+        self._small_are_kept = False
+        self._keep(small)
 
     def __contains__(self, name: object) -> bool:
         return name in self._computed or name in self._kept
@@ -138,12 +138,36 @@ class Constants(Mapping[str, np.ndarray]):
             return self._kept[tensor.name]
         value = self._alive.get(tensor.name)
         if value is None:
-            value = self._variables[tensor.op.name] if tensor.op.type == "Placeholder" else self._run([tensor])[0]
+            if tensor.op.type == "Placeholder":
+                value = self._variables[tensor.op.name]
+            elif self._is_small(tensor):
+                self._keep_small()
+                value = self._kept[tensor.name] if tensor.name in self._kept else self._run([tensor])[0]
+            else:
+                value = self._run([tensor])[0]
             if value.size <= _SMALL:
                 self._kept[tensor.name] = value
             else:
                 self._alive[tensor.name] = value
         return value
+
+    def _is_small(self, tensor: Any) -> bool:
+        """Whether a tensor and the variables that it depends on are."""
+        variables = (self._graph.get_tensor_by_name(f"{name}:0") for name in self._weights[tensor.name])
+        return all(_elements(read, _LARGEST) <= _SMALL for read in (tensor, *variables))
+
+    def _keep_small(self) -> None:
+        """Computes, once, all that is small: a run looks at the whole graph, however little of it is computed."""
+        if self._small_are_kept:
+            return
+        self._small_are_kept = True
+        forwarding = _FORWARDING | {"Placeholder"}
+        computed = (tensor for name, tensor in self._computed.items() if name not in self._kept)
+        self._keep([tensor for tensor in computed if tensor.op.type not in forwarding and self._is_small(tensor)])
+
+    def _keep(self, tensors: list[Any]) -> None:
+        with contextlib.suppress(UnsupportedError):  # one that can't be computed is named when it is asked for
+            self._kept |= dict(zip((tensor.name for tensor in tensors), self._run(tensors), strict=True))
 
     def _run(self, tensors: list[Any]) -> list[np.ndarray]:
         import tensorflow as tf
