@@ -58,7 +58,7 @@ class Taker(Chain):
             self.add(Select, (1, outer, inner, len(places)), channels=places)
             self.add(Transpose, (1, outer, len(places), inner), sizes=(inner, len(places)), together=1)
         else:
-            if len(self.shape) > 4:
+            if axis != len(self.shape) - 1 or len(self.shape) > 4:  # of one channel, which has places of the axis for channels
                 self.view((1, outer, size))
             self.add(Select, (*self.shape[:-1], len(places)), channels=places)
         self.view((*before, len(places), *after))

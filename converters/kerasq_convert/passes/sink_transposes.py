@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from kerasq.format.schema import MAX_RANK
 from kerasq_convert.graph import (
     Add,
     Affine,
@@ -102,9 +103,11 @@ def _before_both(node: Node, sources: list[Node | None], shapes: dict[str, Shape
 def absorb_reshapes(graph: Graph) -> Graph:
     """A transposition reads its values in whatever shape they have, and writes the shape that a reshape behind it would give.
 
-    So does a look-up with its numbers and its rows, and an argmax writes what it gives in any shape.
+    So does a look-up with its numbers and its rows, and an argmax writes what it gives in any shape. Where several reshapes
+    read what has more axes than a file has room for, it has the shape of the first of them.
     """
     readers = graph.consumers()
+    shown = set(graph.outputs.values())
     nodes: dict[str, Node] = {}
     for node in graph.nodes:
         source = nodes.get(node.inputs[0]) if node.inputs else None
@@ -117,6 +120,10 @@ def absorb_reshapes(graph: Graph) -> Graph:
         ):
             before = nodes.pop(source.output)
             node = replace(before, output=node.output, shape=node.shape)
+        if isinstance(node, Transpose | Gather | ArgMax) and len(node.shape) > MAX_RANK and node.output not in shown:
+            reshapes = [reader for reader in readers[node.output] if isinstance(reader, Reshape)]
+            if reshapes and len(reshapes) == len(readers[node.output]):
+                node = replace(node, shape=reshapes[0].shape)
         nodes[node.output] = node
     return remove_dead_nodes(graph.with_nodes(nodes.values()))
 
