@@ -60,6 +60,18 @@ def test_fractional_bits_of_a_sum_in_float(kind, runtime):
     assert [parity.compare(content, runtime) for content in files] == ["ran"] * 3
 
 
+def test_an_epsilon_of_zero_in_any_format(runtime):
+    """In units of the input squared it has up to 158 places more, or 127 less: nothing shifts by their number."""
+    files = []
+    for places, finest in ((63, -32), (-32, 63), (0, 0)):
+        net = ModelBuilder()
+        x = net.activation("x", f"FIXED8_{places}", 1, 3)
+        epsilon = net.constant("epsilon", f"FIXED16_{finest}", 1, data=np.zeros(1))
+        net.operator(OperatorKind.NORMALIZE, [x, epsilon], net.activation("y", "FIXED8_6", 1, 3), window=(1, 1))
+        files.append(unchecked(net.model([x])))
+    assert [parity.compare(content, runtime) for content in files] == ["ran"] * 3
+
+
 def test_plans_of_many_tensors(runtime):
     """Random plans, most of them tight: both see the same collisions."""
     print(f"seed {SEED}")

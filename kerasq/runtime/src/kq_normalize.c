@@ -159,13 +159,11 @@ static void normalize(const kq_operator *op, const plan *p, const uint8_t *x, ui
 static void run(const kq_operator *op, uint8_t *arena) {
   const kq_tensor *x = op->input[KQ_NORMALIZE_INPUT];
   const uint32_t flip = (uint32_t)-kq_min_int(x->type);
-  const int places = kq_epsilon_places(op);
   plan p = {
       .runs = kq_runs_of(op), .flip = flip, .origin = op->is_centered ? 0 : (int32_t)flip,
       .narrow = kq_value_bytes(x->type) == 1, .narrow_output = kq_value_bytes(op->output->type) == 1};
-  const uint64_t epsilon = kq_epsilon_product(op, p.runs.count);
   p.fits_32_bits = p.runs.count <= (uint32_t)1 << (31 - kq_bits(x->type));
-  p.epsilon = places < 0 ? epsilon << -places : kq_rounded(epsilon, places);
+  p.epsilon = kq_scaled_epsilon(kq_epsilon_product(op, p.runs.count), kq_epsilon_places(op));
   for (uint32_t block = 0; block < x->elements; block += p.runs.pixels * p.runs.step) {
     for (uint32_t group = 0; group < p.runs.groups; ++group) {
       normalize(op, &p, kq_input_data(op, KQ_NORMALIZE_INPUT, arena), kq_output_data(op, arena), block + group * p.runs.channels);

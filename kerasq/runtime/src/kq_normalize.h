@@ -28,8 +28,10 @@ static inline uint64_t kq_epsilon_product(const kq_operator *op, uint32_t values
   return (uint64_t)kq_u16(op->input[KQ_NORMALIZE_EPSILON]->data) * values * values;
 }
 
-static inline uint64_t kq_rounded(uint64_t product, int places) {
-  return places == 0 ? product : places > 62 ? 0 : (product + ((uint64_t)1 << (places - 1))) >> places;
+/* That of the product. It may be shifted left as far as the proof allows; a product of 0 by more than 64 bits have. */
+static inline uint64_t kq_scaled_epsilon(uint64_t product, int places) {
+  if (product == 0 || places > 62) return 0;
+  return places <= 0 ? product << -places : (product + ((uint64_t)1 << (places - 1))) >> places;
 }
 
 #endif
