@@ -15,6 +15,8 @@ from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.memory.plan import plan_memory
 from kerasq_convert.network import Network
 from kerasq_convert.options import Options
+from kerasq_convert.passes.multipliers import with_multipliers
+from kerasq_convert.passes.widths import kernel_bits
 from kerasq_convert.roles import Role
 from kerasq_convert.settings import Settings
 
@@ -44,7 +46,7 @@ class Builder:
         settings: Settings,
         statistics: Statistics | None,
         options: Options,
-        kernel_bits: Mapping[Role, int] | None = None,
+        bits: Mapping[Role, int] | None = None,
     ) -> Builder:
         """One that does what the options say, with widths of kernels where they are not to be 8."""
         if options.input_type is not None:
@@ -52,7 +54,19 @@ class Builder:
             settings = settings.with_buffers(
                 network.graph.inputs, wanted if isinstance(wanted, QFormat) else QFormat.parse(wanted)
             )
-        return cls(network, settings, statistics, Policy(Criterion(options.criterion), options.bits, kernel_bits or {}))
+        return cls(network, settings, statistics, Policy(Criterion(options.criterion), options.bits, bits or {}))
+
+    @classmethod
+    def with_multipliers(cls, network: Network, settings: Settings, statistics: Statistics | None, options: Options) -> Builder:
+        """The same of the network with multipliers for its kernels, which have the widths that the options say.
+
+        Raises:
+            ConversionError: There is no kernel of which the options tell the width.
+        """
+        bits = kernel_bits(network, settings, options.kernel_bits, options.end_weight_bits)
+        is_observed = statistics is not None
+        multiplied = with_multipliers(network, settings, options.per_channel, observed=is_observed, bits=bits)
+        return cls.of(multiplied, settings, statistics, options, bits)
 
     def __call__(self, decided: Mapping[Role, Choice]) -> Emitted:
         """The planned model with formats by role that go before the policy's, and behind the settings'.

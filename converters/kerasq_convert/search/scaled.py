@@ -16,8 +16,6 @@ from kerasq_convert.network import Network
 from kerasq_convert.observation.filling import with_filled_ranges
 from kerasq_convert.observation.observe import Observed
 from kerasq_convert.options import Options
-from kerasq_convert.passes.multipliers import with_multipliers
-from kerasq_convert.passes.widths import kernel_bits
 from kerasq_convert.search.allocation import limits_of
 from kerasq_convert.search.resources import written
 from kerasq_convert.settings import Settings
@@ -37,11 +35,6 @@ def scaled_if_better(network: Network, observed: Observed, settings: Settings, o
     if filled is network or options.fill_ranges or settings.factors is not None:
         return filled, known
 
-    def built(candidate: Network, seen: Observed) -> Model:
-        bits = kernel_bits(candidate, settings, options.kernel_bits, options.end_weight_bits)
-        multiplied = with_multipliers(candidate, settings, options.per_channel, observed=True, bits=bits)
-        return Builder.of(multiplied, settings, seen.statistics, options, bits)({}).model
-
     examples = observed.examples
 
     def weighed(candidate: Network, seen: Observed, most: float = np.inf) -> tuple[int, bool, np.ndarray | None] | None:
@@ -49,7 +42,7 @@ def scaled_if_better(network: Network, observed: Observed, settings: Settings, o
 
         Models are large: of both only one is there at a time.
         """
-        model = built(candidate, seen)
+        model = Builder.with_multipliers(candidate, settings, seen.statistics, options)({}).model
         size, noise = _constant_bytes(model), None
         if size > most:
             return None

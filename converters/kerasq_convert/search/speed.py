@@ -8,7 +8,7 @@ that lose the least themselves.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 
 import numpy as np
 
@@ -26,50 +26,46 @@ from kerasq_convert.passes.multipliers import with_multipliers
 from kerasq_convert.passes.scale_channels import FORMAT, PAIR, largest_pairs, pair_run
 from kerasq_convert.repair.bias_correction import BiasCorrection
 from kerasq_convert.roles import Role
-from kerasq_convert.settings import Settings
 
 WITHIN_DB = 0.1
 
 
 def for_speed(
     network: Network,
-    accurate: Network,
-    settings: Settings,
+    build: Builder,
     observed: Observed,
     correction: BiasCorrection | None,
     options: Options,
-    bits: Mapping[Role, int],
-) -> Network:
-    """The network with narrow kernels, if the options prefer speed.
+) -> Builder:
+    """What builds the network with narrow kernels, if the options prefer speed.
 
     Args:
         network: Its kernels as the model has them.
-        accurate: The same with multipliers, for accuracy.
-        settings: The user's.
+        build: Builds the same with multipliers, for accuracy. Kernels of other widths than 8 bits are never narrow.
         observed: With examples, by whose outputs it is judged.
         correction: Corrects the biases of what is measured.
-        options: `prefer`, and what a `Builder` and multipliers are to do.
-        bits: Widths of kernels, where they are not to be 8; others are never narrow.
+        options: `prefer` and `per_channel`.
     """
-    examples = observed.examples
+    examples, accurate = observed.examples, build.network
     if options.prefer != Preference.SPEED or examples is None:
-        return accurate
+        return build
 
     wide = [roles.kernel(node) for node in accurate.graph.nodes if isinstance(node, WeightedNode) and _is_wide(node)]
     if not wide:
-        return accurate
-    narrow = with_multipliers(network, settings, options.per_channel, observed=True, bits=bits, narrow=wide)
+        return build
+    bits = build.policy.kernel_bits
+    narrow = with_multipliers(network, build.settings, options.per_channel, observed=True, bits=bits, narrow=wide)
     order = _cheapest_first(wide, network, accurate, narrow)
 
-    def narrowed(count: int) -> Network:
-        return _mixed(accurate, narrow, order[:count])
+    def narrowed(count: int) -> Builder:
+        return dataclasses.replace(build, network=_mixed(accurate, narrow, order[:count]))
 
-    def sqnr_db(candidate: Network) -> float:
-        model = Builder.of(candidate, settings, observed.statistics, options, bits)({}).model
+    def sqnr_db(candidate: Builder) -> float:
+        model = candidate({}).model
         model = model if correction is None else correction.measure(model)
         return signal_to_noise_db(run(with_logits(model), examples.inputs), examples.outputs)
 
-    least = sqnr_db(accurate) - WITHIN_DB
+    least = sqnr_db(build) - WITHIN_DB
     return narrowed(_most(len(order), lambda count: sqnr_db(narrowed(count)) >= least))
 
 

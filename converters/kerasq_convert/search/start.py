@@ -10,9 +10,7 @@ from kerasq_convert.graph import Graph
 from kerasq_convert.network import Network
 from kerasq_convert.observation.observe import Observed, observe
 from kerasq_convert.options import Options
-from kerasq_convert.passes.multipliers import with_multipliers
 from kerasq_convert.passes.simplify import simplify
-from kerasq_convert.passes.widths import kernel_bits
 from kerasq_convert.repair.bias_correction import BiasCorrection
 from kerasq_convert.repair.repair import bias_correction
 from kerasq_convert.search.scaled import scaled_if_better
@@ -58,8 +56,5 @@ def start(
     as_observed = observe(network, trained, options) if observed is None else observed
     network, observed = scaled_if_better(network, as_observed, settings, options)
     correction = bias_correction(network, observed, options)
-    bits = kernel_bits(network, settings, options.kernel_bits, options.end_weight_bits)
-    has_ranges = observed.statistics is not None
-    accurate = with_multipliers(network, settings, options.per_channel, observed=has_ranges, bits=bits)
-    scaled = for_speed(network, accurate, settings, observed, correction, options, bits)
-    return Start(network, observed, as_observed, correction, Builder.of(scaled, settings, observed.statistics, options, bits))
+    accurate = Builder.with_multipliers(network, settings, observed.statistics, options)
+    return Start(network, observed, as_observed, correction, for_speed(network, accurate, observed, correction, options))
