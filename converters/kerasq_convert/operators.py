@@ -81,10 +81,14 @@ def activations_read(model: Model, operator: Operator) -> list[int]:
     return [index for index in operator.inputs if index != ABSENT and not model.tensors[index].is_constant]
 
 
-def without_unused_tensors(model: Model) -> Model:
-    """`model` without the tensors that neither an operator nor the network's ends use any more."""
-    touched = (index for operator in model.operators for index in (*operator.inputs, *operator.outputs))
-    used = sorted({*model.inputs, *model.outputs, *touched} - {ABSENT})
+def without_unused(model: Model) -> Model:
+    """`model` without the operators that its outputs do not depend on, and the tensors that nothing uses then."""
+    needed, operators = {*model.outputs}, []
+    for operator in reversed(model.operators):
+        if operator.outputs[0] in needed:
+            needed.update(operator.inputs)
+            operators.append(operator)
+    used = sorted({*model.inputs, *needed} - {ABSENT})
     number = {index: place for place, index in enumerate(used)} | {ABSENT: ABSENT}
 
     def renumbered(indices: tuple[int, ...]) -> tuple[int, ...]:
@@ -93,7 +97,7 @@ def without_unused_tensors(model: Model) -> Model:
     return dataclasses.replace(
         model,
         tensors=tuple(model.tensors[index] for index in used),
-        operators=tuple(o.replace(inputs=renumbered(o.inputs), outputs=renumbered(o.outputs)) for o in model.operators),
+        operators=tuple(o.replace(inputs=renumbered(o.inputs), outputs=renumbered(o.outputs)) for o in reversed(operators)),
         inputs=renumbered(model.inputs),
         outputs=renumbered(model.outputs),
     )

@@ -12,6 +12,7 @@ from converters.zoo import L
 from kerasq import format as kq
 from kerasq.evaluation import evaluate
 from kerasq.evaluation.beside import beside
+from kerasq.qformat import QFormat
 from kerasq.selftest import random_example, with_selftest
 from kerasq_convert import ConversionError
 from kerasq_convert.comparison.logits import scored
@@ -157,6 +158,37 @@ def test_reports_tell_the_share_of_equal_labels():
     assert layer.storage.power == 0
     assert all(one.name != "ArgMax/output" for one in report.analysis.contributions)
     assert re.search(r"^output ArgMax/output: .*% of the labels differ$", report.to_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("stored", [None, "UFIXED16_0", "FIXED16_2"])
+def test_labels_that_are_moved_are_told_as_labels(stored):
+    """Reshaped, and stored in another format where settings want one; the second output has the scores of the first."""
+    keras.utils.set_random_seed(1)
+    x = keras.Input((3, 12), name="x")
+    labels = OPS.argmax(L.Dense(7, name="scores")(x), axis=-1)
+    model = keras.Model(x, [labels, L.Reshape((3, 1), name="moved")(labels)])
+    data = np.random.default_rng(0).normal(size=(60, 3, 12)).astype(np.float32)
+    converter = kerasq.Converter(model)
+    converter.representative_dataset, converter.analyze = (lambda: [[data]]), True
+    converter.settings = {} if stored is None else {"buffers": {"moved/output": stored}}
+    content = converter.convert()
+    assert kq.loads(content).tensor("moved/output").format == QFormat.parse(stored or "UFIXED8_0")
+    outputs = kerasq.Interpreter(model_content=content).predict(data)
+    assert [output.dtype for output in outputs] == [np.int32, np.int32]
+    different = np.mean(outputs[1][..., 0] != model.predict(data, verbose=0)[0])
+    layer = converter.report.analysis.layer("moved/output")
+    assert layer.labels
+    assert layer.to_dict()["labels"] is True
+    assert layer.accumulated.share == pytest.approx(different)
+    assert 0 < different < 0.1
+    text, page = converter.report.to_text(), converter.html_report()
+    (row,) = (line for line in text.splitlines() if line.startswith("  moved/output ") and "|" in line)
+    (bars,) = re.findall(r"<li [^>]*><span>moved/output .*?</li>", page)
+    assert "%" in row
+    assert "%" in bars
+    assert "dB" not in row + bars
+    assert all(re.search(r"output moved/output: .*% of the labels differ", told) for told in (text, page))
+    assert "of the labels differ at moved/output</span>" in page
 
 
 def test_accuracy_is_counted_from_labels(tmp_path):

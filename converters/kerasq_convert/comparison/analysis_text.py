@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from kerasq.format import OperatorKind
 from kerasq.text import printable, table
 from kerasq_convert.comparison.contributions import Contribution
 from kerasq_convert.comparison.layers import LITTLE, Analysis, LayerError, Noise
@@ -46,21 +45,34 @@ def verdict(analysis: Analysis) -> list[str]:
     """The outputs by the rule of thumb, and where the first large loss occurs."""
     lines = []
     for name in analysis.outputs:
-        noise = analysis.layer(name).accumulated
-        if analysis.layer(name).kind == str(OperatorKind.ARGMAX):
-            lines.append(f"output {printable(name)}: {percent(noise)} of the labels differ")
+        layer = analysis.layer(name)
+        noise = layer.accumulated
+        if layer.labels:
+            lines.append(f"output {printable(name)}: {accumulated_share(layer)}")
             continue
         judgement = "under" if noise.share < LITTLE else "not under"
         lines.append(
-            f"output {printable(name)}: {decibels(noise)}, noise {percent(noise)} of the signal: {judgement} {LITTLE:.0%}, "
+            f"output {printable(name)}: {decibels(noise)}, {accumulated_share(layer)}: {judgement} {LITTLE:.0%}, "
             "the rule of thumb for little loss of accuracy"
         )
     first = analysis.first_loss
     if first is None:
         lines.append(f"no layer's accumulated noise exceeds {LITTLE:.0%} of its signal")
     else:
-        lines.append(f"first large loss: {printable(first.name)}, accumulated noise {percent(first.accumulated)} of the signal")
+        accumulated = "" if first.labels else "accumulated "
+        lines.append(f"first large loss: {printable(first.name)}, {accumulated}{accumulated_share(first)}")
     return lines
+
+
+def accumulated_share(layer: LayerError) -> str:
+    """What was lost up to a layer, in percent of what it is measured against."""
+    share = percent(layer.accumulated)
+    return f"{share} of the labels differ" if layer.labels else f"noise {share} of the signal"
+
+
+def layer_decibels(layer: LayerError, noise: Noise) -> str:
+    """One of a layer's noises; nothing of labels, whose number is no power."""
+    return "" if layer.labels else decibels(noise)
 
 
 def decibels(noise: Noise) -> str:
@@ -95,8 +107,8 @@ def _bars(layers: list[LayerError]) -> str:
     for layer in layers:
         cells = [printable(layer.name), layer.format]
         for noise in (layer.accumulated, layer.alone):
-            cells += [decibels(noise), percent(noise), f"|{'#' * round(WIDTH * filled(noise)):{WIDTH}}|"]
-        rows.append([*cells, decibels(layer.storage)])
+            cells += [layer_decibels(layer, noise), percent(noise), f"|{'#' * round(WIDTH * filled(noise)):{WIDTH}}|"]
+        rows.append([*cells, layer_decibels(layer, layer.storage)])
     # Columns are known by their names: blanks tell those of the two measures apart.
     header = ("layer", "format", "SNR", "N:S", "accumulated", "SNR ", "N:S ", "alone", "storage")
     return table(header, rows, ("SNR", "N:S", "SNR ", "N:S ", "storage"), "  ")

@@ -68,6 +68,7 @@ class LayerError:
         at_limits: Share of the stored values at the ends of the format (0 of an unsigned one is none).
         saturated: Share of the float network's values that round beyond those ends.
         promotions: What 16 bits would do.
+        labels: Whether the values are labels: noise is then how many differ, and no ratio in dB says anything.
     """
 
     name: str
@@ -79,6 +80,7 @@ class LayerError:
     at_limits: float
     saturated: float
     promotions: list[Promotion]
+    labels: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -238,7 +240,7 @@ class _Measured:
         ]
         shares = (self.at_limits / self.count, self.saturated / self.count)
         noises = (self.accumulated, self.alone, self.storage)
-        return LayerError(self.tensor.name, self.kind, str(self.tensor.format), *noises, *shares, promotions)
+        return LayerError(self.tensor.name, self.kind, str(self.tensor.format), *noises, *shares, promotions, self.labels)
 
 
 class _Comparison:

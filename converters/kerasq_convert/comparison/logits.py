@@ -10,9 +10,9 @@ import dataclasses
 
 from kerasq import ops
 from kerasq.format.labels import labels_of
-from kerasq.format.model import Model, Operator, OperatorKind
+from kerasq.format.model import Model, OperatorKind
 from kerasq_convert.memory.plan import plan_memory
-from kerasq_convert.operators import without_unused_tensors
+from kerasq_convert.operators import without_unused
 
 
 def scored_outputs(model: Model) -> dict[int, int]:
@@ -48,14 +48,7 @@ def beside_logits(model: Model) -> Model:
 
 def _ending_in(model: Model, outputs: tuple[int, ...]) -> Model:
     """The model with other outputs, without what they do not depend on."""
-    needed = {*outputs}
-    operators: list[Operator] = []
-    for operator in reversed(model.operators):
-        if operator.outputs[0] in needed:
-            operators.insert(0, operator)
-            needed.update(operator.inputs)
-    changed = dataclasses.replace(model, operators=tuple(operators), outputs=outputs, output_names=(), test=None)
-    return plan_memory(without_unused_tensors(changed))
+    return plan_memory(without_unused(dataclasses.replace(model, outputs=outputs, output_names=(), test=None)))
 
 
 def _logits(model: Model) -> tuple[int, ...]:

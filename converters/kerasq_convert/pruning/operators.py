@@ -10,7 +10,7 @@ import numpy as np
 from kerasq import ops
 from kerasq.format.model import ABSENT, Model, Operator, OperatorKind
 from kerasq.ops import weighted
-from kerasq_convert.operators import without_unused_tensors
+from kerasq_convert.operators import without_unused
 from kerasq_convert.pruning.intervals import Interval, Intervals
 from kerasq_convert.pruning.rewriting import Rewriter, fold
 
@@ -24,7 +24,7 @@ def simplified(model: Model, ranges: Intervals, unclamped: Mapping[int, Interval
     """
     model = _without_clamps(model, unclamped)
     model = _without_constant_addends(model, ranges)
-    model = _compacted(_without_copies(model, ranges))
+    model = without_unused(_without_copies(model, ranges))
     return dataclasses.replace(model, operators=tuple(ops.with_widths(model, operator) for operator in model.operators))
 
 
@@ -96,13 +96,3 @@ def _copied(model: Model, operator: Operator, ranges: Intervals) -> int | None:
                 if is_alike(term) and not np.any(zero.low) and not np.any(zero.high):
                     return term
     return None
-
-
-def _compacted(model: Model) -> Model:
-    """Without operators whose output nobody reads, and tensors that nothing uses."""
-    needed, operators = {*model.outputs}, []
-    for operator in reversed(model.operators):
-        if operator.outputs[0] in needed:
-            needed |= {*operator.inputs} - {ABSENT}
-            operators.append(operator)
-    return without_unused_tensors(dataclasses.replace(model, operators=tuple(reversed(operators))))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from kerasq.rich import escape
-from kerasq_convert.comparison.analysis_text import EMPTY_DB, FULL_DB, decibels, filled, percent, share_percent
+from kerasq_convert.comparison.analysis_text import EMPTY_DB, FULL_DB, filled, layer_decibels, percent, share_percent
 from kerasq_convert.comparison.layers import LITTLE, LayerError, Noise
 from kerasq_convert.search.pareto import CurvePoint
 from kerasq_convert.search.search import TradeOff
@@ -42,10 +42,11 @@ def error_bars(layers: list[LayerError]) -> str:
     mark = f"{100 * filled(Noise(LITTLE, 1.0)):.1f}"
     rows = []
     for layer in layers:
-        about = f"{layer.name}: {layer.kind}; storage of its output alone {decibels(layer.storage)}"
+        storage = f"{percent(layer.storage)} differ" if layer.labels else layer_decibels(layer, layer.storage)
+        about = f"{layer.name}: {layer.kind}; storage of its output alone {storage}"
         bars = "".join(
             f'<div class="bar {kind}"><i style="width:{100 * filled(noise):.1f}%"></i><b style="left:{mark}%"></b>'
-            f"<span>{decibels(noise)} · {percent(noise)}</span></div>"
+            f"<span>{' · '.join(filter(None, (layer_decibels(layer, noise), percent(noise))))}</span></div>"
             for kind, noise in (("sum", layer.accumulated), ("own", layer.alone))
         )
         rows.append(f"<li {tip(about)}><span>{escape(layer.name)} <small>{escape(layer.format)}</small></span>{bars}</li>")

@@ -14,6 +14,7 @@ from kerasq_convert.comparison.analysis_text import (
     SATURATION,
     decibels,
     decibels_of,
+    percent,
     promotion_rows,
     saturation_rows,
     verdict,
@@ -91,7 +92,9 @@ def _summary(report: Report, figures: dict[str, Any]) -> str:
     ]
     if report.analysis is not None:
         for name in report.analysis.outputs:
-            tiles.append((decibels(report.analysis.layer(name).accumulated), f"signal to noise at {name}"))
+            layer = report.analysis.layer(name)
+            what = "of the labels differ" if layer.labels else "signal to noise"
+            tiles.append((percent(layer.accumulated) if layer.labels else decibels(layer.accumulated), f"{what} at {name}"))
     for output in report.outputs:
         if report.analysis is None:
             tiles.append((decibels_of(output.sqnr_db), f"signal to noise at {output.name}"))
