@@ -20,7 +20,7 @@ from kerasq.text import shown
 from kerasq_convert.c_runtime import runtime_source
 from kerasq_convert.memory.target import for_target
 
-__all__ = ["DEFAULT_NAME", "c_source", "check_name", "comment", "for_target", "runtime_source"]
+__all__ = ["DEFAULT_NAME", "c_source", "check_name", "comment", "for_target", "kernels_of", "networks_of", "runtime_source"]
 
 DEFAULT_NAME = "kerasq_model"
 _TYPES = {"FLOAT32": "float", "FIXED8": "int8_t", "UFIXED8": "uint8_t", "FIXED16": "int16_t", "UFIXED16": "uint16_t"}
@@ -69,18 +69,33 @@ def c_source(content: bytes, name: str = DEFAULT_NAME, title: str = "a network")
     """
     check_name(name)
     model = loads(content)
-    targets = {isa: Network(content, isa) for isa in ("portable", DSP)}
+    networks = networks_of(content)
+    portable, _ = networks
     origin = f"{comment(title)}, as C: written by kerasq-convert (kerasq {kerasq.__version__})."
-    arena = _by_target(f"#define {name.upper()}_ARENA_BYTES {network.arena_bytes}u" for network in targets.values())
-    kernels = _by_target(_kernels(network, targets["portable"]) for network in targets.values())
+    arena = _by_target(f"#define {name.upper()}_ARENA_BYTES {network.arena_bytes}u" for network in networks)
+    kernels = _by_target(_kernels(network, portable) for network in networks)
     header = _header(model, len(content), name, origin, arena)
     return {f"{name}.h": header.encode(), f"{name}.c": _array(content, kernels, name, origin).encode()}
 
 
+def networks_of(content: bytes) -> tuple[Network, Network]:
+    """A .kq file as a firmware runs it, with the portable kernels and with those for the DSP extension.
+
+    Raises:
+        kerasq.format.ModelError: The file is refused.
+    """
+    return Network(content, "portable"), Network(content, DSP)
+
+
+def kernels_of(*networks: Network) -> list[str]:
+    """Names of the kernels that networks use, each once."""
+    return list(dict.fromkeys(operator.kernel for network in networks for operator in network.operators()))
+
+
 def _kernels(network: Network, portable: Network) -> str:
     """The kernels that a network uses, as a list. Those for a processor come first: portable ones accept the same and more."""
-    names, everywhere = (dict.fromkeys(operator.kernel for operator in target.operators()) for target in (network, portable))
-    ordered = sorted(names, key=lambda name: name in everywhere)
+    everywhere = kernels_of(portable)
+    ordered = sorted(kernels_of(network), key=lambda name: name in everywhere)
     return f"static const kq_kernel *const kernels[] = {{{', '.join(f'&{name}' for name in ordered)}}};"
 
 

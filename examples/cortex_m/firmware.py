@@ -14,8 +14,7 @@ from processors import PACKAGES, PROCESSORS, Processor
 
 from kerasq.format import Model, dumps
 from kerasq.format.packing import pack
-from kerasq.runtime import DSP, Network
-from kerasq_convert.c_source import DEFAULT_NAME, c_source, runtime_source
+from kerasq_convert.c_source import DEFAULT_NAME, c_source, kernels_of, networks_of, runtime_source
 
 SOURCES = pathlib.Path(__file__).parent / "firmware"
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
@@ -113,7 +112,7 @@ def build(
         BuildError: A tool is missing or reports an error.
     """
     content = dumps(model)
-    kernels = {operator.kernel for isa in ("portable", DSP) for operator in Network(content, isa).operators()}
+    kernels = kernels_of(*networks_of(content))
     generated = {**c_source(content), **runtime_source(kernels), "images.h": _images(examples)}
     for name, content in generated.items():
         (folder / name).write_bytes(content)

@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasq.footprint.costs import costs_of
 from kerasq.format import Tensor, loads
-from kerasq.runtime import DSP, Network
+from kerasq_convert.c_source import kernels_of, networks_of
 
 _CORE = "m4"  # state is as large on every processor of 32 bits
 # Of the fields that a file keeps.
@@ -68,18 +68,17 @@ def network_of(content: bytes, name: str, title: str) -> FolderNetwork:
         kerasq.format.ModelError: It is refused.
     """
     model = loads(content)
-    targets = [Network(content, isa) for isa in ("portable", DSP)]
-    kernels = dict.fromkeys(operator.kernel for target in targets for operator in target.operators())
+    networks = networks_of(content)
     ends = (
         tuple(_described(label, model.tensors[index]) for label, index in named.items())
         for named in (model.named_inputs(), model.named_outputs())
     )
-    portable, dsp = (target.arena_bytes for target in targets)
+    portable, dsp = (network.arena_bytes for network in networks)
     inputs, outputs = ends
     return FolderNetwork(
         name=name,
         title=title,
-        kernels=tuple(sorted(kernels)),
+        kernels=tuple(sorted(kernels_of(*networks))),
         bytes=len(content),
         arena=(portable, dsp),
         state=costs_of(_CORE).state_bytes(len(model.tensors), len(model.operators)),
