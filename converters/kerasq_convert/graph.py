@@ -43,6 +43,11 @@ class Node:
     clamp: Limits = UNLIMITED
     format: QFormat | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it neither clamps nor rounds."""
+        return self.clamp == UNLIMITED and self.format is None
+
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class KernelNode(Node):

@@ -17,7 +17,6 @@ import numpy as np
 
 from kerasq_convert.formats.kernels import binary_scale, grid_of, only_moves
 from kerasq_convert.graph import (
-    UNLIMITED,
     Affine,
     Convolution,
     Dense,
@@ -33,6 +32,7 @@ from kerasq_convert.graph import (
     replace,
     until_stable,
 )
+from kerasq_convert.passes.pairs import exclusive_pairs
 
 
 def affine_before_pooling(graph: Graph) -> Graph:
@@ -52,7 +52,7 @@ def _swap_one(graph: Graph) -> Graph | None:
             and (pool.average or np.all(node.scale >= 0))
             and isinstance(source, WeightedNode)
             and is_exclusive(graph, source.output, readers)
-            and _plain(source)
+            and source.is_plain
         ):
             before = replace(node, inputs=pool.inputs, output=f"{node.output}/before", shape=source.shape)
             after = replace(pool, inputs=(before.output,), output=node.output, layers=_joined(pool, node))
@@ -93,15 +93,8 @@ def _compose_one(graph: Graph) -> Graph | None:
 
 def _affine_pairs(graph: Graph) -> Iterator[tuple[Affine, Node]]:
     """Each affine node with its producer, where that has no other reader, no clamp and no format."""
-    producers, readers = graph.producers(), graph.consumers()
-    for node in graph.nodes:
-        producer = producers.get(node.inputs[0])
-        if (
-            isinstance(node, Affine)
-            and producer is not None
-            and is_exclusive(graph, producer.output, readers)
-            and _plain(producer)
-        ):
+    for producer, node in exclusive_pairs(graph):
+        if isinstance(node, Affine) and producer.is_plain:
             yield node, producer
 
 
@@ -119,7 +112,7 @@ def _fold_one_through(graph: Graph) -> Graph | None:
     for node in graph.nodes:
         clamp = producers.get(node.inputs[0])
         source = producers.get(clamp.inputs[0]) if isinstance(clamp, Identity) and clamp.format is None else None
-        if not isinstance(node, Affine) or clamp is None or not isinstance(source, WeightedNode) or not _plain(source):
+        if not isinstance(node, Affine) or clamp is None or not isinstance(source, WeightedNode) or not source.is_plain:
             continue
         limits = _scaled_clamp(clamp.clamp, node)
         if limits is None or not all(is_exclusive(graph, value, readers) for value in (source.output, clamp.output)):
@@ -147,17 +140,13 @@ def _scaled_clamp(clamp: Limits, node: Affine) -> Limits | None:
 def fold_affine_forward(graph: Graph) -> Graph:
     """An affine node moves into the convolutions and Dense layers that read it, if all its readers can take it."""
     for node in graph.nodes:
-        if not isinstance(node, Affine) or not _plain(node) or node.output in graph.outputs.values():
+        if not isinstance(node, Affine) or not node.is_plain or node.output in graph.outputs.values():
             continue
         readers = graph.consumers()[node.output]
         taken = {id(reader): _absorb(node, reader) for reader in readers}
         if readers and all(taken.values()):
             graph = graph.with_nodes(taken.get(id(other)) or other for other in graph.nodes if other is not node)
     return graph
-
-
-def _plain(node: Node) -> bool:
-    return node.clamp == UNLIMITED and node.format is None
 
 
 def _joined(first: Node, second: Node) -> tuple[str, ...]:

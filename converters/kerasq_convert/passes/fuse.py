@@ -10,17 +10,8 @@ from __future__ import annotations
 import math
 
 from kerasq.qformat import QFormat
-from kerasq_convert.graph import (
-    UNLIMITED,
-    Graph,
-    Identity,
-    Limits,
-    Node,
-    is_exclusive,
-    merge_into_producer,
-    replace,
-    until_stable,
-)
+from kerasq_convert.graph import Graph, Identity, Limits, Node, merge_into_producer, replace, until_stable
+from kerasq_convert.passes.pairs import exclusive_pairs
 
 
 def fuse_clamps_and_formats(graph: Graph) -> Graph:
@@ -29,12 +20,8 @@ def fuse_clamps_and_formats(graph: Graph) -> Graph:
 
 
 def _fuse_one(graph: Graph) -> Graph | None:
-    producers, readers = graph.producers(), graph.consumers()
-    for node in graph.nodes:
-        producer = producers.get(node.inputs[0])
-        if not isinstance(node, Identity) or producer is None or not is_exclusive(graph, producer.output, readers):
-            continue
-        merged = _merged(producer, node)
+    for producer, node in exclusive_pairs(graph):
+        merged = _merged(producer, node) if isinstance(node, Identity) else None
         if merged is not None:
             return merge_into_producer(graph, producer, merged, node)
     return None
@@ -66,7 +53,7 @@ def _without_empty_identities(graph: Graph) -> Graph:
     shown = set(graph.outputs.values())
     for node in graph.nodes:
         node = replace(node, inputs=tuple(source.get(value, value) for value in node.inputs))
-        if isinstance(node, Identity) and node.clamp == UNLIMITED and node.format is None and node.output not in shown:
+        if isinstance(node, Identity) and node.is_plain and node.output not in shown:
             source[node.output] = node.inputs[0]
         else:
             nodes.append(node)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from kerasq import ops
 from kerasq.format import Model, Operator, Tensor
 from kerasq.qformat import fixed
-from kerasq_convert.graph import UNLIMITED, Add, Convolution, Graph, Node, is_exclusive, replace, until_stable
+from kerasq_convert.graph import Add, Convolution, Graph, Node, is_exclusive, replace, until_stable
 from kerasq_convert.memory.order import best_order
 from kerasq_convert.operators import activations_of, operator_of
 
@@ -40,8 +40,7 @@ def _fuse_one(graph: Graph, keeps: Callable[[str, str], bool]) -> Graph | None:
             if (
                 isinstance(convolution, Convolution)
                 and len(convolution.inputs) == 1
-                and convolution.clamp == UNLIMITED
-                and convolution.format is None
+                and convolution.is_plain
                 and is_exclusive(graph, term, readers)
                 and not keeps(term, node.output)
             ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kerasq_convert.graph import UNLIMITED, Affine, ArgMax, Graph, Node, Softmax, is_exclusive, replace
+from kerasq_convert.graph import Affine, ArgMax, Graph, Node, Softmax, is_exclusive, replace
 from kerasq_convert.passes.prune import remove_dead_nodes
 
 
@@ -21,7 +21,7 @@ def argmax_of_scores(graph: Graph) -> Graph:
             and is_exclusive(graph, node.output, readers)
             and isinstance(readers[node.output][0], ArgMax)
         )
-        if not is_read_in_order or not isinstance(source, Softmax) or source.clamp != UNLIMITED or source.format is not None:
+        if not is_read_in_order or not isinstance(source, Softmax) or not source.is_plain:
             return node
         return replace(node, inputs=source.inputs)
 

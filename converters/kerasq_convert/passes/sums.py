@@ -13,7 +13,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasq_convert.graph import (
-    UNLIMITED,
     Add,
     Affine,
     Convolution,
@@ -27,6 +26,7 @@ from kerasq_convert.graph import (
     replace,
     until_stable,
 )
+from kerasq_convert.passes.pairs import exclusive_pairs
 from kerasq_convert.passes.prune import remove_dead_nodes
 
 
@@ -41,7 +41,7 @@ def fold_constant_terms(graph: Graph) -> Graph:
         if isinstance(node, Add):
             for term, other in (node.inputs, node.inputs[::-1]):
                 source = producers.get(term)
-                if isinstance(source, Affine) and _is_plain(source) and not np.any(source.scale):
+                if isinstance(source, Affine) and source.is_plain and not np.any(source.scale):
                     fields = {name: getattr(node, name) for name in ("output", "shape", "layers", "clamp", "format")}
                     node = Affine(**fields, inputs=(other,), scale=np.array(1.0), offset=source.offset)
                     break
@@ -56,11 +56,8 @@ def fold_affine_into_sums(graph: Graph) -> Graph:
 
 def _fold_one(graph: Graph) -> Graph | None:
     producers, readers = graph.producers(), graph.consumers()
-    for node in graph.nodes:
-        total = producers.get(node.inputs[0])
-        if not isinstance(node, Affine) or not isinstance(total, Add) or not _is_plain(total):
-            continue
-        if not is_exclusive(graph, total.output, readers):
+    for total, node in exclusive_pairs(graph):
+        if not isinstance(node, Affine) or not isinstance(total, Add) or not total.is_plain:
             continue
         terms = [term for value in total.inputs if (term := _kernel(graph, value, producers, readers)) is not None]
         if len(terms) < len(total.inputs) and not (terms and np.all(node.scale == 1)):
@@ -103,10 +100,6 @@ def _as_convolution(node: Dense) -> list[Node]:
 def _kernel(graph: Graph, value: str, producers: Mapping[str, Node], readers: dict[str, list[Node]]) -> WeightedNode | None:
     """The node with a kernel that computes a value for one reader, and neither clamps nor rounds it."""
     producer = producers.get(value)
-    if not isinstance(producer, WeightedNode) or len(producer.inputs) > 1 or not _is_plain(producer):
+    if not isinstance(producer, WeightedNode) or len(producer.inputs) > 1 or not producer.is_plain:
         return None
     return producer if is_exclusive(graph, value, readers) else None
-
-
-def _is_plain(node: Node) -> bool:
-    return node.clamp == UNLIMITED and node.format is None

@@ -10,7 +10,6 @@ import numpy as np
 from kerasq.qformat import QFormat
 from kerasq_convert.formats.kernels import grid_of
 from kerasq_convert.graph import (
-    UNLIMITED,
     Affine,
     ArgMax,
     Curve,
@@ -19,11 +18,11 @@ from kerasq_convert.graph import (
     Identity,
     Node,
     Reshape,
-    is_exclusive,
     merge_into_producer,
     replace,
     until_stable,
 )
+from kerasq_convert.passes.pairs import exclusive_pairs
 from kerasq_convert.passes.prune import remove_dead_nodes
 
 
@@ -33,20 +32,14 @@ def compute_in_tables(graph: Graph) -> Graph:
 
 
 def _compute_one(graph: Graph) -> Graph | None:
-    producers, readers = graph.producers(), graph.consumers()
-    for node in graph.nodes:
-        gather = producers.get(node.inputs[0])
-        if not isinstance(gather, Gather) or not _is_plain(gather) or not is_exclusive(graph, gather.output, readers):
+    for gather, node in exclusive_pairs(graph):
+        if not isinstance(gather, Gather) or not gather.is_plain:
             continue
         kernel = _computed(gather.kernel, node)
         if kernel is not None:
             layers = tuple(dict.fromkeys((*gather.layers, *node.layers)))
             return merge_into_producer(graph, gather, replace(gather, kernel=kernel, layers=layers), node)
     return None
-
-
-def _is_plain(node: Node) -> bool:
-    return node.clamp == UNLIMITED and node.format is None
 
 
 def _computed(kernel: np.ndarray, node: Node) -> np.ndarray | None:
