@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import kerasq
+from converters.normalized import LAYERS as NORMALIZATIONS
+from converters.normalized import SEQUENCE, around
 from converters.quantization.networks import pixels, residual
 from kerasq import format as kq
 from kerasq.commands.inspect import describe
@@ -80,6 +82,32 @@ def test_what_layers_tell_without_tensorflow_is_the_same(quantized, recipe, monk
     assert told.macs == converted.macs
     assert told.arena_bytes is told.file_bytes is None
     assert "arena: planned by conversion" in str(told)
+
+
+@pytest.mark.parametrize("name", [name for name, (shape, *_) in NORMALIZATIONS.items() if shape != SEQUENCE])
+def test_normalizations_are_the_same_without_tensorflow(name, monkeypatch):
+    shape, make, _ = NORMALIZATIONS[name]
+    model = around(shape, make())
+    converted = kerasq.summary(model)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    told = kerasq.summary(model)
+    assert "NORMALIZE" in {layer.kind for layer in told.layers}
+    assert told.layers == converted.layers
+
+
+def test_layers_of_no_kind_are_told_by_their_class(monkeypatch):
+    """A CONCAT is one; where nothing is known of what is computed, nothing is claimed of the arena either."""
+    x = keras.Input((4, 6), name="x")
+    twice = keras.layers.Concatenate(name="twice")([x, x])
+    model = keras.Model(x, [keras.layers.Lambda(lambda y: y[..., ::-1] ** 2, name="own")(twice), keras.ops.max(x, axis=1)])
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    summary = kerasq.summary(model)
+    assert [(layer.layer, layer.kind) for layer in summary.layers] == [
+        ("twice", "CONCAT"),
+        ("own", "Lambda"),
+        ("max", "Max"),
+    ]
+    assert summary.arena_bytes is None
 
 
 def test_nothing_is_left_out_of_what_layers_tell(monkeypatch):

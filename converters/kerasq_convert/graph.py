@@ -139,7 +139,9 @@ class Concat(Node):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Opaque(Concat):
-    """Whatever a layer of no known kind makes of its inputs: in a draft a CONCAT stands for it."""
+    """Whatever a layer, whose class is `kind`, makes of its inputs where nobody knows: in a draft a CONCAT stands for it."""
+
+    kind: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

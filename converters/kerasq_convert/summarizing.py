@@ -21,6 +21,8 @@ def summary(model: Any, **options: Any) -> Summary:
     A Keras model is converted in memory, so that all figures are those of its file: batch normalization is folded, kernels of
     `quantize_model` or kerasq layers have their formats, before as after training. What has no format, a float model, is FLOAT32
     unless the options say more. (A file of a float model with tabulated functions there is not: `file_bytes` is then `None`.)
+    On another backend than TensorFlow a layer without a kernel that is of no kind that is known shows as its class, without
+    parameters and multiply-accumulates.
 
     Args:
         model: A Keras model, the path of a SavedModel, `.keras` or `.h5` file: whatever `kerasq.convert` takes; or a .kq file, as
@@ -48,7 +50,12 @@ def summary(model: Any, **options: Any) -> Summary:
     if elsewhere is not None:
         from kerasq_convert.quantization.draft import draft
 
-        return dataclasses.replace(summarize(draft(elsewhere, is_float=_is_float(elsewhere)), None), arena_bytes=None)
+        drafted = draft(elsewhere, is_float=_is_float(elsewhere))
+        told = summarize(drafted.model, None)
+        outputs = (drafted.model.output(operator).name for operator in drafted.model.operators)
+        kinds = [drafted.unknown.get(name, layer.kind) for name, layer in zip(outputs, told.layers, strict=True)]
+        layers = tuple(dataclasses.replace(layer, kind=kind) for layer, kind in zip(told.layers, kinds, strict=True))
+        return dataclasses.replace(told, layers=layers, arena_bytes=None)
     if content is None:
         try:
             content = convert(model, **options)

@@ -24,7 +24,7 @@ class LayerSummary:
 
     Attributes:
         layer: Name of the layer.
-        kind: What the operator computes.
+        kind: What the operator computes; on another backend than TensorFlow, of a layer of no known kind its class.
         kernel: Format of the kernel; empty without one.
         output: Format of the output.
         shape: Shape of the output.

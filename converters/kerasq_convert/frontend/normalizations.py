@@ -24,12 +24,10 @@ def normalization(importer: Importer, found: Normalization) -> None:
         raise UnsupportedError("normalization of whole numbers is not supported")
     shape = chain.shape
     normalize(chain, found.axes, centered=found.centered, epsilon=found.epsilon)
-    scale, offset = (_broadcast(value, shape) for value in (found.scale, found.offset))
-    if np.any(scale != 1) or np.any(offset):
-        inner = chain.value
-        flat_scale, flat_offset = _affine(chain, scale, offset, shape)
-        if np.all(flat_scale):
-            importer.scaled[inner] = Scaled(operation.outputs[0].name, 1 / flat_scale, -flat_offset / flat_scale)
+    inner = chain.value
+    flat_scale, flat_offset = scale_and_offset(chain, found.scale, found.offset, shape)
+    if chain.value != inner and np.all(flat_scale):
+        importer.scaled[inner] = Scaled(operation.outputs[0].name, 1 / flat_scale, -flat_offset / flat_scale)
     chain.finish(importer, operation.outputs[0].name, shape_of(found.result))
 
 
@@ -88,12 +86,17 @@ def _parts(shape: Shape, axes: tuple[int, ...]) -> tuple[tuple[int, int], int, i
     return pixels, math.prod(shape[axis] for axis in groups), math.prod(shape[axis] for axis in channels), split
 
 
-def _broadcast(value: np.ndarray, shape: Shape) -> np.ndarray:
-    return np.broadcast_to(np.asarray(value, np.float64), shape)
+def scale_and_offset(chain: Chain, scale: np.ndarray, offset: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+    """Adds an Affine for what is not 1 and 0; its constants: per channel where they allow it, else of each element.
 
-
-def _affine(chain: Chain, scale: np.ndarray, offset: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
-    """Adds an Affine whose constants have the shape of the source: per channel where they allow it, else of each element."""
+    Args:
+        chain: What has come of a source of shape `shape`.
+        scale, offset: They broadcast to that shape.
+        shape: Of the source.
+    """
+    scale, offset = (np.broadcast_to(np.asarray(value, np.float64), shape) for value in (scale, offset))
+    if np.all(scale == 1) and not np.any(offset):
+        return scale, offset
     channels = chain.shape[-1]
     rows = [value.reshape(-1, channels) for value in (scale, offset)]
     if all((value == value[0]).all() for value in rows):

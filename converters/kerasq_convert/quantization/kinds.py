@@ -16,6 +16,7 @@ from kerasq.layers import FixedPointQuantize, Quantize, twins
 from kerasq.layers.base import QuantizedKernel
 from kerasq.layers.kernel_part import KernelPart
 from kerasq.quantizers import Quantizer
+from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.graph import (
     Add,
     Affine,
@@ -74,13 +75,13 @@ class Context:
 Rows = Callable[[Context], Iterator[Node]]
 
 
-def nodes_of(one: Run, shapes: Mapping[str, Shape], kernels: Kernels) -> list[Node]:
-    """The nodes of one call; none for a layer that does nothing in inference."""
+def nodes_of(one: Run, shapes: Mapping[str, Shape], kernels: Kernels, more: Mapping[type, Rows]) -> list[Node]:
+    """The nodes of one call, by ROWS and `more` of them; none for a layer that does nothing in inference."""
     context = Context(one, shapes, kernels)
-    row = _row(one.call.operation)
+    row = more.get(type(one.call.operation)) or _row(one.call.operation)
     try:
         return list(row(context))
-    except (AttributeError, ValueError, TypeError, IndexError):
+    except (AttributeError, ValueError, TypeError, IndexError, UnsupportedError):
         return list(_barrier(context))  # arguments that make of it something else than its kind is
 
 
@@ -99,7 +100,8 @@ def _barrier(context: Context) -> Iterator[Node]:
     for number in range(len(context.run.results)):
         output = context.run.value if not number else f"{context.run.value}:{number}"
         inputs = tuple(context.run.inputs[:_STEPS])
-        yield Opaque(**context.common(*inputs, output=output, shape=context.shapes[output]))
+        common = context.common(*inputs, output=output, shape=context.shapes[output])
+        yield Opaque(**common, kind=type(context.layer).__name__)
 
 
 def _pointwise(context: Context) -> Iterator[Node]:

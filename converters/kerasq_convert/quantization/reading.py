@@ -7,6 +7,7 @@ training on any backend: where quantizers belong is then decided by the passes t
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -87,12 +88,13 @@ def values_of(one: Run) -> dict[str, Any]:
     return outputs | {f"{one.value}:{slot}": tensor for slot, tensor in one.inner.items()}
 
 
-def read(observed: Observed, kernels: kinds.Kernels) -> Reading:
+def read(observed: Observed, kernels: kinds.Kernels, more: Mapping[type, kinds.Rows] | None = None) -> Reading:
     """The graph of a model.
 
     Args:
         observed: The model.
         kernels: The quantizers that its layers are to have, by their `id` and the argument of their twin.
+        more: Rows beside those of `kinds`, by class of layer.
     """
     sites = {name: Site(id(observed.model), -1 - number) for number, name in enumerate(observed.inputs)}
     nodes: list[Node] = []
@@ -105,7 +107,7 @@ def read(observed: Observed, kernels: kinds.Kernels) -> Reading:
             slot = value.removeprefix(one.value).removeprefix(":")
             if not slot.isdigit():
                 sites[value] = dataclasses.replace(one.site, slot=slot or OUTPUT)
-        made = kinds.nodes_of(one, shapes, kernels)
+        made = kinds.nodes_of(one, shapes, kernels, more or {})
         nodes += made
         if not made:
             same[one.value] = one.inputs[0]
