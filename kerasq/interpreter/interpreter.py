@@ -275,8 +275,8 @@ class Interpreter:
         size = self._size(batch_size, self._engine.batch_size(batches.examples, self._threads))
         tensors = [self._model.tensors[index] for index in self._model.outputs]
         labels = labels_of(self._model)
-        given = [np.dtype(np.int32 if index in labels else np.float32) for index in self._model.outputs]
-        dtypes = [tensor.format.dtype if raw else dtype for tensor, dtype in zip(tensors, given, strict=True)]
+        of_values = [np.dtype(np.int32 if index in labels else np.float32) for index in self._model.outputs]
+        dtypes = [tensor.format.dtype if raw else dtype for tensor, dtype in zip(tensors, of_values, strict=True)]
         outputs = [np.empty((batches.examples, *tensor.shape[1:]), dtype) for tensor, dtype in zip(tensors, dtypes, strict=True)]
 
         def compute(examples: slice) -> int:

@@ -224,8 +224,8 @@ class _Measured:
     def add(self, wanted: np.ndarray, accumulated: np.ndarray, alone: np.ndarray, stored: np.ndarray) -> None:
         format_ = self.tensor.format
         for noise, values in ((self.accumulated, accumulated), (self.alone, alone), (self.storage, stored)):
-            found = format_.dequantize(values, np.float64)
-            noise.add(*((np.ones(wanted.shape), wanted == found) if self.labels else (wanted, found)))
+            told = format_.dequantize(values, np.float64)
+            noise.add(*((np.ones(wanted.shape), wanted == told) if self.labels else (wanted, told)))
         self.count += wanted.size
         if format_.is_fixed:
             ends = (format_.min_int, format_.max_int) if format_.signed else (format_.max_int,)

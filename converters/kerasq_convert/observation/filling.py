@@ -72,9 +72,9 @@ def with_filled_ranges(
 
     filled = filled_with(network, classes, chosen)
     scaled = _scaled_histograms(graph, classes, chosen, histograms)
-    known = Statistics({network.names.buffer(value): histogram for value, histogram in scaled.items()}, statistics.metadata)
+    told = Statistics({network.names.buffer(value): histogram for value, histogram in scaled.items()}, statistics.metadata)
     examples = observed.examples and dataclasses.replace(observed.examples, reference=in_float(filled))
-    return filled, Observed(known, examples)
+    return filled, Observed(told, examples)
 
 
 def _held(network: Network, classes: Classes, settings: Settings, tables: bool) -> frozenset[int]:

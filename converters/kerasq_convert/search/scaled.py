@@ -31,9 +31,9 @@ def scaled_if_better(network: Network, observed: Observed, settings: Settings, o
     have in common don't count where biases take them back later. Where only the network without factors keeps the limits as it
     is, no tensor gets narrower for the sake of these.
     """
-    filled, known = with_filled_ranges(network, observed, options, settings)
+    filled, filled_seen = with_filled_ranges(network, observed, options, settings)
     if filled is network or options.fill_ranges or settings.factors is not None:
-        return filled, known
+        return filled, filled_seen
 
     examples = observed.examples
 
@@ -54,10 +54,10 @@ def scaled_if_better(network: Network, observed: Observed, settings: Settings, o
     assert plain is not None
     size, keeps, noise = plain
     most = (1 + GROWTH) * size + SLACK
-    scaled = weighed(filled, known, most)
+    scaled = weighed(filled, filled_seen, most)
     if scaled is None:
-        filled, known = with_filled_ranges(network, observed, options, settings, tables=False)
-        scaled = weighed(filled, known, most)
+        filled, filled_seen = with_filled_ranges(network, observed, options, settings, tables=False)
+        scaled = weighed(filled, filled_seen, most)
     if scaled is None:
         return network, observed
     _, filled_keeps, filled_noise = scaled
@@ -65,7 +65,7 @@ def scaled_if_better(network: Network, observed: Observed, settings: Settings, o
         return network, observed
     if noise is not None and filled_noise is not None and is_better(noise, filled_noise):
         return network, observed
-    return filled, known
+    return filled, filled_seen
 
 
 def _keeps_limits(model: Model, options: Options) -> bool:
