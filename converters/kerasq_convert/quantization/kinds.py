@@ -13,19 +13,14 @@ import keras
 import numpy as np
 
 from kerasq.layers import FixedPointQuantize, Quantize, twins
-from kerasq.layers.base import QuantizedKernel
-from kerasq.layers.kernel_part import KernelPart
-from kerasq.quantizers import Quantizer
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.graph import (
     Add,
     Affine,
     ArgMax,
     Concat,
-    Convolution,
     Crop,
     Curve,
-    Dense,
     Gather,
     Identity,
     Limits,
@@ -38,41 +33,13 @@ from kerasq_convert.graph import (
     Shape,
     Softmax,
 )
-from kerasq_convert.quantization.calls import BETWEEN, CLAMPS, SUM, Run, name_of
+from kerasq_convert.quantization import weighted
+from kerasq_convert.quantization.calls import CLAMPS, Run
+from kerasq_convert.quantization.context import Context, Kernels, Rows, in_numpy, numpy_of, pair_of, tuple_of
 
 L = keras.layers
-Kernels = Mapping[int, Mapping[str, Quantizer]]  # by the `id` of a layer and the argument of its twin
 POOLED = "/pooled"  # what a global pooling gives, before axes are dropped
 _STEPS = 5  # inputs of one Concat
-
-
-@dataclasses.dataclass(frozen=True)
-class Context:
-    """A call that becomes nodes."""
-
-    run: Run
-    shapes: Mapping[str, Shape]
-    kernels: Kernels
-
-    @property
-    def layer(self) -> Any:
-        return self.run.call.operation
-
-    @property
-    def shape(self) -> Shape:
-        return self.shapes[self.run.value]
-
-    def common(self, *inputs: str, output: str = "", shape: Shape | None = None) -> dict[str, Any]:
-        """What every node has; its inputs are those of the call unless they are named."""
-        return {
-            "output": output or self.run.value,
-            "inputs": inputs or tuple(self.run.inputs),
-            "shape": shape or self.shape,
-            "layers": (self.run.name,),
-        }
-
-
-Rows = Callable[[Context], Iterator[Node]]
 
 
 def nodes_of(one: Run, shapes: Mapping[str, Shape], kernels: Kernels, more: Mapping[type, Rows]) -> list[Node]:
@@ -126,30 +93,8 @@ def _nothing(context: Context) -> Iterator[Node]:
     yield from ()
 
 
-def _activated(context: Context, function: Any, source: str) -> Iterator[Node]:
-    """What an activation function makes of a value."""
-    common, name = context.common(source), name_of(function)
-    if name == "linear":
-        return
-    if name in CLAMPS:
-        yield Identity(**common, clamp=CLAMPS[name])
-    elif name == "softmax":
-        yield Softmax(**common)
-    else:
-        yield Curve(**common, function=in_numpy(function))
-
-
-def in_numpy(function: Callable[[Any], Any]) -> Callable[[np.ndarray], np.ndarray]:
-    """A function of tensors as one of arrays."""
-
-    def applied(values: np.ndarray) -> np.ndarray:
-        return np.asarray(keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(values.astype(np.float32)))))
-
-    return applied
-
-
 def _activation(context: Context) -> Iterator[Node]:
-    yield from _activated(context, context.layer.activation, context.run.inputs[0])
+    yield from weighted.activated(context, context.layer.activation, context.run.inputs[0])
 
 
 def _relu(context: Context) -> Iterator[Node]:
@@ -168,88 +113,6 @@ def _softmax(context: Context) -> Iterator[Node]:
     if context.layer.axis not in (-1, len(context.run.results[0].shape) - 1):
         raise ValueError("not the last axis")
     yield Softmax(**context.common())
-
-
-def weighted(context: Context, node: Callable[..., Node], kernel: np.ndarray, source: str = "", **fields: Any) -> Iterator[Node]:
-    """A layer with a kernel, its bias and its activation function."""
-    layer, one = context.layer, context.run
-    bias = None if layer.bias is None else numpy_of(layer.bias)
-    sums = one.value if name_of(layer.activation) == "linear" else f"{one.value}:{SUM}"
-    first = node(**context.common(source or one.inputs[0], output=sums), layer=one.name, kernel=kernel, bias=bias, **fields)
-    nodes = [first, *_activated(context, layer.activation, sums)]
-    for place, name in ((0, "sum_quantizer"), (-1, "output_quantizer")):  # those that the layer has already
-        quantizer = getattr(layer, name, None)
-        if quantizer is not None:
-            nodes[place] = dataclasses.replace(nodes[place], format=quantizer.spec())
-    yield from nodes
-
-
-def numpy_of(variable: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
-
-
-def kernel_of(context: Context, part: KernelPart | None = None) -> np.ndarray:
-    """A kernel as the layer computes with it, or will: the passes ask whether it is on a grid. By default its last one."""
-    layer = context.layer
-    part = part or twins.parts_of(layer)[-1]
-    if isinstance(layer, QuantizedKernel):
-        return numpy_of(layer.quantize_kernel(part))
-    quantizer = context.kernels.get(id(layer), {}).get(part.quantizer)
-    return numpy_of(getattr(layer, part.latent) if quantizer is None else twins.quantized_values(layer, part, quantizer))
-
-
-def _dense(context: Context) -> Iterator[Node]:
-    kernel = kernel_of(context).T
-    if len(context.shapes[context.run.inputs[0]]) == 2:
-        yield from weighted(context, Dense, kernel)
-    else:
-        yield from weighted(context, Convolution, kernel[:, None, None, :])
-
-
-def _convolution(context: Context) -> Iterator[Node]:
-    kernel = image_kernel(kernel_of(context)).transpose(3, 0, 1, 2)
-    yield from weighted(context, Convolution, kernel, **windows_of(context.layer), groups=context.layer.groups)
-
-
-def _depthwise(context: Context) -> Iterator[Node]:
-    kernel = depthwise_kernel(kernel_of(context))
-    channels = context.layer.kernel.shape[-2]
-    yield from weighted(context, Convolution, kernel, **windows_of(context.layer), groups=int(channels))
-
-
-def _separable(context: Context) -> Iterator[Node]:
-    """Two convolutions, with a value between them."""
-    layer, between = context.layer, f"{context.run.value}:{BETWEEN}"
-    kernel = depthwise_kernel(kernel_of(context, twins.parts_of(layer)[0]))
-    channels = int(layer.depthwise_kernel.shape[-2])
-    fields = {"layer": f"{context.run.name}/depthwise", "kernel": kernel, **windows_of(layer), "groups": channels}
-    common = context.common(output=between, shape=context.shapes[between])
-    quantizer = getattr(layer, "depthwise_output_quantizer", None)
-    yield Convolution(**common, bias=None, format=None if quantizer is None else quantizer.spec(), **fields)
-    pointwise = image_kernel(kernel_of(context)).transpose(3, 0, 1, 2)
-    yield from weighted(context, Convolution, pointwise, source=between)
-
-
-def _transposed(context: Context) -> Iterator[Node]:
-    kernel = image_kernel(kernel_of(context)).transpose(2, 0, 1, 3)
-    yield from weighted(context, Convolution, kernel)
-
-
-def image_kernel(kernel: np.ndarray) -> np.ndarray:
-    """A kernel over a sequence as one of height 1."""
-    return kernel if kernel.ndim == 4 else kernel[None]
-
-
-def depthwise_kernel(kernel: np.ndarray) -> np.ndarray:
-    """Kernel (height, width, channels, multiplier) as (outputs, height, width, 1)."""
-    image = image_kernel(kernel)
-    return image.transpose(2, 3, 0, 1).reshape(-1, *image.shape[:2], 1)
-
-
-def windows_of(layer: Any) -> dict[str, Any]:
-    """Strides and dilations; whether there is padding is all that the passes ask of it."""
-    padding = (0, 0, 0, 0) if layer.padding == "valid" else (0, 0, 1, 1)
-    return {"strides": _pair(layer.strides), "dilations": _pair(layer.dilation_rate), "padding": padding}
 
 
 def _batch_norm(context: Context) -> Iterator[Node]:
@@ -334,17 +197,7 @@ def _repeated(context: Context) -> Iterator[Node]:
 def _pool(context: Context) -> Iterator[Node]:
     layer = context.layer
     average = "Average" in type(layer).__name__
-    yield Pool(**context.common(), average=average, window=_pair(layer.pool_size), strides=_pair(layer.strides))
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    """Height and width; of a sequence the height is 1."""
-    height, width = (1, *_tuple(value))[-2:]
-    return height, width
-
-
-def _tuple(value: Any) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, list | tuple) else (value,)
+    yield Pool(**context.common(), average=average, window=pair_of(layer.pool_size), strides=pair_of(layer.strides))
 
 
 def _global_pool(context: Context) -> Iterator[Node]:
@@ -367,7 +220,7 @@ def _cropped(context: Context) -> Iterator[Node]:
 
 
 def _frame(sizes: Any) -> tuple[int, int, int, int]:
-    pairs = [_tuple(pair) for pair in sizes] if isinstance(sizes[0], list | tuple) else [(0, 0), _tuple(sizes)]
+    pairs = [tuple_of(pair) for pair in sizes] if isinstance(sizes[0], list | tuple) else [(0, 0), tuple_of(sizes)]
     (top, bottom), (left, right) = pairs
     return top, bottom, left, right
 
@@ -418,11 +271,7 @@ def _clamped(limits: Limits) -> Rows:
 _ONE, _ZERO = (lambda c: np.ones_like(c)), (lambda c: np.zeros_like(c))
 
 ROWS: dict[type, Rows] = (
-    dict.fromkeys((L.Conv1D, L.Conv2D), _convolution)
-    | dict.fromkeys((L.DepthwiseConv1D, L.DepthwiseConv2D), _depthwise)
-    | dict.fromkeys((L.Conv1DTranspose, L.Conv2DTranspose), _transposed)
-    | dict.fromkeys((L.SeparableConv1D, L.SeparableConv2D), _separable)
-    | dict.fromkeys((L.Dense, L.EinsumDense), _dense)
+    weighted.ROWS
     | {L.BatchNormalization: _batch_norm, L.Rescaling: _rescaling, L.Normalization: _normalization}
     | {L.Embedding: _embedding}
     | {L.ReLU: _relu, L.Activation: _activation, L.Softmax: _softmax}

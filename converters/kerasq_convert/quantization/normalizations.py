@@ -15,7 +15,7 @@ import numpy as np
 from kerasq_convert.frontend.chain import Chain
 from kerasq_convert.frontend.normalizations import normalize, scale_and_offset
 from kerasq_convert.graph import Node, Reshape, Shape, replace
-from kerasq_convert.quantization.kinds import Context, Rows, numpy_of
+from kerasq_convert.quantization.context import Context, Rows, numpy_of
 
 L = keras.layers
 

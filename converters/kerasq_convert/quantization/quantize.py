@@ -21,9 +21,9 @@ from kerasq_convert.formats.ranges import Criterion
 from kerasq_convert.naming import unique
 from kerasq_convert.quantization import recipes
 from kerasq_convert.quantization.calls import BETWEEN, SUM, Run, Site, inputs_of, require_graph
+from kerasq_convert.quantization.context import Kernels
 from kerasq_convert.quantization.folding import with_folded_normalizations
 from kerasq_convert.quantization.formats import Quantizers, choose_quantizers
-from kerasq_convert.quantization.kinds import Kernels
 from kerasq_convert.quantization.placement import place
 from kerasq_convert.quantization.positions import by_outputs, lasting
 from kerasq_convert.quantization.reading import layers_of, observe, read

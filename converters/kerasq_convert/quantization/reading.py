@@ -19,6 +19,7 @@ from kerasq_convert.examples.dataset import BATCH
 from kerasq_convert.graph import Graph, Node, Scaled, Shape
 from kerasq_convert.quantization import kinds
 from kerasq_convert.quantization.calls import OUTPUT, Run, Site, inputs_of, run
+from kerasq_convert.quantization.context import Kernels, Rows
 
 
 @dataclasses.dataclass
@@ -88,7 +89,7 @@ def values_of(one: Run) -> dict[str, Any]:
     return outputs | {f"{one.value}:{slot}": tensor for slot, tensor in one.inner.items()}
 
 
-def read(observed: Observed, kernels: kinds.Kernels, more: Mapping[type, kinds.Rows] | None = None) -> Reading:
+def read(observed: Observed, kernels: Kernels, more: Mapping[type, Rows] | None = None) -> Reading:
     """The graph of a model.
 
     Args:
