@@ -24,11 +24,8 @@ STATES = 20_000
 MOVES = 200_000
 
 
-def best_order(model: Model, most_moves: int | None = None) -> tuple[list[int], int | None]:
+def best_order(model: Model) -> tuple[list[int], int | None]:
     """Operators in the order that keeps the fewest bytes alive, and how many those are.
-
-    Args:
-        most_moves: Ways beyond which the search gives up; `None`: `MOVES`.
 
     Returns:
         Positions of the operators in `model`; and the bytes that no arena can do without in any order, or `None` where the
@@ -37,12 +34,23 @@ def best_order(model: Model, most_moves: int | None = None) -> tuple[list[int], 
     own = list(range(len(model.operators)))
     search = _Search(model)
     needed = search.peak(own)
-    best = search.run(needed, MOVES if most_moves is None else most_moves)
+    best = search.run(needed, MOVES)
     if best is None:
         greedy = search.greedy()
         return (greedy if search.peak(greedy) < needed else own), None
     order, bound = best
     return (own, bound) if bound >= needed else (order, bound)
+
+
+def least_bytes(model: Model, most_moves: int) -> int | None:
+    """Bytes that no arena can do without in any order of operators.
+
+    Args:
+        most_moves: Ways beyond which the search gives up, and the result is `None`.
+    """
+    search = _Search(model)
+    best = search.run(search.peak(list(range(len(model.operators)))), most_moves)
+    return None if best is None else best[1]
 
 
 class _Search:
@@ -54,11 +62,12 @@ class _Search:
         ]
         self.writes = [operator.outputs[0] for operator in model.operators]
         self.readers: dict[int, int] = dict.fromkeys(self.sizes, 0)  # sets of operators, a bit each
-        self.below: list[dict[int, int | None]] = []
+        self.below: list[dict[int, int]] = []  # how far below what an operator reads its output may lie, where over it at all
         for position, operator in enumerate(model.operators):
             for i in self.reads[position]:
                 self.readers[i] |= 1 << position
-            self.below.append({i: overlap.distance(model, operator, i) for i in self.reads[position]})
+            below = {i: overlap.distance(model, operator, i) for i in self.reads[position]}
+            self.below.append({i: aligned(far, model.arena_alignment) for i, far in below.items() if far is not None})
         producer = {output: position for position, output in enumerate(self.writes)}
         self.needs = [sum({1 << producer[i] for i in reads if i in producer}) for reads in self.reads]
         self.following: list[list[int]] = [[] for _ in self.writes]  # the operators that read what one writes
@@ -74,11 +83,7 @@ class _Search:
         """Bytes needed while an operator runs after those of `done`, and bytes alive afterwards."""
         output, after = self.sizes[self.writes[position]], done | 1 << position
         dying = [i for i in self.reads[position] if i not in self.kept and not self.readers[i] & ~after]
-        over = [
-            (self.sizes[i], aligned(below, self.model.arena_alignment))
-            for i in dying
-            if (below := self.below[position][i]) is not None
-        ]
+        over = [(self.sizes[i], self.below[position][i]) for i in dying if i in self.below[position]]
         saved = output + sum(size for size, _ in over) - together(output, over) if over else 0
         unread = self.writes[position] not in self.kept and not self.readers[self.writes[position]]
         left = alive + (0 if unread else output) - sum(self.sizes[i] for i in dying)
@@ -144,10 +149,12 @@ class _Search:
         return order
 
     def _moves(self, done: int, alive: int, most: int, ready: int) -> list[tuple[int, int, int]]:
-        moves = [(position, *self.step(done, alive, position)) for position in _places(ready)]
-        for move in moves:
-            if move[1] <= most and move[2] <= alive:
-                return [move]
+        moves: list[tuple[int, int, int]] = []
+        for position in _places(ready):
+            needed, left = self.step(done, alive, position)
+            if needed <= most and left <= alive:
+                return [(position, needed, left)]
+            moves.append((position, needed, left))
         return moves
 
     def _path(self, came_from: dict[int, int]) -> list[int]:

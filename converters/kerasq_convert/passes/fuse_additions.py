@@ -13,7 +13,7 @@ from kerasq import ops
 from kerasq.format import Model, Operator, Tensor
 from kerasq.qformat import fixed
 from kerasq_convert.graph import Add, Convolution, Graph, Node, is_exclusive, replace, until_stable
-from kerasq_convert.memory.order import best_order
+from kerasq_convert.memory.order import least_bytes
 from kerasq_convert.operators import activations_of, operator_of
 
 MOST_MOVES = 2_000  # of the search for an order, made twice for each addition of two convolutions: enough for some branches
@@ -75,7 +75,7 @@ def _bytes_alive(graph: Graph) -> int:
     for node in graph.nodes:
         operators.append(_operator(node, [index[value] for value in node.inputs], index[node.output]))
     inputs, outputs = (tuple(index[value] for value in dict.fromkeys(ends)) for ends in (graph.inputs, graph.outputs.values()))
-    bound = best_order(Model(tuple(tensors), tuple(operators), inputs, outputs), MOST_MOVES)[1]
+    bound = least_bytes(Model(tuple(tensors), tuple(operators), inputs, outputs), MOST_MOVES)
     return 1 << 62 if bound is None else bound
 
 

@@ -13,7 +13,7 @@ from kerasq.verification.plan import lower_bound
 from kerasq_convert import float_model
 from kerasq_convert.memory import order as order_search
 from kerasq_convert.memory import plan as memory
-from kerasq_convert.memory.order import best_order
+from kerasq_convert.memory.order import best_order, least_bytes
 from kerasq_convert.memory.placement import STEPS, Placement, Problem, Search, greedy, improved, place
 from networks import random_resnet23
 from random_graphs import random_graph
@@ -56,6 +56,7 @@ def test_orders_agree_with_all_orders():
         needed = {tuple(order): lower_bound(memory._ordered(model, order)) for order in orders(model)}
         order, bound = best_order(model)
         assert bound == min(needed.values()) == needed[tuple(order)], model
+        assert (least_bytes(model, 100_000), least_bytes(model, 0)) == (bound, None)
         own = needed[tuple(range(len(order)))]
         assert order == list(range(len(order))) or bound < own, "a model that is as good as any keeps its order"
         better += bound < own
