@@ -130,10 +130,10 @@ BatchNormalization anywhere, Add, Subtract, Multiply, Maximum and Minimum with b
 mean, sum, maximum and minimum over any axes, ZeroPadding, mirrored padding, Cropping, UpSampling and Resizing (nearest;
 bilinear by whole factors), RepeatVector, Reshape, Flatten, Permute, depth to space and back, slices, splits, stacks and
 reversals, TimeDistributed, Embedding (up to 65,536 rows), argmax and argmin at an output or before an Embedding, every
-element-wise activation of Keras (one table each), Softmax over any one axis, Rescaling and Normalization, layers that do nothing
-in inference; shared layers, nested models, several inputs and outputs, channels_first. LayerNormalization, GroupNormalization
-(one group, one for each channel), RMSNormalization and UnitNormalization over any axes, and the same written out, of at most
-1,048,576 values at once.
+element-wise activation of Keras (one table each), Softmax over any one axis, division by a sum, mean or maximum over axes,
+Rescaling and Normalization, layers that do nothing in inference; shared layers, nested models, several inputs and outputs,
+channels_first. LayerNormalization, GroupNormalization (one group, one for each channel), RMSNormalization and UnitNormalization
+over any axes, and the same written out, of at most 1,048,576 values at once.
 LSTM, GRU, SimpleRNN, their cells, ConvLSTM and Bidirectional over a fixed number of steps, 64 at most: operators for every step
 (18 of an LSTM, some 2,900 bytes of the file), one copy of the weights; every call begins with the initial state.
 Values have two to four axes: an output of shape (batch,) comes as (batch, 1).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.chain import Chain
 from kerasq_convert.frontend.curves import combined, pointwise
 from kerasq_convert.frontend.importing import Importer, shape_of
-from kerasq_convert.frontend.joins import both_widened, multiply, widened
+from kerasq_convert.frontend.joins import both_widened, multiply, quotient, widened
 from kerasq_convert.frontend.windows import channel_last_pair
 from kerasq_convert.graph import Add, Affine, Extreme, Identity, Scaled, Shape
 
@@ -57,13 +58,14 @@ def _is_of_axis_1(constant: np.ndarray, shape: Shape) -> bool:
 
 
 def arithmetic(importer: Importer, operation: Any) -> None:
-    """Add, Sub, Mul and RealDiv: with a constant they are affine; of two activations, the sum is an Add."""
+    """Add, Sub, Mul, RealDiv and DivNoNan: with a constant they are affine; of two activations, the sum is an Add."""
     a, b = operation.inputs
     u, v = importer.constant(a), importer.constant(b)
     kind = operation.type
     if u is None and v is None:
-        if kind == "RealDiv":
-            pointwise(importer, operation)
+        if kind in ("RealDiv", "DivNoNan"):
+            of_several = math.prod(shape_of(b)) < math.prod(shape_of(a))
+            quotient(importer, operation, a, b) if of_several else pointwise(importer, operation)
         elif kind == "Mul":
             multiply(importer, operation, a, b)
         elif kind == "Sub":
@@ -81,7 +83,7 @@ def arithmetic(importer: Importer, operation: Any) -> None:
         x, scale, offset = (b, -one, u) if v is None else (a, one, -np.asarray(v, np.float64))
     elif kind == "Mul":
         x, scale, offset = (b, u, zero) if v is None else (a, v, zero)
-    elif v is not None:
+    elif v is not None and kind == "RealDiv":
         with np.errstate(divide="ignore"):
             x, scale, offset = a, 1 / np.asarray(v, np.float64), zero
     else:

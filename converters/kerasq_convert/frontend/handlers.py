@@ -57,7 +57,7 @@ def _cast(importer: Importer, operation: Any) -> None:
 
 HANDLERS: dict[str, Callable[[Importer, Any], None]] = (
     dict.fromkeys(("Identity", "IdentityN", "StopGradient", "PreventGradient", "CheckNumerics"), _forward)
-    | dict.fromkeys(("Add", "AddV2", "Sub", "Mul", "RealDiv"), arithmetic.arithmetic)
+    | dict.fromkeys(("Add", "AddV2", "Sub", "Mul", "RealDiv", "DivNoNan"), arithmetic.arithmetic)
     | dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), arithmetic.batch_norm)
     | dict.fromkeys(("Relu", "Relu6", "Maximum", "Minimum", "ClipByValue"), arithmetic.clamp)
     | dict.fromkeys(("Conv2D", "DepthwiseConv2dNative"), convolutions.convolution)

@@ -9,29 +9,45 @@ import numpy as np
 
 from kerasq_convert.errors import UnsupportedError
 from kerasq_convert.frontend.chain import Chain
+from kerasq_convert.frontend.curves import combined
 from kerasq_convert.frontend.importing import Importer, shape_of
-from kerasq_convert.graph import Multiply, Reshape, Shape
+from kerasq_convert.graph import Curve, Multiply, Reshape, Shape
 
 
-def multiply(importer: Importer, operation: Any, a: Any, b: Any) -> None:
-    """A product of two activations, of one shape or broadcast to one; a value for each channel need not be."""
+def multiply(importer: Importer, operation: Any, a: Any, b: Any, value: str | None = None) -> None:
+    """A product of two activations, of one shape or broadcast to one; a value for each channel need not be.
+
+    Args:
+        importer, operation, a, b: The operation, and the two that it reads.
+        value: What is read in the place of b, of its shape; None for b itself.
+    """
+    read = {a.name: importer.values[a.name], b.name: value or importer.values[b.name]}
     for x, factor in ((a, b), (b, a)):
         shape, other = shape_of(x), shape_of(factor)
         if shape == other or (len(other) in (2, len(shape)) and math.prod(other) == other[-1] == shape[-1]):
-            importer.add(Multiply(**importer.common(operation, x, factor)))
+            importer.add(Multiply(**importer.common(operation) | {"inputs": (read[x.name], read[factor.name])}))
             return
         if len(shape) == 4 and other == (1, shape[1], 1, 1):  # channels first
             gate, layers = f"{operation.outputs[0].name}/gate", (importer.layer(operation),)
             of_channels = (1, 1, 1, shape[1])
-            importer.nodes.append(Reshape(output=gate, inputs=(importer.values[factor.name],), shape=of_channels, layers=layers))
+            importer.nodes.append(Reshape(output=gate, inputs=(read[factor.name],), shape=of_channels, layers=layers))
             importer.add_with_channels_last(Multiply, operation, x, None, beside=(gate,))
             return
         if len(shape) == len(other) and math.prod(other) == 1 and shape == shape_of(operation.outputs[0]):
             per_channel = (*other[:-1], shape[-1])
-            values = (importer.values[x.name], widened(importer, operation, factor, per_channel))
+            values = (read[x.name], widened(importer, operation, factor, per_channel, read[factor.name]))
             importer.add(Multiply(**importer.common(operation) | {"inputs": values}))
             return
-    importer.add(Multiply(**importer.common(operation) | {"inputs": both_widened(importer, operation, a, b)}))
+    importer.add(Multiply(**importer.common(operation) | {"inputs": both_widened(importer, operation, a, b, value)}))
+
+
+def quotient(importer: Importer, operation: Any, a: Any, b: Any) -> None:
+    """a / b of two activations, of which b has one value for several of a, such as their maximum: times its reciprocal."""
+    reciprocal = f"{operation.outputs[0].name}/reciprocal"
+    over = combined(operation.type, ("x", "y"), (np.ones(()), None))
+    fields = importer.common(operation, b) | {"output": reciprocal, "shape": shape_of(b)}
+    importer.nodes.append(Curve(**fields, function=over))
+    multiply(importer, operation, a, b, reciprocal)
 
 
 def both_widened(importer: Importer, operation: Any, a: Any, b: Any, value: str | None = None) -> tuple[str, str]:

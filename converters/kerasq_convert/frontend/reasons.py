@@ -91,6 +91,8 @@ _TELLING: dict[str, str] = {
     "Resize(Bilinear|Bicubic|NearestNeighbor|Area)|ScaleAndTranslate|CropAndResize": _RESIZING,
     "Conv3D.*|MaxPool3D|AvgPool3D": _VOLUME,
     "RGBToHSV|HSVToRGB|AdjustContrastv2|AdjustHue|AdjustSaturation": _PICTURE,
+    "LRN": "normalization over neighbouring channels is not supported: use BatchNormalization or GroupNormalization",
+    "ExtractImagePatches": "taking patches out of an image is not supported: use a convolution whose strides are its kernel_size",
     "LogSoftmax": "operation LogSoftmax is not supported: leave the logarithm to the code that reads the outputs",
     "Split|SplitV": "splitting channels is not supported: use two layers and Multiply",
     "Unpack|Pack": "taking a sequence apart or together, step by step, is not supported: use Conv1D",
