@@ -33,16 +33,18 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> Origins:
     """
     name = getattr(model, "name", type(model).__name__)
     _require_tensorflow(name)
-    import keras
+    import tensorflow as tf
 
     origins = Origins(_states(model))
     try:
-        archive = keras.export.ExportArchive()  # tracks nothing: the variables that the endpoint reads are saved, and no others
         signature = _with_usable_names(_sized(name, _signature(model), sizes))
-        archive.add_endpoint("serve", lambda *inputs: _unnested(model(*inputs, training=False)), signature)
+        serve = tf.function(lambda *inputs: _unnested(model(*inputs, training=False)), signature, autograph=False)
         with origins.recording(model), _silence():
             _require_numbers(name, origins)
-            archive.write_out(folder, verbose=False)
+            served = serve.get_concrete_function()
+            archive = tf.Module()  # as Keras' own, which would trace the function once more; of the variables only those read
+            archive.serve, archive.weights = served, list(served.variables)
+            tf.saved_model.save(archive, str(folder), signatures={"serve": served, "serving_default": served})
     except ConversionError as error:
         raise origins.with_states(f"model {name!r}", error) from None
     except Exception as error:
@@ -55,7 +57,7 @@ def export(model: Any, folder: str | os.PathLike, sizes: InputSizes) -> Origins:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Of what tells of the artifact: TensorFlow in its log, earlier releases of Keras whatever is asked."""
+    """Of what TensorFlow's log tells of the artifact, and of what layers print while they are traced."""
     import tensorflow as tf
 
     log = tf.get_logger()
