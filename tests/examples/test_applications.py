@@ -24,13 +24,15 @@ def test_a_line_has_the_mean_of_the_seeds_or_says_that_one_failed():
     second = first | {"litert": 1010}
     line = applications.line("tiny", [first, second])
     assert line[:3] == ["tiny", "1000.0 (1000.0 .. 1000.0)", "1005.0 (1000.0 .. 1010.0)"]
-    assert line[3:] == ["1,000"] * len(applications.COUNTS)
+    assert line[len(applications.RATIOS) + 1 :] == ["1,000"] * len(applications.COUNTS)
     assert applications.line("tiny", [first])[1] == "1000.0"
     assert applications.line("tiny", [first, None]) == ["tiny", *["failed"] * (len(line) - 1)]
 
 
-def test_signal_to_noise():
-    assert applications.decibels(np.array([3.0, 4.0]), np.array([3.0, 4.5])) == pytest.approx(20)
+def test_signal_to_noise_of_the_median_image_and_over_all_values():
+    expected, computed = np.array([[3.0, 4.0], [0.0, 1.0], [60.0, 80.0]]), np.array([[3.0, 4.5], [0.0, 0.0], [0.0, 0.0]])
+    assert applications.decibels(expected, computed) == pytest.approx((0, 10 * np.log10(10026 / 10001.25)))
+    assert applications.decibels(expected[:1], computed[:1]) == pytest.approx((20, 20))
 
 
 @pytest.mark.parametrize("name", applications.SIZES)
