@@ -3,7 +3,8 @@
 A tensor has one format, and where channels differ in size (depthwise kernels, kernels that took in a BatchNorm) the small ones
 keep few of its bits. With w = r·w', one r per output channel, x·w = (x·w')·r: the runtime's multiplier costs two bytes per
 channel and one multiplication per output. Whether that pays is measured: `scale_channels` can leave alone the kernels that
-would gain little.
+would gain little. Beside a thousand weights and more per channel it costs nothing to speak of, and less is enough: even where
+channels are alike, a power of two as the step leaves up to a bit of the range unused.
 
 With fewer bits than 8 saturating the largest weights gains more. A channel's scale is that with the least squared error, down to
 where its largest weight is at 1 / LEAST_SHRINK of the range, and of either sign, as there is one negative level more than there
@@ -29,6 +30,7 @@ from kerasq_convert.graph import Convolution, Graph, KernelNode, Node, WeightedN
 FORMAT = fixed(8, 7)
 FORMATS = {bits: fixed(bits, bits - 1) for bits in KERNEL_BITS if bits <= FORMAT.bits}  # of scaled kernels, by their bits
 WORTHWHILE_DB = 6.0  # a bit: what a multiplier has to gain where nobody asked for it
+LONG = 1024  # weights of a channel, so that its multiplier costs a 500th of their bytes; of longer ones less has to be gained
 _BLOCK = 1 << 18  # weights that are looked at together
 PAIR = 128  # |w0| + |w1|, as stored, times 255 and in 16 bits
 SHRINKS = np.linspace(1.0, 0.7, 13)  # of the range, that a row's largest weights may be saturated to
@@ -48,7 +50,8 @@ def scale_channels(
 
     Args:
         graph: The network.
-        least_gain_db: Kernels whose channels would gain less, in signal-to-noise ratio, stay as they are.
+        least_gain_db: Kernels whose channels would gain less, in signal-to-noise ratio, stay as they are. Of channels with more
+            than LONG weights that is less in proportion.
         allowed: Which nodes may be changed at all.
         narrow: Which of those that are changed get narrow kernels; they have 8 bits.
         format_of: One of FORMATS for each node, where that is not to be FIXED8_7.
@@ -102,6 +105,7 @@ def _scaled_if_worth(node: WeightedNode, least_gain_db: float, run: int | None, 
             values, scale = _scaled(rows, format_, largest_pairs(rows, run) * PAIR / (PAIR - 1))  # rounding adds a half, twice
         places[:] = values
         scales.append(scale)
+    least_gain_db *= min(1.0, LONG * len(node.kernel) / node.kernel.size)
     if plain <= apart * 10 ** (least_gain_db / 10):
         return node
     return replace(node, kernel=scaled, multiplier=np.concatenate(scales), rounded=format_)
