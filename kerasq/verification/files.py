@@ -13,6 +13,8 @@ from kerasq.format.names import named
 from kerasq.verification.plan import needed_version
 from kerasq.verification.verifier import verify
 
+LISTED = 3  # tables told by name that a file can't hold: an unrolled recurrent layer has some for every step
+
 
 def load(path: str | os.PathLike[str]) -> Model:
     """The model in a file.
@@ -79,11 +81,14 @@ def dumps(model: Model, *, compact: bool = True) -> bytes:
 
 
 def _functions(model: Model) -> Iterator[str]:
-    """Operators of a sound model that only memory can hold."""
-    for operator in model.operators:
-        if operator.function is not None:
-            (x,) = (tensor.name for tensor in model.operands(operator) if tensor is not None)
-            yield (
-                f"{operator.kind} {model.output(operator).name!r} reads {x!r} as FLOAT32, but a file's tables are for fixed "
-                "inputs: give it FIXED8 or FIXED16, or let its range be observed (representative dataset)"
-            )
+    """Operators of a sound model that only memory can hold: the first of them, and how many more there are."""
+    held = [operator for operator in model.operators if operator.function is not None]
+    remedy = "give it FIXED8 or FIXED16, or let its range be observed (representative dataset)"
+    for operator in held[:LISTED]:
+        (x,) = (tensor.name for tensor in model.operands(operator) if tensor is not None)
+        yield (
+            f"{operator.kind} {model.output(operator).name!r} reads {x!r} as FLOAT32, but a file's tables are for fixed "
+            f"inputs: {remedy}"
+        )
+    if len(held) > LISTED:
+        yield f"{len(held) - LISTED:,} more tables read FLOAT32"

@@ -68,6 +68,15 @@ class TestFormatsThatDoNotFitTogether:
         message = refused(chain(*layers), settings=settings, representative_dataset=data(16, 6, 6, 3))
         assert "LOOKUP 'curve/output' reads 'conv/output' as FLOAT32" in message
 
+    def test_many_such_tables_are_told_by_their_number(self):
+        layers = [layer for _ in range(5) for layer in (L.Conv2D(2, 1), L.Activation("tanh"))]
+        with pytest.raises(ConversionError) as error:
+            kerasq.convert(chain(*layers), settings=FLOAT)
+        *named, last = error.value.problems
+        assert len(named) == 3
+        assert all("representative dataset" in problem for problem in named)
+        assert last == "2 more tables read FLOAT32"
+
     @pytest.mark.parametrize("format_", ["FIXED8_40", "FIXED32_63"])
     def test_a_bias_finer_than_its_sum(self, joined, format_):
         message = refused(joined, settings={"buffers": {"*": "FIXED8_4"}, "parameters": {"conv/bias": format_}})

@@ -19,7 +19,7 @@ _RANDOM = (
 )
 _LOOP = (
     f"a loop over more than {MAX_ROUNDS} time steps, over as many as the input says, or with a mask, is not supported: make it a "
-    f"fixed number, at most {MAX_ROUNDS}, without a mask, or use Conv1D, dilated for a longer memory"
+    f"fixed number, at most {MAX_ROUNDS}, without a mask (Masking, mask_zero), or use Conv1D, dilated for a longer memory"
 )
 _ATTENTION = "a product of activations is not supported: use convolutions, or Multiply with one value per channel"
 _OWN_STATISTICS = (
