@@ -64,7 +64,17 @@ def freeze(folder: pathlib.Path, source: str, signature: str | None = None, size
     except ValueError as error:
         said = ", ".join(f"{name!r} of {shape}" for name, shape in fixed.items())
         raise ConversionError(source, [f"it can't take inputs of these sizes, {said} ({first_line(error)})"]) from error
+    _refuse_state(frozen, saved.assigned, source)
     return frozen
+
+
+def _refuse_state(frozen: FrozenGraph, assigned: frozenset[str], source: str) -> None:
+    """Refuses outputs that follow from variables which a call assigns (seeds of random numbers are whole numbers)."""
+    state = [op.name for op in frozen.operations if op.name in assigned and op.outputs[0].dtype.is_floating]
+    if state:
+        reason = "is assigned in a call and read by the network, but a file keeps nothing from one call to the next"
+        remedy = "make it an input and its new value an output (a recurrent layer: initial_state and return_state=True)"
+        raise ConversionError(source, [f"its variable {name!r} {reason}: {remedy}" for name in sorted(state)])
 
 
 def _imported(flat: Any, saved: SavedSignature, shapes: Mapping[str, list[int]]) -> FrozenGraph:

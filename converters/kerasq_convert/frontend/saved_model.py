@@ -13,7 +13,7 @@ from typing import Any
 
 from kerasq_convert.errors import ConversionError, first_line
 from kerasq_convert.frontend import trust
-from kerasq_convert.frontend.variables import Checkpoint, node_of, reached
+from kerasq_convert.frontend.variables import Checkpoint, assigned, node_of, reached
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +24,13 @@ class SavedSignature:
         definition: The GraphDef that computes its outputs, with the functions that this calls.
         signature: The SignatureDef.
         variables: Values by name of the variable's node, read at each access.
+        assigned: Names of those that it assigns when it runs, which is left out.
     """
 
     definition: Any
     signature: Any
     variables: Checkpoint
+    assigned: frozenset[str]
 
 
 def read_signature(folder: pathlib.Path, source: str, name: str | None = None) -> SavedSignature:
@@ -46,8 +48,9 @@ def read_signature(folder: pathlib.Path, source: str, name: str | None = None) -
     problems = problems or list(variables.problems(definition.node))
     if problems:
         raise ConversionError(source, list(dict.fromkeys(problems)))
+    changed = frozenset(assigned(definition))
     _leave_out(definition)
-    return SavedSignature(definition, signature, variables)
+    return SavedSignature(definition, signature, variables, changed)
 
 
 def meta_graph(folder: pathlib.Path, source: str) -> Any:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from kerasq_convert.frontend.variables import ASSIGNING
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -30,7 +32,7 @@ _HARMLESS = _words("""
     StatelessRandomGetAlg RngReadAndSkip RngSkip CudnnRNN CudnnRNNV2 CudnnRNNV3 StringFormat StringJoin AsString
 """)
 # What a network stores or prints as it runs. None of them has an output, so that they can be left out (saved_model.py).
-LEFT_OUT = _words("AssignVariableOp AssignAddVariableOp AssignSubVariableOp PrintV2")
+LEFT_OUT = ASSIGNING | _words("PrintV2")
 _TABLES = _words("""
     HashTable HashTableV2 MutableHashTable MutableHashTableV2 MutableDenseHashTableV2 AnonymousHashTable
     InitializeTable InitializeTableV2 InitializeTableFromTextFile InitializeTableFromTextFileV2

@@ -17,6 +17,7 @@ import numpy as np
 from kerasq_convert.errors import ConversionError, first_line
 
 VARIABLES = frozenset(("VarHandleOp", "VariableV2", "Variable"))
+ASSIGNING = frozenset(("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"))
 _ASSIGNMENTS = frozenset(("AssignVariableOp", "Assign"))
 _FORWARDING = frozenset(("Identity", "IdentityN", "DisableCopyOnRead"))
 _CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
@@ -146,21 +147,40 @@ def _assignments(graph: Any, restore: str) -> Iterator[tuple[str, str]]:
     nodes = {node.name: node for node in graph.node}
     functions = {function.signature.name: function for function in graph.library.function}
     needed = reached([node_of(restore)], lambda name: map(node_of, nodes[name].input) if name in nodes else ())
-    scopes = [(_Scope(nodes, functions, {}), [nodes[name] for name in needed if name in nodes])]
+    scope = _Scope(nodes, functions, {})
+    for inner, node in _running(scope, [nodes[name] for name in needed if name in nodes]):
+        if node.op in _ASSIGNMENTS and len(node.input) >= 2:
+            variable, _ = inner.origin(node.input[0])
+            source, output = inner.origin(node.input[1])
+            key = _entry(inner, source, output)
+            if variable is not None and variable.op in VARIABLES and key is not None:
+                yield variable.name, key
+
+
+def assigned(graph: Any) -> Iterator[str]:
+    """Names of the variables that a GraphDef assigns when it runs."""
+    nodes = {node.name: node for node in graph.node}
+    functions = {function.signature.name: function for function in graph.library.function}
+    for scope, node in _running(_Scope(nodes, functions, {}), graph.node):
+        if node.op in ASSIGNING and node.input:
+            variable, _ = scope.origin(node.input[0])
+            if variable is not None and variable.op in VARIABLES:
+                yield variable.name
+
+
+def _running(scope: _Scope, nodes: Iterable[Any]) -> Iterator[tuple[_Scope, Any]]:
+    """The nodes that run where `nodes` do, but calls: in their place those of the functions, each with its scope."""
+    scopes = [(scope, list(nodes))]
     depth = 0
     while scopes and depth < 1000:  # functions can't call themselves, but a damaged file could say so
-        scope, within = scopes.pop()
+        current, within = scopes.pop()
         depth += 1
         for node in within:
-            inner = scope.called(node)
-            if inner is not None:
+            inner = current.called(node)
+            if inner is None:
+                yield current, node
+            else:
                 scopes.append((inner, list(inner.nodes.values())))
-            elif node.op in _ASSIGNMENTS and len(node.input) >= 2:
-                variable, _ = scope.origin(node.input[0])
-                source, output = scope.origin(node.input[1])
-                key = _entry(scope, source, output)
-                if variable is not None and variable.op in VARIABLES and key is not None:
-                    yield variable.name, key
 
 
 def _entry(scope: _Scope, source: Any, output: int) -> str | None:
