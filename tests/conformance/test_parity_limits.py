@@ -10,7 +10,7 @@ from conformance.compared import unchecked
 from format.kq_bytes import MINIMAL, build
 from kerasq.conformance import parity
 from kerasq.conformance.samples import ModelBuilder
-from kerasq.format import Model, OperatorKind, loads
+from kerasq.format import Model, Operator, OperatorKind, loads
 
 SEED = 20240607
 
@@ -60,16 +60,37 @@ def test_fractional_bits_of_a_sum_in_float(kind, runtime):
     assert [parity.compare(content, runtime) for content in files] == ["ran"] * 3
 
 
+def normalized(places, epsilon, form):
+    """Three values of so many fractional bits; a file that the writer may refuse."""
+    net = ModelBuilder()
+    x = net.activation("x", f"FIXED8_{places}", 1, 3)
+    constant = net.constant("epsilon", form, 1, data=np.array([epsilon]))
+    y = net.activation("y", "FIXED8_6", 1, 3)
+    operator = Operator(OperatorKind.NORMALIZE, (x, constant), (y,), window=(1, 1), groups=3, accumulator_bits=64)
+    tensors = tuple(
+        dataclasses.replace(tensor, offset=16 * index) if tensor.data is None else tensor
+        for index, tensor in enumerate(net.tensors)
+    )
+    return unchecked(Model(tensors, (operator,), (x,), (y,), arena_bytes=48))
+
+
 def test_an_epsilon_of_zero_in_any_format(runtime):
     """In units of the input squared it has up to 158 places more, or 127 less: nothing shifts by their number."""
-    files = []
-    for places, finest in ((63, -32), (-32, 63), (0, 0)):
-        net = ModelBuilder()
-        x = net.activation("x", f"FIXED8_{places}", 1, 3)
-        epsilon = net.constant("epsilon", f"FIXED16_{finest}", 1, data=np.zeros(1))
-        net.operator(OperatorKind.NORMALIZE, [x, epsilon], net.activation("y", "FIXED8_6", 1, 3), window=(1, 1))
-        files.append(unchecked(net.model([x])))
+    files = [normalized(places, 0, f"FIXED16_{finest}") for places, finest in ((63, -32), (-32, 63), (0, 0))]
     assert [parity.compare(content, runtime) for content in files] == ["ran"] * 3
+
+
+def test_the_proof_of_an_epsilon_at_its_limit(runtime):
+    """2**62 for the squares, and 2**60 or 2**62 for an epsilon of 1."""
+    assert [parity.compare(normalized(places, 1, "FIXED16_0"), runtime) for places in (30, 31)] == ["ran", "refused"]
+
+
+def test_rows_that_lose_a_bit_are_not_copied(runtime):
+    """Table and output of one type, which differ by a place."""
+    net = ModelBuilder()
+    numbers, table = net.activation("numbers", "UFIXED8_0", 1, 5), net.constant("table", "FIXED8_5", 7, 9)
+    net.operator(OperatorKind.GATHER, [numbers, table], net.activation("rows", "FIXED8_4", 1, 5, 9))
+    assert parity.compare(unchecked(net.model([numbers])), runtime) == "ran"
 
 
 def test_plans_of_many_tensors(runtime):
