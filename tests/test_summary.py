@@ -110,6 +110,23 @@ def test_layers_of_no_kind_are_told_by_their_class(monkeypatch):
     assert summary.arena_bytes is None
 
 
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        (lambda x: keras.ops.cumsum(x, axis=1), "Cumsum"),
+        (lambda x: keras.ops.sort(x, axis=2), "Sort"),
+        (lambda x: keras.ops.log(x), "LOOKUP"),
+        (lambda x: keras.ops.clip(keras.ops.erf(x), 0, 1), "LOOKUP"),
+    ],
+    ids=["running sum", "sorted", "logarithm", "error function"],
+)
+def test_operations_are_tables_where_elements_do_not_meet(operation, kind, monkeypatch):
+    x = keras.Input((4, 6), name="x")
+    model = keras.Model(x, operation(x))
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    assert kind in [layer.kind for layer in kerasq.summary(model).layers]
+
+
 def test_nothing_is_left_out_of_what_layers_tell(monkeypatch):
     volume = keras.Sequential([keras.Input((4, 4, 4, 1)), keras.layers.Conv3D(2, 2, name="volume"), keras.layers.Flatten()])
     open_size = keras.Sequential([keras.Input((None, 4), name="signal"), keras.layers.Conv1D(2, 2)])

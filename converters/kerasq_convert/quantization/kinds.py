@@ -21,6 +21,7 @@ from kerasq_convert.graph import (
     Concat,
     Crop,
     Curve,
+    Function,
     Gather,
     Identity,
     Limits,
@@ -72,7 +73,7 @@ def _barrier(context: Context) -> Iterator[Node]:
 
 
 def _pointwise(context: Context) -> Iterator[Node]:
-    """An operation of keras.ops on one value: a function of it where the shape stays, else a barrier."""
+    """An operation of keras.ops on one value: a function of its elements where it is one, else a barrier."""
     args, kwargs = context.run.arguments
     if len(context.run.inputs) != 1 or len(context.run.results) != 1 or context.shapes[context.run.inputs[0]] != context.shape:
         yield from _barrier(context)
@@ -82,7 +83,19 @@ def _pointwise(context: Context) -> Iterator[Node]:
         replaced = [values.astype(np.float32) if keras.ops.is_tensor(arg) else arg for arg in args]
         return np.asarray(keras.ops.convert_to_numpy(context.layer(*replaced, **kwargs)))
 
-    yield Curve(**context.common(), function=function)
+    (shape,) = (tuple(arg.shape) for arg in args if keras.ops.is_tensor(arg))  # the graph's may have an axis more
+    if _is_by_element(function, shape):
+        yield Curve(**context.common(), function=function)
+    else:
+        yield from _barrier(context)
+
+
+def _is_by_element(function: Function, shape: Shape) -> bool:
+    """Whether every element of what a function gives follows from the one in its place: those of two arrays mixed tell."""
+    rng = np.random.default_rng(0)
+    (first, second), chosen = rng.normal(size=(2, *shape)).astype(np.float32), rng.random(shape) < 0.5
+    mixed = np.where(chosen, function(first), function(second))
+    return np.allclose(function(np.where(chosen, first, second)), mixed, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 def _moved(context: Context) -> Iterator[Node]:
