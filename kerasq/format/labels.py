@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kerasq.format.model import Model, OperatorKind
 
-# Of one operand each, whose values they leave alone: moved, or stored in another format.
+# Of one operand each (as ARGMAX), whose values they leave alone: moved, or stored in another format.
 _LEAVING_VALUES = (OperatorKind.RESHAPE, OperatorKind.TRANSPOSE, OperatorKind.QUANTIZE)
 
 
@@ -12,9 +12,11 @@ def labels_of(model: Model) -> dict[int, int]:
     """Labels by index, each with the index of the scores, classes last, of which it is the place of the largest."""
     scores: dict[int, int] = {}
     for operator in model.operators:
-        source, output = operator.inputs[0], operator.outputs[0]
+        if operator.kind is not OperatorKind.ARGMAX and operator.kind not in _LEAVING_VALUES:
+            continue
+        (source,), (output,) = operator.inputs, operator.outputs
         if operator.kind is OperatorKind.ARGMAX:
             scores[output] = source
-        elif operator.kind in _LEAVING_VALUES and source in scores:
+        elif source in scores:
             scores[output] = scores[source]
     return scores

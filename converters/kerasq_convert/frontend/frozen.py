@@ -34,12 +34,14 @@ class FrozenGraph:
         inputs: Name of each input, with its tensor.
         outputs: Name of each output, with its tensor.
         constants: Values of the tensors that depend on no input, by tensor name.
+        states: Names of the variables that a call assigns and the outputs follow from; no file keeps them between calls.
     """
 
     operations: list[Any]
     inputs: dict[str, Any]
     outputs: dict[str, Any]
     constants: Mapping[str, np.ndarray]
+    states: tuple[str, ...] = ()
 
 
 def freeze(folder: pathlib.Path, source: str, signature: str | None = None, sizes: InputSizes | None = None) -> FrozenGraph:
@@ -64,17 +66,9 @@ def freeze(folder: pathlib.Path, source: str, signature: str | None = None, size
     except ValueError as error:
         said = ", ".join(f"{name!r} of {shape}" for name, shape in fixed.items())
         raise ConversionError(source, [f"it can't take inputs of these sizes, {said} ({first_line(error)})"]) from error
-    _refuse_state(frozen, saved.assigned, source)
-    return frozen
-
-
-def _refuse_state(frozen: FrozenGraph, assigned: frozenset[str], source: str) -> None:
-    """Refuses outputs that follow from variables which a call assigns (seeds of random numbers are whole numbers)."""
-    state = [op.name for op in frozen.operations if op.name in assigned and op.outputs[0].dtype.is_floating]
-    if state:
-        reason = "is assigned in a call and read by the network, but a file keeps nothing from one call to the next"
-        remedy = "make it an input and its new value an output (a recurrent layer: initial_state and return_state=True)"
-        raise ConversionError(source, [f"its variable {name!r} {reason}: {remedy}" for name in sorted(state)])
+    # Seeds of random numbers are whole numbers.
+    states = (op.name for op in frozen.operations if op.name in saved.assigned and op.outputs[0].dtype.is_floating)
+    return dataclasses.replace(frozen, states=tuple(sorted(states)))
 
 
 def _imported(flat: Any, saved: SavedSignature, shapes: Mapping[str, list[int]]) -> FrozenGraph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ def import_graph(frozen: FrozenGraph, source: str, origins: Origins | None = Non
         name = node.output.split(":")[0]
         refusals.add(_layer(importer, name), name, "Pointwise", "")
     _check_outputs(importer, frozen, refusals)
-    problems = [*refusals.lines(), *_not_finite(importer.nodes)]
+    problems = [*_of_states(frozen.states), *refusals.lines(), *_not_finite(importer.nodes)]
     if not problems:
         missing = [name for name, tensor in frozen.outputs.items() if tensor.name not in importer.values]
         problems = [f"output {name!r} does not depend on an input" for name in missing]
@@ -157,6 +157,13 @@ def _layer_names(frozen: FrozenGraph) -> LayerNames:
             if weight.type in ("Const", "Placeholder"):  # Placeholder: a variable
                 weights.append((operation.name, weight.name))
     return LayerNames((op.name for op in dependent if op.type not in ("Placeholder", "NoOp")), weights)
+
+
+def _of_states(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        reason = "is assigned in a call and read by the network, but a file keeps nothing from one call to the next"
+        remedy = "make it an input and its new value an output (a recurrent layer: initial_state and return_state=True)"
+        yield f"its variable {name!r} {reason}: {remedy}"
 
 
 def _not_finite(nodes: list[Node]) -> Iterator[str]:

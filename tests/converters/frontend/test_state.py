@@ -64,6 +64,23 @@ def test_a_state_is_refused(kind, tmp_path):
     assert "initial_state" in problem
 
 
+class Sorted(Smoothed):
+    """Has something else that no file has, too."""
+
+    @tf.function(input_signature=INPUT)
+    def __call__(self, x):
+        self.state.assign(0.5 * self.state + x)
+        return {"y": tf.sort(self.state + x)}
+
+
+def test_a_state_is_refused_together_with_all_else(tmp_path):
+    with pytest.raises(ConversionError) as error:
+        float_model(saved(Sorted(), tmp_path))
+    state, order = error.value.problems
+    assert state.startswith("its variable 'state'")
+    assert "TopKV2" in order or "sort" in order.lower()
+
+
 def test_a_variable_that_nothing_reads_does_no_harm(tmp_path):
     module = Module()
     x = np.ones((1, 3), np.float32)
