@@ -6,12 +6,13 @@
 prints, for the smallest network of each family, how far the logits of both files are from Keras' own: signal to noise of the
 median of images that neither saw before, and over all values of all of them, on average of the seeds of weights and images. (One
 image that drives a network beyond everything that was observed can have hundreds of times the energy of any other: the second
-figure is then that image's alone.) kerasq converts by default; both tools get the same network and the same examples. Images
+figure is then that image's alone.) kerasq converts as by default; both tools get the same network and the same examples. Images
 are small (64 to 96 pixels), nothing is downloaded, and each network has a process of its own: one that fails is a row that says
 so. A network takes one to five minutes.
 
 Statistics of batch normalization are those of a batch, as a training would leave them: with --nostatistics they are as Keras
-makes them, 0 and 1, and values may grow or vanish from layer to layer. ConvNeXt is not there: it has layer normalization.
+makes them, 0 and 1, and values may grow or vanish from layer to layer. (What ConvNeXt's blocks add starts at a millionth: of its
+figures they have no part.)
 """
 
 import json
@@ -35,7 +36,7 @@ FLAGS = flags.FLAGS
 CALIBRATION, TEST, CLASSES = 32, 64, 100
 SIZES = {
     **dict.fromkeys(("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "NASNetMobile", "EfficientNetB0"), 96),
-    **dict.fromkeys(("EfficientNetV2B0", "ResNet50", "ResNet50V2", "DenseNet121", "VGG16"), 64),
+    **dict.fromkeys(("EfficientNetV2B0", "ResNet50", "ResNet50V2", "DenseNet121", "VGG16", "ConvNeXtTiny"), 64),
     **dict.fromkeys(("Xception", "InceptionV3", "InceptionResNetV2"), 80),
 }
 RATIOS = {
@@ -76,13 +77,13 @@ def decibels(expected: np.ndarray, computed: np.ndarray) -> tuple[float, float]:
     return float(np.median(10 * np.log10(signal / noise))), float(10 * np.log10(signal.sum() / noise.sum()))
 
 
-def compared(name: str, seed: int = 0, statistics: bool = True) -> Row:
+def compared(name: str, seed: int = 0, statistics: bool = True, per_channel: bool | None = None) -> Row:
     """What is measured of a network: ratios in dB, and numbers of bytes."""
     model, examples, others = network(name, seed, statistics)
     expected = model.predict(others, verbose=0)
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, verbose=False)
-        ours = kerasq.convert(folder, representative_dataset=examples)
+        ours = kerasq.convert(folder, representative_dataset=examples, per_channel=per_channel)
         theirs = int8_file(folder, examples)
     median, over_all = decibels(expected, kerasq.Interpreter(model_content=ours).predict(others))
     litert_median, litert_over_all = decibels(expected, int8_outputs(theirs, others))
@@ -100,8 +101,10 @@ def compared(name: str, seed: int = 0, statistics: bool = True) -> Row:
 
 def measured(name: str, seed: int) -> Row | None:
     """`compared` in a process of its own; None where that fails, which then has told why."""
-    statistics = "" if FLAGS.statistics else "no"
-    command = [sys.executable, __file__, f"--only={name}", f"--first_seed={seed}", f"--{statistics}statistics", "--row"]
+    command = [sys.executable, __file__, f"--only={name}", f"--first_seed={seed}", "--row"]
+    command.append("--statistics" if FLAGS.statistics else "--nostatistics")
+    if FLAGS.per_channel is not None:
+        command.append("--per_channel" if FLAGS.per_channel else "--noper_channel")
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
@@ -122,7 +125,7 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)
     seeds = range(FLAGS.first_seed, FLAGS.first_seed + FLAGS.seeds)
     if FLAGS.row:
-        print(json.dumps(compared(FLAGS.only[0], FLAGS.first_seed, FLAGS.statistics)))
+        print(json.dumps(compared(FLAGS.only[0], FLAGS.first_seed, FLAGS.statistics, FLAGS.per_channel)))
         return
     lines = []
     for name in FLAGS.only or SIZES:
@@ -137,5 +140,6 @@ if __name__ == "__main__":
     flags.DEFINE_integer("seeds", 1, "How many times each network is made, with other weights and images.", lower_bound=1)
     flags.DEFINE_integer("first_seed", 0, "The first of these seeds.", lower_bound=0)
     flags.DEFINE_boolean("statistics", True, "Statistics of batch normalization from a batch; else as Keras makes them.")
+    flags.DEFINE_boolean("per_channel", None, "Multipliers for all kernels, or for none; else as by default.")
     flags.DEFINE_boolean("row", False, "Print what is measured of the first network alone, as JSON.")
     app.run(main)
