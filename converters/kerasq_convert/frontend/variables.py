@@ -96,6 +96,12 @@ class _Scope:
     arguments: Mapping[str, str]
     caller: _Scope | None = None
 
+    @classmethod
+    def of(cls, graph: Any) -> _Scope:
+        """A GraphDef, called by nobody."""
+        functions = {function.signature.name: function for function in graph.library.function}
+        return cls({node.name: node for node in graph.node}, functions, {})
+
     def origin(self, reference: str) -> tuple[Any, int]:
         """The node whose output `reference` names, through identities and arguments; and which output. (`None`, 0) if unknown."""
         scope: _Scope | None = self
@@ -144,10 +150,9 @@ def reached(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> 
 
 def _assignments(graph: Any, restore: str) -> Iterator[tuple[str, str]]:
     """Each variable that the operation `restore` assigns, with its name in the checkpoint."""
-    nodes = {node.name: node for node in graph.node}
-    functions = {function.signature.name: function for function in graph.library.function}
+    scope = _Scope.of(graph)
+    nodes = scope.nodes
     needed = reached([node_of(restore)], lambda name: map(node_of, nodes[name].input) if name in nodes else ())
-    scope = _Scope(nodes, functions, {})
     for inner, node in _running(scope, [nodes[name] for name in needed if name in nodes]):
         if node.op in _ASSIGNMENTS and len(node.input) >= 2:
             variable, _ = inner.origin(node.input[0])
@@ -159,9 +164,7 @@ def _assignments(graph: Any, restore: str) -> Iterator[tuple[str, str]]:
 
 def assigned(graph: Any) -> Iterator[str]:
     """Names of the variables that a GraphDef assigns when it runs."""
-    nodes = {node.name: node for node in graph.node}
-    functions = {function.signature.name: function for function in graph.library.function}
-    for scope, node in _running(_Scope(nodes, functions, {}), graph.node):
+    for scope, node in _running(_Scope.of(graph), graph.node):
         if node.op in ASSIGNING and node.input:
             variable, _ = scope.origin(node.input[0])
             if variable is not None and variable.op in VARIABLES:
