@@ -15,7 +15,7 @@ from kerasq.ops.softmax import exponentials
 from kerasq.qformat import QFormat
 from kerasq_convert.memory.plan import plan_memory
 from networks import NetworkBuilder, random_stored
-from random_operators import magnitude, output_format, random_clamp, random_format
+from random_operators import magnitude, output_format, random_clamp, random_format, random_zero
 
 FIXED = ("FIXED8", "FIXED8", "UFIXED8", "FIXED16", "UFIXED16")
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 63, 64, 65, 80)
@@ -83,6 +83,8 @@ class _Graph:
         inputs: tuple[int, ...] = (x, kernel, multiplier, bias)
         if kind == "CONV_2D":
             inputs = (*inputs, *self.addend(inputs, attributes, None if is_float else total_bits))
+            if not is_float and any(attributes["padding"]):
+                attributes["zero"] = random_zero(rng, source)
         form = self.float_result() if is_float else self.result_format(total_bits, magnitude(rng, net, kind, inputs))
         return net.apply(kind, inputs, form, clamp=random_clamp(rng, form), **attributes)
 
@@ -178,10 +180,11 @@ class _Graph:
             other = self.net.activation(f"gate{len(self.net.tensors)}", (1, self.shape(x)[-1]), form)
             self.inputs.append(other)
         if source.is_float or self.form(other).is_float:
-            form = self.float_result()
+            form, zero = self.float_result(), 0
         else:
             form = self.result_format((source.frac_bits or 0) + (self.form(other).frac_bits or 0), 1 << 14)
-        return self.net.apply("MUL", (x, other), form, clamp=random_clamp(rng, form))
+            zero = random_zero(rng, source)
+        return self.net.apply("MUL", (x, other), form, clamp=random_clamp(rng, form), zero=zero)
 
     def concatenate(self, x: int) -> int:
         """With other activations that differ in channels only, itself among them."""

@@ -10,7 +10,7 @@ from kerasq import ops
 from kerasq.format.model import Model
 from kerasq.ops import Overlap
 from operator_cases.cases import CASES
-from operator_cases.drawn import ACTIVATIONS, magnitude, output_format, random_clamp, random_format
+from operator_cases.drawn import ACTIVATIONS, magnitude, output_format, random_clamp, random_format, random_zero
 
 __all__ = [
     "ACTIVATIONS",
@@ -21,6 +21,7 @@ __all__ = [
     "random_clamp",
     "random_format",
     "random_model",
+    "random_zero",
 ]
 
 OPERATORS: dict[str, Callable[[np.random.Generator], Model]] = {

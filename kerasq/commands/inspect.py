@@ -105,6 +105,7 @@ def _operator(model: Model, operator: Operator) -> dict[str, Any]:
         "padding": list(operator.padding),
         "groups": operator.groups,
         "centered": bool(operator.centered),
+        "zero": operator.zero,
         # JSON has no infinity: a limit that limits nothing is null.
         "clamp": operator.clamp and [None if abs(limit) == float("inf") else limit for limit in operator.clamp],
         "accumulator_bits": operator.accumulator_bits,
@@ -159,16 +160,15 @@ def _cells(index: int, operator: dict[str, Any], constants: Sequence[str]) -> li
 
 
 def _window(operator: dict[str, Any]) -> str:
-    """`3x3 stride 2x2 padding 0,1,0,1`: what differs from a dense window with step 1."""
-    if operator["window"] == [0, 0]:
-        return ""
-    parts = [_times(operator["window"])]
+    """`3x3 stride 2x2 padding 0,1,0,1`: what differs from a dense window with step 1; without a window, what else is set."""
+    parts = [] if operator["window"] == [0, 0] else [_times(operator["window"])]
     for name, value, default in (
         ("stride", _times(operator["strides"]), "1x1"),
         ("dilation", _times(operator["dilations"]), "1x1"),
         ("padding", ",".join(map(str, operator["padding"])), "0,0,0,0"),
         ("groups", str(operator["groups"]), "1"),
         ("centered", str(operator["centered"]), "False"),
+        ("zero", str(operator["zero"]), "0"),
     ):
         if value != default:
             parts.append(f"{name} {value}")

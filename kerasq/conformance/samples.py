@@ -385,6 +385,33 @@ def normalized_network() -> Model:
     return net.model([x])
 
 
+def offset_network() -> Model:
+    """Zeros that are not stored as 0, of padding and of a product: what came with version 6."""
+    net = ModelBuilder(seed=11)
+    x = net.activation("x", "UFIXED8_5", 1, 6, 5, 8)
+    apart = net.operator(
+        OperatorKind.CONV_2D,
+        {"input": x, "kernel": net.constant("depthwise/kernel", "FIXED8_7", 8, 3, 3, 1)},
+        net.activation("depthwise/output", "UFIXED8_4", 1, 6, 5, 8),
+        padding=(1, 1, 1, 1),
+        groups=8,
+        zero=9,
+    )
+    gate = net.operator(
+        OperatorKind.AVERAGE_POOL_2D, [apart], net.activation("pool/output", "UFIXED8_4", 1, 1, 1, 8), window=(6, 5)
+    )
+    gated = net.operator(OperatorKind.MUL, [apart, gate], net.activation("mul/output", "UFIXED16_9", 1, 6, 5, 8), zero=200)
+    net.operator(
+        OperatorKind.CONV_2D,
+        {"input": gated, "kernel": net.constant("conv/kernel", "FIXED8_7", 3, 3, 3, 8)},
+        net.activation("conv/output", "FIXED16_9", 1, 3, 2, 3),
+        strides=(2, 2),
+        padding=(1, 0, 0, 1),
+        zero=40000,
+    )
+    return net.model([x])
+
+
 SAMPLES = {
     "binary": binary_network,
     "float": float_network,
@@ -396,4 +423,5 @@ SAMPLES = {
     "narrow": narrow_network,
     "labelled": labelled_network,
     "normalized": normalized_network,
+    "offset": offset_network,
 }

@@ -199,6 +199,7 @@ def _operator(table: dict[str, Any], tensors: tuple[Tensor, ...]) -> Operator:
         window=(window["height"], window["width"]),
         groups=window["groups"],
         centered=window["centered"],
+        zero=window["zero"],
     )
 
 

@@ -108,6 +108,7 @@ WINDOW = Table(
         "padding_right": USHORT,
         "groups": USHORT.with_default(1),
         "centered": USHORT,
+        "zero": USHORT,
     },
 )
 CLAMP = Table("Clamp", {"min": INT, "max": INT, "min_float": FLOAT, "max_float": FLOAT})

@@ -136,7 +136,8 @@ class Writer:
 
     def window(self, operator: Operator) -> int | None:
         """The Window table; none where it would hold the defaults."""
-        sizes = (*operator.window, *operator.strides, *operator.dilations, *operator.padding, operator.groups, operator.centered)
+        numbers = operator.groups, operator.centered, operator.zero
+        sizes = (*operator.window, *operator.strides, *operator.dilations, *operator.padding, *numbers)
         values = tuple(map(int, sizes))  # in the order of the schema's fields
         defaults = tuple(field.default for field in WINDOW.fields.values() if isinstance(field, Scalar))
         if values == defaults and not self.builder.forceDefaults:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
-from kerasq.ops import weighted
+from kerasq.ops import weighted, zero
 from kerasq.ops.bounds import Bounds
 from kerasq.ops.operand import Operand, Overlap
 from kerasq.ops.product import product
@@ -44,6 +44,9 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
     yield from Window.of(operator, (kernel[1], kernel[2])).problems()
     yield from weighted.vector_problems(operands)
     yield from weighted.addend_problems(operands)
+    yield from zero.problems(SPEC, model, operator)
+    if operator.zero and not any(operator.padding):
+        yield f"without padding zero must be 0: nothing has its value. Received: zero={operator.zero}"
 
 
 def _operands(model: Model, operator: Operator) -> weighted.Operands:
@@ -140,7 +143,7 @@ SPEC = OperatorSpec(
     bounds=bounds,
     prepare=prepare,
     rules=rules,
-    attributes=("strides", "dilations", "padding", "groups", "total_bits"),
+    attributes=("strides", "dilations", "padding", "groups", "zero", "total_bits"),
     limits={"max_side": MAX_SIDE},
     macs=macs,
     float_tolerance=weighted.FLOAT_TOLERANCE,

@@ -1,4 +1,7 @@
-"""MUL: the product of two tensors, value by value, or of a tensor and one value for each of its channels."""
+"""MUL: the product of two tensors, value by value, or of a tensor and one value for each of its channels.
+
+Of the first one `zero` is subtracted before.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from kerasq.format.model import Model, Operator, OperatorKind
-from kerasq.ops import float_path, pair
+from kerasq.ops import float_path, pair, zero
 from kerasq.ops.bounds import Bounds
 from kerasq.ops.requantization import requantization, rounding_half
 from kerasq.ops.spec import OperatorSpec, fixed_inputs, input_shape
@@ -22,6 +25,7 @@ def rules(model: Model, operator: Operator) -> Iterator[str]:
             "the second input must have the first one's shape, or one value for each channel and sizes of 1 elsewhere. "
             f"Received: shapes {first} and {second}"
         )
+    yield from zero.problems(SPEC, model, operator)
 
 
 def _frac_bits(model: Model, operator: Operator) -> int:
@@ -29,7 +33,7 @@ def _frac_bits(model: Model, operator: Operator) -> int:
 
 
 def bounds(model: Model, operator: Operator) -> Bounds:
-    """max|a| times max|b|, and the rounding half."""
+    """max|a| times max|b|, and the rounding half. (An unsigned `a` less a zero in its range is no larger.)"""
     first, second = pair.formats(SPEC, model, operator)
     return Bounds(
         first.largest_magnitude * second.largest_magnitude
@@ -56,8 +60,11 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarra
 
     rounding = requantization(operator, output, _frac_bits(model, operator), bounds(model, operator))
 
+    def without_zero(a: np.ndarray) -> np.ndarray:
+        return np.subtract(a, operator.zero, dtype=rounding.dtype) if operator.zero else a
+
     def run(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        product = np.multiply(a, spread(b), dtype=rounding.dtype)
+        product = np.multiply(without_zero(a), spread(b), dtype=rounding.dtype)
         product *= rounding.gain
         y = np.empty(a.shape, output.dtype)
         rounding.finish(product, y)
@@ -73,5 +80,6 @@ SPEC = OperatorSpec(
     bounds=bounds,
     prepare=prepare,
     rules=rules,
+    attributes=("zero",),
     since=2,
 )

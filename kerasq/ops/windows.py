@@ -24,17 +24,19 @@ class Window:
         strides: Steps from one output to the next.
         dilations: Distances of neighbouring taps.
         padding: Absent rows and columns at the top, bottom, left and right.
+        zero: What absent taps contribute.
     """
 
     size: tuple[int, int]
     strides: tuple[int, int]
     dilations: tuple[int, int]
     padding: tuple[int, int, int, int]
+    zero: int = 0
 
     @classmethod
     def of(cls, operator: Operator, size: tuple[int, int]) -> Window:
         """The window of an operator; a convolution's size is its kernel's."""
-        return cls(size, operator.strides, operator.dilations, operator.padding)
+        return cls(size, operator.strides, operator.dilations, operator.padding, operator.zero)
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -65,7 +67,7 @@ class Window:
         return rows, columns
 
     def patches(self, x: np.ndarray, dtype: np.typing.DTypeLike) -> np.ndarray:
-        """What every window sees, with zeros for absent taps, as a read-only view where that takes less memory.
+        """What every window sees, with `zero` for absent taps, as a read-only view where that takes less memory.
 
         Args:
             x: (batch, height, width, channels).
@@ -89,7 +91,7 @@ class Window:
         if not any(self.padding):
             return x.astype(dtype, copy=False)
         batch, height, width, channels = x.shape
-        padded = np.zeros((batch, height + top + bottom, width + left + right, channels), dtype)
+        padded = np.full((batch, height + top + bottom, width + left + right, channels), self.zero, dtype)
         padded[:, top : top + height, left : left + width] = x
         return padded
 
@@ -104,7 +106,7 @@ class Window:
         )
         seen = x[:, np.clip(rows, 0, height - 1)[:, None, :, None], np.clip(columns, 0, width - 1)[None, :, None, :]]
         valid = ((rows >= 0) & (rows < height))[:, None, :, None] & ((columns >= 0) & (columns < width))[None, :, None, :]
-        return np.where(valid[..., None], seen, np.zeros((), x.dtype))
+        return np.where(valid[..., None], seen, np.array(self.zero, x.dtype))
 
 
 def blocks(batch: int, rows: int, row_bytes: int) -> Iterator[tuple[slice, slice]]:

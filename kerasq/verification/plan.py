@@ -19,6 +19,7 @@ from kerasq.verification import overlap
 PLANNED_FOR_KERNELS_SINCE = 3  # scratch memory, and kernels whose rows lie in pairs
 OVERLAPS_SINCE = 2  # version of the file format in which an output may lie over an input but not exactly in its place
 FAMILIES_SINCE = {"FIXED2": 4}  # those that came later than the first version
+ZEROS_SINCE = 6  # stored values other than 0 that mean 0
 
 
 def aligned(size: int, alignment: int) -> int:
@@ -103,7 +104,8 @@ def savings(model: Model, spans: dict[int, tuple[int, int]]) -> list[int]:
 
 def needed_version(model: Model) -> int:
     """The oldest version of the format that has all that the model uses: kinds of operators and their operands, whose rows in
-    kerasq.ops say since when, formats, and outputs that lie over inputs. (What a compact file leaves out is no part of a model.)
+    kerasq.ops say since when, formats, zeros, and outputs that lie over inputs. (What a compact file leaves out is no part of a
+    model.)
 
     The writer records it, so that older readers refuse what they can't run; readers look at what a file uses,
     whatever it records.
@@ -117,7 +119,7 @@ def needed_version(model: Model) -> int:
 def _version_of(model: Model, operator: Operator) -> int:
     spec = ops.TABLE[operator.kind]
     listed = [(operand, index) for operand, index in spec.listed(operator) if 0 <= index < len(model.tensors)]
-    version = max([spec.since, *(operand.since for operand, _ in listed)])
+    version = max([spec.since, ZEROS_SINCE if operator.zero else 1, *(operand.since for operand, _ in listed)])
     if version >= OVERLAPS_SINCE:
         return version
     output = model.output(operator)

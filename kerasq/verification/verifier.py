@@ -268,9 +268,10 @@ def _is_sound(model: Model, operator: Operator, unsound: set[int]) -> bool:
 def _operator(model: Model, position: int) -> Iterator[str]:
     """What is wrong with an operator by itself."""
     operator = model.operators[position]
-    sizes = (*operator.strides, *operator.dilations, *operator.padding, *operator.window, operator.groups, operator.centered)
+    numbers = operator.groups, operator.centered, operator.zero
+    sizes = (*operator.strides, *operator.dilations, *operator.padding, *operator.window, *numbers)
     if not all(is_integer(size) and 0 <= size <= MAX_SIZE for size in sizes):
-        names = "strides, dilations, padding, window, groups and centered"
+        names = "strides, dilations, padding, window, groups, centered and zero"
         yield f"{label(model, position)}: {names} are 16-bit numbers. Received: {sizes}"
         return
     if problem := _scratch_problem(model, operator):

@@ -29,6 +29,7 @@ WINDOW_FIELDS = {
     "padding": ("padding_top", "padding_bottom", "padding_left", "padding_right"),
     "groups": ("groups",),
     "centered": ("centered",),
+    "zero": ("zero",),
 }
 # Fields that have a meaning in every file, so that any value is either right or wrong.
 ALWAYS = [

@@ -12,7 +12,16 @@ from kerasq import ops
 from kerasq.format.model import Model, Operator
 from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS, QFormat
 from networks import NetworkBuilder
-from operator_cases.drawn import ACTIVATIONS, kernel_of, magnitude, output_format, random_clamp, random_format, vectors
+from operator_cases.drawn import (
+    ACTIVATIONS,
+    kernel_of,
+    magnitude,
+    output_format,
+    random_clamp,
+    random_format,
+    random_zero,
+    vectors,
+)
 from operator_cases.exact import step, step_of, taps, weighted
 from operator_cases.rules import OUTPUT, WINDOW_RULES, q
 
@@ -50,6 +59,8 @@ def convolution(rng: np.random.Generator) -> Model:
     multiplier, bias, total_bits = vectors(rng, net, groups * outputs, sum_bits)
     form = output_format(rng, total_bits, magnitude(rng, net, "CONV_2D", (x, kernel, multiplier, bias)))
     attributes = {"strides": strides, "dilations": dilations, "padding": padding, "groups": groups}
+    if any(padding):
+        attributes["zero"] = random_zero(rng, source)
     y = net.apply("CONV_2D", (x, kernel, multiplier, bias), form, clamp=random_clamp(rng, form), **attributes)
     return net.build((x,), (y,))
 
@@ -75,7 +86,7 @@ def residual(rng: np.random.Generator) -> Model:
             shape,
             family.with_frac_bits(int(np.clip(total_bits - places, MIN_FRAC_BITS, min(total_bits, MAX_FRAC_BITS)))),
         )
-    attributes = {name: getattr(operator, name) for name in ("strides", "dilations", "padding", "groups")}
+    attributes = {name: getattr(operator, name) for name in ("strides", "dilations", "padding", "groups", "zero")}
     y = net.apply("CONV_2D", (*operator.inputs, addend), form, clamp=random_clamp(rng, form), **attributes)
     return net.build((x,) if addend == x else (x, addend), (y,))
 
@@ -93,8 +104,8 @@ def exact(model: Model, operator: Operator, x: np.ndarray, addend: np.ndarray | 
     scale = step(source.format) * step(kernel.format)
     for example, row, column, channel in product(range(len(x)), range(rows), range(columns), range(channels)):
         first = channel // (channels // operator.groups) * inputs
-        total = sum(
-            pixels[example][y][z][first + c] * weights[channel][i][j][c]
+        total = operator.zero * int(kernel.data[channel].sum(dtype=np.int64)) + sum(
+            (pixels[example][y][z][first + c] - operator.zero) * weights[channel][i][j][c]
             for (i, y), (j, z), c in product(vertical[row], horizontal[column], range(inputs))
         )
         added = Fraction(0)
@@ -144,6 +155,7 @@ BROKEN_ATTRIBUTES = [
     ({"groups": 3}, "groups must divide"),
     ({"groups": 1}, "kernel must have 2 input channels"),
     ({"total_bits": 0}, "total_bits must be 32 or 64"),
+    ({"zero": 1}, "zero must be 0: it is of unsigned inputs"),
 ]
 
 RANDOM = {"convolution": convolution, "residual": residual}

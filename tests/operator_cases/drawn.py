@@ -41,6 +41,13 @@ def random_clamp(rng: np.random.Generator, form: QFormat) -> tuple[float, float]
     return (low, high)
 
 
+def random_zero(rng: np.random.Generator, source: QFormat) -> int:
+    """What the stored value that means 0 may be for an input of a format: of unsigned ones, half of the time, any."""
+    if source.signed or source.is_float or rng.random() < 0.5:
+        return 0
+    return int(rng.integers(source.max_int, endpoint=True))
+
+
 def vectors(rng: np.random.Generator, net: NetworkBuilder, channels: int, sum_bits: int) -> tuple[int, int, int]:
     """Multiplier or ABSENT, bias or ABSENT, and the fractional bits of the total."""
     multiplier = bias = ABSENT

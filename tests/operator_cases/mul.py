@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasq.format.model import Model, Operator
 from networks import NetworkBuilder
-from operator_cases.drawn import ACTIVATIONS, output_format, random_clamp, random_format
+from operator_cases.drawn import ACTIVATIONS, output_format, random_clamp, random_format, random_zero
 from operator_cases.exact import step_of
 from operator_cases.rules import OUTPUT, q
 
@@ -29,7 +29,7 @@ def mul(rng: np.random.Generator) -> Model:
     b = net.activation("b", shape if rng.random() < 0.5 else by_channel, second)
     magnitude = first.max_int * second.max_int >> int(rng.integers(8))
     form = output_format(rng, (first.frac_bits or 0) + (second.frac_bits or 0), magnitude)
-    y = net.apply("MUL", (a, b), form, clamp=random_clamp(rng, form))
+    y = net.apply("MUL", (a, b), form, clamp=random_clamp(rng, form), zero=random_zero(rng, first))
     return net.build((a, b), (y,))
 
 
@@ -38,7 +38,7 @@ def exact(model: Model, operator: Operator, a: np.ndarray, b: np.ndarray) -> Ite
     for example, multipliers in zip(a, b, strict=True):
         values, factors = example.ravel().tolist(), multipliers.ravel().tolist()
         for position, value in enumerate(values):
-            yield value * first * (factors[position % len(factors)] * second)
+            yield (value - operator.zero) * first * (factors[position % len(factors)] * second)
 
 
 BROKEN = [
@@ -47,5 +47,7 @@ BROKEN = [
     ("layer/output", {"shape": (1, 60)}, "output must have shape"),
     ("x", {"format": q("FLOAT32")}, "records accumulator_bits=0"),
 ]
+
+BROKEN_ATTRIBUTES = [({"zero": 1}, "zero must be 0: it is of unsigned inputs")]
 
 RANDOM = {"mul": mul}

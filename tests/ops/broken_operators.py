@@ -54,6 +54,7 @@ WINDOW_ATTRIBUTES = {
     "padding": (((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 65535)), users("padding")),
     "groups": ((2, 0), users("groups")),
     "centered": ((1,), users("centered")),
+    "zero": ((1, 65535), users("zero")),
 }
 
 ATTRIBUTES = [
@@ -120,8 +121,9 @@ def nonsense(rng: np.random.Generator) -> Model:
             {"window": tuple(huge)},
             {"groups": pair[0]},
             {"centered": pair[1]},
+            {"zero": pair[1]},
             {"clamp": (float(pair[0]), float("nan"))},
             {"accumulator_bits": pair[0], "total_bits": 64},
-        ][rng.integers(11)]
+        ][rng.integers(12)]
         operator = operator.replace(**change)
     return Model(tuple(tensors), (operator,), (), ())

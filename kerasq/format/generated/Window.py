@@ -112,7 +112,14 @@ class Window(object):
             return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
         return 0
 
-def WindowStart(builder): builder.StartObject(12)
+    # Window
+    def Zero(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(28))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+def WindowStart(builder): builder.StartObject(13)
 def Start(builder):
     return WindowStart(builder)
 def WindowAddHeight(builder, height): builder.PrependUint16Slot(0, height, 0)
@@ -151,6 +158,9 @@ def AddGroups(builder, groups):
 def WindowAddCentered(builder, centered): builder.PrependUint16Slot(11, centered, 0)
 def AddCentered(builder, centered):
     return WindowAddCentered(builder, centered)
+def WindowAddZero(builder, zero): builder.PrependUint16Slot(12, zero, 0)
+def AddZero(builder, zero):
+    return WindowAddZero(builder, zero)
 def WindowEnd(builder): return builder.EndObject()
 def End(builder):
     return WindowEnd(builder)

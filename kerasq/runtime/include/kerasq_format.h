@@ -2,7 +2,7 @@
 #ifndef KERASQ_FORMAT_H
 #define KERASQ_FORMAT_H
 
-#define KQ_VERSION 5 /* newest version of the file format that is read */
+#define KQ_VERSION 6 /* newest version of the file format that is read */
 
 /* Storage of a tensor: the enum Type of kerasq.fbs. */
 typedef enum {

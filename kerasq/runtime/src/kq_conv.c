@@ -69,7 +69,8 @@ static void compute(const kq_operator *op, const kq_pixel *pixel) {
   uint32_t done = 0; /* channels of the group times the number of groups: as many as there are channels, when all are */
   for (uint32_t channel = 0; channel < channels; ++channel) {
     const uint8_t *const weights = rows.data + (size_t)channel * rows.bytes;
-    const int32_t sum = sum_of(&walk, dot, weights, walk.first + channel * rows.values);
+    const int32_t absent = op->zero == 0 ? 0 : (int32_t)kq_absent_sum(op, pixel, &rows, channel);
+    const int32_t sum = absent + sum_of(&walk, dot, weights, walk.first + channel * rows.values);
     kq_put_sum(&shared->finish, channel, pixel->first + channel, sum);
     done += op->groups;
     if (done == channels) {
@@ -92,6 +93,7 @@ static void run(const kq_operator *op, uint8_t *arena) {
     .input_type = type_of_x,                                                \
     .weight_type = type_of_weight,                                          \
     .accumulator_bits = 32,                                                 \
+    .takes_zero = true,                                                     \
     .accepts = kq_has_fixed_output,                                         \
     .run = run,                                                             \
     .inner = (void (*)(void))kq_dot_##x##_##weight,                         \

@@ -11,4 +11,7 @@ static inline uint32_t kq_group_channel(const kq_operator *op, uint32_t channel)
   return op->groups == 1 ? 0 : channel / (kernel->shape[0] / op->groups) * kernel->shape[3];
 }
 
+/* kq_conv_zero.c: what taps of an output channel that miss the input add to its sum, the zero times their weights. */
+int64_t kq_absent_sum(const kq_operator *op, const kq_pixel *pixel, const kq_rows *weights, uint32_t channel);
+
 #endif

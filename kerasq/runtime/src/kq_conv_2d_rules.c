@@ -8,6 +8,9 @@ static kq_status check(kq_operator *op) {
   if (kernel->shape[3] != x->shape[3] / groups) return KQ_BAD_OPERAND;
   /* With this an extent fits 32 bits. */
   if (kernel->shape[1] > KQ_CONV_2D_MAX_SIDE || kernel->shape[2] > KQ_CONV_2D_MAX_SIDE) return KQ_BAD_ATTRIBUTE;
+  if (!kq_check_zero(op) || (op->zero != 0 && (op->padding[0] | op->padding[1] | op->padding[2] | op->padding[3]) == 0)) {
+    return KQ_BAD_ATTRIBUTE;
+  }
   op->window[0] = (uint16_t)kernel->shape[1];
   op->window[1] = (uint16_t)kernel->shape[2];
   const kq_status status = kq_check_vectors(op);

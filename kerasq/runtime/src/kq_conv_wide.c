@@ -12,7 +12,7 @@ typedef struct {
 static int64_t sum_of(const kq_operator *op, const kq_pixel *pixel, const kq_rows *weights, uint32_t channel) {
   const kq_tensor *x = op->input[KQ_X], *kernel = op->input[KQ_KERNEL];
   const uint32_t taps = kernel->shape[2], channels = kernel->shape[3];
-  int64_t sum = 0;
+  int64_t sum = kq_absent_sum(op, pixel, weights, channel);
   for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
     const uint32_t line = kq_tap(op, 0, pixel->rows, row) * x->shape[2];
     for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {
@@ -61,6 +61,7 @@ const kq_kernel kq_conv_2d_wide = {
     .weight_type = KQ_ANY,
     .weight_layout = KQ_ANY_LAYOUT,
     .accumulator_bits = 64,
+    .takes_zero = true,
     .accepts = kq_has_fixed_output,
     .run = run,
 };
@@ -72,6 +73,7 @@ const kq_kernel kq_conv_2d_pairs = {
     .weight_type = KQ_FIXED8,
     .weight_layout = KQ_LAYOUT_PAIRS,
     .accumulator_bits = 32,
+    .takes_zero = true,
     .accepts = kq_has_fixed_output,
     .run = run,
 };
@@ -83,6 +85,7 @@ const kq_kernel kq_conv_2d_to_float = {
     .weight_type = KQ_ANY,
     .weight_layout = KQ_ANY_LAYOUT,
     .accumulator_bits = KQ_ANY_BITS,
+    .takes_zero = true,
     .accepts = kq_is_integer_to_float,
     .run = run_to_float,
 };

@@ -111,6 +111,7 @@ static const struct {
     {.fields = 4, .absent = 0, .use = KQ_USES_PADDING},
     {.fields = 1, .absent = 1, .use = KQ_USES_GROUPS},
     {.fields = 1, .absent = 0, .use = KQ_USES_CENTERED},
+    {.fields = 1, .absent = 0, .use = KQ_USES_ZERO},
 };
 
 /* Absent fields of a Window, and an absent Window, have their defaults. */
@@ -132,6 +133,7 @@ static bool load_window(kq_operator *op, const uint8_t *table) {
   memcpy(op->padding, values + WINDOW_PADDING, sizeof op->padding);
   op->groups = values[WINDOW_GROUPS];
   op->is_centered = values[WINDOW_CENTERED] != 0;
+  op->zero = values[WINDOW_ZERO];
   return values[WINDOW_CENTERED] <= 1;
 }
 

@@ -1,4 +1,5 @@
-/* MUL in integers: the product of two tensors, or of one and a value for each channel, requantized once. */
+/* MUL in integers: the product of two tensors, or of one and a value for each channel, requantized once.
+ * Of the first one its zero is subtracted before. */
 #include "kq_arithmetic.h"
 
 static void run(const kq_operator *op, uint8_t *arena) {
@@ -10,7 +11,7 @@ static void run(const kq_operator *op, uint8_t *arena) {
   uint8_t *y_data = kq_output_data(op, arena);
   for (uint32_t i = 0, j = 0; i < y->elements; ++i, ++j) {
     if (j == b->elements) j = 0; /* the next pixel's channels */
-    const int64_t product = (int64_t)read_a(a_data, i) * read_b(b_data, j);
+    const int64_t product = (int64_t)(read_a(a_data, i) - op->zero) * read_b(b_data, j);
     write(y_data, i, kq_requantize(product, shift, op->low.fixed, op->high.fixed));
   }
 }
@@ -21,6 +22,7 @@ const kq_kernel kq_mul = {
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
     .accumulator_bits = KQ_ANY_BITS,
+    .takes_zero = true,
     .accepts = kq_is_fixed_throughout,
     .run = run,
 };

@@ -6,7 +6,7 @@ static void multiply_exactly(const kq_operator *op, const uint8_t *a_data, const
   const kq_reader read_a = kq_reader_of(a->type), read_b = kq_reader_of(b->type);
   for (uint32_t i = 0, j = 0; i < op->output->elements; ++i, ++j) {
     if (j == b->elements) j = 0; /* the next pixel's channels */
-    const int64_t product = (int64_t)read_a(a_data, i) * read_b(b_data, j);
+    const int64_t product = (int64_t)(read_a(a_data, i) - op->zero) * read_b(b_data, j);
     kq_put_float(op, y_data, i, kq_scaled_float(product, -(a->frac_bits + b->frac_bits)));
   }
 }
@@ -30,6 +30,7 @@ const kq_kernel kq_mul_mixed = {
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
     .accumulator_bits = KQ_ANY_BITS,
+    .takes_zero = true,
     .accepts = kq_has_float,
     .run = run,
 };

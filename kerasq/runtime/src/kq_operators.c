@@ -78,7 +78,7 @@ static const kq_operand normalize[] = {
 const kq_signature kq_signatures[KQ_KINDS] = {
     [KQ_CONV_2D] = {
         .operands = conv_2d, .count = 5, .needed = 4,
-        .attributes = KQ_USES_STRIDES | KQ_USES_DILATIONS | KQ_USES_PADDING | KQ_USES_GROUPS | KQ_USES_TOTAL_BITS,
+        .attributes = KQ_USES_STRIDES | KQ_USES_DILATIONS | KQ_USES_PADDING | KQ_USES_GROUPS | KQ_USES_ZERO | KQ_USES_TOTAL_BITS,
     },
     [KQ_DENSE] = {
         .operands = dense, .count = 4, .needed = 4,
@@ -106,6 +106,7 @@ const kq_signature kq_signatures[KQ_KINDS] = {
     },
     [KQ_MUL] = {
         .operands = mul, .count = 2, .needed = 2,
+        .attributes = KQ_USES_ZERO,
     },
     [KQ_CONCAT] = {
         .operands = concat, .count = 5, .needed = 2,

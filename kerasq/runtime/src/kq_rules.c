@@ -61,6 +61,11 @@ kq_status kq_check_operator(kq_operator *op) {
   return set_limits(op) ? KQ_OK : KQ_BAD_ATTRIBUTE;
 }
 
+bool kq_check_zero(const kq_operator *op) {
+  const uint8_t type = op->input[0]->type;
+  return op->zero == 0 || (op->is_integer && kq_min_int(type) == 0 && op->zero <= kq_max_int(type));
+}
+
 kq_status kq_check_same_shape(kq_operator *op) { return kq_has_shape_of(op->output, op->input[0]) ? KQ_OK : KQ_BAD_OUTPUT; }
 
 uint64_t kq_rounding_half(int frac_bits, const kq_tensor *y) {

@@ -34,6 +34,9 @@ KQ_EACH_KIND(KQ_DECLARE_RULES)
 /* Distance of two numbers of fractional bits. */
 static inline int kq_distance(int a, int b) { return a < b ? b - a : a - b; }
 
+/* The zero is 0, or in the range of an unsigned first input of an operator in integers: then every bound holds as it is. */
+bool kq_check_zero(const kq_operator *op);
+
 /* KQ_BAD_OUTPUT unless the output has the first input's shape. */
 kq_status kq_check_same_shape(kq_operator *op);
 

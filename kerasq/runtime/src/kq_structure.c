@@ -31,7 +31,7 @@ static const field_type tensor_fields[TENSOR_SLOTS] = {
     [TENSOR_OFFSET] = U32, [TENSOR_LAYOUT] = U8};
 static const field_type window_fields[WINDOW_SLOTS] = {
     [WINDOW_SIZE] = U16, U16, [WINDOW_STRIDES] = U16, U16, [WINDOW_DILATIONS] = U16, U16, [WINDOW_PADDING] = U16, U16, U16, U16,
-    [WINDOW_GROUPS] = U16, [WINDOW_CENTERED] = U16};
+    [WINDOW_GROUPS] = U16, [WINDOW_CENTERED] = U16, [WINDOW_ZERO] = U16};
 static const field_type clamp_fields[CLAMP_SLOTS] = {[CLAMP_FIXED] = U32, U32, [CLAMP_FLOAT] = U32, U32};
 static const field_type operator_fields[OPERATOR_SLOTS] = {
     [OPERATOR_KIND] = U8, [OPERATOR_INPUTS] = INDICES, [OPERATOR_OUTPUTS] = INDICES, [OPERATOR_WINDOW] = ONE(WINDOW),
