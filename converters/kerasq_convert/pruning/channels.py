@@ -4,7 +4,7 @@ Channels that an operator moves or computes side by side (additions, pooling, ta
 are one class: they are there together or not at all. A class is needed where the network shows one of its channels, where an
 operator needs all channels (Softmax, Transpose, whatever computes in float), and where a convolution or a Dense layer, which mix
 channels, reads one that may change. They do without one that no weight of theirs is for, and without a constant whose part in
-their sums their biases can hold: everywhere, so that beside padding, whose zeros are no such constants, it must be 0.
+their sums their biases can hold: everywhere, so that beside padding it must be the zero that absent taps have.
 
 Kernels read words: where the channels of a tensor, 16 and more, make whole ones, as many stay as make whole ones again. A few
 constants more cost less than the slower kernels of ragged channels.
@@ -110,7 +110,7 @@ def _reads(model: Model, operator: Operator, ranges: Intervals) -> np.ndarray:
     """Which channels of its input an operator that mixes them can't do without."""
     used = np.any(weights_by_channel(model, operator) != 0, axis=(0, 1, 2))
     x = ranges[ops.operand_index(operator, "input")]
-    folds = x.is_constant & (np.asarray(x.low == 0, bool) | (not any(operator.padding)))
+    folds = x.is_constant & (np.asarray(x.low == operator.zero, bool) | (not any(operator.padding)))
     return used & ~folds
 
 

@@ -4,7 +4,7 @@
     what follows  (multiplier of either sign, bias, addend, one rounding, saturation, clamp) is monotone: ends go to ends.
 
 The accumulator proof (kerasq.ops) asks for one symmetric bound of an operator; this knows signs and channels. A tap that padding
-may put outside of the image is a zero, too. A range of one integer is exact: such a channel is a constant.
+may put outside of the image has the operator's zero, too. A range of one integer is exact: such a channel is a constant.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ class Interval:
     def union(self, value: int) -> Interval:
         """With a value more in every channel."""
         return Interval(np.minimum(self.low, value), np.maximum(self.high, value))
+
+    def less(self, value: int) -> Interval:
+        """With that subtracted in every channel."""
+        return Interval(self.low - value, self.high - value)
 
     def scaled(self, factor: np.ndarray) -> Interval:
         """Times a factor for each channel, or one for all."""
@@ -95,7 +99,7 @@ def _computed(model: Model, operator: Operator, ranges: Intervals) -> Interval |
             first, second = (_aligned(x, finer - frac_bits(format_)) for x, format_ in zip(sources, formats, strict=True))
             return requantized(first.plus(second), finer, output.format)
         case OperatorKind.MUL:
-            a, b = sources
+            a, b = sources[0].less(operator.zero), sources[1]
             products = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
             product = Interval(np.minimum.reduce(products), np.maximum.reduce(products))
             return requantized(product, frac_bits(*formats), output.format)
@@ -134,7 +138,7 @@ def _weighted(model: Model, operator: Operator, ranges: Intervals) -> Interval:
     operands = weighted.Operands.of(ops.TABLE[operator.kind], model, operator)
     x = ranges[ops.operand_index(operator, "input")]
     if any(operator.padding):
-        x = x.union(0)
+        x = x.union(operator.zero)
     total = _sums(weights_by_channel(model, operator), x)
     if operands.multiplier is not None:
         total = total.scaled(stored(operands.multiplier))

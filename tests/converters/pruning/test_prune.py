@@ -159,7 +159,7 @@ class Net(ModelBuilder):
         super().__init__()
         self.x = self.activation("x", "UFIXED8_4", 1, 4, 4, 3)
 
-    def conv(self, name, x, outputs, *, constant=None, groups=1, size=1, padding=(0, 0, 0, 0), bias="FIXED32_8", addend=None):
+    def conv(self, name, x, outputs, *, constant=None, groups=1, size=1, padding=(0, 0, 0, 0), zero=0, bias="FIXED32_8", addend=None):
         """A convolution whose channels are 0 .. outputs - 1, of which `constant` have no weights but a bias."""
         channels = self.tensors[x].shape[-1]
         kernel = self.random.integers(1, 3, (outputs, size, size, channels // groups))
@@ -173,7 +173,7 @@ class Net(ModelBuilder):
             parts["addend"] = addend
         side = self.tensors[x].shape[1] + padding[0] + padding[1] - size + 1
         y = self.activation(f"{name}/output", "UFIXED8_4", 1, side, side, outputs)
-        return self.operator(OperatorKind.CONV_2D, parts, y, groups=groups, padding=padding)
+        return self.operator(OperatorKind.CONV_2D, parts, y, groups=groups, padding=padding, zero=zero)
 
     def other(self, kind, inputs, name, *shape, format="UFIXED8_4", **attributes):
         return self.operator(kind, inputs, self.activation(name, format, 1, *shape), **attributes)
@@ -209,23 +209,42 @@ def test_constants_go_into_the_next_bias_through_all_that_moves_them():
     assert {layer.name: layer.channels for layer in pruned_layers(before, after)}["j"] == (12, 10)
 
 
-@pytest.mark.parametrize(("value", "kept"), [(0, 4), (5, 5)])
-def test_beside_padding_only_zeros_go(value, kept):
+# What a channel is, the zero of the padding beside it, and how many of the five channels stay.
+BESIDE_PADDING = [(0, 0, 4), (5, 0, 5), (5, 5, 4), (0, 5, 5), (1, 5, 5)]
+
+
+@pytest.mark.parametrize(("value", "zero", "kept"), BESIDE_PADDING)
+def test_beside_padding_only_zeros_go(value, zero, kept):
     net = Net()
     a = net.conv("a", net.x, 5, constant={2: value})
-    net.conv("b", a, 3, size=3, padding=(1, 1, 1, 1))
+    net.conv("b", a, 3, size=3, padding=(1, 1, 1, 1), zero=zero)
     _, after = net.pruned()
     assert channels(after) == {"a/output": kept, "b/output": 3}
+    assert after.operators[1].zero == zero
+    assert bool(np.any(after.tensor("b/bias").data)) == (value == zero != 0)
 
 
-@pytest.mark.parametrize(("value", "kept"), [(0, 4), (5, 5)])
-def test_a_depthwise_convolution_beside_padding_makes_no_constant_of_one(value, kept):
+@pytest.mark.parametrize(("value", "zero", "kept"), BESIDE_PADDING)
+def test_a_depthwise_convolution_beside_padding_makes_no_constant_of_one(value, zero, kept):
     net = Net()
     a = net.conv("a", net.x, 5, constant={2: value})
-    b = net.conv("b", a, 5, groups=5, size=3, padding=(1, 1, 1, 1))
+    b = net.conv("b", a, 5, groups=5, size=3, padding=(1, 1, 1, 1), zero=zero)
     net.conv("c", b, 3)
     _, after = net.pruned()
     assert channels(after) == {"a/output": kept, "b/output": kept, "c/output": 3}
+
+
+def test_a_product_with_the_zero_is_nothing():
+    net = Net()
+    a = net.conv("a", net.x, 5, constant={1: 0, 2: 6})
+    b = net.conv("b", net.x, 5)
+    y = net.other(OperatorKind.MUL, (a, b), "y", 4, 4, 5, format="FIXED16_6", zero=6)
+    parts = {"input": y, "kernel": net.constant("c/kernel", "FIXED8_4", 3, 1, 1, 5)}
+    net.operator(OperatorKind.CONV_2D, parts, net.activation("c/output", "FIXED16_6", 1, 4, 4, 3))
+    _, after = net.pruned()
+    assert channels(after) == {"a/output": 4, "b/output": 4, "y": 4, "c/output": 3}
+    (product,) = (operator for operator in after.operators if operator.kind is OperatorKind.MUL)
+    assert product.zero == 6
 
 
 def test_a_constant_that_no_bias_holds_stays():
