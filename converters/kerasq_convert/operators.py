@@ -81,6 +81,12 @@ def activations_read(model: Model, operator: Operator) -> list[int]:
     return [index for index in operator.inputs if index != ABSENT and not model.tensors[index].is_constant]
 
 
+def with_real_zero(model: Model, operator: Operator) -> Operator:
+    """An operator of integers for computing with values: its zero, too, is a value and no stored integer."""
+    x = model.tensors[operator.inputs[0]].format
+    return operator.replace(zero=operator.zero * x.step) if operator.zero and x.is_fixed else operator
+
+
 def without_unused(model: Model) -> Model:
     """`model` without the operators that its outputs do not depend on, and the tensors that nothing uses then."""
     needed, operators = {*model.outputs}, []

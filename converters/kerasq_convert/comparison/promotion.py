@@ -121,6 +121,8 @@ class _Promoter:
         for operator in self.model.operators:
             if operator.outputs[0] in promoted:
                 operator = operator.replace(clamp=self._clamp(operator, tensors[operator.outputs[0]]))
+            if operator.inputs[0] in promoted:
+                operator = operator.replace(zero=operator.zero << FINER)
             x, table = (ops.operand_index(operator, name) for name in ("input", "table"))
             if operator.kind is OperatorKind.SOFTMAX and x in promoted and table != ABSENT:
                 entries = softmax.exponentials(tensors[x].format)
@@ -159,10 +161,14 @@ class _Promoter:
 
 
 def _proven(model: Model, touched: set[int]) -> Model | None:
-    """`model` with the accumulators that its changed operators need; None where 64 bits do not hold them."""
+    """`model` with the accumulators that its changed operators need; None where 64 bits do not hold them.
+
+    An operator that no longer keeps the rules of its kind stays as it is: what it needs is not defined.
+    """
     operators = list(model.operators)
     for position, operator in enumerate(operators):
-        if touched & {*operator.inputs, *operator.outputs}:
+        keeps_rules = not any(True for _ in ops.TABLE[operator.kind].rules(model, operator))
+        if keeps_rules and touched & {*operator.inputs, *operator.outputs}:
             try:
                 operators[position] = ops.with_widths(model, operator)
             except OverflowError:

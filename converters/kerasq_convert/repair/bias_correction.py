@@ -35,7 +35,7 @@ from kerasq.runtime import available, tiers
 from kerasq_convert.comparison.logits import beside_logits, scored_outputs
 from kerasq_convert.comparison.outputs import Wanted, is_better
 from kerasq_convert.examples.in_batches import computed_in_batches, in_batches
-from kerasq_convert.operators import activations_read
+from kerasq_convert.operators import activations_read, with_real_zero
 
 STEPS = 2  # of Newton's method
 LEAST_SLOPE = 1 / 64  # of what follows, on average: a channel that shows less than that is left alone
@@ -316,7 +316,8 @@ def _in_float(model: Model, operator: Operator) -> Callable[..., np.ndarray]:
     tensors = list(model.tensors)
     for index in (*activations_read(model, operator), *operator.outputs):
         tensors[index] = dataclasses.replace(tensors[index], format=FLOAT32)
-    return ops.prepare(dataclasses.replace(model, tensors=tuple(tensors)), operator.replace(clamp=None))
+    in_values = with_real_zero(model, operator).replace(clamp=None)
+    return ops.prepare(dataclasses.replace(model, tensors=tuple(tensors)), in_values)
 
 
 def _read(model: Model, operator: Operator, values: dict[int, np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:

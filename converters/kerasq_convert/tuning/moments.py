@@ -19,6 +19,7 @@ import numpy as np
 
 from kerasq.format.model import Model, OperatorKind
 from kerasq.ops.windows import Window
+from kerasq_convert.operators import with_real_zero
 from kerasq_convert.tuning.rounding import Problem
 from kerasq_convert.tuning.weighted import Weighted
 
@@ -111,18 +112,18 @@ def moments_of(model: Model, weighted: Weighted, x: np.ndarray, sums: np.ndarray
     parts = []
     for number, start in enumerate(range(0, len(x), batch)):
         chosen = slice(start, start + batch)
-        unfolded = _unfolded(weighted, x[chosen])
+        unfolded = _unfolded(model, weighted, x[chosen])
         wanted = sums[chosen].reshape(-1, weighted.groups, kernel[0] // weighted.groups).transpose(1, 0, 2)
         taken = slice(number % min(step, unfolded.shape[1]), None, step)
         parts.append(Moments.of(unfolded[:, taken], wanted[:, taken]))
     return functools.reduce(Moments.__add__, parts)
 
 
-def _unfolded(weighted: Weighted, x: np.ndarray) -> np.ndarray:
+def _unfolded(model: Model, weighted: Weighted, x: np.ndarray) -> np.ndarray:
     """What each row of the kernel is multiplied by, (groups, places, columns)."""
     if weighted.operator.kind is OperatorKind.DENSE:
         return x.reshape(1, len(x), -1)
     _, height, width, channels = weighted.kernel.shape
-    patches = Window.of(weighted.operator, (height, width)).patches(x, x.dtype)
+    patches = Window.of(with_real_zero(model, weighted.operator), (height, width)).patches(x, x.dtype)
     grouped = patches.reshape(*patches.shape[:5], weighted.groups, channels).transpose(5, 0, 1, 2, 3, 4, 6)
     return grouped.reshape(weighted.groups, -1, height * width * channels)

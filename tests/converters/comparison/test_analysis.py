@@ -10,6 +10,7 @@ import pytest
 import kerasq
 from converters.zoo import L, build, images, sequential, signal_to_noise_db
 from kerasq import format as kq
+from kerasq import ops
 from kerasq.commands.inspect import main as inspect
 from kerasq.interpreter.reference import ReferenceEngine
 from kerasq.qformat import QFormat
@@ -17,6 +18,7 @@ from kerasq_convert import ConversionError, Converter, float_model
 from kerasq_convert.command import main
 from kerasq_convert.comparison.analysis_text import percent, to_text
 from kerasq_convert.comparison.layers import Noise, analyze
+from kerasq_convert.comparison.promotion import variants
 from networks import NetworkBuilder
 
 
@@ -139,6 +141,25 @@ def test_a_pool_is_promoted_with_what_it_reads(analyzed):
     assert promotion.what == "output"
     assert promotion.arena_bytes > 0
     assert promotion.alone.sqnr_db > analysis.layer("pool/output").alone.sqnr_db + 30
+
+
+def test_an_input_that_is_promoted_with_an_output_has_its_zero_in_its_new_format():
+    """The second convolution's addend gets 16 bits, so that its sum must get finer, and with it what both read."""
+    rng, net = np.random.default_rng(2), NetworkBuilder()
+    x = net.activation("x", (1, 4, 4, 2), "UFIXED8_4")
+    kernels = [net.constant(f"kernel{i}", rng.choice([-1, 1], (2, 3, 3, 2)), "SIGN") for i in range(2)]
+    padding = {"padding": (1, 1, 1, 1), "zero": 90}
+    first = net.apply("CONV_2D", {"input": x, "kernel": kernels[0]}, "UFIXED8_4", "first", **padding)
+    parts = {"input": x, "kernel": kernels[1], "addend": first}
+    model = net.build((x,), (net.apply("CONV_2D", parts, "UFIXED8_4", "second", **padding),))
+    (wide,) = (variant for variant in variants(model, model)(0) if variant.what == "output")
+    assert [str(form) for _, form in wide.inputs] == ["UFIXED16_10"]
+    stored = rng.integers(0, 256, (3, 4, 4, 2)).astype(np.uint16)
+    (index,), tensors = model.operators[0].outputs, list(model.tensors)
+    tensors[index] = dataclasses.replace(tensors[index], format=QFormat.parse("UFIXED16_4"))
+    unsaturated = ops.prepare(dataclasses.replace(model, tensors=tuple(tensors)), model.operators[0])
+    exact = np.minimum(unsaturated(stored.astype(np.uint8)), 1023)
+    np.testing.assert_array_equal(wide.run(stored << 6) >> 6, exact)
 
 
 def test_scores_are_promoted_with_the_table_of_the_softmax(analyzed):

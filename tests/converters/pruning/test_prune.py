@@ -159,7 +159,7 @@ class Net(ModelBuilder):
         super().__init__()
         self.x = self.activation("x", "UFIXED8_4", 1, 4, 4, 3)
 
-    def conv(self, name, x, outputs, *, constant=None, groups=1, size=1, padding=(0, 0, 0, 0), zero=0, bias="FIXED32_8", addend=None):
+    def conv(self, name, x, outputs, *, constant=None, groups=1, size=1, padding=(0,) * 4, zero=0, bias="FIXED32_8", addend=None):
         """A convolution whose channels are 0 .. outputs - 1, of which `constant` have no weights but a bias."""
         channels = self.tensors[x].shape[-1]
         kernel = self.random.integers(1, 3, (outputs, size, size, channels // groups))

@@ -10,9 +10,11 @@ import kerasq
 from converters.zoo import L, randomized, signal_to_noise_db
 from kerasq import format as kq
 from kerasq.format import OperatorKind
+from kerasq.qformat import QFormat
 from kerasq_convert import Converter
 from kerasq_convert.comparison.outputs import Wanted
 from kerasq_convert.repair import bias_correction
+from networks import NetworkBuilder
 
 SHAPE = (12, 12, 3)
 
@@ -126,3 +128,31 @@ def test_applied_again_without_examples_it_is_nearly_what_was_measured(measured)
     for one, other in zip(correction.apply(wrong).constants(), found.constants(), strict=True):
         np.testing.assert_allclose(one.values, other.values, atol=2 * other.format.step)
     kq.dumps(found)
+
+
+def offset_networks(wrong):
+    """A convolution of what is stored with an offset of 90, in float and quantized, with `wrong` more in its bias."""
+    rng, reference, net = np.random.default_rng(4), NetworkBuilder(), NetworkBuilder()
+    kernel, bias, padding = QFormat.parse("FIXED8_6"), rng.normal(size=3), (1, 1, 1, 1)
+    stored = kernel.quantize(rng.normal(scale=0.2, size=(3, 3, 3, 2)))
+    weights = kernel.dequantize(stored, np.float64)
+    x = reference.activation("x", (1, 4, 4, 2), "FLOAT32")
+    identity, less = np.eye(2).reshape(2, 1, 1, 2), np.full(2, -90 / 16)
+    constants = [reference.constant(str(i), data, "FLOAT32") for i, data in enumerate((identity, less, weights, bias))]
+    meant = reference.apply("CONV_2D", (x, constants[0], -1, constants[1]), "FLOAT32", "meant")
+    y = reference.apply("CONV_2D", (meant, constants[2], -1, constants[3]), "FLOAT32", "y", padding=padding)
+
+    q, offset = net.activation("x", (1, 4, 4, 2), "UFIXED8_4"), weights.sum(axis=(1, 2, 3)) * 90 / 16
+    taken_back = QFormat.parse("FIXED32_10").quantize(bias - offset + wrong)
+    parts = net.constant("kernel", stored, kernel), -1, net.constant("bias", taken_back, "FIXED32_10")
+    z = net.apply("CONV_2D", (q, *parts), "FIXED16_8", "y", padding=padding, zero=90)
+    return reference.build((x,), (y,)), net.build((q,), (z,)), bias - offset
+
+
+def test_beside_padding_means_are_of_its_zero():
+    reference, model, bias = offset_networks(0.5)
+    values = (np.random.default_rng(5).integers(0, 256, (2, 64, 4, 4, 2)) / 16).astype(np.float32)
+    correction = bias_correction.BiasCorrection(reference, [values[0]], Wanted.of(reference, [values[1]]), {"kernel"})
+    found = correction.measure(model).tensor("bias").values
+    np.testing.assert_allclose(found, bias, atol=0.01)
+    np.testing.assert_allclose(correction.apply(model).tensor("bias").values, found, atol=0.01)

@@ -16,6 +16,7 @@ from kerasq_convert.tuning.layer import Freedom, learn_layer
 from kerasq_convert.tuning.moments import Moments, moments_of
 from kerasq_convert.tuning.rounding import Grid, Problem, descend, feedback, learn
 from kerasq_convert.tuning.weighted import Weighted
+from networks import NetworkBuilder
 
 ROWS = 6
 
@@ -139,6 +140,22 @@ def test_moments_of_every_kind_of_operator_lead_to_the_weights_that_give_the_sum
     moments = moments_of(model, weighted, values, sums)
     assert moments.noise(weighted.weights).max() < 1e-6 * moments.tt.max()
     np.testing.assert_allclose(moments.problem(weighted.weights).wanted, weighted.weights, atol=1e-3)
+
+
+def test_moments_beside_padding_are_of_its_zero():
+    """90 is stored for 0 in sixteenths: the border of an image that is 90 everywhere looks like the rest of it."""
+    rng, net = np.random.default_rng(8), NetworkBuilder()
+    x = net.activation("x", (1, 5, 5, 2), "UFIXED8_4")
+    kernel = net.constant("k", rng.integers(-100, 100, (3, 3, 3, 2)), "FIXED8_6")
+    y = net.apply("CONV_2D", {"input": x, "kernel": kernel}, "FIXED16_6", padding=(1, 1, 1, 1), zero=90)
+    model, values = net.build((x,), (y,)), rng.integers(0, 256, (40, 5, 5, 2)) / 16
+    weighted = Weighted.of(model, model.operators[0])
+    assert weighted is not None
+    padded = np.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=90 / 16)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    sums = np.einsum("eijchw,ohwc->eijo", windows, weighted.kernel.values).astype(np.float32)
+    moments = moments_of(model, weighted, values.astype(np.float32), sums)
+    assert moments.noise(weighted.weights).max() < 1e-6 * moments.tt.max()
 
 
 def test_work_is_bounded_by_looking_at_fewer_places(monkeypatch):
