@@ -28,9 +28,9 @@ from kerasq.format.model import ABSENT
 from kerasq.qformat import FLOAT32, QFormat
 from kerasq.verification.verifier import problems
 from networks import NetworkBuilder, random_stored
-from practical_operators import KINDS, practical_model
+from practical_operators import KINDS, PADDED, models_with_zeros, practical_model
 from random_graphs import CHANNELS, random_graph
-from random_operators import ACTIVATIONS, OPERATORS, random_clamp, random_format, random_model
+from random_operators import ACTIVATIONS, OPERATORS, random_clamp, random_format, random_model, random_zero
 
 CHILDREN = 50  # mutants of one network, at most; with fewer files there are fewer of each
 SHARE = 10  # every tenth is compared with the reference engine
@@ -42,7 +42,7 @@ def networks(seed: int) -> Iterator[Model]:
     """Random networks without end: graphs, single operators and samples, those left out that take long."""
     chance = random.Random(seed)
     while True:
-        kind, child = chance.choice("ggggoowwwffcccsppppppppppddt"), chance.randrange(1 << 30)
+        kind, child = chance.choice("ggggoowwwffcccsppppppppppddtzzz"), chance.randrange(1 << 30)
         if kind == "g":
             model = random_graph(child)
         elif kind == "o":
@@ -54,6 +54,8 @@ def networks(seed: int) -> Iterator[Model]:
             model = practical_model("paired_convolution", child)
         elif kind == "t":
             model = practical_model("window_of_three", child)
+        elif kind == "z":
+            model = next(models_with_zeros(chance.choice(PADDED), child))
         elif kind == "w":
             model = narrow_sums(np.random.default_rng(child))
         elif kind == "f":
@@ -115,6 +117,8 @@ def shared_constants(rng: np.random.Generator) -> Model:
         operands = (inputs[-1], kernel, *(int(vector) for vector in rng.choice([*vectors, ABSENT], 2)))
         result = random_format(rng, (*ACTIVATIONS, "FLOAT32"), -4, 8)
         attributes = {"padding": padding, "strides": strides, "groups": groups, "clamp": random_clamp(rng, result)}
+        if any(padding) and not form.is_float:
+            attributes["zero"] = random_zero(rng, net.tensors[inputs[-1]].format)
         outputs.append(net.apply(kind, operands, result, **attributes))
     return net.build(tuple(inputs), tuple(outputs))
 

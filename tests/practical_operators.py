@@ -6,7 +6,8 @@ tests/random_operators.py goes to the ends of what the file format allows, with 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -206,6 +207,20 @@ KINDS: dict[str, Callable[[np.random.Generator], Model]] = {
 }
 
 
+PADDED = tuple(kind for kind in KINDS if kind.endswith(("convolution", "window_of_three", "depthwise", "over_time")))
+
+
 def practical_model(kind: str, seed: int) -> Model:
     """Model number `seed` of a kind."""
     return KINDS[kind](np.random.default_rng([seed, *kind.encode()]))
+
+
+def models_with_zeros(kind: str, first: int = 0) -> Iterator[Model]:
+    """The models of a kind of `PADDED` from a number on that may have a zero that is not 0, with one: 1, the largest, or any."""
+    for seed in itertools.count(first):
+        model = practical_model(kind, seed)
+        (operator,) = model.operators
+        x = model.tensors[operator.inputs[0]].format
+        if not x.signed and any(operator.padding):
+            zero = (1, x.max_int, np.random.default_rng(seed).integers(1, x.max_int))[seed % 3]
+            yield dataclasses.replace(model, operators=(operator.replace(zero=int(zero)),))

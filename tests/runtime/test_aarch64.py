@@ -25,7 +25,7 @@ from kerasq.format.model import ABSENT, Model
 from kerasq.qformat import QFormat
 from limits_of_floats import models
 from networks import NetworkBuilder
-from practical_operators import KINDS, practical_model
+from practical_operators import KINDS, PADDED, models_with_zeros, practical_model
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 pytestmark = pytest.mark.skipif(
@@ -88,6 +88,13 @@ def test_the_integers_of_portable_kernels_and_of_the_reference(emulated):
     assert {tier for tier, _ in kernels} == {"portable", *TIERS[processor], "dsp"}
     for tier in TIERS[processor]:
         assert min(kernels[tier, name] for name in OWN[tier]) >= COUNT // 4
+
+
+def test_inputs_whose_zero_is_not_0(emulated):
+    processor, script = emulated
+    kernels = answered(script, [model for kind in PADDED for model in itertools.islice(models_with_zeros(kind), COUNT)])
+    for tier in TIERS[processor]:
+        assert min(kernels[tier, name] for name in (f"kq_conv_2d_{tier}", "kq_depthwise_conv_2d_neon")) >= COUNT
 
 
 def extreme_network(kind: str, source: str, weights: str, least: bool) -> Model:

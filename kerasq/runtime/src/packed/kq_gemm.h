@@ -4,13 +4,13 @@
  * weights for them: 64 bytes, 4 of each channel, and adds the products into 16 sums of 32 bits. A *block* is 16 output channels
  * and the list of its steps. Where the inputs of a step lie, relative to the first input under an output pixel's window, is the
  * same for every pixel once the input has margins where taps would be absent: so it is copied to the scratch memory first, with
- * zeros around it, unless it needs no margin. The copy also turns every type into the one that the multiplier takes:
+ * the operator's zero around it, unless it needs no margin. The copy also turns every type into what the multiplier takes:
  *
  *     FIXED8    x + 128 (bits ^ 0x80), unsigned;  sum of x w = sum of (x + 128) w - 128 (sum of w)
  *     UFIXED16  x - 32768 (bits ^ 0x8000), signed; the same with + 32768
  *
- * with the constant in the sum's start value; margins hold what stands for 0. Sums are formed modulo 2^32: as the true sum fits
- * (accumulator_bits is 32), it is exact whatever the order, though the constant alone may not fit.
+ * with the constant in the sum's start value. Sums are formed modulo 2^32: as the true sum fits (accumulator_bits is 32), it is
+ * exact whatever the order, though the constant alone may not fit.
  *
  * vpmaddubsw (AVX2) adds two products in 16 bits and saturates: as u and u' are not negative, u * w0 + u' * w1 stays within
  * 255 * 128 while neither the positive weights of w0 and w1 nor the negative ones exceed 128 together. A step that breaks this for one of its channels is *wide*: its inputs of even and of odd number are multiplied as 16-bit
@@ -98,6 +98,7 @@ typedef struct {
   bool doubled; /* staged as 16-bit values, places twice as far apart */
   bool own_places;
   uint32_t value_bytes;              /* of an input value as it is multiplied */
+  int32_t input_offset;              /* and what is added to it for that; 0 in float */
   uint32_t staged_rows, staged_columns; /* with margins */
   uint32_t row_bytes, column_bytes;  /* from one output row's or column's window to the next */
   uint32_t pixels, columns;          /* of the output */
@@ -175,7 +176,7 @@ static inline bool kq_sums_fit(const kq_operator *op) {
 /* Sums of the weights of a block's channels, and of their magnitudes: of integers; floats need none. */
 void kq_fill_sums(const kq_operator *op, const kq_block *block, int32_t *sum, uint16_t *magnitudes);
 
-/* kq_gemm_finish.c: how the sums of an operator become outputs; shift, addend_places, start, factor and offset. */
+/* kq_gemm_finish.c: how the sums of an operator become outputs; input_offset, shift, addend_places, start, factor and offset. */
 kq_finish_type kq_choose_finish(const kq_operator *op, const kq_steps *steps);
 void kq_fill_finish(const kq_operator *op, kq_gemm *gemm, const kq_steps *steps);
 

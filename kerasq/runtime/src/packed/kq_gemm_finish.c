@@ -50,6 +50,7 @@ static double total_bound(const kq_operator *op, const kq_steps *steps) {
 /* What the copy of the input adds to its values. */
 static int32_t input_offset(const kq_operator *op, const kq_gemm *gemm) {
   const uint8_t type = op->input[KQ_X]->type;
+  if (!op->is_integer) return 0;
   return type == KQ_UFIXED16 ? -32768 : type == KQ_FLIPPED_BYTES && gemm->step_type == KQ_STEP_U8 ? KQ_FLIP : 0;
 }
 
@@ -95,7 +96,7 @@ static void fill_fma_lane(const kq_operator *op, const kq_gemm *gemm, const kq_t
   const int32_t factor = totals->multiplier.read(totals->multiplier.data, channel);
   const int64_t constant = kq_total(totals, channel, 0, 0) + (shift > 0 ? (int64_t)1 << (shift - 1) : 0);
   const int64_t moved = moved_constant(constant, factor);
-  const uint32_t start = (uint32_t)(0u - (uint64_t)weights * (uint64_t)(int64_t)input_offset(op, gemm) + (uint64_t)moved);
+  const uint32_t start = (uint32_t)(0u - (uint64_t)weights * (uint64_t)(int64_t)gemm->input_offset + (uint64_t)moved);
   uint8_t *const scale = (uint8_t *)(uintptr_t)gemm->factor, *const offset = (uint8_t *)(uintptr_t)gemm->offset;
   memcpy((int32_t *)(uintptr_t)gemm->start + i, &start, sizeof start);
   kq_store_f32(scale + 4 * (size_t)i, (float)((double)factor * unit));
@@ -112,11 +113,10 @@ static void fill_floats(const kq_operator *op, uint32_t channel, int32_t *factor
 }
 
 /* Start value, factor and offset of lane number i, whose weights have the sum `weights`: all modulo 2^32 or 2^64. */
-static void fill_lane(const kq_operator *op, const kq_gemm *gemm, const kq_totals *totals, uint32_t channel, int64_t weights,
-                      uint32_t i) {
+static void fill_lane(const kq_gemm *gemm, const kq_totals *totals, uint32_t channel, int64_t weights, uint32_t i) {
   int32_t *start = (int32_t *)(uintptr_t)gemm->start, *factor = (int32_t *)(uintptr_t)gemm->factor;
   int64_t *offset = (int64_t *)(uintptr_t)gemm->offset;
-  const uint64_t correction = 0u - (uint64_t)weights * (uint64_t)(int64_t)input_offset(op, gemm);
+  const uint64_t correction = 0u - (uint64_t)weights * (uint64_t)(int64_t)gemm->input_offset;
   uint64_t constant = (uint64_t)kq_total(totals, channel, 0, 0);
   uint32_t begin = (uint32_t)correction;
   factor[i] = totals->multiplier.data == NULL ? 1 : totals->multiplier.read(totals->multiplier.data, channel);
@@ -147,6 +147,7 @@ kq_finish_type kq_choose_finish(const kq_operator *op, const kq_steps *steps) {
 
 void kq_fill_finish(const kq_operator *op, kq_gemm *gemm, const kq_steps *steps) {
   const kq_totals totals = kq_totals_of(op, NULL);
+  gemm->input_offset = input_offset(op, gemm);
   gemm->shift = totals.shift;
   gemm->addend_places = op->is_integer ? addend_places(op) : 0;
   if (gemm->finish == KQ_FINISH_FMA) {
@@ -163,7 +164,7 @@ void kq_fill_finish(const kq_operator *op, kq_gemm *gemm, const kq_steps *steps)
       } else if (gemm->finish == KQ_FINISH_FMA) {
         fill_fma_lane(op, gemm, &totals, channel, steps->sum[i], i);
       } else {
-        fill_lane(op, gemm, &totals, channel, steps->sum[i], i);
+        fill_lane(gemm, &totals, channel, steps->sum[i], i);
       }
     }
   }

@@ -34,20 +34,14 @@ static void convert_doubled(const kq_tensor *x, const uint8_t *restrict from, ui
   for (size_t i = 0; i < count; ++i) kq_store_16_bits(to + 2 * i, source[i] ^ flip);
 }
 
-/* Margins: the bits of 0, `count` values. */
-static void fill(const kq_tensor *x, const kq_gemm *gemm, uint8_t *to, size_t count) {
-  if (x->type == KQ_UFIXED16 && gemm->value_bytes == 2) {
-    for (size_t i = 0; i < 2 * count; i += 2) {
-      to[i] = 0;
-      to[i + 1] = 0x80;
-    }
-    return;
+/* Margins: `count` times the operator's zero as it is multiplied; 0.0f in float. */
+static void fill(const kq_operator *op, const kq_gemm *gemm, uint8_t *to, size_t count) {
+  const int32_t value = op->zero + gemm->input_offset;
+  if (gemm->value_bytes == 2) {
+    for (size_t i = 0; i < count; ++i) kq_store_16_bits(to + 2 * i, value);
+  } else {
+    memset(to, gemm->value_bytes == 1 ? (uint8_t)value : 0, count * gemm->value_bytes);
   }
-  if (gemm->doubled) {
-    for (size_t i = 0; i < count; ++i) kq_store_16_bits(to + 2 * i, x->type == KQ_FIXED8 ? 0x80 : 0);
-    return;
-  }
-  memset(to, gemm->step_type == KQ_STEP_U8 && x->type == KQ_FLIPPED_BYTES ? 0x80 : 0, count * gemm->value_bytes);
 }
 
 void kq_gemm_stage(const kq_operator *op, const kq_gemm *gemm, uint8_t *arena, uint32_t first, uint32_t end) {
@@ -61,16 +55,16 @@ void kq_gemm_stage(const kq_operator *op, const kq_gemm *gemm, uint8_t *arena, u
   for (uint32_t staged = first; staged < end; ++staged, to += (left + line + right) * bytes) {
     const uint32_t row = staged - in.padding[0]; /* above the first: large */
     if (row >= in.rows) {
-      fill(x, gemm, to, left + line + right);
+      fill(op, gemm, to, left + line + right);
       continue;
     }
-    fill(x, gemm, to, left);
+    fill(op, gemm, to, left);
     if (gemm->doubled) {
       convert_doubled(x, source, row * (uint32_t)line, to + left * bytes, line);
     } else {
       convert(x, source, row * (uint32_t)line, to + left * bytes, line, gemm->step_type);
     }
-    fill(x, gemm, to + (left + line) * bytes, right);
+    fill(op, gemm, to + (left + line) * bytes, right);
   }
 }
 

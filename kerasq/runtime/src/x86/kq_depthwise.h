@@ -10,7 +10,8 @@
  *     a window of one value      no plane: the inputs are read where they are; a step's other slots are empty
  *
  * so that what is interleaved once serves all the steps and output pixels that it has a part in. Rows outside of the input
- * are zeros, and planes have margins. A network over time, one column wide, is seen as one row, which its memory is, too.
+ * hold the operator's zero, and planes have margins of it. A network over time, one column wide, is seen as one row, which its
+ * memory is, too.
  *
  * Planes are read as if their channels were a multiple of 16. Where they aren't, and columns follow each other (stride 1), several
  * pixels are taken as one with as many channels as they have together: 48 for 12. Else the last block has lanes too many, whose

@@ -10,10 +10,16 @@ typedef struct {
   uint8_t *planes, *spare, *outputs;
   size_t row_bytes; /* of the planes of a row of outputs, or of its inputs */
   uint8_t flip;
+  uint8_t zero; /* what lies outside of the input, before it is flipped */
 } work;
 
 static work begin(const kq_operator *op, const kq_depthwise *plan, const uint8_t *input, uint8_t *scratch) {
-  work w = {.shape = kq_depthwise_shape_of(op), .input = input, .flip = kq_depthwise_flip(op)};
+  work w = {
+      .shape = kq_depthwise_shape_of(op),
+      .input = input,
+      .flip = kq_depthwise_flip(op),
+      .zero = (uint8_t)op->zero,
+  };
   const size_t plane_bytes = kq_plane_bytes(&w.shape), spare_bytes = kq_spare_row_bytes(&w.shape);
   w.planes = scratch + (0u - (uintptr_t)scratch) % 64;
   w.row_bytes = plan->planes * plane_bytes;
@@ -23,10 +29,10 @@ static work begin(const kq_operator *op, const kq_depthwise *plan, const uint8_t
     w.row_bytes = plan->row_outputs;
     return w;
   }
-  memset(w.spare, 0, spare_bytes);
+  memset(w.spare, w.zero, spare_bytes);
   if (w.shape.left > 0 && !w.shape.horizontal) {
     for (uint32_t plane = 0; plane < plan->planes * plan->rows; ++plane) {
-      memset(w.planes + plane * plane_bytes, w.flip, 4 * (size_t)w.shape.left * w.shape.channels);
+      memset(w.planes + plane * plane_bytes, w.zero ^ w.flip, 4 * (size_t)w.shape.left * w.shape.channels);
     }
   }
   return w;
@@ -47,7 +53,7 @@ static void interleave_rows(const work *w, const kq_depthwise *plan, const kq_de
       source[slot] = under < s->rows ? w->input + under * line : w->spare;
     }
     tier->interleave(source, w->flip, to, line);
-    if (right > 0) memset(to + 4 * line, w->flip, 4 * right);
+    if (right > 0) memset(to + 4 * line, w->zero ^ w->flip, 4 * right);
   }
 }
 
@@ -61,7 +67,7 @@ static void interleave_columns(const work *w, const kq_depthwise_tier *tier, uin
   if (under < s->rows) {
     memcpy(inside, w->input + under * line, line);
   } else {
-    memset(inside, 0, line);
+    memset(inside, w->zero, line);
   }
   for (uint32_t slot = 0; slot < 4; ++slot) {
     source[slot] = w->spare + (size_t)kq_slot_tap(kq_plane_taps(s, 0), slot) * s->dilation[1] * s->channels;

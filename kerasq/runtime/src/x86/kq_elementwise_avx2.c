@@ -6,6 +6,7 @@ typedef struct {
   uint8_t a_type, b_type, y_type;
   int left, right, shift;
   int32_t half;
+  int32_t zero; /* MUL: y = clamp(((a - zero) * b + half) >> shift) */
   kq_range range;
 } sums;
 
@@ -159,7 +160,8 @@ KQ_INLINE void multiply_16(const sums *s, const uint8_t *a, const uint8_t *b, si
   kq_load_16(s->b_type, b, i, v);
   const __m128i shift = _mm_cvtsi32_si128(s->shift);
   for (int h = 0; h < 2; ++h) {
-    u[h] = _mm256_sra_epi32(_mm256_add_epi32(_mm256_mullo_epi32(u[h], v[h]), _mm256_set1_epi32(s->half)), shift);
+    const __m256i product = _mm256_mullo_epi32(_mm256_sub_epi32(u[h], _mm256_set1_epi32(s->zero)), v[h]);
+    u[h] = _mm256_sra_epi32(_mm256_add_epi32(product, _mm256_set1_epi32(s->half)), shift);
   }
   kq_store_16(s->range, to, u[0], u[1]);
 }
@@ -186,6 +188,7 @@ static void run_mul(const kq_operator *op, uint8_t *arena) {
   sums s = sums_of(op, a, b);
   s.shift = mul_shift(op);
   s.half = s.shift > 0 ? (int32_t)(1u << (s.shift - 1)) : 0;
+  s.zero = op->zero;
   for (uint32_t first = 0; first < a->elements; first += b->elements, from += a_step, to += y_step) {
     multiply_all(b->elements, &s, from, by, to);
   }
@@ -224,6 +227,7 @@ const kq_kernel kq_mul_avx2 = {
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
     .accumulator_bits = 32,
+    .takes_zero = true,
     .accepts = mul_accepts,
     .run = run_mul,
 };
