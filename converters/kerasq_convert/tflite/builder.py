@@ -70,11 +70,12 @@ class Builder:
         self._tensors.append(tensor)
         return len(self._tensors) - 1
 
-    def like(self, index: int, name: str) -> int:
-        """Adds a tensor that will be computed, of the type, shape and quantization of another."""
+    def like(self, index: int, name: str, shape: Sequence[int] | None = None) -> int:
+        """Adds a tensor that will be computed, of the type and quantization of another, and if none is told of its shape."""
         tensor = schema.TensorT()
         tensor.__dict__ |= self._tensors[index].__dict__
         tensor.name, tensor.buffer = name, 0
+        tensor.shape = tensor.shape if shape is None else list(map(int, shape))
         self._tensors.append(tensor)
         return len(self._tensors) - 1
 

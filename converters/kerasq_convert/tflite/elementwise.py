@@ -36,7 +36,8 @@ def _pair(network: Network, operator: Operator, name: str, **options: Any) -> No
     clamp = clamp_of(operator, form)
     formats = [network.model.tensors[index].format for index in operator.inputs]
     wide = 16 in (form.bits, *(own.bits for own in formats))
-    entries = [network.in_format(index, wider(own) if wide else own) for index, own in zip(operator.inputs, formats, strict=True)]
+    reads = zip(operator.inputs, formats, (operator.zero, 0), strict=True)
+    entries = [network.in_format(index, wider(own) if wide else own, zero) for index, own, zero in reads]
     target = before_clamp(network, operator, clamp)
     result = result_of(network, target, form, wide)
     version = _VERSIONS[name][wide]
@@ -78,7 +79,7 @@ def _pool(network: Network, operator: Operator, name: str, lowest: bool) -> None
     padding = padding_of(operator, tensor.shape, operator.window)
     if padding is None:
         assert lowest, "an average counts the taps that there are"
-        entry, padding = padded(network, operator, entry, form, lowest=True), VALID
+        entry, padding = padded(network, operator, entry, form, form.min_int), VALID
     target = before_clamp(network, operator, clamp)
     (height, width), (down, right) = operator.window, operator.strides
     sizes = {"filterHeight": height, "filterWidth": width, "strideH": down, "strideW": right, "padding": padding}
@@ -203,7 +204,8 @@ def add_lookup(network: Network, operator: Operator) -> None:
     offset = network.constant(f"{name}/offset", np.array([_HALF], np.int32))
     places = builder.tensor(f"{name}/places", tensor.shape, np.int32)
     builder.operator("ADD", 1, [indices, offset], places, options="AddOptions")
-    entries = network.constant(table.name, table.data, output.format)  # type: ignore[arg-type]
+    zero = network.zero(operator.outputs[0])
+    entries = network.constant(table.name, table.data, output.format, zero)  # type: ignore[arg-type]
     target = before_clamp(network, operator, clamp)
     builder.operator("GATHER", 4 if output.format.bits == 16 else 2, [entries, places], target, options="GatherOptions", axis=0)
     clamped(network, operator, clamp, target)

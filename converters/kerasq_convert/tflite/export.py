@@ -11,6 +11,7 @@ from kerasq.format.model import Model, Operator, OperatorKind
 from kerasq_convert.tflite import elementwise, indices, values, weighted
 from kerasq_convert.tflite.builder import Builder
 from kerasq_convert.tflite.values import Network
+from kerasq_convert.tflite.zeros import shared_zeros
 
 SIGNATURE = "serving_default"
 
@@ -73,7 +74,7 @@ def to_tflite(model: Model) -> TfliteFile:
     Raises:
         TfliteError: TFLite has no equivalent of some of it.
     """
-    network = Network(model, Builder(), {})
+    network = Network(model, Builder(), {}, shared_zeros(model))
     labels = labels_of(model)
     stored = (t for index, t in enumerate(model.tensors) if not t.is_constant and index not in labels)
     problems = [problem for tensor in stored for problem in values.problems(tensor)]

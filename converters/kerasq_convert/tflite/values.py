@@ -3,7 +3,7 @@
 | format | TFLite |
 | --- | --- |
 | FIXED8_n, FIXED16_n | int8, int16; scale 2^-n, zero point 0 |
-| UFIXED8_n | int8, scale 2^-n, zero point -128: the stored integer less 128 |
+| UFIXED8_n | int8, scale 2^-n, zero point -128, or -128 + its zero (zeros.py): the stored integer less 128 |
 | FLOAT32 | float32 |
 | kernels of SIGN, FIXED2, FIXED4, FIXED8 | int8 |
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -35,36 +35,58 @@ class Network:
         model: As it is.
         builder: The file.
         places: Tensors of the file by those of the model, activations only.
+        zeros: The stored integers that mean 0, by index of the activation, of those where that is not 0.
         clipped: Weights of -128, stored as -127.
     """
 
     model: Model
     builder: Builder
     places: dict[int, int]
+    zeros: Mapping[int, int]
     clipped: int = 0
+
+    def zero(self, index: int) -> int:
+        """The stored integer that means 0 in the tensor of an activation."""
+        return self.zeros.get(index, 0)
 
     def activation(self, index: int) -> int:
         """The tensor of an activation, added where it is not there yet."""
         if index not in self.places:
             tensor = self.model.tensors[index]
-            self.places[index] = self.add(tensor.name, tensor.shape, tensor.format)
+            self.places[index] = self.add(tensor.name, tensor.shape, tensor.format, self.zero(index))
         return self.places[index]
 
-    def add(self, name: str, shape: tuple[int, ...], form: QFormat) -> int:
-        """Adds a tensor that will be computed, in a format of ours."""
-        return self.builder.tensor(name, shape, dtype_of(form), scales_of(form), zero_point_of(form))
+    def add(self, name: str, shape: tuple[int, ...], form: QFormat, zero: int = 0) -> int:
+        """Adds a tensor that will be computed, in a format of ours, `zero` the stored integer that means 0."""
+        return self.builder.tensor(name, shape, dtype_of(form), scales_of(form), zero_point_of(form) + zero)
 
-    def constant(self, name: str, values: np.ndarray, like: QFormat | None = None) -> int:
-        """Adds a constant: integers, or with `like` stored values of that format."""
+    def constant(self, name: str, values: np.ndarray, like: QFormat | None = None, zero: int = 0) -> int:
+        """Adds a constant: integers, or with `like` stored values of that format, `zero` the one that means 0."""
         if like is None:
             return self.builder.tensor(name, values.shape, values.dtype, data=values)
         data = shifted(values, like)
-        return self.builder.tensor(name, values.shape, dtype_of(like), scales_of(like), zero_point_of(like), data=data)
+        zero_point = zero_point_of(like) + zero
+        return self.builder.tensor(name, values.shape, dtype_of(like), scales_of(like), zero_point, data=data)
 
-    def in_format(self, index: int, form: QFormat) -> int:
-        """The tensor of an activation in another format: itself, or what a QUANTIZE makes of it."""
+    def less(self, index: int, zero: int) -> int:
+        """The tensor of an activation with a stored integer that means 0: itself, or with the same integers what a SUB makes."""
+        tensor, source = self.model.tensors[index], self.activation(index)
+        if zero == self.zero(index):
+            return source
+        offset = self.constant(f"{tensor.name}/zero", np.array([zero]), tensor.format)
+        result = self.add(f"{tensor.name}/less zero", tensor.shape, tensor.format, zero)
+        return self.builder.operator("SUB", 2, [source, offset], result, options="SubOptions")
+
+    def in_format(self, index: int, form: QFormat, zero: int | None = None) -> int:
+        """The tensor of an activation in another format: itself, or what a QUANTIZE makes of it.
+
+        Args:
+            index: Of the activation.
+            form: The format.
+            zero: The stored integer that is to mean 0; as the tensor has it, if it is not told.
+        """
         tensor = self.model.tensors[index]
-        source = self.activation(index)
+        source = self.activation(index) if zero is None else self.less(index, zero)
         if tensor.format == form:
             return source
         converted = self.add(f"{tensor.name}/{form}", tensor.shape, form)

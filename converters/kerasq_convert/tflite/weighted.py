@@ -68,7 +68,7 @@ def problems(network: Network, operator: Operator) -> Iterator[str]:
     lost = np.zeros(1) if bias is None else np.abs(integers * units - bias.values) / output.format.step
     if units.max() / output.format.step >= _MOST_RATIO or lost.max() > 1:
         yield too_fine(output.name, output.format)
-    if np.abs(integers).max() >= MOST_STEPS:
+    if np.abs(integers + _taken_back(network, operator, weights)).max() >= MOST_STEPS:
         yield f"{output.name} has a bias that is too large for TFLite, beside its products: give its input fewer fractional bits"
 
 
@@ -117,6 +117,11 @@ class _Weights:
     steps: np.ndarray
 
     @property
+    def clipped(self) -> np.ndarray:
+        """The integers that TFLite's kernels may have."""
+        return np.clip(self.integers, -_MOST, _MOST)
+
+    @property
     def per_channel(self) -> bool:
         return len(set(self.steps)) > 1
 
@@ -147,8 +152,9 @@ def _product(network: Network, operator: Operator, result: int, fused: int, wide
     if kind != _DENSE:
         _, height, width, _ = weights.integers.shape
         padding = padding_of(operator, source.shape, (height, width))
-        if padding is None:
-            entry, padding = padded(network, operator, entry, wider(source.format) if wide else source.format), VALID
+        value = None if operator.zero == network.zero(index) else operator.zero
+        if padding is None or (padding != VALID and value is not None):
+            entry, padding = padded(network, operator, entry, wider(source.format) if wide else source.format, value), VALID
         options["padding"] = padding
     kernel, bias = _kernel(network, operator, weights, kind), _bias(network, operator, weights, source.format.step, wide)
     version = _PER_CHANNEL_DENSE if kind == _DENSE and weights.per_channel else _VERSIONS[kind][wide]
@@ -176,7 +182,7 @@ def _convolution(network: Network, operator: Operator) -> tuple[str, dict[str, A
 
 def _kernel(network: Network, operator: Operator, weights: _Weights, kind: str) -> int:
     network.clipped += int(np.count_nonzero(np.abs(weights.integers) > _MOST))
-    integers, axis = np.clip(weights.integers, -_MOST, _MOST).astype(np.int8), 0
+    integers, axis = weights.clipped.astype(np.int8), 0
     if kind == _DEPTHWISE:
         integers, axis = integers.transpose(3, 1, 2, 0), 3
     kernel = _operand(network, operator, "kernel")
@@ -190,9 +196,15 @@ def _bias_integers(network: Network, operator: Operator, units: np.ndarray) -> n
     return np.zeros(len(units)) if bias is None else np.floor(bias.values / units + 0.5)
 
 
+def _taken_back(network: Network, operator: Operator, weights: _Weights) -> np.ndarray:
+    """What TFLite subtracts from the sums with the zero point of the input, and the bias must add, in the same units."""
+    return network.zero(source_of(operator)) * weights.clipped.reshape(len(weights.integers), -1).sum(axis=1)
+
+
 def _bias(network: Network, operator: Operator, weights: _Weights, step: float, wide: bool) -> int:
     """In 32 bits, or in 64 beside an input of 16."""
     bias = _operand(network, operator, "bias")
     name = f"{network.model.output(operator).name}/bias" if bias is None else bias.name
-    integers = _bias_integers(network, operator, step * weights.steps).astype(np.int64 if wide else np.int32)
+    sums = _bias_integers(network, operator, step * weights.steps) + _taken_back(network, operator, weights)
+    integers = sums.astype(np.int64 if wide else np.int32)
     return network.builder.tensor(name, integers.shape, integers.dtype, weights.scales(step), data=integers)

@@ -28,7 +28,7 @@ def padding_of(operator: Operator, shape: tuple[int, ...], window: tuple[int, in
     return SAME if tuple(same) == operator.padding else None
 
 
-def padded(network: Network, operator: Operator, source: int, form: QFormat, lowest: bool = False) -> int:
+def padded(network: Network, operator: Operator, source: int, form: QFormat, value: int | None = None) -> int:
     """Adds a PAD of an operator's input by its padding.
 
     Args:
@@ -36,15 +36,15 @@ def padded(network: Network, operator: Operator, source: int, form: QFormat, low
         operator: Of ours.
         source: The tensor to pad.
         form: Its format.
-        lowest: With the lowest value that there is, instead of zero.
+        value: What to pad with, a stored integer of ours; `None` for what means 0 in the tensor.
     """
     tensor = network.model.tensors[source_of(operator)]
     top, bottom, left, right = operator.padding
     n, rows, columns, channels = tensor.shape
     name = f"{tensor.name}/padded"
-    target = network.add(name, (n, rows + top + bottom, columns + left + right, channels), form)
+    target = network.builder.like(source, name, (n, rows + top + bottom, columns + left + right, channels))
     sizes = network.constant(f"{name}/sizes", np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32))
-    if not lowest:
+    if value is None:
         return network.builder.operator("PAD", 2, [source, sizes], target, options="PadOptions")
-    value = network.constant(f"{name}/value", np.array([form.min_int]), form)
-    return network.builder.operator("PADV2", 2, [source, sizes, value], target, options="PadV2Options")
+    constant = network.constant(f"{name}/value", np.array([value]), form)
+    return network.builder.operator("PADV2", 2, [source, sizes, constant], target, options="PadV2Options")

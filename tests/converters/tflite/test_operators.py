@@ -81,6 +81,92 @@ def test_operators(kind):
     assert count["addend differ"] <= SHARE_WITH_ADDEND * count["addend"]
 
 
+def with_table(seed: int, readers: str, output: str = "FIXED8_3") -> Model:
+    """A table whose zero is 60, and what is computed from it by operators of these kinds.
+
+    "p": a padded convolution; "d": a padded depthwise one; "v": one without padding; "f": a Dense layer; "m": a product, "w":
+    with the table itself as its second factor; "a": an addition; "q": a padded convolution whose zero is 7; "o": an output of
+    the network. With "c" the table is clamped.
+    """
+    rng, net = np.random.default_rng([seed, *readers.encode()]), NetworkBuilder()
+    x = net.activation("x", (1, 6, 5, 4), "FIXED8_4")
+    table, clamp = net.constant("table", rng.integers(0, 256, 256), "UFIXED8_5"), (40, 200) if "c" in readers else None
+    y = net.apply("LOOKUP", (x, table), "UFIXED8_5", "table/output", clamp=clamp)
+    made = []
+
+    def weighted(name: str, kind: str, shape: tuple[int, ...], **attributes) -> int:
+        parts = {"input": y, "kernel": net.constant(f"{name}/kernel", rng.integers(-127, 128, shape), "FIXED8_9")}
+        if rng.random() < 0.7:
+            parts["bias"] = net.constant(f"{name}/bias", rng.integers(-20000, 20000, shape[:1]), "FIXED16_13")
+        if rng.random() < 0.5:
+            multiplier = rng.choice([-9000, -12000, 0, 8000, 11000], shape[:1])
+            parts["multiplier"] = net.constant(f"{name}/multiplier", multiplier, "FIXED16_13")
+        return net.apply(kind, parts, output, **attributes)
+
+    same, ragged = {"padding": (1, 1, 1, 1), "zero": 60}, {"padding": (2, 0, 0, 1), "zero": 60}
+    for position, reader in enumerate(readers):
+        name = f"{reader}{position}"
+        if reader in "pq":
+            zero = {"zero": 7} if reader == "q" else {}
+            made.append(weighted(name, "CONV_2D", (3, 3, 3, 4), **((same, ragged)[rng.integers(2)] | zero)))
+        elif reader == "d":
+            made.append(weighted(name, "CONV_2D", (4, 3, 3, 1), groups=4, **same))
+        elif reader == "v":
+            made.append(weighted(name, "CONV_2D", (3, 2, 2, 4), strides=(2, 2)))
+        elif reader == "f":
+            made.append(weighted(name, "DENSE", (3, 120)))
+        elif reader in "mw":
+            gate = y if reader == "w" else net.apply("MAX_POOL_2D", (x,), "FIXED8_4", window=(6, 5))
+            made.append(net.apply("MUL", (y, gate), output, zero=60))
+        elif reader == "o":
+            made.append(y)
+        elif reader == "a":
+            made.append(net.apply("ADD", (y, x), output))
+    return net.build((x,), tuple(made))
+
+
+def zero_points(content: bytes) -> list[tuple[str, list[int]]]:
+    """Of each operator of a TFLite file its kind, and the zero points of what it reads and writes, in order."""
+    schema = importlib.import_module("tensorflow.lite.python.schema_py_generated")
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+    read = schema.ModelT.InitFromPackedBuf(content)
+    (graph,) = read.subgraphs
+
+    def of(operator) -> list[int]:
+        tensors = (graph.tensors[index].quantization for index in (*operator.inputs, *operator.outputs))
+        return [int(quantization.zeroPoint[0]) for quantization in tensors if quantization and quantization.scale is not None]
+
+    return [(names[read.operatorCodes[operator.opcodeIndex].builtinCode], of(operator)) for operator in graph.operators]
+
+
+@pytest.mark.parametrize("output", ["FIXED8_3", "UFIXED8_4", "FIXED16_9"])
+@pytest.mark.parametrize(
+    ("readers", "more"),
+    [
+        ("p", set()), ("d", set()), ("m", set()), ("pdvfm", set()), ("vf", set()),
+        ("pq", {"PADV2"}), ("pa", {"PADV2"}), ("ma", {"SUB"}), ("w", {"SUB"}), ("dvfma", {"PADV2", "SUB"}),
+        ("po", {"PADV2"}), ("cd", {"PADV2"}),
+    ],
+)  # fmt: skip
+def test_zeros_are_zero_points_or_have_an_operator(readers, more, output):
+    """Zero points serve where all readers can do with one; else who needs another has an operator more."""
+    for seed in range(4):
+        model = with_table(seed, readers, output)
+        file = to_tflite(model)
+        operators = zero_points(file.content)
+        assert {kind for kind, _ in operators} & {"PADV2", "SUB"} == more
+        shifted = more == set() and bool({*readers} - {*"vf"})
+        assert [points for kind, points in operators if kind == "GATHER"] == [[-128 + 60 * shifted] * 2]
+        inputs = random_inputs(model, seed, 1)
+        wanted = kerasq.Interpreter(model_content=model).predict(inputs, raw=True)
+        pairs = zip(in_tflite(file.content, model, inputs), wanted if isinstance(wanted, list) else [wanted], strict=True)
+        for reader, (found, values) in zip(readers.replace("c", ""), pairs, strict=True):
+            distance = np.abs(found.astype(np.float64) - values)
+            wide = output.startswith("FIXED16")
+            assert distance.max() <= (MOST_IN_16_BITS if wide else MOST), (reader, seed)
+            assert wide or np.count_nonzero(distance) <= SHARE * distance.size + 2, (reader, seed)
+
+
 def test_weights_that_are_not_there_are_counted():
     net = NetworkBuilder()
     x = net.activation("x", (1, 4), "FIXED8_4")
