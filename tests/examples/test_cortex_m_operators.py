@@ -3,6 +3,7 @@ with the reference's checksums."""
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import shutil
 
@@ -12,13 +13,14 @@ import kerasq.runtime
 from kerasq import format as kq
 from kerasq import ops
 from overlapped import distances, overlapped
-from practical_operators import KINDS, practical_model
+from practical_operators import KINDS, PADDED, models_with_zeros, practical_model
 from random_operators import OPERATORS, random_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="needs the native library, which computes the checksums")
 COUNT = 60  # of each kind
+COUNT_WITH_ZERO = 40  # of each kind that has padding
 COUNT_OF_ANY = 6  # of each kind that the file format allows, all operators among them
 
 
@@ -32,6 +34,9 @@ def models():
                     model = overlapped(model, index, distance)
                     break
             yield f"practical_model({kind!r}, {seed})", model
+    for kind in PADDED:
+        for number, model in enumerate(itertools.islice(models_with_zeros(kind), COUNT_WITH_ZERO)):
+            yield f"number {number} of models_with_zeros({kind!r})", model
     for kind in OPERATORS:
         for seed in range(COUNT_OF_ANY):
             yield f"random_model({kind!r}, {seed})", random_model(kind, seed)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+import itertools
 import re
 
 import numpy as np
@@ -15,7 +17,7 @@ from kerasq.runtime import DSP, Network
 from kerasq.runtime.network import aligned
 from networks import random_inputs
 from overlapped import ALIGNMENT, compared_at_every_distance
-from practical_operators import KINDS, practical_model
+from practical_operators import KINDS, PADDED, models_with_zeros, practical_model
 
 pytestmark = pytest.mark.skipif(not kerasq.runtime.available(), reason="the native engine is not installed")
 
@@ -36,6 +38,23 @@ def test_the_values_of_the_reference(kind):
         model = practical_model(kind, seed)
         expected = outputs(model, engine="reference")
         np.testing.assert_array_equal(outputs(model, isa=DSP), expected, err_msg=f"practical_model({kind!r}, {seed})")
+
+
+def test_inputs_whose_zero_is_not_0():
+    """Every kernel of unsigned inputs computes what it computes without a zero."""
+    used = collections.Counter()
+    for kind in PADDED:
+        for number, model in enumerate(itertools.islice(models_with_zeros(kind), 50)):
+            (operator,) = model.operators
+            without = dataclasses.replace(model, operators=(operator.replace(zero=0),))
+            kernel, usual = (Network(dumps(network), DSP).operators()[0].kernel for network in (model, without))
+            assert kernel == usual
+            used[kernel] += 1
+            expected = outputs(model, engine="reference")
+            np.testing.assert_array_equal(outputs(model, isa=DSP), expected, err_msg=f"{kind}, number {number}")
+    names = re.findall(r"\bX\((kq_conv_2d_(?:\w+_)?u8_\w*dsp)\)", (RUNTIME / "include" / "kerasq_kernels.h").read_text())
+    assert min(used[name] for name in names) >= 5
+    assert len(names) == 14
 
 
 @pytest.mark.parametrize("kind", KINDS)

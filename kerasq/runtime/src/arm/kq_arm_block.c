@@ -56,7 +56,7 @@ static void copy_row(const kq_operator *op, const uint8_t *line, int32_t column,
     if (x < width) {
       kq_arm_copy(to, line + x * channels, channels);
     } else {
-      memset(to, 0, channels);
+      memset(to, op->zero, channels);
     }
   }
 }
@@ -70,7 +70,7 @@ void kq_arm_copy_window(const kq_operator *op, const uint8_t *input, kq_arm_orig
     if (y < shape[1]) {
       copy_row(op, input + y * line, at.column, to);
     } else {
-      memset(to, 0, row_bytes);
+      memset(to, op->zero, row_bytes);
     }
   }
   while (to < end) *to++ = 0;

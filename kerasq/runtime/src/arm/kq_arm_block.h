@@ -33,7 +33,8 @@ kq_arm_cursor kq_arm_first_origin(const kq_operator *op);
  * input; false where code is to be little. */
 bool kq_arm_next_origins(const kq_operator *op, kq_arm_cursor *cursor, uint32_t count, kq_arm_origin at[], uint32_t size);
 
-/* Copies a window, all channels of all taps side by side, and zeros for what lies beside the input and up to `bytes`. */
+/* Copies a window, all channels of all taps side by side: the zero of the operator for what lies beside the input, and 0 up to
+ * `bytes`. */
 void kq_arm_copy_window(const kq_operator *op, const uint8_t *input, kq_arm_origin at, uint8_t *to, size_t bytes);
 
 /* How many of the pixels that are left are computed next. Those at the end of a map, fewer than `size`, need memory of their own for

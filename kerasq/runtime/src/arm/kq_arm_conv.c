@@ -63,7 +63,7 @@ KQ_APART static void prepare(const kq_operator *op, uint8_t *arena, kq_arm_convo
   conv->cursor = kq_arm_first_origin(op);
   lay_out(op, (uintptr_t)arena + op->scratch, conv);
   kq_arm_make_channels(op, 0, op->output->shape[3], conv->channels);
-  memset(conv->windows, 0, kernel->shape[3]);
+  memset(conv->windows, op->zero, kernel->shape[3]);
   conv->weights = conv->method->arrange == NULL ? kernel->data : conv->method->arrange(kernel, conv->arranged, conv->words);
 }
 

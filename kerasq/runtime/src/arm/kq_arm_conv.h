@@ -18,7 +18,7 @@ typedef struct {
   kq_arm_widen widen;
   kq_arm_channel *channels;
   uint32_t *turns;
-  uint8_t *windows, *arranged, *results; /* windows: copies, or one tap of zeros */
+  uint8_t *windows, *arranged, *results; /* windows: copies, or one tap beside the input */
   uint32_t words; /* of a window */
   kq_arm_cursor cursor;
 } kq_arm_convolution;
@@ -56,6 +56,7 @@ void kq_arm_convolve(const kq_operator *op, uint8_t *arena, const kq_arm_method 
       .weight_type = type_of_weight,                                       \
       .weight_layout = layout,                                             \
       .accumulator_bits = 32,                                              \
+      .takes_zero = true,                                                  \
       .accepts = can,                                                      \
       .scratch_bytes = kq_arm_conv_scratch,                                \
       .run = compute,                                                      \

@@ -154,6 +154,23 @@ KQ_NAKED static void finish(kq_arm_row *row KQ_UNUSED) {
 PACK(kq_arm_pack_s8, "sxtb16")
 PACK(kq_arm_pack_u8, "uxtb16")
 
+KQ_NAKED void kq_arm_fill_columns(uint32_t *columns KQ_UNUSED, const uint32_t *end KQ_UNUSED, uint32_t upper KQ_UNUSED,
+                                  uint32_t lower KQ_UNUSED) {
+  __asm__("push {r4-r7, lr}\n"
+          "1:\n"
+          "ldmia r0, {r4-r7, r12, lr}\n"
+          "orrs r4, r2\n"
+          "orrs r5, r2\n"
+          "orrs r6, r2\n"
+          "orrs r7, r2\n"
+          "orr r12, r3\n"
+          "orr lr, r3\n"
+          "stmia r0!, {r4-r7, r12, lr}\n"
+          "cmp r0, r1\n"
+          "bne 1b\n"
+          "pop {r4-r7, pc}\n");
+}
+
 #else
 
 static void finish(kq_arm_row *row) {
@@ -220,6 +237,12 @@ static void pack(uint32_t *columns, const kq_arm_source *source, uint32_t count,
 
 void kq_arm_pack_s8(uint32_t *columns, const kq_arm_source *source, uint32_t count) { pack(columns, source, count, true); }
 void kq_arm_pack_u8(uint32_t *columns, const kq_arm_source *source, uint32_t count) { pack(columns, source, count, false); }
+
+void kq_arm_fill_columns(uint32_t *columns, const uint32_t *end, uint32_t upper, uint32_t lower) {
+  for (; columns != end; columns += KQ_ARM_COLUMN_WORDS) {
+    for (int i = 0; i < KQ_ARM_COLUMN_WORDS; ++i) columns[i] |= i < KQ_ARM_QUAD ? upper : lower;
+  }
+}
 
 #endif
 

@@ -52,4 +52,7 @@ typedef void (*kq_arm_pack)(uint32_t *columns, const kq_arm_source *source, uint
 void kq_arm_pack_s8(uint32_t *columns, const kq_arm_source *source, uint32_t count);
 void kq_arm_pack_u8(uint32_t *columns, const kq_arm_source *source, uint32_t count);
 
+/* ORs `upper` into the words of rows 0 and 1, row 0 in the low half, and `lower` into those of row 2, of one column or more. */
+void kq_arm_fill_columns(uint32_t *columns, const uint32_t *end, uint32_t upper, uint32_t lower);
+
 #endif

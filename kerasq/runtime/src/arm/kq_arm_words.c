@@ -14,7 +14,7 @@ static void widen_rows(const kq_arm_convolution *conv, const uint8_t *pixels[KQ_
 }
 #endif
 
-/* Tap by tap; taps beside the input are zeros. */
+/* Tap by tap; taps beside the input are the zero of the operator. */
 static void widen_taps(const kq_arm_convolution *conv, const kq_arm_origin at[KQ_ARM_PIXELS], uint32_t *turns) {
   const kq_operator *op = conv->op;
   const uint32_t *shape = op->input[KQ_X]->shape;

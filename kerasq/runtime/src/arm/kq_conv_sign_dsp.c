@@ -111,7 +111,7 @@ static void add_word(convolution *conv, const uint8_t *pixels[KQ_ARM_SIGN_PIXELS
   }
 }
 
-/* Taps where they lie; taps beside the input are zeros. */
+/* Taps where they lie; taps beside the input are the zero of the operator. */
 static void add_taps(convolution *conv) {
   const kq_arm_origin *const at = conv->at;
   const kq_operator *op = conv->op;
@@ -203,7 +203,7 @@ KQ_APART static void prepare(const kq_operator *op, uint8_t *arena, convolution 
   kq_arm_make_channels(op, 0, conv->outputs, conv->channels);
   if (conv->mask != 0) lower_starts(conv);
   memset(conv->tables, 0, KQ_ARM_TABLE_WORDS * sizeof *conv->tables);
-  memset(conv->zeros, 0, place.windows - place.zeros);
+  memset(conv->zeros, op->zero, place.windows - place.zeros);
 }
 
 static void run_with(const kq_operator *op, uint8_t *arena, kq_arm_choose choose) {
@@ -230,6 +230,7 @@ static void run_addend(const kq_operator *op, uint8_t *arena) { run_with(op, are
       .input_type = type_of_x,                                  \
       .weight_type = KQ_SIGN,                                   \
       .accumulator_bits = 32,                                   \
+      .takes_zero = true,                                       \
       .accepts = can,                                           \
       .scratch_bytes = scratch_bytes,                           \
       .run = compute,                                           \

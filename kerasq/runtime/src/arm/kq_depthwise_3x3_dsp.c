@@ -3,7 +3,7 @@
 
 enum { TAPS = 9 };
 
-/* Columns of a row: zeros, columns of the input, zeros, as many as the windows meet. */
+/* Columns of a row: of the zero, of the input, of the zero, as many as the windows meet. */
 typedef struct {
   uint32_t left, inside, count;
 } columns;
@@ -59,6 +59,8 @@ static void run(const kq_operator *op, uint8_t *arena) {
   const columns c = columns_of(op);
   kq_arm_group *const group = (kq_arm_group *)(void *)(arena + op->scratch);
   uint32_t *const packed = (uint32_t *)(void *)(group + 1), *const inside = packed + c.left * KQ_ARM_COLUMN_WORDS;
+  const uint32_t *const end = packed + c.count * KQ_ARM_COLUMN_WORDS, *const inside_end = inside + c.inside * KQ_ARM_COLUMN_WORDS;
+  const uint32_t zeros = op->zero * 0x10001u;
   kq_arm_row row = {.weights = group->weights,
                     .channels = group->channels,
                     .next_pixel = channels,
@@ -66,6 +68,7 @@ static void run(const kq_operator *op, uint8_t *arena) {
   kq_arm_source source = {.next = channels};
   kq_arm_choose_row_finish(&row);
   memset(packed, 0, c.count * KQ_ARM_COLUMN_WORDS * sizeof *packed);
+  if (zeros != 0) kq_arm_fill_columns(packed, end, zeros, zeros);
   for (uint32_t channel = 0; channel < channels; channel += KQ_ARM_QUAD) {
     make_group(op, channel, group);
     source.input = kq_input_data(op, KQ_X, arena) + channel;
@@ -73,7 +76,12 @@ static void run(const kq_operator *op, uint8_t *arena) {
     int32_t first = -op->padding[0];
     for (uint32_t i = 0; i < shape[1]; ++i, first += op->strides[0]) {
       look_at(op, first, &source);
-      if (c.inside != 0) pack(inside, &source, c.inside);
+      if (c.inside != 0) {
+        pack(inside, &source, c.inside);
+        if (zeros != 0 && (source.upper & source.lower) != UINT32_MAX) {
+          kq_arm_fill_columns(inside, inside_end, zeros & 0xFFFFu & ~source.upper, zeros & ~source.lower);
+        }
+      }
       row.input = packed;
       row.left = shape[2];
       kq_arm_depthwise_row(&row);
@@ -89,6 +97,7 @@ static void run(const kq_operator *op, uint8_t *arena) {
       .input_type = x_type,                                     \
       .weight_type = KQ_FIXED8,                                 \
       .accumulator_bits = 32,                                   \
+      .takes_zero = true,                                       \
       .accepts = accepts,                                       \
       .scratch_bytes = scratch_bytes,                           \
       .run = run,                                               \

@@ -9,7 +9,7 @@ typedef void (*row_function)(kq_arm_row *row);
 static uint32_t pairs_of(const kq_operator *op) { return ((uint32_t)op->window[0] * op->window[1] + 1) / 2; }
 
 /* Scratch: a word of weights for each pair of taps and each of four channels, and how these are finished; offsets of the taps from the
- * first, and those of a window that does not lie inside, where a missing tap is at a word of zeros. */
+ * first, and those of a window that does not lie inside, where a missing tap is at a word of the operator's zero. */
 static size_t scratch_bytes(const kq_operator *op) {
   return KQ_ARM_QUAD * sizeof(kq_arm_channel) + pairs_of(op) * (KQ_ARM_QUAD + 2 + 2) * sizeof(uint32_t) + sizeof(uint32_t);
 }
@@ -28,7 +28,7 @@ typedef struct {
   kq_arm_channel *channels;
   uint32_t *inside; /* offsets of a window's taps from its first */
   uint32_t *edge;   /* offsets in the arena */
-  uint32_t zero;    /* offset of a word of zeros in the arena */
+  uint32_t zero;    /* offset in the arena of a word of the operator's zero */
 } depthwise;
 
 static void make_weights(const depthwise *d, uint32_t channel) {
@@ -139,7 +139,7 @@ static void run(const kq_operator *op, uint8_t *arena) {
   const bool is_column = op->output->shape[2] == 1 && columns.first < columns.end && rows.first < rows.end;
   kq_arm_row row = {.weights = weights, .channels = finish, .next_pixel = channels, .next_input = (int32_t)(op->strides[1] * channels)};
   kq_arm_choose_row_finish(&row);
-  *zero = 0;
+  *zero = op->zero * 0x01010101u;
   make_offsets(&d);
   for (uint32_t channel = 0; channel < channels; channel += KQ_ARM_QUAD) {
     make_weights(&d, channel);
@@ -163,6 +163,7 @@ static void run(const kq_operator *op, uint8_t *arena) {
       .input_type = x_type,                                     \
       .weight_type = KQ_FIXED8,                                 \
       .accumulator_bits = 32,                                   \
+      .takes_zero = true,                                       \
       .accepts = accepts,                                       \
       .scratch_bytes = scratch_bytes,                           \
       .run = run,                                               \
