@@ -8,6 +8,7 @@ from kerasq.evaluation.beside import Beside, ComputedDifference
 from kerasq.text import printable, table
 
 _STORED = ("constant", "here", "there", "bytes here", "bytes there", "other values")
+_OPERATORS = ("operator of", "attribute", "here", "there")
 _COMPUTED = ("tensor", "here", "there", "other values", "largest difference", "ratio")
 
 
@@ -30,6 +31,10 @@ def beside_report(result: Beside, path: str) -> str:
             for entry in result.stored
         ]
         sections.append(table(_STORED, rows, right=_STORED[3:]))
+    if result.operators:
+        sections.append(
+            table(_OPERATORS, [[printable(entry.name), entry.attribute, *entry.values] for entry in result.operators])
+        )
     sections.append(table(_COMPUTED, [_row(entry) for entry in result.computed], right=_COMPUTED[3:]))
     for names, where in zip(result.alone, ("here", "there"), strict=True):
         if names:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from kerasq import ops
 from kerasq.format.labels import labels_of
-from kerasq.format.model import FILLED, Model, Tensor
+from kerasq.format.model import FILLED, Model, Operator, Tensor
 from kerasq.inputs import with_batch_axis
 from kerasq.interpreter import Interpreter
 from kerasq.interpreter.batches import inputs_of
@@ -39,6 +40,21 @@ class StoredDifference:
     formats: tuple[str | None, str | None]
     nbytes: tuple[int, int]
     differing: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatorDifference:
+    """An attribute that differs in two operators of one kind with one output.
+
+    Attributes:
+        name: Of the output.
+        attribute: Its name in `kerasq.format.model.Operator`.
+        values: In the first file and in the second, as text; of a zero what it is worth, not its stored integer.
+    """
+
+    name: str
+    attribute: str
+    values: tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +92,7 @@ class Beside:
         arena_bytes: Of both.
         same_class: Share of the examples in which the largest value of the first output is at the same place; of its labels, if
             it is an argmax, that are the same; `None` if there are not several.
+        operators: Attributes of operators that differ. (Clamps, which do wherever formats do, are not compared.)
     """
 
     examples: int
@@ -86,6 +103,7 @@ class Beside:
     constant_bytes: tuple[int, int]
     arena_bytes: tuple[int, int]
     same_class: float | None
+    operators: tuple[OperatorDifference, ...] = ()
 
     @property
     def first(self) -> ComputedDifference | None:
@@ -137,6 +155,7 @@ def beside(first: Model, second: Model, x: Any) -> Beside:
         constant_bytes=tuple(sum(t.nbytes for t in model.constants()) for model in (first, second)),  # type: ignore[arg-type]
         arena_bytes=(first.arena_bytes, second.arena_bytes),
         same_class=float(np.mean(np.concatenate(outputs[0]) == np.concatenate(outputs[1]))) if several else None,
+        operators=tuple(_operators(first, second)),
     )
 
 
@@ -205,6 +224,26 @@ def _nearest(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     told = (power > 0) & (product > 0)
     ratio = np.where(told, product, 1.0) / np.where(told, power, 1.0)
     return np.exp2(np.round(_STEPS * np.log2(ratio)) / _STEPS)
+
+
+def _operators(first: Model, second: Model) -> Iterator[OperatorDifference]:
+    others = {second.output(operator).name: operator for operator in second.operators}
+    for operator in first.operators:
+        name = first.output(operator).name
+        other = others.get(name)
+        if other is None or other.kind is not operator.kind:
+            continue
+        here, there = _attributes(first, operator), _attributes(second, other)
+        yield from (OperatorDifference(name, key, (text, there[key])) for key, text in here.items() if text != there[key])
+
+
+def _attributes(model: Model, operator: Operator) -> dict[str, str]:
+    """Those that depend on no format, as text."""
+    names = (name for name in ops.TABLE[operator.kind].attributes if name != "total_bits")
+    texts = {name: str(getattr(operator, name)) for name in names}
+    if operator.zero:
+        texts["zero"] = f"{operator.zero * model.tensors[operator.inputs[0]].format.step:g}"
+    return texts
 
 
 def _stored(first: Model, second: Model) -> list[StoredDifference]:

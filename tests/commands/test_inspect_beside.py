@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -73,6 +74,38 @@ def test_tensors_of_one_file_alone():
 def test_networks_with_other_inputs_are_refused():
     with pytest.raises(ValueError, match="their inputs differ"):
         beside(network(), random_resnet23(maps=8, size=16), X)
+
+
+def padded(zero: int, form: str = "UFIXED8_5", stride: int = 1):
+    """A convolution with a zero, and a product with another."""
+    net = NetworkBuilder()
+    x = net.activation("x", (1, 4, 4, 2), form)
+    parts = {"input": x, "kernel": net.constant("k", np.arange(36).reshape(2, 3, 3, 2), "FIXED8_7")}
+    y = net.apply("CONV_2D", parts, form, "y", padding=(1, 1, 1, 1), zero=zero, strides=(stride, 1))
+    return net.build((x,), (net.apply("MUL", (y, y), "FIXED16_9", "z", zero=2 * zero),))
+
+
+def test_attributes_that_differ_are_told(tmp_path, monkeypatch, capsys):
+    """A zero as what it is worth: the stored integer depends on a format."""
+    images = np.random.default_rng(3).random((9, 4, 4, 2)).astype(np.float32)
+    assert beside(padded(9), padded(9 << 8, "UFIXED16_13"), images).operators == ()
+    told = beside(padded(9), padded(12), images).operators
+    assert [dataclasses.astuple(entry) for entry in told] == [
+        ("y", "zero", ("0.28125", "0.375")),
+        ("z", "zero", ("0.5625", "0.75")),
+    ]
+    (strides,) = beside(padded(0), padded(0, stride=2), images).operators
+    assert (strides.attribute, strides.values) == ("strides", ("(1, 1)", "(2, 1)"))
+    monkeypatch.chdir(tmp_path)
+    dump(padded(9), "a.kq")
+    dump(padded(0), "b.kq")
+    np.save("x.npy", images)
+    assert main(["kerasq-inspect", "a.kq", "--against", "b.kq", "--representative_dataset", "x.npy"]) == 0
+    text = capsys.readouterr().out
+    rows = [line.split() for line in text.splitlines()]
+    assert [row for row in rows if row[1:2] == ["zero"]] == [["y", "zero", "0.28125", "0"], ["z", "zero", "0.5625", "0"]]
+    assert "first difference: y" in text
+    assert "padding 1,1,1,1 zero 9" in text
 
 
 @pytest.fixture
