@@ -174,6 +174,7 @@ _CHANGES: dict[str, Callable[[float, random.Random], float]] = {
     "kind": _among(*range(len(OperatorKind))),
     "inputs": lambda value, chance: chance.choice((_near(value, chance), -1, chance.randrange(8))),
     "outputs": _near,
+    "zero": lambda value, chance: chance.choice((0, chance.randrange(256), chance.randrange(1 << 16), _near(value, chance))),
     "min": _limit,
     "max": _limit,
     "accumulator_bits": _among(0, 32, 64, 64),

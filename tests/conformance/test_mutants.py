@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 import mutants
 from kerasq.conformance import field_mutants, samples
 from kerasq.format import ModelError, dumps, loads
@@ -37,16 +39,18 @@ def test_every_number_of_an_explicit_file_is_found_and_can_be_changed():
     assert len(where.data) == sum(tensor.is_constant for tensor in model.tensors)
 
 
-def test_many_mutants_are_networks():
-    content = field_mutants.explicit(samples.gated_network())
+@pytest.mark.parametrize(("network", "zeros"), [(samples.gated_network, 0), (samples.offset_network, 2)])
+def test_many_mutants_are_networks(network, zeros):
+    content = field_mutants.explicit(network())
     where, chance = field_mutants.places(content), random.Random(SEED)
     changed = [field_mutants.mutant(content, where, chance) for _ in range(200)]
     assert all(len(mutant) == len(content) for mutant in changed)
-    accepted = 0
+    accepted = []
     for mutant in changed:
         try:
-            loads(mutant)
+            accepted.append(loads(mutant))
         except ModelError:
             continue
-        accepted += mutant != content
-    assert 30 < accepted < 170
+    own = {operator.zero for operator in network().operators}
+    assert 30 < len(accepted) < 170
+    assert len({operator.zero for model in accepted for operator in model.operators} - own) >= zeros

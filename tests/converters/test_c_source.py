@@ -67,7 +67,12 @@ def convert(*arguments: str) -> int:
 
 
 @native
-def test_compiled_files_compute_what_the_reference_engine_computes(folder, model):
+@pytest.mark.parametrize("source", ["resnet23", "offset"])
+def test_compiled_files_compute_what_the_reference_engine_computes(folder, model, source):
+    if source == "offset":  # has operators that some kernels which are tried first pass over
+        model = SAMPLES["offset"]()
+        file_format.dump(model, "net.kq")
+        np.save("images.npy", np.random.default_rng(1).integers(0, 256, (4, 6, 5, 8)).astype(np.uint8))
     flags = ["--emit_c=c", "--c_name=small_net", "--c_runtime", "--embed_test=images.npy"]
     assert convert("net.kq", *flags) == 0
     (folder / "program.c").write_text(PROGRAM)

@@ -6,6 +6,7 @@ import pytest
 
 import kerasq
 import kerasq.runtime
+from kerasq.conformance.samples import SAMPLES
 from kerasq.format import dumps, loads
 from kerasq.format.model import Layout
 from kerasq.runtime import DSP, Network
@@ -42,6 +43,16 @@ def test_a_network(kernels):
     for engine in ({"engine": "reference"}, {"isa": "portable"}, {"isa": DSP}, {}):
         assert outputs(planned, **engine) == expected, engine
     assert dumps(planned_for(planned, DSP)) == dumps(planned)
+
+
+def test_zeros_stay():
+    """Also where the kernels of the processor leave an operator to those of every one."""
+    model = SAMPLES["offset"]()
+    planned = loads(dumps(planned_for(model, DSP)))
+    assert [operator.zero for operator in planned.operators] == [9, 0, 200, 40000]
+    expected = outputs(model, engine="reference")
+    for engine in ({"engine": "reference"}, {"isa": "portable"}, {"isa": DSP}, {}):
+        assert outputs(planned, **engine) == expected, engine
 
 
 def test_random_networks():
