@@ -35,6 +35,12 @@ def test_any_file_has_a_page(name):
         assert f"<td>{tensor.name}</td>" in page
 
 
+def test_the_page_tells_what_0_is_stored_as():
+    page = kerasq.file_report(dumps(SAMPLES["offset"]()), "offset")
+    assert re.findall(r"<td>(\w+), its 0 stored as (\d+)</td>", page) == [("CONV_2D", "9"), ("MUL", "200"), ("CONV_2D", "40000")]
+    assert "its 0 stored" not in kerasq.file_report(dumps(SAMPLES["gated"]()), "gated")
+
+
 def test_the_command_writes_it_with_what_else_was_asked_for(model, tmp_path, capsys):
     source, page = tmp_path / "model.kq", tmp_path / "page.html"
     dump(model, source)

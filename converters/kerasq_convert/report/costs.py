@@ -22,6 +22,7 @@ class LayerCost:
         flash: Bytes of its constants.
         macs: Multiply-accumulates.
         instructions: Estimate; `None` where there is none.
+        zero: The stored integer of its input that means 0.
     """
 
     layer: str
@@ -31,6 +32,7 @@ class LayerCost:
     flash: int
     macs: int
     instructions: int | None
+    zero: int = 0
 
 
 def layer_costs(content: bytes, core: str = CORE) -> list[LayerCost]:
@@ -46,8 +48,9 @@ def layer_costs(content: bytes, core: str = CORE) -> list[LayerCost]:
         counted = [work.instructions for work in footprint(content, board_or_core(core)).operators]
     except (FootprintError, LibraryMissingError):  # it computes in float, or nothing can be asked
         counted = [None] * len(loads(content).operators)
-    layers = summarize(loads(content), len(content)).layers
+    model = loads(content)
+    layers = summarize(model, len(content)).layers
     return [
-        LayerCost(layer.layer, layer.kind, layer.kernel, layer.output, layer.bytes, layer.macs, instructions)
-        for layer, instructions in zip(layers, counted, strict=True)
+        LayerCost(layer.layer, layer.kind, layer.kernel, layer.output, layer.bytes, layer.macs, instructions, operator.zero)
+        for layer, instructions, operator in zip(layers, counted, model.operators, strict=True)
     ]

@@ -165,7 +165,8 @@ def _layers(core: str, costs: list[LayerCost]) -> str:
     header = (*_LAYERS, *(("instructions", "share") if timed else ()))
     rows = []
     for cost in costs:
-        cells = [cost.layer, cost.kind, cost.kernel, cost.output, f"{cost.flash:,}", f"{cost.macs:,}" if cost.macs else ""]
+        kind = f"{cost.kind}, its 0 stored as {cost.zero}" if cost.zero else cost.kind
+        cells = [cost.layer, kind, cost.kernel, cost.output, f"{cost.flash:,}", f"{cost.macs:,}" if cost.macs else ""]
         if timed:
             cells.append("" if cost.instructions is None else f"{cost.instructions:,}")
             cells.append(f"{cost.instructions / whole:.0%}" if whole and cost.instructions is not None else "")
