@@ -153,7 +153,10 @@ GOLDEN = {
     "resnet23": (random_resnet23, 131_104),
     "resnet23 16 bits": (lambda: random_resnet23(buffers="FIXED16"), 262_208),
     "resnet23 float": (lambda: random_resnet23(buffers="FLOAT32"), 524_416),
-    **{name: (SAMPLES[name], size) for name, size in zip(SAMPLES, (192, 160, 96, 20, 128, 288, 32, 144, 48, 224), strict=True)},
+    **{
+        name: (SAMPLES[name], size)
+        for name, size in zip(SAMPLES, (192, 160, 96, 20, 128, 288, 32, 144, 48, 224, 496), strict=True)
+    },
 }
 
 
