@@ -342,6 +342,6 @@ def _means(values: np.ndarray) -> np.ndarray:
 
 def _believed(missing: np.ndarray) -> np.ndarray:
     """The share of each channel's mean, over the examples, that is not chance."""
-    mean = missing.mean(axis=0)
+    square = missing.mean(axis=0) ** 2  # 0 of what is too small for it, too: the mean of a swish far below zero
     chance = missing.var(axis=0) / max(len(missing) - 1, 1)
-    return np.maximum(0.0, 1.0 - chance / np.where(mean == 0, 1.0, mean**2)) * (mean != 0)
+    return np.maximum(0.0, 1.0 - chance / np.where(square == 0, 1.0, square)) * (square != 0)

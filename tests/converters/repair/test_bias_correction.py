@@ -10,6 +10,7 @@ import kerasq
 from converters.zoo import L, randomized, signal_to_noise_db
 from kerasq import format as kq
 from kerasq.format import OperatorKind
+from kerasq.ops import lookup
 from kerasq.qformat import QFormat
 from kerasq_convert import Converter
 from kerasq_convert.comparison.outputs import Wanted
@@ -156,3 +157,29 @@ def test_beside_padding_means_are_of_its_zero():
     found = correction.measure(model).tensor("bias").values
     np.testing.assert_allclose(found, bias, atol=0.01)
     np.testing.assert_allclose(correction.apply(model).tensor("bias").values, found, atol=0.01)
+
+
+def swish(values):
+    values = np.asarray(values, np.float64)
+    return values / (1 + np.exp(-values))
+
+
+def test_a_channel_that_is_nearly_nothing_keeps_no_other_from_its_correction():
+    """A swish of -400 is 1e-171, the square of which is 0."""
+    reference, net, bias = NetworkBuilder(), NetworkBuilder(), np.array([0.0, -400.0])
+    x, q = reference.activation("x", (1, 2), "FLOAT32"), net.activation("x", (1, 2), "FIXED8_4")
+    constants = reference.constant("kernel", np.eye(2), "FLOAT32"), -1, reference.constant("bias", bias, "FLOAT32")
+    y = reference.apply("DENSE", (x, *constants), "FLOAT32", "sum")
+    y = reference.apply("LOOKUP", {"input": y}, "FLOAT32", "swish", function=swish)
+
+    wrong = QFormat.parse("FIXED16_4").quantize(bias + np.array([0.5, 0.0]))
+    parts = net.constant("kernel", 16 * np.eye(2), "FIXED8_4"), -1, net.constant("bias", wrong, "FIXED16_4")
+    z = net.apply("DENSE", (q, *parts), "FIXED16_6", "sum")
+    table = lookup.make_table(swish, QFormat.parse("FIXED16_6"), QFormat.parse("FIXED8_4"))
+    z = net.apply("LOOKUP", (z, net.constant("table", table, "FIXED8_4")), "FIXED8_4", "swish")
+    values = np.random.default_rng(6).normal(size=(2, 64, 2)).astype(np.float32)
+    model, float_model = net.build((q,), (z,)), reference.build((x,), (y,))
+    correction = bias_correction.BiasCorrection(float_model, [values[0]], Wanted.of(float_model, [values[1]]), {"kernel"})
+    with np.errstate(invalid="raise"):
+        found = correction.measure(model).tensor("bias").values
+    np.testing.assert_allclose(found, bias, atol=0.1)
