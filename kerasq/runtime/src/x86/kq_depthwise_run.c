@@ -57,18 +57,12 @@ static void interleave_rows(const work *w, const kq_depthwise *plan, const kq_de
   }
 }
 
-/* The plane under one row of outputs of a window of one row. */
+/* The plane under one row of outputs of a window of one row, which always lies in the input: padding is less than a window. */
 static void interleave_columns(const work *w, const kq_depthwise_tier *tier, uint32_t row, uint8_t *planes) {
   const kq_depthwise_shape *s = &w->shape;
   const size_t line = (size_t)s->columns * s->channels;
-  const uint32_t under = row * s->stride[0] - s->top;
   const uint8_t *source[4];
-  uint8_t *const inside = w->spare + (size_t)s->left * s->channels;
-  if (under < s->rows) {
-    memcpy(inside, w->input + under * line, line);
-  } else {
-    memset(inside, w->zero, line);
-  }
+  memcpy(w->spare + (size_t)s->left * s->channels, w->input + row * s->stride[0] * line, line);
   for (uint32_t slot = 0; slot < 4; ++slot) {
     source[slot] = w->spare + (size_t)kq_slot_tap(kq_plane_taps(s, 0), slot) * s->dilation[1] * s->channels;
   }
