@@ -93,7 +93,6 @@ static void run(const kq_operator *op, uint8_t *arena) {
     .input_type = type_of_x,                                                \
     .weight_type = type_of_weight,                                          \
     .accumulator_bits = 32,                                                 \
-    .takes_zero = true,                                                     \
     .accepts = kq_has_fixed_output,                                         \
     .run = run,                                                             \
     .inner = (void (*)(void))kq_dot_##x##_##weight,                         \

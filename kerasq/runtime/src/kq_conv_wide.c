@@ -61,7 +61,6 @@ const kq_kernel kq_conv_2d_wide = {
     .weight_type = KQ_ANY,
     .weight_layout = KQ_ANY_LAYOUT,
     .accumulator_bits = 64,
-    .takes_zero = true,
     .accepts = kq_has_fixed_output,
     .run = run,
 };
@@ -73,7 +72,6 @@ const kq_kernel kq_conv_2d_pairs = {
     .weight_type = KQ_FIXED8,
     .weight_layout = KQ_LAYOUT_PAIRS,
     .accumulator_bits = 32,
-    .takes_zero = true,
     .accepts = kq_has_fixed_output,
     .run = run,
 };
@@ -85,7 +83,6 @@ const kq_kernel kq_conv_2d_to_float = {
     .weight_type = KQ_ANY,
     .weight_layout = KQ_ANY_LAYOUT,
     .accumulator_bits = KQ_ANY_BITS,
-    .takes_zero = true,
     .accepts = kq_is_integer_to_float,
     .run = run_to_float,
 };

@@ -47,7 +47,7 @@ typedef struct kq_operator {
   uint16_t dilations[2];
   uint16_t padding[4]; /* top, bottom, left, right */
   uint16_t groups;
-  uint16_t zero; /* stored value of input 0, which is unsigned, that means 0 (kq_check_zero) */
+  uint16_t zero; /* stored value of input 0, which is unsigned, that means 0 (kq_check_zero); 0 for one that computes in float */
   uint8_t kind;             /* kq_kind */
   uint8_t inputs;           /* used entries of input[] */
   uint8_t accumulator_bits; /* 0 for an operator that computes in float, else 32 or 64 */
@@ -84,7 +84,6 @@ struct kq_kernel {
   int8_t input_type;                /* kq_type of input 0, or KQ_ANY */
   int8_t weight_type;               /* kq_type of input 1, or KQ_ANY */
   uint8_t weight_layout;            /* of input 1; or KQ_ANY_LAYOUT */
-  bool takes_zero;                  /* whether it computes operators with a zero that is not 0 */
   uint8_t accumulator_bits;         /* as recorded: 0 in float, 32, 64, or KQ_ANY_BITS */
   bool (*accepts)(const kq_operator *); /* further conditions; may be NULL */
   const struct kq_packing *packing; /* what it makes of constants; NULL for one that uses them as they are */

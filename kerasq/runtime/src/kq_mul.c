@@ -22,7 +22,6 @@ const kq_kernel kq_mul = {
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
     .accumulator_bits = KQ_ANY_BITS,
-    .takes_zero = true,
     .accepts = kq_is_fixed_throughout,
     .run = run,
 };

@@ -30,7 +30,6 @@ const kq_kernel kq_mul_mixed = {
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
     .accumulator_bits = KQ_ANY_BITS,
-    .takes_zero = true,
     .accepts = kq_has_float,
     .run = run,
 };

@@ -17,7 +17,6 @@ static bool suits(const kq_kernel *kernel, const kq_operator *op) {
   return kernel->kind == op->kind && (kernel->input_type == KQ_ANY || kernel->input_type == (int)op->input[0]->type) &&
          (kernel->weight_type == KQ_ANY || (weights != NULL && kernel->weight_type == (int)weights->type)) &&
          (weights == NULL || kernel->weight_layout == KQ_ANY_LAYOUT || kernel->weight_layout == weights->layout) &&
-         (op->zero == 0 || kernel->takes_zero) &&
          (kernel->accumulator_bits == KQ_ANY_BITS || kernel->accumulator_bits == op->accumulator_bits) &&
          (kernel->accepts == NULL || kernel->accepts(op));
 }

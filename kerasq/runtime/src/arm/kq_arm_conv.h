@@ -56,7 +56,6 @@ void kq_arm_convolve(const kq_operator *op, uint8_t *arena, const kq_arm_method 
       .weight_type = type_of_weight,                                       \
       .weight_layout = layout,                                             \
       .accumulator_bits = 32,                                              \
-      .takes_zero = true,                                                  \
       .accepts = can,                                                      \
       .scratch_bytes = kq_arm_conv_scratch,                                \
       .run = compute,                                                      \

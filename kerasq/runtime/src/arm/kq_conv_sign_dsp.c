@@ -230,7 +230,6 @@ static void run_addend(const kq_operator *op, uint8_t *arena) { run_with(op, are
       .input_type = type_of_x,                                  \
       .weight_type = KQ_SIGN,                                   \
       .accumulator_bits = 32,                                   \
-      .takes_zero = true,                                       \
       .accepts = can,                                           \
       .scratch_bytes = scratch_bytes,                           \
       .run = compute,                                           \

@@ -97,7 +97,6 @@ static void run(const kq_operator *op, uint8_t *arena) {
       .input_type = x_type,                                     \
       .weight_type = KQ_FIXED8,                                 \
       .accumulator_bits = 32,                                   \
-      .takes_zero = true,                                       \
       .accepts = accepts,                                       \
       .scratch_bytes = scratch_bytes,                           \
       .run = run,                                               \

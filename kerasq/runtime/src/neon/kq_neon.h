@@ -52,7 +52,6 @@ void kq_neon_compute_piece(const kq_piece *piece);
     .weight_type = KQ_ANY,                                                                 \
     .weight_layout = KQ_ANY_LAYOUT,                                                        \
     .accumulator_bits = 32,                                                                \
-    .takes_zero = true,                                                                    \
     .accepts = accepted,                                                                   \
     .packing = made_of_constants,                                                          \
     .scratch_bytes = kq_gemm_scratch_bytes,                                                \

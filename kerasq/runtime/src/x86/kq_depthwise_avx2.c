@@ -110,7 +110,6 @@ const kq_kernel kq_depthwise_conv_2d_avx2 = {
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
     .accumulator_bits = KQ_ANY_BITS,
-    .takes_zero = true,
     .accepts = kq_depthwise_accepts,
     .packing = &kq_gemm_packing,
     .scratch_bytes = kq_gemm_scratch_bytes,

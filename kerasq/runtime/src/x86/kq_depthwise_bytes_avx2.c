@@ -190,7 +190,6 @@ const kq_kernel kq_depthwise_bytes_avx2 = {
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
     .accumulator_bits = 32,
-    .takes_zero = true,
     .accepts = kq_depthwise_bytes_accepts,
     .packing = &kq_depthwise_packing,
     .scratch_bytes = kq_depthwise_scratch_bytes,

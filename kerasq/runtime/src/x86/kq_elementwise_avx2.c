@@ -227,7 +227,6 @@ const kq_kernel kq_mul_avx2 = {
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
     .accumulator_bits = 32,
-    .takes_zero = true,
     .accepts = mul_accepts,
     .run = run_mul,
 };

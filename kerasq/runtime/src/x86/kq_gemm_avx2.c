@@ -289,7 +289,6 @@ const kq_kernel kq_conv_2d_avx2 = {
     .input_type = KQ_ANY,
     .weight_type = KQ_ANY,
     .accumulator_bits = KQ_ANY_BITS,
-    .takes_zero = true,
     .accepts = kq_gemm_accepts,
     .packing = &kq_gemm_saturating_packing,
     .scratch_bytes = kq_gemm_doubled_scratch_bytes,

@@ -226,7 +226,6 @@ const kq_kernel kq_conv_2d_3x3_avx2 = {
     .input_type = KQ_ANY,
     .weight_type = KQ_FIXED8,
     .accumulator_bits = 32,
-    .takes_zero = true,
     .accepts = kq_winograd_accepts,
     .packing = &kq_winograd_packing,
     .scratch_bytes = kq_winograd_scratch_bytes,
