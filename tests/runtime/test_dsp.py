@@ -41,7 +41,7 @@ def test_the_values_of_the_reference(kind):
 
 
 def test_inputs_whose_zero_is_not_0():
-    """Every kernel of unsigned inputs computes what it computes without a zero."""
+    """It changes no choice of a kernel, and every kernel of unsigned inputs computes with one."""
     used = collections.Counter()
     for kind in PADDED:
         for number, model in enumerate(itertools.islice(models_with_zeros(kind), 50)):
