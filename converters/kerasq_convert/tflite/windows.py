@@ -46,5 +46,5 @@ def padded(network: Network, operator: Operator, source: int, form: QFormat, val
     sizes = network.constant(f"{name}/sizes", np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32))
     if value is None:
         return network.builder.operator("PAD", 2, [source, sizes], target, options="PadOptions")
-    constant = network.constant(f"{name}/value", np.array([value]), form)
+    constant = network.constant(f"{name}/value", np.array([value]), form, network.zero(source_of(operator)))
     return network.builder.operator("PADV2", 2, [source, sizes, constant], target, options="PadV2Options")

@@ -2,33 +2,62 @@
 
 A tensor of the file gets another zero point than its format has where all who read it can do with that: a convolution without
 padding and a Dense layer with any, as their bias takes it back; a padded one, whose absent taps have it, and a product, which
-subtracts it, with their own zero. Its writer must copy integers, which a table does: what computes would write other ones. Else
-the tensor stays as it is, and who needs another zero has an operator before it: a PADV2, or a SUB.
+subtracts it, with their own zero; a pooling, if all who read what it gives can. Its writer must copy integers, which a table
+does: what computes would write other ones. Else the tensor stays as it is, and who needs another zero has an operator before it:
+a PADV2, or a SUB.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kerasq.format.model import Model, Operator, OperatorKind
 
 _WITH_ZERO = (OperatorKind.CONV_2D, OperatorKind.DENSE, OperatorKind.MUL)
+_POOLS = (OperatorKind.AVERAGE_POOL_2D, OperatorKind.MAX_POOL_2D)
 
 
 def shared_zeros(model: Model) -> dict[int, int]:
     """The stored integers that are to mean 0, by index of the activation; of those where that is not 0."""
     tables = (operator for operator in model.operators if operator.kind is OperatorKind.LOOKUP and operator.clamp is None)
-    zeros = {}
+    zeros: dict[int, int] = {}
     for (index,) in (operator.outputs for operator in tables):
-        readers = [operator for operator in model.operators if index in operator.inputs]
-        told = {reader.zero for reader in readers if not _takes_any(reader)}
-        if index not in model.outputs and len(told) == 1 and all(_has_zero_for(reader, index) for reader in readers):
-            zeros[index] = told.pop()
-    return {index: zero for index, zero in zeros.items() if zero}
+        told = {reader.zero for reader in _readers(model, index) if reader.zero}
+        zeros |= _shared(model, index, told.pop()) or {} if len(told) == 1 else {}
+    return zeros
 
 
-def _takes_any(operator: Operator) -> bool:
-    return operator.kind is OperatorKind.DENSE or (operator.kind is OperatorKind.CONV_2D and not any(operator.padding))
+def _readers(model: Model, index: int) -> Iterator[Operator]:
+    return (operator for operator in model.operators if index in operator.inputs)
 
 
-def _has_zero_for(operator: Operator, index: int) -> bool:
-    """Whether a tensor that an operator reads is its first input, which zeros are of, and no other one."""
-    return operator.kind in _WITH_ZERO and operator.inputs[0] == index and operator.inputs.count(index) == 1
+def _shared(model: Model, index: int, zero: int) -> dict[int, int] | None:
+    """The zeros of a tensor and of what poolings give of it; `None` where somebody can't do with one of them."""
+    zeros = {index: zero}
+    for reader in _readers(model, index):
+        if reader.kind in _POOLS:
+            pooled = _pooled(model, reader, zero)
+            behind = None if pooled is None else _shared(model, reader.outputs[0], pooled)
+            if behind is None:
+                return None
+            zeros |= behind
+        elif not _can_do_with(reader, index, zero):
+            return None
+    return None if index in model.outputs else zeros
+
+
+def _pooled(model: Model, operator: Operator, zero: int) -> int | None:
+    """What stands for 0 behind a pooling; `None` if no integer of its format does."""
+    before, after = (model.tensors[index].format for index in (operator.inputs[0], operator.outputs[0]))
+    if operator.clamp is not None or not after.is_fixed or after.signed or after.bits != before.bits:
+        return None
+    pooled = zero * before.step / after.step
+    return int(pooled) if pooled.is_integer() and pooled <= after.max_int else None
+
+
+def _can_do_with(operator: Operator, index: int, zero: int) -> bool:
+    """Whether a tensor is the first input of an operator, and no other one, and its zero may be this."""
+    if operator.kind not in _WITH_ZERO or operator.inputs[0] != index or operator.inputs.count(index) > 1:
+        return False
+    takes_any = operator.kind is not OperatorKind.MUL and not any(operator.padding)
+    return takes_any or operator.zero == zero

@@ -81,12 +81,22 @@ def test_operators(kind):
     assert count["addend differ"] <= SHARE_WITH_ADDEND * count["addend"]
 
 
+SAME, RAGGED = {"padding": (1, 1, 1, 1), "zero": 60}, {"padding": (2, 0, 0, 1), "zero": 60}
+POOLS = {  # kind, format and attributes of a pooling, size and attributes of a convolution behind it
+    "g": ("AVERAGE_POOL_2D", "UFIXED8_6", {"window": (6, 5)}, 1, {}),
+    "s": ("AVERAGE_POOL_2D", "FIXED8_4", {"window": (6, 5)}, 1, {}),
+    "x": ("MAX_POOL_2D", "UFIXED8_5", {"window": (2, 2), "padding": (1, 0, 0, 1)}, 3, SAME),
+    "l": ("MAX_POOL_2D", "UFIXED8_5", {"window": (2, 2)}, 3, SAME | {"zero": 7}),
+}
+
+
 def with_table(seed: int, readers: str, output: str = "FIXED8_3") -> Model:
     """A table whose zero is 60, and what is computed from it by operators of these kinds.
 
-    "p": a padded convolution; "d": a padded depthwise one; "v": one without padding; "f": a Dense layer; "m": a product, "w":
-    with the table itself as its second factor; "a": an addition; "q": a padded convolution whose zero is 7; "o": an output of
-    the network. With "c" the table is clamped.
+    "p": a padded convolution; "q": one whose zero is 7; "d": a padded depthwise one; "v": one without padding; "f": a Dense
+    layer; "m": a product; "w": one with the table itself as its second factor, too; "a": an addition; "g": a convolution of its
+    average, in steps half as large; "s": of its average in a signed format; "x": a padded one of its maxima, which have an odd
+    border; "l": one of its maxima, with a zero of 7; "o": an output of the network. With "c" the table is clamped.
     """
     rng, net = np.random.default_rng([seed, *readers.encode()]), NetworkBuilder()
     x = net.activation("x", (1, 6, 5, 4), "FIXED8_4")
@@ -94,8 +104,8 @@ def with_table(seed: int, readers: str, output: str = "FIXED8_3") -> Model:
     y = net.apply("LOOKUP", (x, table), "UFIXED8_5", "table/output", clamp=clamp)
     made = []
 
-    def weighted(name: str, kind: str, shape: tuple[int, ...], **attributes) -> int:
-        parts = {"input": y, "kernel": net.constant(f"{name}/kernel", rng.integers(-127, 128, shape), "FIXED8_9")}
+    def weighted(name: str, kind: str, shape: tuple[int, ...], x: int = y, **attributes) -> int:
+        parts = {"input": x, "kernel": net.constant(f"{name}/kernel", rng.integers(-127, 128, shape), "FIXED8_9")}
         if rng.random() < 0.7:
             parts["bias"] = net.constant(f"{name}/bias", rng.integers(-20000, 20000, shape[:1]), "FIXED16_13")
         if rng.random() < 0.5:
@@ -103,14 +113,13 @@ def with_table(seed: int, readers: str, output: str = "FIXED8_3") -> Model:
             parts["multiplier"] = net.constant(f"{name}/multiplier", multiplier, "FIXED16_13")
         return net.apply(kind, parts, output, **attributes)
 
-    same, ragged = {"padding": (1, 1, 1, 1), "zero": 60}, {"padding": (2, 0, 0, 1), "zero": 60}
     for position, reader in enumerate(readers):
         name = f"{reader}{position}"
         if reader in "pq":
-            zero = {"zero": 7} if reader == "q" else {}
-            made.append(weighted(name, "CONV_2D", (3, 3, 3, 4), **((same, ragged)[rng.integers(2)] | zero)))
+            around = (SAME, RAGGED)[rng.integers(2)] | {"zero": 60 if reader == "p" else 7}
+            made.append(weighted(name, "CONV_2D", (3, 3, 3, 4), **around))
         elif reader == "d":
-            made.append(weighted(name, "CONV_2D", (4, 3, 3, 1), groups=4, **same))
+            made.append(weighted(name, "CONV_2D", (4, 3, 3, 1), groups=4, **SAME))
         elif reader == "v":
             made.append(weighted(name, "CONV_2D", (3, 2, 2, 4), strides=(2, 2)))
         elif reader == "f":
@@ -120,6 +129,10 @@ def with_table(seed: int, readers: str, output: str = "FIXED8_3") -> Model:
             made.append(net.apply("MUL", (y, gate), output, zero=60))
         elif reader == "o":
             made.append(y)
+        elif reader in POOLS:
+            kind, form, pooling, size, around = POOLS[reader]
+            pooled = net.apply(kind, (y,), form, **pooling)
+            made.append(weighted(name, "CONV_2D", (3, size, size, 4), x=pooled, **around))
         elif reader == "a":
             made.append(net.apply("ADD", (y, x), output))
     return net.build((x,), tuple(made))
@@ -141,22 +154,22 @@ def zero_points(content: bytes) -> list[tuple[str, list[int]]]:
 
 @pytest.mark.parametrize("output", ["FIXED8_3", "UFIXED8_4", "FIXED16_9"])
 @pytest.mark.parametrize(
-    ("readers", "more"),
+    ("readers", "more", "zero"),
     [
-        ("p", set()), ("d", set()), ("m", set()), ("pdvfm", set()), ("vf", set()),
-        ("pq", {"PADV2"}), ("pa", {"PADV2"}), ("ma", {"SUB"}), ("w", {"SUB"}), ("dvfma", {"PADV2", "SUB"}),
-        ("po", {"PADV2"}), ("cd", {"PADV2"}),
+        ("p", set(), 60), ("d", set(), 60), ("m", set(), 60), ("pdvfm", set(), 60), ("vf", set(), 0),
+        ("pq", {"PADV2"}, 0), ("pa", {"PADV2"}, 0), ("ma", {"SUB"}, 0), ("w", {"SUB"}, 0), ("dvfma", {"PADV2", "SUB"}, 0),
+        ("po", {"PADV2"}, 0), ("cd", {"PADV2"}, 0),
+        ("mg", set(), 60), ("mx", {"PADV2"}, 60), ("ms", {"SUB"}, 0), ("ml", {"PADV2", "SUB"}, 0),
     ],
 )  # fmt: skip
-def test_zeros_are_zero_points_or_have_an_operator(readers, more, output):
+def test_zeros_are_zero_points_or_have_an_operator(readers, more, zero, output):
     """Zero points serve where all readers can do with one; else who needs another has an operator more."""
     for seed in range(4):
         model = with_table(seed, readers, output)
         file = to_tflite(model)
         operators = zero_points(file.content)
         assert {kind for kind, _ in operators} & {"PADV2", "SUB"} == more
-        shifted = more == set() and bool({*readers} - {*"vf"})
-        assert [points for kind, points in operators if kind == "GATHER"] == [[-128 + 60 * shifted] * 2]
+        assert [points for kind, points in operators if kind == "GATHER"] == [[-128 + zero] * 2]
         inputs = random_inputs(model, seed, 1)
         wanted = kerasq.Interpreter(model_content=model).predict(inputs, raw=True)
         pairs = zip(in_tflite(file.content, model, inputs), wanted if isinstance(wanted, list) else [wanted], strict=True)
