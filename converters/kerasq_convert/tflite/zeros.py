@@ -22,9 +22,20 @@ def shared_zeros(model: Model) -> dict[int, int]:
     tables = (operator for operator in model.operators if operator.kind is OperatorKind.LOOKUP and operator.clamp is None)
     zeros: dict[int, int] = {}
     for (index,) in (operator.outputs for operator in tables):
-        told = {reader.zero for reader in _readers(model, index) if reader.zero}
-        zeros |= _shared(model, index, told.pop()) or {} if len(told) == 1 else {}
+        form = model.tensors[index].format
+        told = {zero / form.step for zero in _told(model, index)}
+        if len(told) == 1 and (zero := told.pop()).is_integer() and not form.signed and zero <= form.max_int:
+            zeros |= _shared(model, index, int(zero)) or {}
     return zeros
+
+
+def _told(model: Model, index: int) -> Iterator[float]:
+    """What the zeros of those who read a tensor, or what poolings give of it, are worth."""
+    for reader in _readers(model, index):
+        if reader.kind in _POOLS:
+            yield from _told(model, reader.outputs[0])
+        elif reader.zero:
+            yield reader.zero * model.tensors[reader.inputs[0]].format.step
 
 
 def _readers(model: Model, index: int) -> Iterator[Operator]:

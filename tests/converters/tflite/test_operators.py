@@ -86,6 +86,7 @@ POOLS = {  # kind, format and attributes of a pooling, size and attributes of a 
     "g": ("AVERAGE_POOL_2D", "UFIXED8_6", {"window": (6, 5)}, 1, {}),
     "s": ("AVERAGE_POOL_2D", "FIXED8_4", {"window": (6, 5)}, 1, {}),
     "x": ("MAX_POOL_2D", "UFIXED8_5", {"window": (2, 2), "padding": (1, 0, 0, 1)}, 3, SAME),
+    "h": ("AVERAGE_POOL_2D", "UFIXED8_3", {"window": (1, 1)}, 3, SAME | {"zero": 200}),
     "l": ("MAX_POOL_2D", "UFIXED8_5", {"window": (2, 2)}, 3, SAME | {"zero": 7}),
 }
 
@@ -96,11 +97,12 @@ def with_table(seed: int, readers: str, output: str = "FIXED8_3") -> Model:
     "p": a padded convolution; "q": one whose zero is 7; "d": a padded depthwise one; "v": one without padding; "f": a Dense
     layer; "m": a product; "w": one with the table itself as its second factor, too; "a": an addition; "g": a convolution of its
     average, in steps half as large; "s": of its average in a signed format; "x": a padded one of its maxima, which have an odd
-    border; "l": one of its maxima, with a zero of 7; "o": an output of the network. With "c" the table is clamped.
+    border; "l": one of its maxima, with a zero of 7; "h": one of it in coarser steps, with a zero that it has no integer for;
+    "o": an output of the network. With "c" the table is clamped.
     """
     rng, net = np.random.default_rng([seed, *readers.encode()]), NetworkBuilder()
     x = net.activation("x", (1, 6, 5, 4), "FIXED8_4")
-    table, clamp = net.constant("table", rng.integers(0, 256, 256), "UFIXED8_5"), (40, 200) if "c" in readers else None
+    table, clamp = net.constant("table", 4 * rng.integers(0, 64, 256), "UFIXED8_5"), (40, 200) if "c" in readers else None
     y = net.apply("LOOKUP", (x, table), "UFIXED8_5", "table/output", clamp=clamp)
     made = []
 
@@ -159,6 +161,7 @@ def zero_points(content: bytes) -> list[tuple[str, list[int]]]:
         ("p", set(), 60), ("d", set(), 60), ("m", set(), 60), ("pdvfm", set(), 60), ("vf", set(), 0),
         ("pq", {"PADV2"}, 0), ("pa", {"PADV2"}, 0), ("ma", {"SUB"}, 0), ("w", {"SUB"}, 0), ("dvfma", {"PADV2", "SUB"}, 0),
         ("po", {"PADV2"}, 0), ("cd", {"PADV2"}, 0),
+        ("x", {"PADV2"}, 60), ("l", set(), 7), ("xl", {"PADV2"}, 0), ("g", set(), 0), ("h", {"PADV2"}, 0),
         ("mg", set(), 60), ("mx", {"PADV2"}, 60), ("ms", {"SUB"}, 0), ("ml", {"PADV2", "SUB"}, 0),
     ],
 )  # fmt: skip
