@@ -65,12 +65,13 @@ static void compute(const kq_operator *op, const kq_pixel *pixel) {
   const kq_rows rows = shared->weights;
   const kq_dot dot = (kq_dot)op->kernel->inner;
   const uint32_t channels = op->output->shape[3];
+  const bool has_absent = kq_has_absent(op, pixel);
   kq_walk walk = walk_of(op, pixel);
   uint32_t done = 0; /* channels of the group times the number of groups: as many as there are channels, when all are */
   for (uint32_t channel = 0; channel < channels; ++channel) {
     const uint8_t *const weights = rows.data + (size_t)channel * rows.bytes;
-    const int32_t absent = op->zero == 0 ? 0 : (int32_t)kq_absent_sum(op, pixel, &rows, channel);
-    const int32_t sum = absent + sum_of(&walk, dot, weights, walk.first + channel * rows.values);
+    int32_t sum = sum_of(&walk, dot, weights, walk.first + channel * rows.values);
+    if (has_absent) sum += (int32_t)kq_absent_sum(op, pixel, &rows, channel);
     kq_put_sum(&shared->finish, channel, pixel->first + channel, sum);
     done += op->groups;
     if (done == channels) {

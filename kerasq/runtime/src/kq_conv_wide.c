@@ -12,7 +12,7 @@ typedef struct {
 static int64_t sum_of(const kq_operator *op, const kq_pixel *pixel, const kq_rows *weights, uint32_t channel) {
   const kq_tensor *x = op->input[KQ_X], *kernel = op->input[KQ_KERNEL];
   const uint32_t taps = kernel->shape[2], channels = kernel->shape[3];
-  int64_t sum = kq_absent_sum(op, pixel, weights, channel);
+  int64_t sum = kq_has_absent(op, pixel) ? kq_absent_sum(op, pixel, weights, channel) : 0;
   for (uint32_t row = pixel->rows.begin; row < pixel->rows.end; ++row) {
     const uint32_t line = kq_tap(op, 0, pixel->rows, row) * x->shape[2];
     for (uint32_t column = pixel->columns.begin; column < pixel->columns.end; ++column) {

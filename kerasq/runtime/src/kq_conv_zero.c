@@ -5,7 +5,6 @@ int64_t kq_absent_sum(const kq_operator *op, const kq_pixel *pixel, const kq_row
   const kq_span rows = pixel->rows, columns = pixel->columns;
   const uint32_t height = op->window[0], width = op->window[1], channels = op->input[KQ_KERNEL]->shape[3];
   int64_t sum = 0;
-  if (op->zero == 0 || (rows.end - rows.begin == height && columns.end - columns.begin == width)) return 0;
   for (uint32_t row = 0, first = 0; row < height; ++row) {
     for (uint32_t column = 0; column < width; ++column, first += channels) {
       const bool is_inside = row >= rows.begin && row < rows.end && column >= columns.begin && column < columns.end;
