@@ -102,14 +102,15 @@ def with_table(seed: int, readers: str, output: str = "FIXED8_3") -> Model:
     """
     rng, net = np.random.default_rng([seed, *readers.encode()]), NetworkBuilder()
     x = net.activation("x", (1, 6, 5, 4), "FIXED8_4")
-    table, clamp = net.constant("table", 4 * rng.integers(0, 64, 256), "UFIXED8_5"), (40, 200) if "c" in readers else None
+    coarse, clamp = 4 if "h" in readers else 1, (40, 200) if "c" in readers else None
+    table = net.constant("table", coarse * rng.integers(0, 256 // coarse, 256), "UFIXED8_5")
     y = net.apply("LOOKUP", (x, table), "UFIXED8_5", "table/output", clamp=clamp)
     made = []
 
     def weighted(name: str, kind: str, shape: tuple[int, ...], x: int = y, **attributes) -> int:
         parts = {"input": x, "kernel": net.constant(f"{name}/kernel", rng.integers(-127, 128, shape), "FIXED8_9")}
         if rng.random() < 0.7:
-            parts["bias"] = net.constant(f"{name}/bias", rng.integers(-20000, 20000, shape[:1]), "FIXED16_13")
+            parts["bias"] = net.constant(f"{name}/bias", rng.integers(-20000, 20000, shape[:1]), "FIXED16_12")
         if rng.random() < 0.5:
             multiplier = rng.choice([-9000, -12000, 0, 8000, 11000], shape[:1])
             parts["multiplier"] = net.constant(f"{name}/multiplier", multiplier, "FIXED16_13")
