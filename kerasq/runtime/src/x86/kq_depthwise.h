@@ -120,8 +120,8 @@ static inline uint32_t kq_plane_taps(const kq_depthwise_shape *s, uint32_t plane
   return left < 4 ? left : 4;
 }
 
-/* The scratch memory: planes, those of a row of outputs together, then a row of zeros or the input's row with margins, then rows
- * of outputs. */
+/* The scratch memory: planes, those of a row of outputs together, then a row of the zero or the input's row with margins, then
+ * rows of outputs. */
 enum { KQ_DEPTHWISE_SLACK = 512 };
 static inline size_t kq_plane_bytes(const kq_depthwise_shape *s) {
   return kq_aligned(4 * ((size_t)s->staged_columns * s->channels + KQ_DEPTHWISE_SLACK));
