@@ -59,14 +59,15 @@ class KernelNode(Node):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class WeightedNode(KernelNode):
-    """`y = clamp((x · kernel) · multiplier + bias)`, multiplier and bias per output channel or absent.
+    """`y = clamp(((x - zero) · kernel) · multiplier + bias)`, multiplier and bias per output channel or absent.
 
-    `rounded` is the format to which a pass has rounded the kernel, where one has.
+    `rounded` is the format to which a pass has rounded the kernel, where one has. What is padded is `zero`.
     """
 
     multiplier: np.ndarray | None = None
     bias: np.ndarray | None = None
     rounded: QFormat | None = None
+    zero: float = 0.0
 
     def scaled(self, scale: np.ndarray, offset: np.ndarray) -> WeightedNode:
         """This node followed by `y · scale + offset`."""
@@ -81,7 +82,7 @@ class WeightedNode(KernelNode):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Convolution(WeightedNode):
-    """Kernel `(outputs, height, width, inputs / groups)`; padding is top, bottom, left, right, of zeros.
+    """Kernel `(outputs, height, width, inputs / groups)`; padding is top, bottom, left, right.
 
     A second input, of the output's shape, is added before the clamp.
     """
@@ -129,7 +130,9 @@ class Add(Node):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Multiply(Node):
-    """The product of two values of one shape, or of one and a value for each of its channels."""
+    """The product of two values of one shape, or of one and a value for each of its channels; of the first less `zero`."""
+
+    zero: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -260,6 +263,8 @@ class Graph:
         ordered: Whether the order of the inputs is the network's own: a TensorFlow 1 graph has none.
         places: Where the user's graph computes a value (`kerasq.scopes`): what a training observed there was this value.
         scaled: Values that the user's graph does not have, in terms of those that it has, or of others of these.
+        offsets: Values that are stored with an offset (passes/offsets.py), which is part of what their nodes compute: they are
+            nowhere negative.
     """
 
     inputs: dict[str, Shape]
@@ -271,6 +276,7 @@ class Graph:
     ordered: bool = True
     places: Mapping[str, str] = dataclasses.field(default_factory=dict)
     scaled: Mapping[str, Scaled] = dataclasses.field(default_factory=dict)
+    offsets: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def producers(self) -> dict[str, Node]:
         """The node that computes each value (inputs of the network have none)."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import kerasq
-from kerasq.format.model import FILLED
+from kerasq.format.model import FILLED, OFFSET
 from kerasq_convert.graph import Graph
 from kerasq_convert.naming import Names
 
@@ -24,6 +24,7 @@ class Network:
         removed: By how many nodes each pass made the graph smaller.
         is_equalized: Whether channels were rescaled, so that tensors have other sizes than the model's.
         filled: Exponents of the factors by which activations were scaled, where they were.
+        offset: The offsets with which activations are stored then, where they are.
     """
 
     graph: Graph
@@ -31,10 +32,12 @@ class Network:
     removed: Mapping[str, int]
     is_equalized: bool = False
     filled: tuple[int, ...] | None = None
+    offset: tuple[float, ...] | None = None
 
     @property
     def metadata(self) -> dict[str, str]:
         """What its file says of how it came about."""
         equalized = {EQUALIZED: "yes"} if self.is_equalized else {}
         filled = {} if self.filled is None else {FILLED: ",".join(map(str, self.filled))}
-        return {"producer": f"kerasq {kerasq.__version__}"} | equalized | filled
+        offset = {} if self.offset is None else {OFFSET: ",".join(map(repr, self.offset))}
+        return {"producer": f"kerasq {kerasq.__version__}"} | equalized | filled | offset

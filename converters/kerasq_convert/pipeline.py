@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasq.format import Model, ModelError
-from kerasq.format.model import FILLED
+from kerasq.format.model import FILLED, OFFSET
 from kerasq.statistics import Statistics
 from kerasq_convert.building import in_float
 from kerasq_convert.causes.diagnosis import Diagnosis, diagnose
@@ -24,6 +24,7 @@ from kerasq_convert.network import EQUALIZED
 from kerasq_convert.observation.observe import load_statistics
 from kerasq_convert.options import Options, check_options
 from kerasq_convert.passes.factors import as_filled
+from kerasq_convert.passes.offsets import as_offset
 from kerasq_convert.passes.simplify import simplify
 from kerasq_convert.repair.silence import require_signal
 from kerasq_convert.report.describe import describe
@@ -132,7 +133,8 @@ def float_model(source: Any, quantized: Model | None = None) -> Model:
     sizes = InputSizes({tensor.name: tensor.shape[1:] for tensor in inputs}, strict=False)
     metadata = {} if quantized is None else quantized.metadata
     network = simplify(read_model(source, sizes=sizes), equalized=EQUALIZED in metadata)
-    return in_float(as_filled(network, metadata[FILLED]) if FILLED in metadata else network)
+    network = as_filled(network, metadata[FILLED]) if FILLED in metadata else network
+    return in_float(as_offset(network, metadata[OFFSET]) if OFFSET in metadata else network)
 
 
 def compare_with_float(model: Model, source: Any, dataset: Dataset, *, verbose: bool = False) -> Analysis:

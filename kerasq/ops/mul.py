@@ -53,7 +53,7 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarra
     if not fixed_inputs(model, operator):
 
         def run_float(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-            product = float_path.values(formats[0], a) * spread(float_path.values(formats[1], b))
+            product = (float_path.values(formats[0], a) - np.float32(operator.zero)) * spread(float_path.values(formats[1], b))
             return float_path.store(product, output, operator)
 
         return run_float

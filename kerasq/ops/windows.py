@@ -31,7 +31,7 @@ class Window:
     strides: tuple[int, int]
     dilations: tuple[int, int]
     padding: tuple[int, int, int, int]
-    zero: int = 0
+    zero: float = 0
 
     @classmethod
     def of(cls, operator: Operator, size: tuple[int, int]) -> Window:

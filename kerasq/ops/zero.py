@@ -12,11 +12,14 @@ from kerasq.ops.spec import OperatorSpec
 
 
 def problems(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
-    """It lies in the range of an unsigned input, and the operator computes in integers: then every bound holds as it is."""
-    x = spec.tensor(model, operator, spec.operands[0].name).format
-    if operator.zero == 0:
+    """It lies in the range of an unsigned input, and the operator computes in integers: then every bound holds as it is.
+
+    In memory an operator in float may have one, too, which is a float: the value itself.
+    """
+    x, is_integer = spec.tensor(model, operator, spec.operands[0].name).format, spec.is_integer(model, operator)
+    if operator.zero == 0 or (isinstance(operator.zero, float) and not is_integer):
         return
-    if not spec.is_integer(model, operator) or x.signed:
+    if not is_integer or x.signed:
         yield f"zero must be 0: it is of unsigned inputs of an operator in integers. Received: zero={operator.zero}, {x}"
     elif not 0 < operator.zero <= x.max_int:
         yield f"zero must lie in [0, {x.max_int}], the range of {x}. Received: zero={operator.zero}"

@@ -21,11 +21,13 @@ from kerasq_convert.formats.choice import FIXED16, Formats, Reason
 from kerasq_convert.formats.proof import frac_bits
 from kerasq_convert.graph import (
     Add,
+    Convolution,
     Curve,
     Gather,
     Graph,
     Identity,
     Limits,
+    Multiply,
     Node,
     Normalize,
     Shape,
@@ -162,6 +164,8 @@ class _Emitter:
 
     def _compute(self, node: Node, inputs: tuple[int, ...], output: int, clamp: Limits | None) -> None:
         kind, attributes = operator_of(node)
+        if isinstance(node, Convolution | Multiply):
+            attributes["zero"] = _zero_of(node, self._format(inputs[0]))
         operands = activations_of(kind, self._near(node, inputs) if isinstance(node, Add) else inputs)
         match node:
             case WeightedNode():
@@ -239,6 +243,16 @@ class _Emitter:
         addend = self.tensors.add(role, source.shape, source.format.with_frac_bits(most))
         self._operator(OperatorKind.QUANTIZE, {"input": index}, addend)
         return addend
+
+
+def _zero_of(node: Convolution | Multiply, source: QFormat) -> float:
+    """What the first input of a node holds for 0, where its operator has to know: no bias takes care of padding or of a product.
+
+    In float that is the value itself, which a file could not hold.
+    """
+    if not node.zero or not (isinstance(node, Multiply) or any(node.padding)):
+        return 0
+    return float(np.float32(node.zero)) if source.is_float else int(source.quantize(np.array(node.zero)))
 
 
 def _format_of_table(node: Curve, source: QFormat) -> QFormat:

@@ -14,8 +14,8 @@ from kerasq_convert.formats import proof, ranges
 from kerasq_convert.formats.choice import FIXED16, FIXED32, Formats
 from kerasq_convert.formats.kernels import holds
 from kerasq_convert.formats.proof import frac_bits
-from kerasq_convert.formats.weights import StoredKernel, stored_kernel
-from kerasq_convert.graph import KernelNode, WeightedNode
+from kerasq_convert.formats.weights import StoredKernel, stored_bias, stored_kernel
+from kerasq_convert.graph import KernelNode, WeightedNode, replace
 from kerasq_convert.naming import Names
 from kerasq_convert.roles import Part, Role
 from kerasq_convert.settings import Settings
@@ -45,7 +45,8 @@ class Parameters:
         index, kernel = self.kernel(node)
         operands = {"kernel": index}
         fractions = [activations[0], kernel.format]
-        multiplier = kernel.multiplier
+        multiplier, plain = kernel.multiplier, node
+        node = replace(plain, bias=stored_bias(plain, kernel))
         if multiplier is None and node.bias is not None:
             multiplier = _finer_grid(node.bias, fractions, output)
         if multiplier is not None:
@@ -53,10 +54,11 @@ class Parameters:
             role = roles.multiplier(node, made=kernel.multiplier is None)
             operands["multiplier"] = self._tensors.constant(role, chosen, multiplier)
             fractions.append(chosen)
+            node = replace(plain, bias=stored_bias(plain, kernel, self._tensors[operands["multiplier"]].values))
         if node.bias is not None:
             chosen = self._format(roles.bias(node), node.bias, FIXED32, fractions)
             if chosen.family == FIXED32.family and self._wanted(roles.bias(node)) is None:
-                chosen = _shorter_bias(node.bias, chosen, kernel.tensor, fractions, multiplier, output)
+                chosen = _shorter_bias(node, chosen, kernel.tensor, fractions, multiplier, output)
             self._check_bias(roles.bias(node), chosen, fractions)
             operands["bias"] = self._tensors.constant(roles.bias(node), chosen, node.bias)
         return operands
@@ -131,32 +133,36 @@ def _finer_grid(bias: np.ndarray, others: list[QFormat], output: QFormat) -> np.
 
 
 def _shorter_bias(
-    bias: np.ndarray, full: QFormat, kernel: Tensor, factors: list[QFormat], multiplier: np.ndarray | None, output: QFormat
+    node: WeightedNode, full: QFormat, kernel: Tensor, factors: list[QFormat], multiplier: np.ndarray | None, output: QFormat
 ) -> QFormat:
     """16 bits for a bias where they hold as much, or where what they round away is little beside what is rounded anyway.
 
     The rounding of a multiplier moves the sum by up to half of its step times the largest sum, that of the bias by half a step.
     Where that is no more, and no more than a 32nd of the output's step, 16 bits are enough. What is exact stays exact: beside a
-    multiplier that its format holds, as beside none, a bias keeps every bit that the sum has.
+    multiplier that its format holds, as beside none, a bias keeps every bit that the sum has, but for what an offset of the input
+    adds to it.
 
     Args:
-        bias: Its values.
+        node: The operator's, with the values of the bias.
         full: The format that 32 bits have for them.
         kernel: As it is stored.
         factors: Formats of input, kernel and, where there is one, multiplier.
         multiplier: The values of that.
         output: The format of the output.
     """
+    assert node.bias is not None
     # One bit is for what corrections add to it (repair/bias_correction.py).
-    short = ranges.exact_as_possible(FIXED16, 2 * bias, frac_bits(full))
+    short = ranges.exact_as_possible(FIXED16, 2 * node.bias, frac_bits(full))
     if frac_bits(short) == frac_bits(full):
         return short
-    if multiplier is None or any(factor.is_float for factor in factors):
+    if any(factor.is_float for factor in factors):
         return full
-    source, _, format_ = factors
-    if holds(format_, multiplier):
+    step = output if output.is_fixed else factors[0]
+    enough = frac_bits(short) + 1 >= frac_bits(step) + 5
+    if node.zero:  # it was rounded as it was made
+        return short if enough else full
+    if multiplier is None or holds(factors[2], multiplier):
         return full
-    largest_sum = int(kernel.magnitudes.max()) * source.largest_magnitude
-    step = output if output.is_fixed else source
+    largest_sum = int(kernel.magnitudes.max()) * factors[0].largest_magnitude
     costs = frac_bits(short) >= frac_bits(*factors) - (largest_sum.bit_length() - 1)
-    return short if costs and frac_bits(short) + 1 >= frac_bits(step) + 5 else full
+    return short if costs and enough else full

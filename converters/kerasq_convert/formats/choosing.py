@@ -19,7 +19,7 @@ from kerasq_convert.formats.choice import FIXED32, PROBABILITIES, Choice, Format
 from kerasq_convert.formats.kernels import holds
 from kerasq_convert.formats.running_sums import running_sums
 from kerasq_convert.formats.signs import non_negative
-from kerasq_convert.formats.weights import automatic_kernel, best_kernel_format, stored_kernel
+from kerasq_convert.formats.weights import automatic_kernel, best_kernel_format, stored_bias, stored_kernel
 from kerasq_convert.graph import (
     ArgMax,
     Gather,
@@ -208,10 +208,12 @@ class _Chooser:
 
         def operands(candidate: QFormat) -> dict[str, Tensor]:
             total_bits = proof.frac_bits(source, candidate)
-            read = proof.activations(node, source, addends, total_bits) | {"kernel": stored_kernel(node, candidate).tensor}
-            if node.bias is not None:
-                bias = ranges.exact_as_possible(FIXED32, node.bias, min(total_bits, MAX_FRAC_BITS))
-                read["bias"] = proof.constant(Part.BIAS, node.bias, bias)
+            kernel = stored_kernel(node, candidate)
+            read = proof.activations(node, source, addends, total_bits) | {"kernel": kernel.tensor}
+            added = stored_bias(node, kernel)
+            if added is not None:
+                bias = ranges.exact_as_possible(FIXED32, added, min(total_bits, MAX_FRAC_BITS))
+                read["bias"] = proof.constant(Part.BIAS, added, bias)
             return read
 
         return proof.finest_proven(format_, node, operands, self._format(node.output))

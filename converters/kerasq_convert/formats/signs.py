@@ -11,13 +11,18 @@ from kerasq_convert.graph import Add, Concat, Curve, Gather, Graph, Multiply, Op
 
 
 def non_negative(graph: Graph, histograms: Mapping[str, Histogram]) -> set[str]:
-    """Values that are clamped at zero, or moved, averaged, multiplied or added up from such; inputs by what was observed."""
+    """Values that are clamped at zero, or moved, averaged, multiplied or added up from such; inputs by what was observed.
+
+    Those that are stored with an offset are so, too; what is computed from them is not by that.
+    """
     values = {value for value in graph.inputs if value in histograms and histograms[value].min >= 0}
     for node in graph.nodes:
         passes_on = (isinstance(node, Pool | Concat | Multiply | Add) and not isinstance(node, Opaque)) or moves_values(node)
         passes_on = passes_on or (isinstance(node, WeightedNode) and _adds_up(node))
+        passes_on = passes_on and not (isinstance(node, WeightedNode | Multiply) and node.zero)
         never = node.clamp[0] >= 0 or isinstance(node, Softmax) or (passes_on and values.issuperset(node.inputs))
         never = never or (isinstance(node, Gather) and np.min(node.kernel) >= 0)
+        never = never or node.output in graph.offsets
         if never or (isinstance(node, Curve) and _is_non_negative(node)):
             values.add(node.output)
     return values

@@ -55,6 +55,21 @@ def stored_kernel(node: KernelNode, format_: QFormat) -> StoredKernel:
     return stored
 
 
+def stored_bias(node: WeightedNode, kernel: StoredKernel, multiplier: np.ndarray | None = None) -> np.ndarray | None:
+    """The bias that is to be added to sums of a stored kernel by inputs as they are, their zero included.
+
+    Args:
+        node: The node.
+        kernel: Its kernel.
+        multiplier: The values of the multiplier, as they are stored; that of `kernel` unless told.
+    """
+    if not node.zero:
+        return node.bias
+    factors = kernel.multiplier if multiplier is None else multiplier
+    sums = kernel.data.reshape(len(kernel.data), -1).sum(axis=1, dtype=np.float64) * 2.0 ** -(kernel.format.frac_bits or 0)
+    return (0.0 if node.bias is None else node.bias) - node.zero * sums * (1.0 if factors is None else factors)
+
+
 def largest_of(values: np.ndarray) -> float:
     """The largest magnitude."""
     return max(-float(np.min(values)), float(np.max(values)))

@@ -26,11 +26,14 @@ from kerasq_convert.formats.choice import values_of
 from kerasq_convert.formats.signs import non_negative
 from kerasq_convert.graph import Concat, Curve, Graph, Node, WeightedNode, moves_values
 from kerasq_convert.network import Network
+from kerasq_convert.observation import offsets as offsets_of
 from kerasq_convert.observation.observe import Observed
 from kerasq_convert.observation.observed import merged
 from kerasq_convert.observation.unseen import Unseen
 from kerasq_convert.options import Options
-from kerasq_convert.passes.factors import STEPS, Classes, Form, filled_with, scaled_function, told_factors
+from kerasq_convert.passes.factors import STEPS, Classes, filled_with, scaled_function, told_factors
+from kerasq_convert.passes.free import Form
+from kerasq_convert.passes.offsets import Offsets, offset_with, told_offsets, with_offsets
 from kerasq_convert.settings import Settings
 
 SWEEPS = 3
@@ -59,29 +62,35 @@ def with_filled_ranges(
         return network, observed
     values = ((value, network.names.buffer(value)) for value in values_of(graph))
     histograms = {value: statistics[name] for value, name in values if name in statistics}
-    classes = Classes(graph)
+    classes, offsets = Classes(graph), Offsets(graph)
     if settings.factors is None:
-        unsigned = non_negative(graph, histograms)
+        set_by_hand = _set_by_hand(network, settings, tables)
+        wanted = offsets_of.worthwhile(graph, offsets, histograms, set_by_hand) if options.bits == offsets_of.BITS else {}
+        unscaled, moved = with_offsets(graph, offsets, wanted), offsets_of.shifted(offsets, wanted, histograms)
+        unsigned = non_negative(unscaled, moved)
         families = {value: fixed(options.bits, signed=value not in unsigned) for value in histograms}
-        held = _held(network, classes, settings, tables) if options.fill_ranges is None else frozenset()
-        chosen = choose(graph, classes, histograms, families, ranges.Criterion(options.criterion), held)
+        held = _held(graph, classes, set_by_hand) if options.fill_ranges is None else frozenset()
+        chosen = choose(unscaled, classes, moved, families, ranges.Criterion(options.criterion), held)
     else:
         chosen = told_factors(classes, settings.factors, settings.source, "the settings")
-    if not any(chosen.values()):
-        return network, observed
-
     filled = filled_with(network, classes, chosen)
     scaled = _scaled_histograms(graph, classes, chosen, histograms)
+    if settings.factors is None:
+        exact = offsets_of.fitted(filled.graph, offsets, wanted, scaled)
+    else:
+        exact = told_offsets(offsets, settings.offsets, settings.source, "the settings") if settings.offsets else {}
+    if not any(chosen.values()) and not any(exact.values()):
+        return network, observed
+
+    if any(exact.values()):
+        filled, scaled = offset_with(filled, offsets, exact), offsets_of.shifted(offsets, exact, scaled)
     told = Statistics({network.names.buffer(value): histogram for value, histogram in scaled.items()}, statistics.metadata)
     examples = observed.examples and dataclasses.replace(observed.examples, reference=in_float(filled))
     return filled, Observed(told, examples)
 
 
-def _held(network: Network, classes: Classes, settings: Settings, tables: bool) -> frozenset[int]:
-    """The classes whose factors are 1: formats in the settings are those of the values and constants as they are.
-
-    Parts of a concatenation share its format: where one of them is not scaled, none is.
-    """
+def _set_by_hand(network: Network, settings: Settings, tables: bool) -> set[str]:
+    """The values that stay as they are: formats in the settings are those of the values and constants as they are."""
     graph, names = network.graph, network.names
     values = [value for value in values_of(graph) if _tells_place(settings.buffer(names.buffer(value)))]
     for node in graph.nodes:
@@ -91,6 +100,14 @@ def _held(network: Network, classes: Classes, settings: Settings, tables: bool) 
             constants = roles.kernel(node), roles.multiplier(node), roles.bias(node)
             if any(_tells_place(settings.parameter(names[role])) for role in constants):
                 values += [*node.inputs, node.output]
+    return set(values)
+
+
+def _held(graph: Graph, classes: Classes, values: Collection[str]) -> frozenset[int]:
+    """The classes of some values, whose factors are 1.
+
+    Parts of a concatenation share its format: where one of them is not scaled, none is.
+    """
     held = {number for value in values for form in classes.forms(value) for number in form}
     together = _side_by_side(graph, classes)
     while new := set[int]().union(*(numbers for numbers in together if numbers & held)) - held:

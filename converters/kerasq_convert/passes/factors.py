@@ -8,7 +8,7 @@ places. On the device factors cost nothing: kernels, biases and tables have othe
 factor 1, as do formats that a quantizer of the network demands, kernels without a multiplier that were trained on a grid, and
 whatever is not named here.
 
-A *class* is a factor that is free. The factor of a channel of a value is the product of some classes.
+Classes (free.py) are factors: that of a channel of a value is the product of some of them.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ from kerasq_convert.graph import (
 )
 from kerasq_convert.network import Network
 from kerasq_convert.passes.equalize import inputs_scaled
+from kerasq_convert.passes.free import Form, Free
 
 LARGEST = 512  # of an exponent: 64 octaves
 STEPS = 8  # to an octave, in which factors are told: at most a 16th of one from any factor, 0.4 dB of 6
 
-Form = tuple[int, ...]  # classes whose factors are multiplied, sorted; none: factor 1
 Parts = tuple[tuple[int, Form], ...]  # of a value: numbers of channels, side by side, with their forms
 
 
-class Classes:
+class Classes(Free):
     """What factors the values of a graph may have.
 
     Attributes:
@@ -58,9 +58,8 @@ class Classes:
     """
 
     def __init__(self, graph: Graph):
+        super().__init__()
         self.parts: dict[str, Parts] = {}
-        self._parents: list[int] = []
-        self._fixed: set[int] = set()  # roots that are 1
         for value, shape in graph.inputs.items():
             self.parts[value] = ((shape[-1], ()),)
         first: dict[tuple[str, Shape], Node] = {}  # of the operators of one layer, which go on sharing its kernel
@@ -76,20 +75,6 @@ class Classes:
         for value in graph.outputs.values():
             self._fix(value)
 
-    def root(self, number: int) -> int:
-        while self._parents[number] != number:
-            number = self._parents[number]
-        return number
-
-    def form(self, form: Form) -> Form:
-        """A form in terms of the classes that are left."""
-        roots = sorted(map(self.root, form))
-        return tuple(number for number in roots if number not in self._fixed)
-
-    def roots(self) -> list[int]:
-        """The classes that are left, in the order of execution."""
-        return [number for number in range(len(self._parents)) if self.root(number) == number and number not in self._fixed]
-
     def forms(self, value: str) -> list[Form]:
         return [self.form(form) for _, form in self.parts[value]]
 
@@ -104,14 +89,14 @@ class Classes:
             return self._passed(node)
         if isinstance(node, WeightedNode) and self._takes(node):
             self._join(node.inputs[1:])  # what is added
-            return ((channels, self.parts[node.inputs[1]][0][1] if len(node.inputs) > 1 else self._new()),)
+            return ((channels, self.parts[node.inputs[1]][0][1] if len(node.inputs) > 1 else self.new()),)
         match node:
             case Curve():
                 self._join(node.inputs)
-                return ((channels, self._new()),)
+                return ((channels, self.new()),)
             case Gather() if grid_of(node.kernel) is None:
                 self._fix(node.inputs[0])
-                return ((channels, self._new()),)
+                return ((channels, self.new()),)
             case Add():
                 self._join(node.inputs)
                 return ((channels, self.parts[node.inputs[0]][0][1]),)
@@ -147,24 +132,12 @@ class Classes:
             return True
         return grid_of(node.kernel) is None and magnitudes is None
 
-    def _new(self) -> Form:
-        self._parents.append(len(self._parents))
-        return (len(self._parents) - 1,)
-
     def _join(self, values: Iterable[str]) -> None:
         """All channels of some values get one factor: where that would have to be a product of classes, it is 1."""
-        forms = {form for value in values for form in self.forms(value)}
-        if len(forms) < 2:
-            return
-        if any(len(form) != 1 for form in forms):
-            self._fixed.update(number for form in forms for number in form)
-            return
-        first, *others = sorted(number for (number,) in forms)
-        for number in others:
-            self._parents[number] = first
+        self.join(form for value in values for form in self.forms(value))
 
     def _fix(self, value: str) -> None:
-        self._fixed.update(number for form in self.forms(value) for number in form)
+        self.fix(self.forms(value))
 
 
 def rescale(graph: Graph, classes: Classes, chosen: Mapping[int, int]) -> Graph:

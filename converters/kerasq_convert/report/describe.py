@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from kerasq.format import Model
-from kerasq.format.model import FILLED
+from kerasq.format.model import FILLED, OFFSET
 from kerasq_convert.comparison.layers import analyze
 from kerasq_convert.comparison.outputs import accuracy
 from kerasq_convert.examples.labels import labels_of
@@ -47,6 +47,7 @@ def describe(
         tuned=tuned.layers,
         about=about(options, model, observed.statistics),
         factors=network.metadata.get(FILLED, ""),
+        offsets=network.metadata.get(OFFSET, ""),
     )
     examples = observed.examples
     if examples is None:

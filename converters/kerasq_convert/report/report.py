@@ -62,6 +62,7 @@ class Report:
         accuracy: Where labels are known.
         about: How it came about.
         factors: Exponents of the factors by which activations are scaled, as settings have them; empty where none is.
+        offsets: The same of the offsets with which they are stored.
     """
 
     buffers: list[TensorRow]
@@ -86,6 +87,7 @@ class Report:
     accuracy: Accuracy | None = None
     about: About | None = None
     factors: str = ""
+    offsets: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; a signal-to-noise ratio without any noise is null, as JSON has no infinity."""

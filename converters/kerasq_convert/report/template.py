@@ -15,12 +15,17 @@ _FACTORS = """\
 # Activations are scaled until they fill the ranges of their formats, which are for scaled values: by powers of 2^(1/8), one
 # number for all that share a factor. Without this line those named above are not scaled."""
 
+_OFFSETS = """\
+# Those that are negative by little and positive by much are stored with an offset then, so that their formats are unsigned."""
+
 
 def settings_template(report: Report) -> str:
     """YAML text that `kerasq_convert.settings` reads back to the same formats."""
     sections = [_HEAD, "buffers:", *_lines(report.buffers), "", "parameters:", *_lines(report.parameters)]
     if report.factors:
         sections += ["", _FACTORS, f'factors: "{report.factors}"']
+    if report.offsets:
+        sections += ["", _OFFSETS, f'offsets: "{report.offsets}"']
     return "\n".join(sections) + "\n"
 
 

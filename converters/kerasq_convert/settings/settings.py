@@ -7,6 +7,7 @@
     parameters:                    # kernels, multipliers and biases: values known now
       conv1/kernel: SIGN
     factors: 3,0,-5                # a conversion writes it: by which factors activations are scaled (passes/factors.py)
+    offsets: 0.375,0.0             # the same: with which offsets they are stored then (passes/offsets.py)
 
 An exact name goes before a pattern, a later pattern before an earlier one; what nothing names is chosen automatically. A
 name or pattern that fits no tensor, or a type that is none, is an error that names the nearest that would do.
@@ -33,7 +34,7 @@ from kerasq_convert.settings.file import read_yaml
 Fits = Callable[[str], Any]
 
 SECTIONS = ("buffers", "parameters")
-FACTORS = "factors"
+NUMBERS = ("factors", "offsets")
 TYPES = tuple(dict.fromkeys((*ACTIVATIONS, *KERNELS, str(TERNARY), *VECTORS)))
 _MOST_PROBLEMS = 20
 _LONGEST_NAME = 200  # characters of a name that is likely to be a misspelling
@@ -41,12 +42,13 @@ _LONGEST_NAME = 200  # characters of a name that is likely to be a misspelling
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Formats by name or pattern, in the order of the file, for buffers and for parameters; factors, if a conversion told any."""
+    """Formats by name or pattern, in the order of the file, for buffers and for parameters; numbers, if a conversion told any."""
 
     buffers: Mapping[str, QFormat] = dataclasses.field(default_factory=dict)
     parameters: Mapping[str, QFormat] = dataclasses.field(default_factory=dict)
     source: str = "settings"
     factors: str | None = None
+    offsets: str | None = None
 
     @classmethod
     def load(cls, source: str | os.PathLike | Mapping[str, Any] | Settings | None) -> Settings:
@@ -76,11 +78,12 @@ class Settings:
             raise ConversionError(source, [f"the sections {' and '.join(SECTIONS)} were expected, each with lines `name: TYPE`"])
         problems: list[str] = []
         sections: dict[str, dict[str, QFormat]] = {}
-        factors = document.get(FACTORS)
-        if not isinstance(factors, str | None):
-            problems.append(f"{FACTORS!r} is a line of numbers with commas between them, as a conversion wrote it")
+        factors, offsets = (document.get(name) for name in NUMBERS)
+        for name, line in zip(NUMBERS, (factors, offsets), strict=True):
+            if not isinstance(line, str | None):
+                problems.append(f"{name!r} is a line of numbers with commas between them, as a conversion wrote it")
         for section, entries in document.items():
-            if section == FACTORS:
+            if section in NUMBERS:
                 continue
             if not isinstance(section, str) or section not in SECTIONS:
                 problems.append(f"there is no section {shown(section)}{nearest(section, SECTIONS)}")
@@ -96,7 +99,7 @@ class Settings:
                         problems.append(f"{shown(name)}: {error}{hint}")
         if problems:
             raise ConversionError(source, shortened(problems))
-        return cls(**sections, source=source, factors=factors)
+        return cls(**sections, source=source, factors=factors, offsets=offsets)
 
     def problems(self, buffers: Iterable[str], parameters: Iterable[str]) -> list[str]:
         """Entries that fit no tensor of the network."""

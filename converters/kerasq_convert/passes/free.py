@@ -1,0 +1,53 @@
+"""Numbers that a rewrite may choose, and which of them belong together: of factors (factors.py) and of offsets (offsets.py).
+
+A *class* is a number that is free. What becomes of a value follows from some classes, its *form*; from none where nothing may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Form = tuple[int, ...]  # classes, sorted
+
+
+class Free:
+    """Classes, made one after the other. Some are joined, and some fixed: for these nothing is chosen."""
+
+    def __init__(self) -> None:
+        self._parents: list[int] = []
+        self._fixed: set[int] = set()  # roots
+
+    def root(self, number: int) -> int:
+        while self._parents[number] != number:
+            number = self._parents[number]
+        return number
+
+    def form(self, form: Form) -> Form:
+        """A form in terms of the classes that are left."""
+        roots = sorted(map(self.root, form))
+        return tuple(number for number in roots if number not in self._fixed)
+
+    def roots(self) -> list[int]:
+        """The classes that are left, in the order of execution."""
+        return [number for number in range(len(self._parents)) if self.root(number) == number and number not in self._fixed]
+
+    def new(self) -> Form:
+        """The form of another class."""
+        self._parents.append(len(self._parents))
+        return (len(self._parents) - 1,)
+
+    def join(self, forms: Iterable[Form]) -> None:
+        """Makes one of some forms of classes that are left: where that would have to be one of several classes, of none."""
+        together = set(forms)
+        if len(together) < 2:
+            return
+        if any(len(form) != 1 for form in together):
+            self.fix(together)
+            return
+        first, *others = sorted(number for (number,) in together)
+        for number in others:
+            self._parents[number] = first
+
+    def fix(self, forms: Iterable[Form]) -> None:
+        """Leaves nothing to choose for some forms of classes that are left."""
+        self._fixed.update(number for form in forms for number in form)
