@@ -61,13 +61,14 @@ class KernelNode(Node):
 class WeightedNode(KernelNode):
     """`y = clamp(((x - zero) · kernel) · multiplier + bias)`, multiplier and bias per output channel or absent.
 
-    `rounded` is the format to which a pass has rounded the kernel, where one has. What is padded is `zero`.
+    `rounded` is the format to which a pass has rounded the kernel, where one has. Padding is `zero`, `offset` a part of `bias`.
     """
 
     multiplier: np.ndarray | None = None
     bias: np.ndarray | None = None
     rounded: QFormat | None = None
     zero: float = 0.0
+    offset: float = 0.0
 
     def scaled(self, scale: np.ndarray, offset: np.ndarray) -> WeightedNode:
         """This node followed by `y · scale + offset`."""

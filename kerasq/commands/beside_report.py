@@ -43,7 +43,7 @@ def beside_report(result: Beside, path: str) -> str:
     lines = ["all values that both compute are equal" if first is None else f"first difference: {printable(first.name)}"]
     scaled = sum(entry.scaled for entry in result.computed)
     if scaled:
-        lines.append(f"{scaled} tensors there hold values times factors, which were divided out")
+        lines.append(f"{scaled} tensors there hold values times factors, or with an offset, which were taken out")
     outputs = [entry for entry in result.computed if entry.name in result.outputs]
     lines += [f"output {printable(entry.name)}: {_decibels(entry.sqnr_db)}" for entry in outputs]
     if result.same_class is not None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasq import ops
 from kerasq.format.labels import labels_of
-from kerasq.format.model import FILLED, Model, Operator, Tensor
+from kerasq.format.model import FILLED, OFFSET, Model, Operator, Tensor
 from kerasq.inputs import with_batch_axis
 from kerasq.interpreter import Interpreter
 from kerasq.interpreter.batches import inputs_of
@@ -67,7 +67,7 @@ class ComputedDifference:
         differing: Share of its values that are others.
         largest: The largest difference of two values.
         sqnr_db: Power of the first file's values by that of the differences; infinite where there are none.
-        scaled: Whether the second file's values have other factors, by which they were divided.
+        scaled: Whether the second file's values have other factors, or another offset, which were taken out.
     """
 
     name: str
@@ -134,8 +134,8 @@ def beside(first: Model, second: Model, x: Any) -> Beside:
     arrays, _ = with_batch_axis(x if isinstance(x, list) else [x], inputs_of(first))
     pairs = _pairs(first, second)
     ends = {model.tensors[index].name for model in (first, second) for index in (*model.inputs, *model.outputs)}
-    scaled = set() if FILLED not in first.metadata | second.metadata else pairs.keys() - ends
-    sums = {name: _Sums(tensor.format, other.format, name in scaled) for name, (tensor, other) in pairs.items()}
+    scaled, shifted = (set() if key not in first.metadata | second.metadata else pairs.keys() - ends for key in (FILLED, OFFSET))
+    sums = {name: _Sums(t.format, other.format, name in scaled, name in shifted) for name, (t, other) in pairs.items()}
     engines, outputs = [Interpreter(model_content=model) for model in (first, second)], ([], [])  # type: ignore[var-annotated]
     for start in range(0, len(arrays[0]), _TOGETHER):
         batch = [array[start : start + _TOGETHER] for array in arrays]
@@ -185,7 +185,9 @@ class _Sums:
     first: QFormat
     second: QFormat
     scaled: bool  # maybe by factors, which the first values tell
+    shifted: bool  # maybe with another offset
     factors: np.ndarray = dataclasses.field(default_factory=lambda: np.ones(1))
+    offsets: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(1))
     count: int = 0
     differing: int = 0
     largest: float = 0.0
@@ -195,8 +197,8 @@ class _Sums:
     def add(self, stored: np.ndarray, other: np.ndarray) -> None:
         values, others = (form.dequantize(x, np.float64) for form, x in ((self.first, stored), (self.second, other)))
         if self.scaled and not self.signal:
-            self.factors = _factors(values, others)
-        distance = np.abs(values - others / self.factors)
+            self.factors, self.offsets = _between(values, others, self.shifted)
+        distance = np.abs(values - (others - self.offsets) / self.factors)
         self.count += distance.size
         self.differing += int(np.count_nonzero(distance))
         self.largest = max(self.largest, float(distance.max()))
@@ -206,16 +208,27 @@ class _Sums:
     def difference(self, name: str) -> ComputedDifference:
         ratio = math.inf if self.noise == 0 else 10 * math.log10(self.signal / self.noise) if self.signal else -math.inf
         formats = (str(self.first), str(self.second))
-        return ComputedDifference(
-            name, formats, self.differing / self.count, self.largest, ratio, bool(np.any(self.factors != 1))
-        )
+        scaled = bool(np.any(self.factors != 1) or np.any(self.offsets))
+        return ComputedDifference(name, formats, self.differing / self.count, self.largest, ratio, scaled)
 
 
-def _factors(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The factor that `others` have, or that of each channel: parts of a concatenation may have different ones."""
-    whole, single = _nearest(values.ravel(), others.ravel()), _nearest(*(x.reshape(-1, x.shape[-1]) for x in (values, others)))
-    noises = [np.sum((values - others / factors) ** 2) for factors in (whole, single)]
+def _between(values: np.ndarray, others: np.ndarray, shifted: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The factor and the offset that `others` have, or those of each channel: parts of a concatenation may differ in them."""
+    channels = values.shape[-1]
+    whole = _affine(values.ravel(), others.ravel(), shifted)
+    single = _affine(values.reshape(-1, channels), others.reshape(-1, channels), shifted)
+    noises = [np.sum((values - (others - offsets) / factors) ** 2) for factors, offsets in (whole, single)]
     return single if noises[1] < noises[0] / 4 else whole
+
+
+def _affine(values: np.ndarray, others: np.ndarray, shifted: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Factors and offsets, down the first axis."""
+    if not shifted:
+        factors = _nearest(values, others)
+        return factors, np.zeros_like(factors)
+    means = values.mean(axis=0), others.mean(axis=0)
+    factors = _nearest(values - means[0], others - means[1])
+    return factors, means[1] - factors * means[0]
 
 
 def _nearest(values: np.ndarray, others: np.ndarray) -> np.ndarray:

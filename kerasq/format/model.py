@@ -25,8 +25,8 @@ from kerasq.rich import notebook_table, paragraph
 FORMAT_VERSION = 6  # the newest; plan.needed_version says which one a model needs
 FILE_IDENTIFIER = b"KRSQ"
 ABSENT = -1  # index of an optional input that an operator does without
-OFFSET = "offset"  # the same of one whose activations are stored with offsets: these
 FILLED = "filled"  # metadata of a file whose activations are those of the float network times factors: their exponents
+OFFSET = "offset"  # metadata of a file whose activations are stored with offsets then: these
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,13 +103,14 @@ class Operator:
         groups: Groups of channels (CONV_2D, NORMALIZE). TRANSPOSE: values that move together.
         centered: 1 where the mean is subtracted, else 0 (NORMALIZE).
         zero: The stored value of the first input, an unsigned one, that means 0: what absent taps contribute (CONV_2D), what is
-            subtracted before values are multiplied (MUL). In memory only, of an operator in float: that value itself.
+            subtracted before values are multiplied (MUL).
         clamp: Smallest and largest output: stored integers of the output's format, or floats for a FLOAT32 output.
             `None` where nothing is clamped beyond the format's own range.
         accumulator_bits: 32 or 64: the width that provably holds every intermediate sum (0 for float operators).
         total_bits: The same after the multiplier and the bias (CONV_2D and DENSE; 0 elsewhere).
         scratch: Offset and bytes of memory in the arena that is nobody else's while the operator runs, for kernels that want
             some. 0 bytes where none is planned; kernels then find a place of their own behind all.
+        real_zero: In memory only: the same of an operator in float, the value itself. In a file, 0 is 0.0 there.
         function: In memory only: what a LOOKUP computes from a FLOAT32 input. A file holds its table instead.
     """
 
@@ -122,11 +123,12 @@ class Operator:
     window: tuple[int, int] = (0, 0)
     groups: int = 1
     centered: int = 0
-    zero: float = 0
+    zero: int = 0
     clamp: tuple[float, float] | None = None
     accumulator_bits: int = 0
     total_bits: int = 0
     scratch: tuple[int, int] = (0, 0)
+    real_zero: float = 0.0
     function: Callable[[np.ndarray], np.ndarray] | None = None
 
     def replace(self, **changes: Any) -> Operator:

@@ -101,8 +101,8 @@ class Interpreter:
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if any(op.function is not None for op in self._model.operators):
-            raise TypeError("This network computes functions that are in memory only, and no file holds: it can't be pickled")
+        if any(op.function is not None or op.real_zero for op in self._model.operators):
+            raise TypeError("This network computes what is in memory only, and no file holds: it can't be pickled")
         arguments = {"model_content": file_format.dumps(self._model), **self._chosen}
         values = None if self._values is None else self._values.state()
         own = {name: value for name, value in self.__dict__.items() if name not in (*_CHOSEN_ANEW, "_values")}

@@ -27,8 +27,8 @@ from kerasq.qformat import MAX_FRAC_BITS, MIN_FRAC_BITS
 RUNTIME = Path(__file__).parents[1] / "runtime"
 _ORIGIN = "/* Generated from the table of operators in kerasq/ops: python -m kerasq.format.regenerate. */"
 _WIDTH = 120
-# Attributes that a file holds; a function, which only a network in memory has, is none.
-_STORED = tuple(name for name in ATTRIBUTES if name != "function")
+# Attributes that a file holds: not those that only a network in memory has.
+_STORED = tuple(name for name in ATTRIBUTES if name not in ("real_zero", "function"))
 _FLAGS = ("constant", "optional", "trailing", "per_channel", "paired")
 _LIMITS = ("MAX_FILE_BYTES", "MAX_RANK", "MAX_REUSE", "MAX_NAME_BYTES", "MIN_ALIGNMENT", "MAX_ALIGNMENT", "MAX_VECTOR_READS")
 _STRUCTS = """

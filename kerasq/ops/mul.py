@@ -53,7 +53,9 @@ def prepare(model: Model, operator: Operator) -> Callable[[np.ndarray, np.ndarra
     if not fixed_inputs(model, operator):
 
         def run_float(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-            product = (float_path.values(formats[0], a) - np.float32(operator.zero)) * spread(float_path.values(formats[1], b))
+            product = (float_path.values(formats[0], a) - np.float32(operator.real_zero)) * spread(
+                float_path.values(formats[1], b)
+            )
             return float_path.store(product, output, operator)
 
         return run_float
@@ -80,6 +82,6 @@ SPEC = OperatorSpec(
     bounds=bounds,
     prepare=prepare,
     rules=rules,
-    attributes=("zero",),
+    attributes=("zero", "real_zero"),
     since=2,
 )

@@ -36,7 +36,7 @@ class Window:
     @classmethod
     def of(cls, operator: Operator, size: tuple[int, int]) -> Window:
         """The window of an operator; a convolution's size is its kernel's."""
-        return cls(size, operator.strides, operator.dilations, operator.padding, operator.zero)
+        return cls(size, operator.strides, operator.dilations, operator.padding, operator.zero or operator.real_zero)
 
     @property
     def extent(self) -> tuple[int, int]:

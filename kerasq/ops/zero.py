@@ -12,12 +12,11 @@ from kerasq.ops.spec import OperatorSpec
 
 
 def problems(spec: OperatorSpec, model: Model, operator: Operator) -> Iterator[str]:
-    """It lies in the range of an unsigned input, and the operator computes in integers: then every bound holds as it is.
-
-    In memory an operator in float may have one, too, which is a float: the value itself.
-    """
+    """It lies in the range of an unsigned input, and the operator computes in integers: then every bound holds as it is."""
     x, is_integer = spec.tensor(model, operator, spec.operands[0].name).format, spec.is_integer(model, operator)
-    if operator.zero == 0 or (isinstance(operator.zero, float) and not is_integer):
+    if operator.real_zero and is_integer:
+        yield f"real_zero must be 0: it is of operators in float. Received: real_zero={operator.real_zero}"
+    if operator.zero == 0:
         return
     if not is_integer or x.signed:
         yield f"zero must be 0: it is of unsigned inputs of an operator in integers. Received: zero={operator.zero}, {x}"

@@ -92,3 +92,5 @@ def _functions(model: Model) -> Iterator[str]:
         )
     if len(held) > LISTED:
         yield f"{len(held) - LISTED:,} more tables read FLOAT32"
+    for operator in (operator for operator in model.operators if operator.real_zero):
+        yield f"{operator.kind} {model.output(operator).name!r} reads FLOAT32 with an offset, and a file has none in float"

@@ -165,7 +165,7 @@ class _Emitter:
     def _compute(self, node: Node, inputs: tuple[int, ...], output: int, clamp: Limits | None) -> None:
         kind, attributes = operator_of(node)
         if isinstance(node, Convolution | Multiply):
-            attributes["zero"] = _zero_of(node, self._format(inputs[0]))
+            attributes |= _zero_of(node, self._format(inputs[0]))
         operands = activations_of(kind, self._near(node, inputs) if isinstance(node, Add) else inputs)
         match node:
             case WeightedNode():
@@ -245,14 +245,11 @@ class _Emitter:
         return addend
 
 
-def _zero_of(node: Convolution | Multiply, source: QFormat) -> float:
-    """What the first input of a node holds for 0, where its operator has to know: no bias takes care of padding or of a product.
-
-    In float that is the value itself, which a file could not hold.
-    """
+def _zero_of(node: Convolution | Multiply, source: QFormat) -> dict[str, float]:
+    """What the first input of a node holds for 0, where its operator must know: biases do for all but padding and products."""
     if not node.zero or not (isinstance(node, Multiply) or any(node.padding)):
-        return 0
-    return float(np.float32(node.zero)) if source.is_float else int(source.quantize(np.array(node.zero)))
+        return {}
+    return {"real_zero": node.zero} if source.is_float else {"zero": int(source.quantize(np.array(node.zero)))}
 
 
 def _format_of_table(node: Curve, source: QFormat) -> QFormat:

@@ -139,8 +139,7 @@ def _shorter_bias(
 
     The rounding of a multiplier moves the sum by up to half of its step times the largest sum, that of the bias by half a step.
     Where that is no more, and no more than a 32nd of the output's step, 16 bits are enough. What is exact stays exact: beside a
-    multiplier that its format holds, as beside none, a bias keeps every bit that the sum has, but for what an offset of the input
-    adds to it.
+    multiplier that its format holds, as beside none, a bias keeps every bit that the sum has, but one that offsets are a part of.
 
     Args:
         node: The operator's, with the values of the bias.
@@ -159,7 +158,7 @@ def _shorter_bias(
         return full
     step = output if output.is_fixed else factors[0]
     enough = frac_bits(short) + 1 >= frac_bits(step) + 5
-    if node.zero:  # it was rounded as it was made
+    if node.zero or node.offset:  # it was rounded as it was made
         return short if enough else full
     if multiplier is None or holds(factors[2], multiplier):
         return full

@@ -65,7 +65,8 @@ def with_filled_ranges(
     classes, offsets = Classes(graph), Offsets(graph)
     if settings.factors is None:
         set_by_hand = _set_by_hand(network, settings, tables)
-        wanted = offsets_of.worthwhile(graph, offsets, histograms, set_by_hand) if options.bits == offsets_of.BITS else {}
+        plain = set_by_hand | _set_signed(network, settings)
+        wanted = offsets_of.worthwhile(graph, offsets, histograms, plain) if options.bits == offsets_of.BITS else {}
         unscaled, moved = with_offsets(graph, offsets, wanted), offsets_of.shifted(offsets, wanted, histograms)
         unsigned = non_negative(unscaled, moved)
         families = {value: fixed(options.bits, signed=value not in unsigned) for value in histograms}
@@ -76,7 +77,7 @@ def with_filled_ranges(
     filled = filled_with(network, classes, chosen)
     scaled = _scaled_histograms(graph, classes, chosen, histograms)
     if settings.factors is None:
-        exact = offsets_of.fitted(filled.graph, offsets, wanted, scaled)
+        exact = offsets_of.fitted(filled.graph, offsets, wanted, histograms, scaled)
     else:
         exact = told_offsets(offsets, settings.offsets, settings.source, "the settings") if settings.offsets else {}
     if not any(chosen.values()) and not any(exact.values()):
@@ -101,6 +102,12 @@ def _set_by_hand(network: Network, settings: Settings, tables: bool) -> set[str]
             if any(_tells_place(settings.parameter(names[role])) for role in constants):
                 values += [*node.inputs, node.output]
     return set(values)
+
+
+def _set_signed(network: Network, settings: Settings) -> set[str]:
+    """The values for which settings want a signed format."""
+    wanted = ((value, settings.buffer(network.names.buffer(value))) for value in values_of(network.graph))
+    return {value for value, format_ in wanted if format_ is not None and format_.signed}
 
 
 def _held(graph: Graph, classes: Classes, values: Collection[str]) -> frozenset[int]:

@@ -117,7 +117,7 @@ def with_offsets(graph: Graph, offsets: Offsets, chosen: Chosen) -> Graph:
         match node:
             case WeightedNode() if not moves_values(node):
                 added = result - sum(sources[1:])
-                return replace(node, zero=sources[0], bias=_sum(node, added) if added else node.bias)
+                return replace(node, zero=sources[0], offset=result, bias=_sum(node, added) if added else node.bias)
             case Curve():
                 return replace(node, function=shifted_function(node.function, sources[0], result))
             case Multiply():
