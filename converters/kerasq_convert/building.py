@@ -83,4 +83,5 @@ class Builder:
 def in_float(network: Network) -> Model:
     """The model with every tensor in FLOAT32: what is observed, and what quantized ones are compared with."""
     graph = network.graph
-    return plan_memory(emit(graph, network.names, float_formats(graph), Settings(), network.metadata).model)
+    metadata = network.metadata | network.zeros
+    return plan_memory(emit(graph, network.names, float_formats(graph), Settings(), metadata).model)

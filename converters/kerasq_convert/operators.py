@@ -83,7 +83,7 @@ def activations_read(model: Model, operator: Operator) -> list[int]:
 
 def with_real_zero(model: Model, operator: Operator) -> Operator:
     """An operator of integers for computing with values: its zero, too, is a value and no stored integer."""
-    x = model.tensors[operator.inputs[0]].format
+    x = model.tensors[ops.TABLE[operator.kind].first(operator)].format
     return operator.replace(zero=0, real_zero=operator.zero * x.step) if operator.zero else operator
 
 

@@ -255,7 +255,7 @@ def _attributes(model: Model, operator: Operator) -> dict[str, str]:
     names = (name for name in ops.TABLE[operator.kind].attributes if name != "total_bits")
     texts = {name: str(getattr(operator, name)) for name in names}
     if operator.zero:
-        texts["zero"] = f"{operator.zero * model.tensors[operator.inputs[0]].format.step:g}"
+        texts["zero"] = f"{operator.zero * model.tensors[ops.TABLE[operator.kind].first(operator)].format.step:g}"
     return texts
 
 

@@ -132,6 +132,10 @@ class OperatorSpec:
         position = self.position(name)
         return operator.inputs[position] if position < len(operator.inputs) else ABSENT
 
+    def first(self, operator: Operator) -> int:
+        """Index of the tensor that is an operator's first operand, which every one has: `zero` is of it."""
+        return self.index(operator, self.operands[0].name)
+
     def optional(self, model: Model, operator: Operator, name: str) -> Tensor | None:
         """The tensor that is an operator's operand; `None` where it does without."""
         index = self.index(operator, name)

@@ -24,6 +24,7 @@ from kerasq.format.model import Model, Operator
 from kerasq_convert.comparison.logits import scored
 from kerasq_convert.comparison.noise import Noise, finite
 from kerasq_convert.comparison.outputs import noise_shares
+from kerasq_convert.network import zeros_of
 from kerasq_convert.operators import activations_read
 
 WORK = 1 << 36  # multiply-accumulates, and values written, of all runs from a tensor to the outputs
@@ -90,7 +91,7 @@ class _Runner:
     def __init__(self, model: Model, reference: Model, inputs: list[np.ndarray]):
         self._model, self._reference = model, reference
         self._runs = [ops.prepare(reference, operator) for operator in reference.operators]
-        self._names = [tensor.name for tensor in reference.tensors]
+        self._names, self._zeros = [tensor.name for tensor in reference.tensors], zeros_of(reference)
         self._formats = {tensor.name: tensor.format for tensor in model.activations()}
         floats = dict(zip((self._names[index] for index in reference.inputs), inputs, strict=True))
         self._float = self._computed(floats, lambda name: None)
@@ -129,16 +130,16 @@ class _Runner:
 
     def contribution(self, name: str) -> Contribution:
         """Without its effect."""
-        exact, format_ = self._exact[name].astype(np.float64), self._formats[name]
+        exact, format_, zero = self._exact[name].astype(np.float64), self._formats[name], self._zeros.get(name, 0.0)
         added, storage, saturation = Noise(), Noise(), Noise()
-        added.add(exact, exact + self.errors[name])
+        added.add(exact, exact + self.errors[name], zero)
         if format_.is_fixed:
             kept = format_.dequantize(format_.quantize(exact), np.float64)
-            storage.add(exact, kept)
+            storage.add(exact, kept, zero)
             half = format_.step / 2
             beyond = (exact < format_.min - half) | (exact >= format_.max + half)
-            saturation.add(exact, np.where(beyond, kept, exact))
-        values = np.abs(self._float[name]).reshape(-1, exact.shape[-1])
+            saturation.add(exact, np.where(beyond, kept, exact), zero)
+        values = np.abs(self._float[name] - zero).reshape(-1, exact.shape[-1])
         measured = (added, storage, saturation, np.percentile(values, 90, axis=0), len(values))
         return Contribution(name, *measured)
 

@@ -36,7 +36,7 @@ from kerasq_convert.comparison.noise import Noise, finite
 from kerasq_convert.comparison.promotion import Variant, variants
 from kerasq_convert.errors import ConversionError
 from kerasq_convert.examples.dataset import EXAMPLES, Dataset, load_dataset
-from kerasq_convert.network import PRUNED
+from kerasq_convert.network import PRUNED, zeros_of
 from kerasq_convert.operators import activations_read
 
 LITTLE = 0.1  # of the signal: rule of thumb for noise at the outputs that costs little accuracy
@@ -215,8 +215,8 @@ def _differences(model: Model, reference: Model) -> list[str]:
 class _Measured:
     """Sums for one tensor."""
 
-    def __init__(self, tensor: Tensor, kind: str, tried: list[Variant], *, labels: bool = False):
-        self.tensor, self.kind, self.tried, self.labels = tensor, kind, tried, labels
+    def __init__(self, tensor: Tensor, kind: str, tried: list[Variant], *, zero: float = 0.0, labels: bool = False):
+        self.tensor, self.kind, self.tried, self.zero, self.labels = tensor, kind, tried, zero, labels
         self.accumulated, self.alone, self.storage = Noise(), Noise(), Noise()
         self.promoted = [Noise() for _ in tried]
         self.count = self.at_limits = self.saturated = 0
@@ -225,7 +225,7 @@ class _Measured:
         format_ = self.tensor.format
         for noise, values in ((self.accumulated, accumulated), (self.alone, alone), (self.storage, stored)):
             told = format_.dequantize(values, np.float64)
-            noise.add(*((np.ones(wanted.shape), wanted == told) if self.labels else (wanted, told)))
+            noise.add(*((np.ones(wanted.shape), wanted == told) if self.labels else (wanted, told, self.zero)))
         self.count += wanted.size
         if format_.is_fixed:
             ends = (format_.min_int, format_.max_int) if format_.signed else (format_.max_int,)
@@ -250,14 +250,15 @@ class _Comparison:
         self._model, self._reference, self._float = model, reference, ReferenceEngine(reference)
         self._runs: list[Callable[..., np.ndarray]] = [ops.prepare(model, operator) for operator in model.operators]
         tried = variants(model, reference)
-        labels = labels_of(model)
+        labels, zeros = labels_of(model), zeros_of(reference)
         self.measured = {index: _Measured(model.tensors[index], "input", []) for index in model.inputs}
         for position, operator in enumerate(model.operators):
             tensor = model.output(operator)
             if tensor.name in names:
                 (index,) = operator.outputs
                 usable = [variant for variant in tried(position) if index not in labels and self._has_inputs(variant, names)]
-                self.measured[index] = _Measured(tensor, str(operator.kind), usable, labels=index in labels)
+                zero = zeros.get(tensor.name, 0.0)
+                self.measured[index] = _Measured(tensor, str(operator.kind), usable, zero=zero, labels=index in labels)
 
     def _has_inputs(self, variant: Variant, names: set[str]) -> bool:
         """Whether inputs that it wants in another format are in the float network, to be stored so."""
@@ -293,4 +294,4 @@ class _Comparison:
 
         for variant, noise in zip(measured.tried, measured.promoted, strict=True):
             stored = variant.run(*(source(index, format_) for index, format_ in variant.inputs))
-            noise.add(wanted, variant.output.dequantize(stored, np.float64))
+            noise.add(wanted, variant.output.dequantize(stored, np.float64), measured.zero)

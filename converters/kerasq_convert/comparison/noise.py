@@ -16,9 +16,10 @@ class Noise:
     power: float = 0.0
     signal: float = 0.0
 
-    def add(self, wanted: np.ndarray, measured: np.ndarray) -> None:
+    def add(self, wanted: np.ndarray, measured: np.ndarray, zero: float = 0.0) -> None:
+        """With `zero` the value that means 0: an offset is no signal."""
         self.power += float(np.sum((measured - wanted) ** 2))
-        self.signal += float(np.sum(wanted**2))
+        self.signal += float(np.sum((wanted - zero) ** 2))
 
     @property
     def share(self) -> float:

@@ -121,7 +121,7 @@ class _Promoter:
         for operator in self.model.operators:
             if operator.outputs[0] in promoted:
                 operator = operator.replace(clamp=self._clamp(operator, tensors[operator.outputs[0]]))
-            if operator.inputs[0] in promoted:
+            if ops.TABLE[operator.kind].first(operator) in promoted:
                 operator = operator.replace(zero=operator.zero << FINER)
             x, table = (ops.operand_index(operator, name) for name in ("input", "table"))
             if operator.kind is OperatorKind.SOFTMAX and x in promoted and table != ABSENT:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kerasq import ops
 from kerasq.format.model import Model, Operator, OperatorKind
 
 _WITH_ZERO = (OperatorKind.CONV_2D, OperatorKind.DENSE, OperatorKind.MUL)
@@ -35,7 +36,11 @@ def _told(model: Model, index: int) -> Iterator[float]:
         if reader.kind in _POOLS:
             yield from _told(model, reader.outputs[0])
         elif reader.zero:
-            yield reader.zero * model.tensors[reader.inputs[0]].format.step
+            yield reader.zero * model.tensors[_first(reader)].format.step
+
+
+def _first(operator: Operator) -> int:
+    return ops.TABLE[operator.kind].first(operator)
 
 
 def _readers(model: Model, index: int) -> Iterator[Operator]:
@@ -59,7 +64,7 @@ def _shared(model: Model, index: int, zero: int) -> dict[int, int] | None:
 
 def _pooled(model: Model, operator: Operator, zero: int) -> int | None:
     """What stands for 0 behind a pooling; `None` if no integer of its format does."""
-    before, after = (model.tensors[index].format for index in (operator.inputs[0], operator.outputs[0]))
+    before, after = (model.tensors[index].format for index in (_first(operator), operator.outputs[0]))
     if operator.clamp is not None or not after.is_fixed or after.signed or after.bits != before.bits:
         return None
     pooled = zero * before.step / after.step
@@ -68,7 +73,7 @@ def _pooled(model: Model, operator: Operator, zero: int) -> int | None:
 
 def _can_do_with(operator: Operator, index: int, zero: int) -> bool:
     """Whether a tensor is the first input of an operator, and no other one, and its zero may be this."""
-    if operator.kind not in _WITH_ZERO or operator.inputs[0] != index or operator.inputs.count(index) > 1:
+    if operator.kind not in _WITH_ZERO or _first(operator) != index or operator.inputs.count(index) > 1:
         return False
     takes_any = operator.kind is not OperatorKind.MUL and not any(operator.padding)
     return takes_any or operator.zero == zero

@@ -106,7 +106,7 @@ def test_ranges_that_are_not_filled_are_a_cause():
     cause = report.diagnosis.causes[1]
     assert (cause.tensor, cause.kind, str(cause.remedy)) == ("rare/output", "resolution", "--fill_ranges")
     assert cause.trial.gain_db > 3
-    assert cause.trial.price.model_bytes < 64
+    assert cause.trial.price.model_bytes < 128  # two words of metadata: factors and offsets
     assert cause.trial.price.arena_bytes == 0
     assert cause.trial.price.instructions <= 0
 

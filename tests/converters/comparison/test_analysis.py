@@ -19,6 +19,7 @@ from kerasq_convert.command import main
 from kerasq_convert.comparison.analysis_text import percent, to_text
 from kerasq_convert.comparison.layers import Noise, analyze
 from kerasq_convert.comparison.promotion import variants
+from kerasq_convert.network import ZEROS, zeros_of
 from networks import NetworkBuilder
 
 
@@ -69,6 +70,35 @@ def test_errors_by_hand():
     assert b.alone.power == rounding + at_input  # a/output in its format, then b/output in its own
     assert analysis.saturating == [image, b]
     assert (analysis.examples, analysis.outputs, analysis.unmatched) == (1, ["b/output"], [])
+
+
+def test_an_offset_is_no_signal():
+    """Values about 4, which stands for 0: rounded to quarters, they lose more of what they mean than of what they are."""
+    values = np.array([[4 + 1 / 16, 4 - 1 / 16, 4.5, 4.0]], np.float32)
+    quantized, reference = chain("FIXED8_2", "FIXED8_4"), chain("FLOAT32", "FLOAT32")
+    told = dataclasses.replace(reference, metadata={ZEROS: json.dumps({"a/output": 4.0})})
+    without, offset = (analyze(quantized, model, [values]) for model in (reference, told))
+    meant = 2 / 16**2 + 0.5**2
+    for name in ("accumulated", "alone", "storage"):
+        noise = getattr(offset.layer("a/output"), name)
+        assert (noise.power, noise.signal) == (2 / 16**2, meant)
+        assert getattr(without.layer("a/output"), name).signal == float(np.sum(values**2))
+        assert getattr(offset.layer("b/output"), name) == getattr(without.layer("b/output"), name)
+    (added,) = (one for one in offset.contributions if one.name == "a/output")
+    assert [noise.signal for noise in (added.added, added.storage, added.saturation)] == [meant] * 3
+    np.testing.assert_allclose(added.channels, [1 / 16, 1 / 16, 0.5, 0.0])
+
+
+def test_of_a_network_with_offsets_the_float_network_tells_them():
+    model = sequential(L.Conv2D(8, 3, activation="swish", name="conv"), L.Conv2D(4, 3, padding="same", name="last"))
+    model.get_layer("conv").kernel.assign(np.random.default_rng(1).normal(scale=0.002, size=(3, 3, 3, 8)))
+    analysis, stored = converted(model, fill_ranges=True)
+    zeros = zeros_of(float_model(model, stored))
+    format_, layer = stored.tensor("conv/output").format, analysis.layer("conv/output")
+    assert zeros["conv/output"] == stored.operators[2].zero * format_.step > 0
+    values = format_.dequantize(kerasq.Interpreter(model_content=kq.dumps(stored)).tensors(images(40))["conv/output"])
+    assert layer.accumulated.signal == pytest.approx(np.sum((values - zeros["conv/output"]) ** 2), rel=0.05)
+    assert layer.accumulated.signal < 0.9 * np.sum(values**2)
 
 
 def test_accumulated_error_is_that_of_the_engine(residual, analyzed):

@@ -100,7 +100,7 @@ def test_filled_ranges_lose_less(model):
     for name in ("large/output", "gated/output"):
         assert filled.layer(name).storage.sqnr_db > plain.layer(name).storage.sqnr_db + 1.5
     assert filled.layer("scores/output").accumulated.sqnr_db > plain.layer("scores/output").accumulated.sqnr_db + 1
-    assert len(contents[1]) <= len(contents[0]) + 128  # a word of metadata, and no parameter more
+    assert len(contents[1]) <= len(contents[0]) + 384  # two words of metadata, and a bias for what reads the offset of the swish
 
 
 def test_what_is_known_of_values_is_scaled_with_them(model):
@@ -111,7 +111,7 @@ def test_what_is_known_of_values_is_scaled_with_them(model):
     assert known.statistics.keys() == anew.keys()
     for name, histogram in anew.items():
         for what in ("min", "max", "std") if name != "pool/output" else ("min", "max"):  # known by what is pooled alone
-            assert getattr(known.statistics[name], what) == pytest.approx(getattr(histogram, what), rel=1e-2, abs=1e-6), name
+            assert getattr(known.statistics[name], what) == pytest.approx(getattr(histogram, what), rel=2e-2, abs=1e-6), name
 
 
 def test_what_is_trained_on_a_grid_stays():
