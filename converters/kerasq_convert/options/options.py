@@ -350,8 +350,9 @@ class Options:
     fill_ranges: Annotated[
         bool | None,
         Option(
-            "Whether activations are scaled until they fill the ranges of their formats, whose steps are powers of two: up to a "
-            "bit more of each, by other values of kernels, biases and tables (passes/factors.py). `None`: where ranges are known "
+            "Whether activations are scaled until they fill the ranges of their formats, whose steps are powers of two, and "
+            "stored with an offset where they are negative by little: up to a bit more of each by either, by other values of "
+            "kernels, biases and tables (passes/factors.py, passes/offsets.py). `None`: where ranges are known "
             "from `representative_dataset` or `statistics`, but for values and constants that the settings give a number of "
             "fractional bits, and not if a half of the first examples is better off without, or goals are missed by it. `True`: "
             "a format in the settings is then that of the scaled activation.",

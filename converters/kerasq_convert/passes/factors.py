@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from kerasq_convert.errors import ConversionError
 from kerasq_convert.formats.kernels import binary_scale, grid_of
 from kerasq_convert.graph import (
     Add,
@@ -195,14 +194,7 @@ def told_factors(classes: Classes, text: str, source: str, where: str) -> dict[i
     Raises:
         ConversionError: They are not this network's.
     """
-    roots = classes.roots()
-    try:
-        exponents = tuple(int(exponent) for exponent in text.split(",") if exponent)
-    except ValueError:
-        exponents = ()
-    if len(exponents) != len(roots) or any(abs(exponent) > LARGEST for exponent in exponents):
-        raise ConversionError(source, [f"the factors in {where} are not those of this network"])
-    return dict(zip(roots, exponents, strict=True))
+    return classes.told(f"factors in {where}", text, source, int, lambda exponent: abs(exponent) <= LARGEST)
 
 
 def as_filled(network: Network, exponents: str) -> Network:

@@ -5,9 +5,13 @@ A *class* is a number that is free. What becomes of a value follows from some cl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from kerasq_convert.errors import ConversionError
 
 Form = tuple[int, ...]  # classes, sorted
+Number = TypeVar("Number", int, float)
 
 
 class Free:
@@ -51,3 +55,27 @@ class Free:
     def fix(self, forms: Iterable[Form]) -> None:
         """Leaves nothing to choose for some forms of classes that are left."""
         self._fixed.update(number for form in forms for number in form)
+
+    def told(
+        self, what: str, text: str, source: str, number: Callable[[str], Number], fits: Callable[[Number], bool]
+    ) -> dict[int, Number]:
+        """What is chosen for every class, as a file's metadata or settings tell it: numbers with commas between them.
+
+        Args:
+            what: What they are, and where they stand.
+            text: The numbers.
+            source: Of what they are told, for the error.
+            number: Reads one.
+            fits: Whether it can be one.
+
+        Raises:
+            ConversionError: They are not this network's.
+        """
+        roots = self.roots()
+        try:
+            numbers = tuple(number(part) for part in text.split(",") if part)
+        except ValueError:
+            numbers = ()
+        if len(numbers) != len(roots) or not all(map(fits, numbers)):
+            raise ConversionError(source, [f"the {what} are not those of this network"])
+        return dict(zip(roots, numbers, strict=True))

@@ -19,7 +19,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kerasq_convert.errors import ConversionError
 from kerasq_convert.graph import (
     UNLIMITED,
     Add,
@@ -144,14 +143,7 @@ def told_offsets(offsets: Offsets, text: str, source: str, where: str) -> dict[i
     Raises:
         ConversionError: They are not this network's.
     """
-    roots = offsets.roots()
-    try:
-        numbers = tuple(float(number) for number in text.split(",") if number)
-    except ValueError:
-        numbers = ()
-    if len(numbers) != len(roots) or not all(0 <= number < float("inf") for number in numbers):
-        raise ConversionError(source, [f"the offsets in {where} are not those of this network"])
-    return dict(zip(roots, numbers, strict=True))
+    return offsets.told(f"offsets in {where}", text, source, float, lambda offset: 0 <= offset < float("inf"))
 
 
 def as_offset(network: Network, numbers: str) -> Network:
