@@ -140,7 +140,8 @@ class _Chooser:
                 return Choice(normalized.unobserved_format(node, self.readers), Reason.RANGE)
             return Choice(FLOAT32, Reason.UNOBSERVED)
         if role in self.policy.decided:
-            return self.policy.decided[role]
+            decided = self.policy.decided[role]
+            return dataclasses.replace(decided, format=self._with_zero(role.value, decided.format))
         bits = 16 if role.value in self.running else self.policy.bits
         chosen = self._best(fixed(bits, signed=role.value not in self.non_negative), role.value)
         if isinstance(node, Pool) and self._format(node.inputs[0]).is_fixed:
@@ -159,7 +160,14 @@ class _Chooser:
 
     def _best(self, family: QFormat, value: str) -> QFormat:
         histogram = self.statistics[self.names.buffer(value)]
-        return ranges.best_for_histogram(family, histogram, self.policy.criterion, behind(self.functions, value, histogram))
+        best = ranges.best_for_histogram(family, histogram, self.policy.criterion, behind(self.functions, value, histogram))
+        return self._with_zero(value, best)
+
+    def _with_zero(self, value: str, format_: QFormat) -> QFormat:
+        """With no more fractional bits than what means 0 in a value with an offset leaves: it may be none that was observed."""
+        offset = self.graph.offsets.get(value, 0.0)
+        finest = format_.finest(0.0, offset) if format_.is_fixed else None
+        return format_ if finest is None else proof.at_most(format_, finest)
 
     def _kernel(self, node: KernelNode, problems: list[str]) -> None:
         role = roles.kernel(node)

@@ -31,7 +31,7 @@ from kerasq_convert.observation.observe import Observed
 from kerasq_convert.observation.observed import merged
 from kerasq_convert.observation.unseen import Unseen
 from kerasq_convert.options import Options
-from kerasq_convert.passes.factors import STEPS, Classes, filled_with, scaled_function, told_factors
+from kerasq_convert.passes.factors import STEPS, Classes, filled_with, rescale, scaled_function, told_factors
 from kerasq_convert.passes.free import Form
 from kerasq_convert.passes.offsets import Offsets, offset_with, told_offsets, with_offsets
 from kerasq_convert.settings import Settings
@@ -67,19 +67,13 @@ def with_filled_ranges(
         set_by_hand = _set_by_hand(network, settings, tables)
         plain = set_by_hand | _set_signed(network, settings)
         wanted = offsets_of.worthwhile(graph, offsets, histograms, plain) if options.bits == offsets_of.BITS else {}
-        unscaled, moved = with_offsets(graph, offsets, wanted), offsets_of.shifted(offsets, wanted, histograms)
-        unsigned = non_negative(unscaled, moved)
-        families = {value: fixed(options.bits, signed=value not in unsigned) for value in histograms}
         held = _held(graph, classes, set_by_hand) if options.fill_ranges is None else frozenset()
-        chosen = choose(unscaled, classes, moved, families, ranges.Criterion(options.criterion), held)
+        chosen, exact = _factors_and_offsets(graph, classes, offsets, wanted, histograms, options, held)
     else:
         chosen = told_factors(classes, settings.factors, settings.source, "the settings")
+        exact = told_offsets(offsets, settings.offsets, settings.source, "the settings") if settings.offsets else {}
     filled = filled_with(network, classes, chosen)
     scaled = _scaled_histograms(graph, classes, chosen, histograms)
-    if settings.factors is None:
-        exact = offsets_of.fitted(filled.graph, offsets, wanted, histograms, scaled)
-    else:
-        exact = told_offsets(offsets, settings.offsets, settings.source, "the settings") if settings.offsets else {}
     if not any(chosen.values()) and not any(exact.values()):
         return network, observed
 
@@ -88,6 +82,29 @@ def with_filled_ranges(
     told = Statistics({network.names.buffer(value): histogram for value, histogram in scaled.items()}, statistics.metadata)
     examples = observed.examples and dataclasses.replace(observed.examples, reference=in_float(filled))
     return filled, Observed(told, examples)
+
+
+def _factors_and_offsets(
+    graph: Graph,
+    classes: Classes,
+    offsets: Offsets,
+    wanted: Mapping[int, float],
+    histograms: Histograms,
+    options: Options,
+    held: Collection[int],
+) -> tuple[Exponents, dict[int, float]]:
+    """The factor of every class, and the offset of every one of those that want one, but where factors leave it no sense."""
+    while True:
+        unscaled, moved = with_offsets(graph, offsets, wanted), offsets_of.shifted(offsets, wanted, histograms)
+        unsigned = non_negative(unscaled, moved)
+        families = {value: fixed(options.bits, signed=value not in unsigned) for value in histograms}
+        chosen = choose(unscaled, classes, moved, families, ranges.Criterion(options.criterion), held)
+        scaled = _scaled_histograms(graph, classes, chosen, histograms)
+        exact = offsets_of.fitted(rescale(graph, classes, chosen), offsets, wanted, histograms, scaled)
+        kept = {number: offset if exact[number] else 0.0 for number, offset in wanted.items()}
+        if kept == wanted:
+            return chosen, exact
+        wanted = kept
 
 
 def _set_by_hand(network: Network, settings: Settings, tables: bool) -> set[str]:

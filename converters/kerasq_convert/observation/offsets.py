@@ -11,7 +11,7 @@ with the least error behind the table, which costs nothing, so that less has to 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -40,24 +40,25 @@ def worthwhile(graph: Graph, offsets: Offsets, histograms: Histograms, held: Col
         histograms: What was observed of them.
         held: Values that have none.
     """
-    chosen, functions = dict.fromkeys(offsets.roots(), 0.0), functions_behind(graph)
-    without = {number for value in offsets.forms if value in held or value not in histograms for number in _form(offsets, value)}
+    chosen, members, behind = dict.fromkeys(offsets.roots(), 0.0), _members(graph, offsets), _only_behind(graph, offsets)
+    bare = (value for value in offsets.forms if value in held or not _is_finite(histograms.get(value)))
+    without = {number for value in bare for number in _form(offsets, value)}
     for number in chosen.keys() - without:
-        members = _members(graph, offsets, number)
-        if members[0].output in functions:
-            chosen[number] = _offset_behind(histograms[members[0].output], functions[members[0].output])
+        if number in behind:
+            chosen[number] = _offset_behind([(histograms[value], function) for value, function in behind[number].items()])
             continue
-        offset = -min(_least(node, histograms) for node in members)
-        rounded = [histograms[node.output] for node in members if not moves_values(node) and not isinstance(node, Concat)]
-        if offset > 0 and sum(_noises(rounded, offset)) <= WORTHWHILE * sum(_noises(rounded, None)):
+        offset = -min(_least(node, histograms) for node in members[number])
+        if offset > 0 and _noise_left(members[number], histograms, offset) <= WORTHWHILE:
             chosen[number] = offset
-    return _consistent(graph, offsets, chosen, histograms)
+    return _consistent(offsets, chosen, behind, histograms)
 
 
 def fitted(
     graph: Graph, offsets: Offsets, chosen: Mapping[int, float], before: Histograms, histograms: Histograms
 ) -> dict[int, float]:
     """The offsets of those classes that have one, for values as they are now, on the grid of the format of the widest.
+
+    0 where parts of a concatenation, which share an offset, have factors by which it is too large for one of them.
 
     Args:
         graph: The graph, its values scaled and without offsets.
@@ -66,18 +67,20 @@ def fitted(
         before: What was observed of the values.
         histograms: What is known of the scaled ones.
     """
-    functions = functions_behind(graph)
+    members, behind = _members(graph, offsets), _only_behind(graph, offsets)
     exact = dict.fromkeys(chosen, 0.0)
     for number in (number for number, offset in chosen.items() if offset):
-        members = _members(graph, offsets, number)
-        if (value := members[0].output) in functions:
+        if number in behind:
+            value = next(iter(behind[number]))
             offset = chosen[number] * histograms[value].max / before[value].max
         else:
-            offset = -min(_least(node, histograms) for node in members)
-        widest = offset + max(histograms[node.output].max for node in members)
+            offset = -min(_least(node, histograms) for node in members[number])
+            if _noise_left(members[number], histograms, offset) > 1:
+                continue
+        widest = offset + max(0.0, *(histograms[node.output].max for node in members[number]))
         step = _GRID * 2.0 ** (math.ceil(math.log2(widest)) - BITS)
         exact[number] = math.ceil(offset / step) * step
-    return _consistent(graph, offsets, exact, histograms)
+    return _consistent(offsets, exact, behind, histograms)
 
 
 def shifted(offsets: Offsets, chosen: Mapping[int, float], histograms: Histograms) -> dict[str, Histogram]:
@@ -90,9 +93,26 @@ def shifted(offsets: Offsets, chosen: Mapping[int, float], histograms: Histogram
     return {value: moved(value) for value in histograms}
 
 
-def _members(graph: Graph, offsets: Offsets, number: int) -> list[Node]:
-    """The nodes whose values have the offset of a class."""
-    return [node for node in graph.nodes if _form(offsets, node.output) == (number,)]
+def _members(graph: Graph, offsets: Offsets) -> dict[int, list[Node]]:
+    """Of each class the nodes whose values have its offset."""
+    members: dict[int, list[Node]] = {number: [] for number in offsets.roots()}
+    for node in graph.nodes:
+        form = _form(offsets, node.output)
+        if len(form) == 1:
+            members[form[0]].append(node)
+    return members
+
+
+def _only_behind(graph: Graph, offsets: Offsets) -> dict[int, dict[str, Function]]:
+    """Of each class whose values are read by nothing but functions, these functions by value."""
+    functions = functions_behind(graph)
+    classes = {number: [node.output for node in nodes] for number, nodes in _members(graph, offsets).items()}
+    return {n: {value: functions[value] for value in values} for n, values in classes.items() if functions.keys() >= set(values)}
+
+
+def _is_finite(histogram: Histogram | None) -> bool:
+    """Whether something was observed, and nothing but numbers."""
+    return histogram is not None and histogram.count > 0 and not histogram.nan and not histogram.infinite
 
 
 def _form(offsets: Offsets, value: str) -> tuple[int, ...]:
@@ -111,6 +131,13 @@ def _least(node: Node, histograms: Histograms) -> float:
     return least if least >= REACH * observed else observed
 
 
+def _noise_left(members: list[Node], histograms: Histograms, offset: float) -> float:
+    """What share of the noise : signal of the values of a class an offset leaves; of those that are rounded."""
+    rounded = [histograms[node.output] for node in members if not moves_values(node) and not isinstance(node, Concat)]
+    plain = sum(_noises(rounded, None))
+    return sum(_noises(rounded, offset)) / plain if plain > 0 else 0.0
+
+
 def _noises(histograms: list[Histogram], offset: float | None) -> Iterator[float]:
     """Noise : signal of each value, up to a factor that all share."""
     for histogram in histograms:
@@ -120,29 +147,45 @@ def _noises(histograms: list[Histogram], offset: float | None) -> Iterator[float
             yield extent**2 / histogram.signal_power
 
 
-def _offset_behind(histogram: Histogram, function: Function) -> float:
-    """The offset of a value that only a function reads; 0 where a signed format is as good."""
-    low, high = histogram.min, histogram.max
-    if low >= 0 or high <= 0:
+def _offset_behind(values: list[tuple[Histogram, Function]]) -> float:
+    """The offset of values that only functions read, each its own; 0 where signed formats are as good."""
+    low = min(histogram.min for histogram, _ in values)
+    if low >= 0 or min(histogram.max for histogram, _ in values) <= 0:
         return 0.0
+    noises = [_noise_behind(histogram, function) for histogram, function in values]
+    signed, unsigned = fixed(BITS, 0), fixed(BITS, 0, signed=False)
+    plain = sum(
+        min(noise(signed, 0.0, reach) for reach in (histogram.max, max(-histogram.min, histogram.max)))
+        for noise, (histogram, _) in zip(noises, values, strict=True)
+    )
+    shifted_ = [
+        sum(noise(unsigned, -low * share, histogram.max) for noise, (histogram, _) in zip(noises, values, strict=True))
+        for share in _LOWEST
+    ]
+    least = int(np.argmin(shifted_))
+    return -low * float(_LOWEST[least]) if shifted_[least] <= WORTHWHILE_BEHIND * plain < np.inf else 0.0
 
-    def error(family: QFormat, offset: float, reach: float) -> float:
-        """With values up to `reach` at the end of the format."""
+
+def _noise_behind(histogram: Histogram, function: Function) -> Callable[[QFormat, float, float], float]:
+    """The noise : signal behind a function of values with an offset, those up to `reach` within a format."""
+
+    def noise(family: QFormat, offset: float, reach: float) -> float:
         step = (reach + offset) / family.max_int
         stored = histogram.mapped(lambda values: (values + offset) / step)
         behind = Behind(lambda values: function(values * step - offset), stored)
-        return behind.squared_error(family) if behind.is_finite else np.inf
+        return behind.squared_error(family) / behind.power if behind.is_finite and behind.power else np.inf
 
-    signed, unsigned = fixed(BITS, 0), fixed(BITS, 0, signed=False)
-    plain = min(error(signed, 0.0, reach) for reach in (high, max(-low, high)))
-    errors = [error(unsigned, -low * share, high) for share in _LOWEST]
-    least = int(np.argmin(errors))
-    return -low * float(_LOWEST[least]) if errors[least] <= WORTHWHILE_BEHIND * plain else 0.0
+    return noise
 
 
-def _consistent(graph: Graph, offsets: Offsets, chosen: dict[int, float], histograms: Histograms) -> dict[int, float]:
-    """Without those that leave a value negative that is stored with an offset, as a sum may of which one term has one."""
-    saturating = functions_behind(graph)
+def _consistent(
+    offsets: Offsets, chosen: dict[int, float], behind: Mapping[int, Mapping[str, Function]], histograms: Histograms
+) -> dict[int, float]:
+    """Without those that leave a value negative that is stored with an offset, as a sum may of which one term has one.
+
+    Those chosen by what functions make of them may: only they, not whatever else a function alone reads.
+    """
+    saturating = set[str]().union(*behind.values())
     while True:
         wrong = {
             number

@@ -179,3 +179,57 @@ def test_files_beside_each_other_are_compared_by_values_without_offsets(model, c
         compared = {entry.name: entry for entry in beside(*pair, EXAMPLES).computed}
         assert compared["stem/output"].scaled
         assert min(entry.sqnr_db for name, entry in compared.items() if not name.endswith(":1")) > 20  # without inputs of tables
+
+
+def _sum_behind(image):
+    """A sum of which one term has an offset, and which a function alone reads."""
+    beside = L.Conv2D(8, 3, name="beside")(image)  # read twice, or it would take the other term as its addend
+    total = L.Add()([L.Conv2D(8, 3, activation="swish")(image), beside])
+    return L.Concatenate()([L.Activation("tanh")(total), L.MaxPooling2D(1)(beside)])
+
+
+def _negative_throughout(image):
+    """What means 0 is beyond all that is observed, and stands in the padding."""
+    near = L.Conv2D(4, 3, kernel_initializer=keras.initializers.RandomUniform(-0.1, 0.1), bias_initializer=_constant(-4.0))
+    return L.Conv2D(4, 3, padding="same", activation="swish")(near(image))
+
+
+def _one_value(image):
+    """A value that is the same throughout, and negative."""
+    return L.Conv2D(4, 3)(L.Conv2D(8, 3, kernel_initializer="zeros", bias_initializer=_constant(-1.0))(image))
+
+
+def _uneven_parts(image):
+    """Parts of a concatenation, of which factors make one so large that its offset leaves the other few levels."""
+    small = L.Conv2D(1, 1, kernel_initializer="zeros", bias_initializer=_constant(-0.7), activation="swish")(image)
+    parts = L.Concatenate()([L.MaxPooling2D(1)(small), L.Conv2D(8, 3, padding="same", activation="swish")(image)])
+    return L.Conv2D(4, 3, padding="same", activation="swish")(parts)
+
+
+def _constant(value):
+    return keras.initializers.Constant(value)
+
+
+@pytest.mark.parametrize("body", [_sum_behind, _negative_throughout, _one_value, _uneven_parts])
+def test_no_offset_makes_it_worse(body, monkeypatch):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3), name="image")
+    model = keras.Model(image, L.Dense(5, name="scores")(L.Flatten()(body(image))))
+    wanted = model.predict(OTHERS, verbose=0)
+
+    def noise():
+        content = kerasq.convert(model, representative_dataset=EXAMPLES, fill_ranges=True)
+        return np.sum((Interpreter(model_content=content).predict(OTHERS) - wanted) ** 2)
+
+    shifted = noise()
+    for name in ("WORTHWHILE", "WORTHWHILE_BEHIND"):
+        monkeypatch.setattr(f"kerasq_convert.observation.offsets.{name}", -1.0)
+    assert shifted < 1.5 * noise()
+
+
+def test_what_is_no_number_is_told():
+    image = keras.Input((8, 8, 3), name="image")
+    root = keras.ops.sqrt(L.Conv2D(4, 1)(image))
+    model = keras.Model(image, L.Dense(5)(L.Flatten()(L.Conv2D(4, 3, padding="same", activation="swish")(root))))
+    with pytest.raises(ConversionError, match="NaNs and 0 infinities were observed"):
+        kerasq.convert(model, representative_dataset=EXAMPLES, fill_ranges=True)
