@@ -166,6 +166,10 @@ class _Emitter:
         kind, attributes = operator_of(node)
         if isinstance(node, Convolution | Multiply):
             attributes |= _zero_of(node, self._format(inputs[0]))
+            if "zero" in attributes and self._format(inputs[0]).signed:
+                source = self.tensors[inputs[0]]
+                told = f"{source.name}: with an offset it can't be {source.format}"
+                self.problems.append(f"{told}; write an unsigned format, as UFIXED16")
         operands = activations_of(kind, self._near(node, inputs) if isinstance(node, Add) else inputs)
         match node:
             case WeightedNode():

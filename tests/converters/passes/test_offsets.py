@@ -139,6 +139,18 @@ def test_settings_of_a_conversion_lead_to_the_same_file(model, content):
     assert dumps(again) == content
 
 
+def test_a_signed_format_beside_told_offsets_is_refused_with_a_remedy(model):
+    converter = Converter(model, Options(representative_dataset=EXAMPLES, fill_ranges=True))
+    converter.convert()
+    settings = yaml.safe_load(converter.settings_template())
+    settings["buffers"]["apart/output"] = "FIXED16"
+    with pytest.raises(ConversionError, match=r"with an offset it can't be FIXED16_\d+; write an unsigned format"):
+        kerasq.convert(model, representative_dataset=EXAMPLES, settings=settings)
+    settings["buffers"]["apart/output"] = "UFIXED16"
+    stored = loads(kerasq.convert(model, representative_dataset=EXAMPLES, settings=settings))
+    assert stored.tensor("apart/output").format.family == "UFIXED16"
+
+
 @pytest.mark.parametrize("numbers", ["1,2", "-1", "nan", "x"])
 def test_offsets_of_another_network_are_refused(model, numbers):
     network = simplify(read_model(model))
