@@ -66,7 +66,7 @@ def with_filled_ranges(
     if settings.factors is None:
         set_by_hand = _set_by_hand(network, settings, tables)
         plain = set_by_hand | _set_signed(network, settings)
-        wanted = offsets_of.worthwhile(graph, offsets, histograms, plain) if options.bits == offsets_of.BITS else {}
+        wanted = _wanted(graph, offsets, histograms, plain, options)
         held = _held(graph, classes, set_by_hand) if options.fill_ranges is None else frozenset()
         chosen, exact = _factors_and_offsets(graph, classes, offsets, wanted, histograms, options, held)
     else:
@@ -82,6 +82,15 @@ def with_filled_ranges(
     told = Statistics({network.names.buffer(value): histogram for value, histogram in scaled.items()}, statistics.metadata)
     examples = observed.examples and dataclasses.replace(observed.examples, reference=in_float(filled))
     return filled, Observed(told, examples)
+
+
+def _wanted(graph: Graph, offsets: Offsets, histograms: Histograms, held: Collection[str], options: Options) -> dict[int, float]:
+    """The offset of every class, 0 where it is not worth it. Goals may want more than 8 bits of any value."""
+    if options.bits != offsets_of.BITS:
+        return {}
+    may_be_wide = options.goals.min_sqnr_db is not None or options.goals.max_accuracy_drop is not None
+    saturating = options.criterion == ranges.Criterion.MSE and not may_be_wide
+    return offsets_of.worthwhile(graph, offsets, histograms, held, saturating=saturating)
 
 
 def _factors_and_offsets(

@@ -24,6 +24,7 @@ from kerasq_convert.passes.offsets import Offsets
 WORTHWHILE = 0.5  # of the noise, that is left
 WORTHWHILE_BEHIND = 0.8  # the same behind a table
 BITS = 8  # of values for which a bit less matters
+FLAT = 1e-6  # of the signal, that what is lost below an offset is worth where nothing is
 REACH = 1.25  # by how much the least value of a function may be below all that was observed of it, to be the offset all the same
 _LOWEST = np.linspace(0.125, 1.0, 8)  # of the least value, that an offset behind a table takes to 0
 _GRID = 2  # steps: offsets are whole multiples, on the grid of a format that is coarser by a bit, too
@@ -31,7 +32,9 @@ _GRID = 2  # steps: offsets are whole multiples, on the grid of a format that is
 Histograms = Mapping[str, Histogram]
 
 
-def worthwhile(graph: Graph, offsets: Offsets, histograms: Histograms, held: Collection[str]) -> dict[int, float]:
+def worthwhile(
+    graph: Graph, offsets: Offsets, histograms: Histograms, held: Collection[str], *, saturating: bool = True
+) -> dict[int, float]:
     """An offset for each class, 0 where it is not worth it.
 
     Args:
@@ -39,13 +42,16 @@ def worthwhile(graph: Graph, offsets: Offsets, histograms: Histograms, held: Col
         offsets: Of its values.
         histograms: What was observed of them.
         held: Values that have none.
+        saturating: Whether what lies below an offset may be lost where 8 bits are no better without; else only where the function
+            behind it is flat, as 16 bits, or a format that is chosen for all values alike, would have it.
     """
     chosen, members, behind = dict.fromkeys(offsets.roots(), 0.0), _members(graph, offsets), _only_behind(graph, offsets)
     bare = (value for value in offsets.forms if value in held or not _is_finite(histograms.get(value)))
     without = {number for value in bare for number in _form(offsets, value)}
     for number in chosen.keys() - without:
         if number in behind:
-            chosen[number] = _offset_behind([(histograms[value], function) for value, function in behind[number].items()])
+            values = [(histograms[value], function) for value, function in behind[number].items()]
+            chosen[number] = _offset_behind(values, saturating)
             continue
         offset = -min(_least(node, histograms) for node in members[number])
         if offset > 0 and _noise_left(members[number], histograms, offset) <= WORTHWHILE:
@@ -147,7 +153,7 @@ def _noises(histograms: list[Histogram], offset: float | None) -> Iterator[float
             yield extent**2 / histogram.signal_power
 
 
-def _offset_behind(values: list[tuple[Histogram, Function]]) -> float:
+def _offset_behind(values: list[tuple[Histogram, Function]], saturating: bool) -> float:
     """The offset of values that only functions read, each its own; 0 where signed formats are as good."""
     low = min(histogram.min for histogram, _ in values)
     if low >= 0 or min(histogram.max for histogram, _ in values) <= 0:
@@ -158,10 +164,13 @@ def _offset_behind(values: list[tuple[Histogram, Function]]) -> float:
         min(noise(signed, 0.0, reach) for reach in (histogram.max, max(-histogram.min, histogram.max)))
         for noise, (histogram, _) in zip(noises, values, strict=True)
     )
-    shifted_ = [
-        sum(noise(unsigned, -low * share, histogram.max) for noise, (histogram, _) in zip(noises, values, strict=True))
-        for share in _LOWEST
-    ]
+
+    def with_offset(family: QFormat, offset: float) -> float:
+        return sum(noise(family, offset, histogram.max) for noise, (histogram, _) in zip(noises, values, strict=True))
+
+    fine = fixed(2 * BITS, 0, signed=False)
+    allowed = [saturating or with_offset(fine, -low * share) <= FLAT for share in _LOWEST]
+    shifted_ = [with_offset(unsigned, -low * share) if ok else np.inf for share, ok in zip(_LOWEST, allowed, strict=True)]
     least = int(np.argmin(shifted_))
     return -low * float(_LOWEST[least]) if shifted_[least] <= WORTHWHILE_BEHIND * plain < np.inf else 0.0
 

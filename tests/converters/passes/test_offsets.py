@@ -13,6 +13,7 @@ from converters.random_networks import random_network
 from converters.zoo import L
 from kerasq.evaluation.beside import beside
 from kerasq.format import dumps, loads
+from kerasq.histogram import Histogram
 from kerasq.interpreter import Interpreter
 from kerasq.interpreter.batches import inputs_of
 from kerasq_convert import ConversionError, Converter, float_model
@@ -21,8 +22,10 @@ from kerasq_convert.comparison.layers import analyze
 from kerasq_convert.comparison.outputs import run
 from kerasq_convert.formats.behind import functions_behind
 from kerasq_convert.frontend import read_model
+from kerasq_convert.graph import Convolution, Curve, Graph
 from kerasq_convert.observation.filling import with_filled_ranges
 from kerasq_convert.observation.observe import observe
+from kerasq_convert.observation.offsets import worthwhile
 from kerasq_convert.options import Goals, Options
 from kerasq_convert.passes.offsets import Offsets, as_offset, with_offsets
 from kerasq_convert.passes.simplify import simplify
@@ -176,6 +179,32 @@ def test_with_other_options_the_network_is_still_near(model, options):
     ).predict(OTHERS)
     noise = np.sum((outputs - wanted) ** 2) / np.sum(wanted**2)
     assert 10 * np.log10(1 / noise) > (10 if "weight_bits" in options else 24)
+
+
+def test_what_a_table_has_hardly_a_use_for_is_not_lost_where_values_may_get_16_bits():
+    """A hard swish is 0 below -3, a swish is not."""
+    histogram = Histogram()
+    histogram.add(np.random.default_rng(5).normal(0, 6, 20000))
+
+    def offset_before(function, saturating):
+        shared = {"shape": (1, 4, 4, 2), "layers": ("layer",)}
+        nodes = [
+            Convolution(output="x", inputs=("image",), layer="a", kernel=np.ones((2, 1, 1, 3)) / 3, **shared),
+            Curve(output="y", inputs=("x",), function=function, **shared),
+            Convolution(output="z", inputs=("y",), layer="c", kernel=np.ones((2, 1, 1, 2)) / 3, **shared),
+        ]
+        graph = Graph({"image": (1, 4, 4, 3)}, {"z": "z"}, tuple(nodes))
+        offsets, histograms = Offsets(graph), dict.fromkeys(("image", "x", "z"), histogram) | {"y": histogram.mapped(function)}
+        return offsets.of("x", worthwhile(graph, offsets, histograms, (), saturating=saturating))
+
+    def hard_swish(x):
+        return x * np.clip(x + 3, 0, 6) / 6
+
+    def swish(x):
+        return x / (1 + np.exp(-x))
+
+    assert 3 <= offset_before(hard_swish, False) < 5
+    assert 2 < offset_before(swish, True) < offset_before(swish, False) - 1
 
 
 def test_what_is_promoted_keeps_its_zero(model):
