@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -85,6 +87,19 @@ def test_a_depthwise_convolution_of_many_pieces_over_its_input(tier, channels):
     (least,) = distances(model).values()
     assert np.unique(divided(model)).size > 50
     np.testing.assert_array_equal(divided(overlapped(model, x, least), tier), divided(model))
+
+
+@pytest.mark.parametrize("make", [lambda network, *_: network.team(2), lambda network, *ends: network.example_call(*ends)])
+def test_a_network_lives_as_long_as_what_computes_it(make):
+    model = random_graph(1)
+    network = Network(file_format.dumps(model))
+    alive, made = weakref.ref(network), make(network, random_inputs(model, 0, 1), outputs_of(model))
+    del network
+    gc.collect()
+    assert alive() is not None
+    del made
+    gc.collect()
+    assert alive() is None
 
 
 @pytest.mark.parametrize("tier", TIERS)

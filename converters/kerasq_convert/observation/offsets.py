@@ -170,9 +170,9 @@ def _offset_behind(values: list[tuple[Histogram, Function]], saturating: bool) -
 
     fine = fixed(2 * BITS, 0, signed=False)
     allowed = [saturating or with_offset(fine, -low * share) <= FLAT for share in _LOWEST]
-    shifted_ = [with_offset(unsigned, -low * share) if ok else np.inf for share, ok in zip(_LOWEST, allowed, strict=True)]
-    least = int(np.argmin(shifted_))
-    return -low * float(_LOWEST[least]) if shifted_[least] <= WORTHWHILE_BEHIND * plain < np.inf else 0.0
+    errors = [with_offset(unsigned, -low * share) if ok else np.inf for share, ok in zip(_LOWEST, allowed, strict=True)]
+    least = int(np.argmin(errors))
+    return -low * float(_LOWEST[least]) if errors[least] <= WORTHWHILE_BEHIND * plain < np.inf else 0.0
 
 
 def _noise_behind(histogram: Histogram, function: Function) -> Callable[[QFormat, float, float], float]:
