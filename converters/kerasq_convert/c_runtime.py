@@ -36,6 +36,8 @@ _DEFINED = (
     # What a macro makes is called as its first argument says.
     re.compile(rf"^[A-Z_]+\(({_NAME})", re.MULTILINE),
 )
+# A function in a header, and its body.
+_INLINE = re.compile(rf"^static inline [^\n;]*?\b({_NAME})\([^{{;]*{{(?:([^\n]*)}}$|\n(.*?)^}})", re.MULTILINE | re.DOTALL)
 _KIND = re.compile(r"\.kind = KQ_(\w+)")
 _INCLUDED = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
@@ -110,10 +112,24 @@ def dependencies() -> dict[str, frozenset[str]]:
     for name, content in installed.items():
         needed = {header for header in _INCLUDED.findall(content.decode()) if header in installed}
         if name.endswith(".c"):
-            sources = map(_definers, set(_USED.findall(_text(content))))
+            sources = map(_definers, _with_inline(set(_USED.findall(_text(content)))))
             needed |= {source for definers in sources if name not in definers for source in definers}
         used[name] = frozenset(needed)
     return used
+
+
+def _with_inline(names: set[str]) -> set[str]:
+    """Some names, and those that the functions in headers among them use."""
+    while new := set[str]().union(*(_inline_functions()[name] for name in names & _inline_functions().keys())) - names:
+        names |= new
+    return names
+
+
+@functools.cache
+def _inline_functions() -> dict[str, frozenset[str]]:
+    """The functions in headers, with the names that they use."""
+    headers = (_text(content) for name, content in _installed().items() if name.endswith(".h"))
+    return {name: frozenset(_USED.findall(line + body)) for text in headers for name, line, body in _INLINE.findall(text)}
 
 
 @functools.cache
