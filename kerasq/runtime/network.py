@@ -150,7 +150,7 @@ class Network:
             least_macs: Of operators that are divided; 0 for what gains by it.
         """
         arena = aligned(self._library.kq_native_arena_bytes(self._network, threads), max(self.alignment, _STATE_ALIGNMENT))
-        return Team(self, self._network, self._library.kq_native_team(threads, least_macs), arena)
+        return Team(self, self._library.kq_native_team(threads, least_macs), arena)
 
     def example_call(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> ExampleCall:
         """`run` for one example with next to nothing around the C function, to be called with the address of an arena.
@@ -161,7 +161,7 @@ class Network:
         """
         assert len(inputs) == self._inputs
         assert len(outputs) == self._outputs
-        return ExampleCall(self, self._network, inputs, outputs)
+        return ExampleCall(self, inputs, outputs)
 
     def invoke_operator(self, index: int, arenas: np.ndarray) -> None:
         """Compute one operator from its inputs in the arena, for each example of `arenas`.
@@ -207,16 +207,15 @@ class Team:
     """Threads that compute one example of a network together. They sleep meanwhile, and end with this object.
 
     Args:
-        owner, network: The network, which lives as long as this object, and its address.
+        network: The network, which lives as long as this object.
         team: Address of the team; `None` for the caller's thread alone.
         arena: Working memory for them.
     """
 
-    def __init__(self, owner: Network, network: int, team: int | None, arena: np.ndarray) -> None:
-        library = binding.load()
-        self._owner, self._arena = owner, arena
-        self._run, self._arguments = library.kq_native_run, (network, team, address(arena))
-        weakref.finalize(self, library.kq_native_dismiss, team)
+    def __init__(self, network: Network, team: int | None, arena: np.ndarray) -> None:
+        self._owner, self._arena = network, arena
+        self._run, self._arguments = network._library.kq_native_run, (network._network, team, address(arena))
+        weakref.finalize(self, network._library.kq_native_dismiss, team)
 
     def run(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
         """Compute the outputs of one example, as `Network.run` does; for one thread at a time."""
@@ -226,11 +225,11 @@ class Team:
 class ExampleCall:
     """A call of kq_run whose arguments are C objects already, all but the arena's address."""
 
-    def __init__(self, owner: Network, network: int, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
-        self._owner = owner  # which lives as long as this object
+    def __init__(self, network: Network, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        self._owner = network  # which lives as long as this object
         self._inputs, self._outputs = _addresses(inputs), _addresses(outputs)
         places = map(ctypes.addressof, (self._inputs, self._outputs))
-        self._run, self._network = binding.plain_run(), ctypes.c_void_p(network)
+        self._run, self._network = binding.plain_run(), ctypes.c_void_p(network._network)
         self._ends = (*map(ctypes.c_void_p, places), ctypes.c_size_t(1))
 
     def set_input(self, position: int, array: np.ndarray) -> None:

@@ -11,6 +11,10 @@ import numpy as np
 import kerasq
 from converters.zoo import L, randomized, signal_to_noise_db
 from kerasq import format as kq
+from kerasq.interpreter.batches import inputs_of
+from kerasq_convert.building import in_float
+from kerasq_convert.comparison.outputs import run
+from kerasq_convert.network import Network
 
 
 def network(function: Callable[[Any], Any], shape: tuple[int, ...] = (8, 7, 4)) -> keras.Model:
@@ -38,3 +42,11 @@ def converted(model: keras.Model, decibels: float = 30) -> kq.Model:
         assert signal_to_noise_db(a, b) > decibels
         np.testing.assert_array_equal(b, c)
     return kq.loads(content)
+
+
+def assert_same_function(before: Network, after: Network, rng: np.random.Generator, share: float, least: float) -> None:
+    """Two networks compute the same in float, but for a thousandth, or a share of the largest output or of `least`."""
+    exact, changed = in_float(before), in_float(after)
+    inputs = [rng.uniform(0, 4, (2, *tensor.shape[1:])).astype(np.float32) for tensor in inputs_of(exact)]
+    for one, other in zip(run(changed, inputs, "reference"), run(exact, inputs, "reference"), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=share * max(np.abs(other).max(), least))

@@ -31,7 +31,7 @@ from kerasq_convert.observation.observe import Observed
 from kerasq_convert.observation.observed import merged
 from kerasq_convert.observation.unseen import Unseen
 from kerasq_convert.options import Options
-from kerasq_convert.passes.factors import STEPS, Classes, filled_with, rescale, scaled_function, told_factors
+from kerasq_convert.passes.factors import STEPS, Classes, filled_with, scaled_function, told_factors
 from kerasq_convert.passes.free import Form
 from kerasq_convert.passes.offsets import Offsets, offset_with, told_offsets, with_offsets
 from kerasq_convert.settings import Settings
@@ -68,13 +68,12 @@ def with_filled_ranges(
         plain = set_by_hand | _set_signed(network, settings)
         wanted = _wanted(graph, offsets, histograms, plain, options)
         held = _held(graph, classes, set_by_hand) if options.fill_ranges is None else frozenset()
-        chosen, exact = _factors_and_offsets(graph, classes, offsets, wanted, histograms, options, held)
+        filled, scaled, exact = _factors_and_offsets(network, classes, offsets, wanted, histograms, options, held)
     else:
         chosen = told_factors(classes, settings.factors, settings.source, "the settings")
         exact = told_offsets(offsets, settings.offsets, settings.source, "the settings") if settings.offsets else {}
-    filled = filled_with(network, classes, chosen)
-    scaled = _scaled_histograms(graph, classes, chosen, histograms)
-    if not any(chosen.values()) and not any(exact.values()):
+        filled, scaled = filled_with(network, classes, chosen), _scaled_histograms(graph, classes, chosen, histograms)
+    if not any(filled.filled or ()) and not any(exact.values()):
         return network, observed
 
     if any(exact.values()):
@@ -94,25 +93,28 @@ def _wanted(graph: Graph, offsets: Offsets, histograms: Histograms, held: Collec
 
 
 def _factors_and_offsets(
-    graph: Graph,
+    network: Network,
     classes: Classes,
     offsets: Offsets,
     wanted: Mapping[int, float],
     histograms: Histograms,
     options: Options,
     held: Collection[int],
-) -> tuple[Exponents, dict[int, float]]:
-    """The factor of every class, and the offset of every one of those that want one, but where factors leave it no sense."""
+) -> tuple[Network, dict[str, Histogram], dict[int, float]]:
+    """The network with factors, what is known of its values then, and the offset of every class: of those that want one, but
+    where factors leave it no sense."""
+    graph = network.graph
     while True:
         unscaled, moved = with_offsets(graph, offsets, wanted), offsets_of.shifted(offsets, wanted, histograms)
         unsigned = non_negative(unscaled, moved)
         families = {value: fixed(options.bits, signed=value not in unsigned) for value in histograms}
         chosen = choose(unscaled, classes, moved, families, ranges.Criterion(options.criterion), held)
         scaled = _scaled_histograms(graph, classes, chosen, histograms)
-        exact = offsets_of.fitted(rescale(graph, classes, chosen), offsets, wanted, histograms, scaled)
+        filled = filled_with(network, classes, chosen)
+        exact = offsets_of.fitted(filled.graph, offsets, wanted, histograms, scaled)
         kept = {number: offset if exact[number] else 0.0 for number, offset in wanted.items()}
         if kept == wanted:
-            return chosen, exact
+            return filled, scaled, exact
         wanted = kept
 
 

@@ -47,7 +47,7 @@ def worthwhile(
     """
     chosen, members, behind = dict.fromkeys(offsets.roots(), 0.0), _members(graph, offsets), _only_behind(graph, offsets)
     bare = (value for value in offsets.forms if value in held or not _is_finite(histograms.get(value)))
-    without = {number for value in bare for number in _form(offsets, value)}
+    without = {number for value in bare for number in offsets.form_of(value)}
     for number in chosen.keys() - without:
         if number in behind:
             values = [(histograms[value], function) for value, function in behind[number].items()]
@@ -103,7 +103,7 @@ def _members(graph: Graph, offsets: Offsets) -> dict[int, list[Node]]:
     """Of each class the nodes whose values have its offset."""
     members: dict[int, list[Node]] = {number: [] for number in offsets.roots()}
     for node in graph.nodes:
-        form = _form(offsets, node.output)
+        form = offsets.form_of(node.output)
         if len(form) == 1:
             members[form[0]].append(node)
     return members
@@ -119,10 +119,6 @@ def _only_behind(graph: Graph, offsets: Offsets) -> dict[int, dict[str, Function
 def _is_finite(histogram: Histogram | None) -> bool:
     """Whether something was observed, and nothing but numbers."""
     return histogram is not None and histogram.count > 0 and not histogram.nan and not histogram.infinite
-
-
-def _form(offsets: Offsets, value: str) -> tuple[int, ...]:
-    return offsets.form(offsets.forms[value])
 
 
 def _least(node: Node, histograms: Histograms) -> float:
@@ -200,7 +196,7 @@ def _consistent(
             number
             for value, histogram in histograms.items()
             if value in offsets.forms and value not in saturating and 0 < offsets.of(value, chosen) < -histogram.min * (1 - 1e-6)
-            for number in _form(offsets, value)
+            for number in offsets.form_of(value)
             if chosen[number]
         }
         if not wrong:

@@ -14,7 +14,7 @@ Classes (free.py) are factors: that of a channel of a value is the product of so
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -34,7 +34,6 @@ from kerasq_convert.graph import (
     Node,
     Pool,
     Reshape,
-    Shape,
     WeightedNode,
     moves_values,
     replace,
@@ -61,18 +60,13 @@ class Classes(Free):
         self.parts: dict[str, Parts] = {}
         for value, shape in graph.inputs.items():
             self.parts[value] = ((shape[-1], ()),)
-        first: dict[tuple[str, Shape], Node] = {}  # of the operators of one layer, which go on sharing its kernel
-        for node in graph.nodes:
-            self.parts[node.output] = self._parts_of(node)
-            if node.format is not None:
-                self._fix(node.output)
-            if isinstance(node, WeightedNode) and not moves_values(node):
-                other = first.setdefault((node.layer, node.kernel.shape), node)
-                if other is not node:
-                    self._join([node.inputs[0], other.inputs[0]])
-                    self._join([node.output, other.output])
-        for value in graph.outputs.values():
-            self._fix(value)
+        self.walk(graph)
+
+    def look_at(self, node: Node) -> None:
+        self.parts[node.output] = self._parts_of(node)
+
+    def forms_of(self, value: str) -> list[Form]:
+        return self.forms(value)
 
     def forms(self, value: str) -> list[Form]:
         return [self.form(form) for _, form in self.parts[value]]
@@ -87,28 +81,28 @@ class Classes(Free):
         if moves_values(node) or isinstance(node, Pool | Identity):
             return self._passed(node)
         if isinstance(node, WeightedNode) and self._takes(node):
-            self._join(node.inputs[1:])  # what is added
+            self.join_values(node.inputs[1:])  # what is added
             return ((channels, self.parts[node.inputs[1]][0][1] if len(node.inputs) > 1 else self.new()),)
         match node:
             case Curve():
-                self._join(node.inputs)
+                self.join_values(node.inputs)
                 return ((channels, self.new()),)
             case Gather() if grid_of(node.kernel) is None:
-                self._fix(node.inputs[0])
+                self.fix_value(node.inputs[0])
                 return ((channels, self.new()),)
             case Add():
-                self._join(node.inputs)
+                self.join_values(node.inputs)
                 return ((channels, self.parts[node.inputs[0]][0][1]),)
             case Multiply():
                 for value in node.inputs:
-                    self._join([value])
+                    self.join_values([value])
                 return ((channels, tuple(number for value in node.inputs for number in self.parts[value][0][1])),)
             case Concat():
                 if not _is_homogeneous(node.clamp):
-                    self._join(node.inputs)
+                    self.join_values(node.inputs)
                 return tuple(part for value in node.inputs for part in self.parts[value])
         for value in node.inputs:
-            self._fix(value)
+            self.fix_value(value)
         return ((channels, ()),)
 
     def _passed(self, node: Node) -> Parts:
@@ -120,23 +114,16 @@ class Classes(Free):
         )
         if keeps_channels and _is_homogeneous(node.clamp):
             return parts
-        self._join([value])
+        self.join_values([value])
         return ((node.shape[-1], parts[0][1]),)
 
     def _takes(self, node: WeightedNode) -> bool:
         """Whether a node can take factors into what it multiplies by. (Signs without a magnitude are to need no multiplier.)"""
         magnitudes = binary_scale(node.kernel)
         if node.multiplier is not None or (magnitudes is not None and np.any(magnitudes != 1)):
-            self._join(node.inputs[:1])
+            self.join_values(node.inputs[:1])
             return True
         return grid_of(node.kernel) is None and magnitudes is None
-
-    def _join(self, values: Iterable[str]) -> None:
-        """All channels of some values get one factor: where that would have to be a product of classes, it is 1."""
-        self.join(form for value in values for form in self.forms(value))
-
-    def _fix(self, value: str) -> None:
-        self.fix(self.forms(value))
 
 
 def rescale(graph: Graph, classes: Classes, chosen: Mapping[int, int]) -> Graph:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from kerasq_convert.errors import ConversionError
+from kerasq_convert.graph import Graph, Node, Shape, WeightedNode, moves_values
 
 Form = tuple[int, ...]  # classes, sorted
 Number = TypeVar("Number", int, float)
@@ -20,6 +21,41 @@ class Free:
     def __init__(self) -> None:
         self._parents: list[int] = []
         self._fixed: set[int] = set()  # roots
+
+    def walk(self, graph: Graph) -> None:
+        """Goes through the nodes of a graph.
+
+        Nothing is chosen for what a quantizer of the network rounds, nor for its outputs; all operators of one layer, which go on
+        sharing its constants, have the same.
+        """
+        first: dict[tuple[str, Shape], Node] = {}
+        for node in graph.nodes:
+            self.look_at(node)
+            if node.format is not None:
+                self.fix_value(node.output)
+            if isinstance(node, WeightedNode) and not moves_values(node):
+                other = first.setdefault((node.layer, node.kernel.shape), node)
+                if other is not node:
+                    self.join_values([node.inputs[0], other.inputs[0]])
+                    self.join_values([node.output, other.output])
+        for value in graph.outputs.values():
+            self.fix_value(value)
+
+    def look_at(self, node: Node) -> None:
+        """Notes what may become of a node's output, from what may of its inputs."""
+        raise NotImplementedError
+
+    def forms_of(self, value: str) -> list[Form]:
+        """The forms of a value, in terms of the classes that are left: of its parts, or of all of it."""
+        raise NotImplementedError
+
+    def join_values(self, values: Iterable[str]) -> None:
+        """Makes one of the forms of some values."""
+        self.join(form for value in values for form in self.forms_of(value))
+
+    def fix_value(self, value: str) -> None:
+        """Leaves nothing to choose for a value."""
+        self.fix(self.forms_of(value))
 
     def root(self, number: int) -> int:
         while self._parents[number] != number:

@@ -32,7 +32,6 @@ from kerasq_convert.graph import (
     Node,
     Opaque,
     Pool,
-    Shape,
     WeightedNode,
     moves_values,
     replace,
@@ -53,22 +52,21 @@ class Offsets(Free):
     def __init__(self, graph: Graph):
         super().__init__()
         self.forms: dict[str, Form] = dict.fromkeys(graph.inputs, ())
-        first: dict[tuple[str, Shape], Node] = {}  # of the operators of one layer, which go on sharing its constants
-        for node in graph.nodes:
-            self.forms[node.output] = self._form_of(node)
-            if node.format is not None:
-                self._fix(node.output)
-            if isinstance(node, WeightedNode) and not moves_values(node):
-                other = first.setdefault((node.layer, node.kernel.shape), node)
-                if other is not node:
-                    self._join(node.inputs[0], other.inputs[0])
-                    self._join(node.output, other.output)
-        for value in graph.outputs.values():
-            self._fix(value)
+        self.walk(graph)
+
+    def look_at(self, node: Node) -> None:
+        self.forms[node.output] = self._form_of(node)
+
+    def forms_of(self, value: str) -> list[Form]:
+        return [self.form_of(value)]
+
+    def form_of(self, value: str) -> Form:
+        """The form of a value, in terms of the classes that are left."""
+        return self.form(self.forms[value])
 
     def of(self, value: str, chosen: Chosen) -> float:
         """The offset of a value."""
-        return float(sum(chosen.get(number, 0.0) for number in self.form(self.forms[value])))
+        return float(sum(chosen.get(number, 0.0) for number in self.form_of(value)))
 
     def _form_of(self, node: Node) -> Form:
         if _passes(node):
@@ -81,20 +79,14 @@ class Offsets(Free):
             case Add() if node.format is None:
                 return tuple(number for value in node.inputs for number in self.forms[value])
             case Concat() if node.format is None and not isinstance(node, Opaque):
-                self._join(*node.inputs)
+                self.join_values(node.inputs)
                 return self.forms[node.inputs[0]]
             case Multiply():
-                self._fix(node.inputs[1])
+                self.fix_value(node.inputs[1])
                 return ()
         for value in node.inputs:
-            self._fix(value)
+            self.fix_value(value)
         return ()
-
-    def _join(self, *values: str) -> None:
-        self.join([self.form(self.forms[value]) for value in values])
-
-    def _fix(self, value: str) -> None:
-        self.fix([self.form(self.forms[value])])
 
 
 def _passes(node: Node) -> bool:

@@ -10,16 +10,14 @@ import pytest
 import kerasq
 from converters import layer_zoo, zoo
 from converters.random_networks import random_network
+from converters.same_results import assert_same_function
 from converters.zoo import L
 from kerasq.commands.inspect import main as inspect
 from kerasq.evaluation.beside import beside
 from kerasq.format import loads
 from kerasq.interpreter import Interpreter
-from kerasq.interpreter.batches import inputs_of
 from kerasq_convert import ConversionError, float_model
-from kerasq_convert.building import in_float
 from kerasq_convert.comparison.layers import analyze
-from kerasq_convert.comparison.outputs import run
 from kerasq_convert.frontend import read_model
 from kerasq_convert.observation import filling
 from kerasq_convert.observation.filling import with_filled_ranges
@@ -76,10 +74,7 @@ def test_a_network_with_any_factors_is_the_same_function(name, model):
     rng = np.random.default_rng(3)
     chosen = {number: int(rng.integers(-12, 13)) for number in classes.roots()}
     scaled = dataclasses.replace(network, graph=rescale(network.graph, classes, chosen))
-    before, after = in_float(network), in_float(scaled)
-    inputs = [rng.uniform(0, 4, (2, *tensor.shape[1:])).astype(np.float32) for tensor in inputs_of(before)]
-    for one, other in zip(run(after, inputs, "reference"), run(before, inputs, "reference"), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * max(np.abs(other).max(), 1e-6))
+    assert_same_function(network, scaled, rng, 1e-4, 1e-6)
 
 
 def test_values_of_all_kinds_have_factors(model):

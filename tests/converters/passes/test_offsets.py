@@ -10,16 +10,14 @@ import yaml
 import kerasq
 from converters import layer_zoo
 from converters.random_networks import random_network
+from converters.same_results import assert_same_function
 from converters.zoo import L
 from kerasq.evaluation.beside import beside
 from kerasq.format import dumps, loads
 from kerasq.histogram import Histogram
 from kerasq.interpreter import Interpreter
-from kerasq.interpreter.batches import inputs_of
 from kerasq_convert import ConversionError, Converter, float_model
-from kerasq_convert.building import in_float
 from kerasq_convert.comparison.layers import analyze
-from kerasq_convert.comparison.outputs import run
 from kerasq_convert.formats.behind import functions_behind
 from kerasq_convert.frontend import read_model
 from kerasq_convert.graph import Convolution, Curve, Graph
@@ -75,10 +73,7 @@ def test_a_network_with_any_offsets_is_the_same_function(name, model):
     offsets, rng = Offsets(network.graph), np.random.default_rng(3)
     chosen = {number: float(rng.uniform(0, 3)) for number in offsets.roots()}
     shifted = dataclasses.replace(network, graph=with_offsets(network.graph, offsets, chosen))
-    before, after = in_float(network), in_float(shifted)
-    inputs = [rng.uniform(0, 4, (2, *tensor.shape[1:])).astype(np.float32) for tensor in inputs_of(before)]
-    for one, other in zip(run(after, inputs, "reference"), run(before, inputs, "reference"), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-4 * max(np.abs(other).max(), 1e-2))
+    assert_same_function(network, shifted, rng, 2e-4, 1e-2)
 
 
 def test_values_of_all_kinds_have_offsets(model):
